@@ -1,0 +1,24 @@
+"""The pages for staff: threads, images, runs, and what belongs to them.
+
+Pages show what the model and people made; they change nothing but a thread's
+title and status. Bytes go through the admin's own route, which asks the same
+permission and the same ``get_queryset()`` as the page.
+"""
+
+from __future__ import annotations
+
+from .attachments import AttachmentAdmin
+from .feedback import FeedbackAdmin
+from .files import DeletedFileAdmin
+from .images import GeneratedImageAdmin
+from .runs import RunAdmin
+from .threads import ThreadAdmin
+
+__all__ = [
+    "AttachmentAdmin",
+    "DeletedFileAdmin",
+    "FeedbackAdmin",
+    "GeneratedImageAdmin",
+    "RunAdmin",
+    "ThreadAdmin",
+]

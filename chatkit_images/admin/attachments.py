@@ -1,0 +1,71 @@
+"""The files that people sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import models
+from .filters import ValueFilter
+from .markup import EMPTY, pretty
+from .pictures import PictureModelAdmin
+
+
+@admin.register(models.Attachment)
+class AttachmentAdmin(PictureModelAdmin):
+    """What was uploaded, by whom, to which thread."""
+
+    mime_field = "mime_type"
+    thumbnail_side = 96
+    list_display = [
+        "picture",
+        "name",
+        "person",
+        "kind",
+        "mime_type",
+        "dimensions",
+        "conversation",
+        "created_at",
+    ]
+    list_display_links = ["picture", "name"]
+    list_select_related = ["thread", "user"]
+    date_hierarchy = "created_at"
+    list_filter = ["kind", ("mime_type", ValueFilter), "awaits_upload", "created_at"]
+    search_fields = ["id", "name", "thread__id", "thread__title"]
+    search_help_text = _("Id, name, thread, owner")
+    fieldsets = [
+        (None, {"fields": ["name", ("kind", "created_at"), ("thread", "person")]}),
+        (_("File"), {"fields": [("dimensions", "mime_type"), "sha256", "file_name"]}),
+        (_("Upload"), {"fields": [("awaits_upload", "preview"), "metadata_json"]}),
+    ]
+    readonly_fields = ["person", "dimensions", "file_name", "preview", "metadata_json"]
+
+    def get_filename(self, obj: Any, name: str) -> str:
+        """Return the name that the person gave it, without what breaks a header."""
+        return "".join(filter(str.isprintable, obj.name)) or obj.pk
+
+    def get_alt(self, obj: Any) -> str:
+        """Return the name of the file."""
+        return str(obj.name)
+
+    def get_tile_text(self, obj: Any) -> str:
+        """Return the extension of a file that is no picture."""
+        if not obj.file:
+            return gettext("Not uploaded") if obj.awaits_upload else gettext("No file")
+        extension = obj.name.rpartition(".")[2]
+        short = extension != obj.name and extension.isalnum() and len(extension) < 6
+        return extension.upper() if short else gettext("File")
+
+    @admin.display(description=_("foreign preview URL"))
+    def preview(self, obj: models.Attachment) -> str:
+        """Show the address as text: a link may hold a script."""
+        return obj.foreign_preview_url or EMPTY
+
+    @admin.display(description=_("metadata"))
+    def metadata_json(self, obj: models.Attachment) -> SafeString | str:
+        """Show what the project noted."""
+        return pretty(obj.metadata)

@@ -1,0 +1,108 @@
+"""What the pages have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.contrib.auth import get_user_model
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from .markup import EMPTY, badge, name_of, owner_of
+
+if TYPE_CHECKING:
+    BaseModelAdmin = admin.ModelAdmin[Any]
+else:
+    BaseModelAdmin = admin.ModelAdmin
+
+
+class ChatKitModelAdmin(BaseModelAdmin):
+    """Rows that the chat makes: staff cannot add any.
+
+    A project that overrides ``get_queryset()`` narrows pages, actions and bytes.
+    """
+
+    # Path from the model to the row that names its owner; None if no row does.
+    owner_path: str | None = ""
+    list_note: Any = ""
+
+    class Media:
+        css = {"all": ["chatkit_images/admin/admin.css"]}
+        js = ["chatkit_images/admin/pictures.js"]
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        """Return ``False``: rows come from the chat."""
+        return False
+
+    def get_search_fields(self, request: HttpRequest) -> list[str]:
+        """Return the fields, and the owner with their user name."""
+        fields = [*super().get_search_fields(request)]
+        if self.owner_path is None:
+            return fields
+        username = get_user_model().USERNAME_FIELD
+        owner = ("owner", f"user__{username}")
+        return fields + [f"{self.owner_path}{field}" for field in owner]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Add the note that the list's template shows."""
+        context = {"list_note": self.list_note, **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    @admin.display(description=_("owner"), ordering="owner")
+    def person(self, obj: Any) -> str:
+        """Show the user, or the beginning of a visitor's key."""
+        return owner_of(obj)
+
+    @admin.display(description=_("thread"), ordering="thread__title")
+    def conversation(self, obj: Any) -> SafeString | str:
+        """Show the thread, a link to its page."""
+        if obj.thread is None:
+            return EMPTY
+        url = reverse(
+            "admin:chatkit_images_thread_change",
+            args=[quote(obj.thread_id)],
+            current_app=self.admin_site.name,
+        )
+        return format_html('<a href="{}">{}</a>', url, name_of(obj.thread))
+
+    @admin.display(description=_("status"), ordering="status")
+    def state(self, obj: Any) -> SafeString:
+        """Show the status as a badge."""
+        return badge(obj.status, obj.get_status_display())
+
+
+class ReadOnlyModelAdmin(ChatKitModelAdmin):
+    """Rows that staff may look at and, with the permission, delete."""
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return ``False``: the pages only show."""
+        return False
+
+
+def count_of(model: type[Model], field: str) -> Coalesce:
+    """Return the number of a model's rows that point to the outer row.
+
+    A subquery each: two joined counts would multiply each other.
+    """
+    rows: QuerySet[Any] = model._default_manager.filter(**{field: OuterRef("pk")})
+    counts = rows.order_by().values(field).annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counts), 0)
+
+
+def visible(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> Any:
+    """Return the rows of another model that its own pages would show."""
+    if not site.is_registered(model):
+        return model._default_manager.none()
+    other = site.get_model_admin(model)
+    if not other.has_view_permission(request):
+        return model._default_manager.none()
+    return other.get_queryset(request)

@@ -1,0 +1,111 @@
+"""The gallery of generated images."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.utils import flatten_fieldsets
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+
+from .. import models
+from .filters import ModeratedFilter, SupersededFilter, ValueFilter
+from .image_fields import GeneratedImageFields
+from .markup import img
+
+PARTIAL = re.compile(r"partial-([0-9]{1,6})")
+
+
+@admin.register(models.GeneratedImage)
+class GeneratedImageAdmin(GeneratedImageFields):
+    """A gallery, and a page with all that is known of an image."""
+
+    list_display = [
+        "picture",
+        "words",
+        "state",
+        "person",
+        "model",
+        "dimensions",
+        "created_at",
+    ]
+    list_display_links = ["picture"]
+    list_select_related = ["thread__user"]
+    list_per_page = 48
+    show_full_result_count = False
+    date_hierarchy = "created_at"
+    list_filter = [
+        "status",
+        ("model", ValueFilter),
+        ("quality", ValueFilter),
+        ("size", ValueFilter),
+        ("output_format", ValueFilter),
+        "created_at",
+        SupersededFilter,
+        ModeratedFilter,
+    ]
+    actions = ["delete_selected"]
+    search_fields = ["prompt", "revised_prompt", "call_id", "thread__title"]
+    search_help_text = _("Prompt, call id, title of the thread, owner")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the facts of an image; those of an error only if there was one."""
+        asked = [("model", "quality"), ("size", "background", "output_format")]
+        times = [("partial_count", "first_partial", "final"), "usage_json"]
+        facts = [("dimensions", "mime"), "sha256", "file_name"]
+        dates = [("created_at", "finished_at", "superseded_at")]
+        error = ["error_code", "error_message", "moderation_json"]
+        sections: list[tuple[Any, list[Any]]] = [
+            (_("Error and moderation"), error),
+            (_("Words"), ["prompt", "revised_prompt"]),
+            (_("Generation"), [*asked, *times]),
+            (_("Picture"), [*facts, *dates]),
+            (_("Run"), [("run", "run_state"), "response_id", "run_usage"]),
+            (_("Thread"), [("thread", "person"), "item", "call_id"]),
+        ]
+        if obj and not (obj.error_code or obj.error_message or obj.moderation):
+            del sections[0]
+        return [(name, {"fields": fields}) for name, fields in sections]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return every field of the page."""
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Add the state and the previews, which are kept or still coming in."""
+        obj = context["original"]
+        context["state"] = self.state(obj)
+        context["previews"] = [
+            {
+                "number": partial.index + 1,
+                "url": (url := self.get_picture_url(obj, f"partial-{partial.index}")),
+                "picture": img(url, str(partial), partial.width, partial.height, 320),
+            }
+            for partial in obj.partials.all()
+            if partial.file
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_picture(self, obj: Any, variant: str) -> tuple[str, str]:
+        """Return name and type of a file, a preview's too."""
+        if match := PARTIAL.fullmatch(variant):
+            partial = obj.partials.filter(index=int(match[1])).first()
+            return (partial.file.name, partial.mime) if partial else ("", "")
+        return super().get_picture(obj, variant)
+
+    @admin.action(permissions=["delete"], description=_("Delete selected images"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: QuerySet[models.GeneratedImage]
+    ) -> TemplateResponse | None:
+        """Delete images; the page that asks for it shows them."""
+        response = delete_selected(self, request, queryset)
+        if response is not None and response.context_data is not None:
+            response.context_data["pictures"] = map(self.picture, queryset)
+        return response

@@ -1,0 +1,105 @@
+"""Pieces of pages. What people wrote is escaped here, by ``format_html``."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+
+from .. import models
+
+JSON_LENGTH = 20_000
+EMPTY = "-"
+
+
+def badge(kind: str, label: Any) -> SafeString:
+    """Return a coloured word."""
+    return format_html('<span class="ck-badge ck-is-{}">{}</span>', kind, label)
+
+
+def tile(text: str, alt: str = "") -> SafeString:
+    """Return the words that stand in the place of a picture."""
+    hidden = format_html('<span class="visually-hidden">: {}</span>', alt)
+    return format_html('<span class="ck-tile">{}{}</span>', text, hidden if alt else "")
+
+
+def img(
+    url: str, alt: str, width: int | None, height: int | None, side: int | None = None
+) -> SafeString:
+    """Return a picture with its place reserved; a script puts a tile for a lost one.
+
+    Args:
+        url: Its address.
+        alt: What it shows.
+        width: Its pixels.
+        height: Its pixels.
+        side: Longest side of a thumbnail.
+    """
+    width, height = width or side or 512, height or side or 512
+    scale = min(1.0, side / max(width, height)) if side else 1.0
+    return format_html(
+        '<img class="ck-picture" src="{}" alt="{}" width="{}" height="{}"{} '
+        'data-missing="{}">',
+        url,
+        alt,
+        max(1, round(width * scale)),
+        max(1, round(height * scale)),
+        format_html(' loading="{}" decoding="async"', "lazy") if side else "",
+        gettext("The file is missing"),
+    )
+
+
+def pretty(value: Any) -> SafeString | str:
+    """Return JSON as it is read best."""
+    if not value:
+        return EMPTY
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return format_html('<pre class="ck-json" tabindex="0">{}</pre>', cut(text))
+
+
+def cut(text: str, length: int = JSON_LENGTH) -> str:
+    """Return the text, or its beginning."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def clip(text: str, length: int) -> str:
+    """Return the beginning of the text, on one line."""
+    return cut(" ".join(text.split()), length)
+
+
+def measure(obj: Any) -> str:
+    """Return pixels and bytes of a file."""
+    pixels = (
+        f"{obj.width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{obj.height}"
+        if obj.width and obj.height
+        else ""
+    )
+    weight = filesizeformat(obj.bytes) if obj.bytes else ""
+    return ", ".join(filter(None, (pixels, weight))) or EMPTY
+
+
+def seconds(ms: int | None) -> str:
+    """Return milliseconds as seconds."""
+    if ms is None:
+        return EMPTY
+    return gettext("%(seconds)s s") % {"seconds": f"{ms / 1000:.1f}"}
+
+
+def duration(start: datetime.datetime, end: datetime.datetime | None) -> str:
+    """Return the time between, as seconds."""
+    return seconds(round((end - start).total_seconds() * 1000) if end else None)
+
+
+def name_of(thread: models.Thread) -> str:
+    """Return a thread's title, or the beginning of its id."""
+    return clip(thread.title or "", 60) or clip(thread.pk, 16)
+
+
+def owner_of(row: Any) -> str:
+    """Return the user of a row, or the beginning of a visitor's key."""
+    return str(row.user.get_username()) if row.user else clip(row.owner, 16)

@@ -1,0 +1,76 @@
+"""The turns of the agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from .. import models
+from .base import ReadOnlyModelAdmin, count_of
+from .markup import clip, duration, pretty
+
+
+@admin.register(models.Run)
+class RunAdmin(ReadOnlyModelAdmin):
+    """Who asked, how long it took, how it ended."""
+
+    list_display = [
+        "started",
+        "state",
+        "took",
+        "image_count",
+        "conversation",
+        "person",
+        "error_text",
+        "operation",
+        "worker",
+    ]
+    list_select_related = ["thread", "user"]
+    date_hierarchy = "created_at"
+    list_filter = ["status", "operation", "created_at"]
+    search_fields = ["id", "thread__id", "thread__title", "response_id", "worker"]
+    search_help_text = _("Id of run, thread or response, title, worker, owner")
+    fieldsets = [
+        (None, {"fields": [("state", "operation"), "error", ("thread", "person")]}),
+        (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
+        (_("Worker"), {"fields": [("worker", "heartbeat_at")]}),
+        (_("Generation"), {"fields": [("response_id", "image_count"), "usage_json"]}),
+    ]
+    readonly_fields = ["state", "person", "took", "usage_json", "image_count"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the runs with the number of their images."""
+        images = count_of(models.GeneratedImage, "run")
+        runs = super().get_queryset(request)
+        counted: QuerySet[Any] = runs.annotate(images_of_run=images)
+        return counted
+
+    @admin.display(description=_("started"), ordering="created_at")
+    def started(self, obj: models.Run) -> Any:
+        """Show when it began."""
+        return obj.created_at
+
+    @admin.display(description=_("duration"))
+    def took(self, obj: models.Run) -> str:
+        """Show seconds."""
+        return duration(obj.created_at, obj.finished_at)
+
+    @admin.display(description=_("images"), ordering="images_of_run")
+    def image_count(self, obj: Any) -> int:
+        """Show the number of images."""
+        return int(obj.images_of_run)
+
+    @admin.display(description=_("error"))
+    def error_text(self, obj: models.Run) -> str:
+        """Show the beginning of the error."""
+        return clip(obj.error, 80)
+
+    @admin.display(description=_("token usage"))
+    def usage_json(self, obj: models.Run) -> SafeString | str:
+        """Show the usage."""
+        return pretty(obj.usage)

@@ -1,0 +1,185 @@
+"""One image call: its previews and its final picture on their way to the storage."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from chatkit import types
+from django.utils.translation import gettext as _
+from openai.types.responses.response_output_item import ImageGenerationCall
+
+from ..converters import DjangoResponseStreamConverter
+from ..exceptions import ImageError, StorageUnavailable
+from ..models import GeneratedImage
+
+logger = logging.getLogger(__name__)
+Status = GeneratedImage.Status
+Emit = Callable[[types.ThreadStreamEvent], Awaitable[None]]
+
+
+def reason(status: str, code: str = "") -> str:
+    """Return what the person reads about an image that has no picture."""
+    if status == Status.BLOCKED:
+        return _("The image was blocked by the safety system.")
+    if status == Status.CANCELLED:
+        return _("The image was stopped before it was ready.")
+    if status == Status.INTERRUPTED:
+        return _("The image was interrupted before it was ready.")
+    if code == "not_saved":
+        return _("The image was made but could not be saved.")
+    return _("The image could not be generated.")
+
+
+class ImageCall:
+    """The life of one call, from its first event to exactly one end.
+
+    Previews go out one at a time and a newer one overtakes those that wait; the
+    final starts at once and waits for nothing.
+    """
+
+    def __init__(
+        self,
+        call_id: str,
+        item: types.GeneratedImageItem,
+        converter: DjangoResponseStreamConverter,
+        emit: Emit,
+        new_id: Callable[[], str],
+        fields: dict[str, Any],
+    ) -> None:
+        self.call_id = call_id
+        self.item = item
+        self.ended = False
+        self.saved: types.ThreadItem | None = None
+        self._converter = converter
+        self._emit = emit
+        self._new_id = new_id
+        self._progress = 0.0
+        self._waiting: tuple[int, str] | None = None
+        self._previews: asyncio.Task[None] | None = None
+        self._final: asyncio.Task[None] | None = None
+        self._begun = asyncio.ensure_future(converter.begin_image(call_id, **fields))
+
+    def offer_preview(self, index: int, base64_image: str) -> None:
+        """Take a preview; one that still waits for its upload is dropped."""
+        if self.ended or self._final:
+            return
+        self._waiting = (index, base64_image)
+        if self._previews is None or self._previews.done():
+            self._previews = asyncio.ensure_future(self._upload_previews())
+
+    def offer_final(self, call: ImageGenerationCall, fields: dict[str, Any]) -> None:
+        """Take what the call ended with, a picture or a reason for none."""
+        if self.ended or self._final:
+            return
+        self._waiting = None
+        self._final = asyncio.ensure_future(self._finish(call, fields))
+
+    async def settled(self) -> None:
+        """Wait until nothing of this call is under way."""
+        tasks = [self._begun, self._previews, self._final]
+        for task in tasks:
+            if task is not None:
+                await asyncio.wait([task])
+        for task in tasks:
+            if task is not None and not task.cancelled():
+                task.result()
+
+    async def end(self, status: str, code: str = "", message: str = "") -> None:
+        """End the call without a final picture, unless it has ended already.
+
+        A stopped or interrupted image keeps its newest preview as its picture.
+        """
+        try:
+            await self.settled()
+        except Exception as error:
+            logger.exception("Image call %s failed on its way", self.call_id)
+            status, code, message = Status.FAILED, "not_saved", str(error)
+        await self._end(status, error_code=code[:64], error_message=message)
+
+    async def _finish(self, call: ImageGenerationCall, fields: dict[str, Any]) -> None:
+        await self._begun
+        if not call.result:
+            blocked = is_blocked(call)
+            await self._end(Status.BLOCKED if blocked else Status.FAILED, **fields)
+            return
+        try:
+            image = await self._converter.save_final(
+                self.call_id, call.result, **fields
+            )
+        except ImageError as error:
+            await self._fail(error.code, str(error), fields)
+        except StorageUnavailable as error:
+            logger.exception("The bytes of image call %s are lost", self.call_id)
+            await self._fail("not_saved", str(error), fields)
+        else:
+            await self._show(image)
+
+    async def _fail(self, code: str, message: str, fields: dict[str, Any]) -> None:
+        await self._end(
+            Status.FAILED, **fields | {"error_code": code, "error_message": message}
+        )
+
+    async def _upload_previews(self) -> None:
+        await self._begun
+        while self._waiting is not None and self._final is None:
+            (index, text), self._waiting = self._waiting, None
+            try:
+                image = await self._converter.save_partial(self.call_id, index, text)
+            except (ImageError, OSError) as error:
+                # A preview is disposable; the next one or the final replaces it.
+                logger.warning("A preview of %s is left out: %s", self.call_id, error)
+                continue
+            if image is None or self._final is not None or self.ended:
+                continue
+            progress = self._converter.partial_image_index_to_progress(index)
+            # An index may repeat or come late; the bar never goes back.
+            self._progress = max(self._progress, min(progress, 0.99))
+            await self._update(image, self._progress)
+
+    async def _show(self, image: types.GeneratedImage) -> None:
+        self.ended = True
+        await self._update(image, 1.0)
+        self.saved = self.item.model_copy(update={"image": image})
+        await self._emit(types.ThreadItemDoneEvent(item=self.saved))
+
+    async def _update(self, image: types.GeneratedImage, progress: float) -> None:
+        await self._emit(
+            types.ThreadItemUpdatedEvent(
+                item_id=self.item.id,
+                update=types.GeneratedImageUpdated(image=image, progress=progress),
+            )
+        )
+
+    async def _end(self, status: str, **fields: Any) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        try:
+            image = await self._converter.end_image(self.call_id, status, **fields)
+        except Exception:
+            # The person is told all the same; the sweep settles the row, if any.
+            logger.exception("The end of image call %s is not saved", self.call_id)
+            image = None
+        if image is not None and status in (Status.CANCELLED, Status.INTERRUPTED):
+            return await self._show(image)
+        text = reason(status, fields.get("error_code", ""))
+        self.saved = types.AssistantMessageItem(
+            id=self._new_id(),
+            thread_id=self.item.thread_id,
+            # In the place where the picture would stand.
+            created_at=self.item.created_at,
+            content=[types.AssistantMessageContent(text=text)],
+        )
+        await self._emit(types.ThreadItemRemovedEvent(item_id=self.item.id))
+        await self._emit(types.ThreadItemDoneEvent(item=self.saved))
+
+
+def is_blocked(call: ImageGenerationCall) -> bool:
+    """Whether moderation is why a call has no picture."""
+    error = call.error
+    return error is not None and (
+        error.moderation_details is not None or error.code == "moderation_blocked"
+    )

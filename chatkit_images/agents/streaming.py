@@ -1,0 +1,163 @@
+"""The drop-in for ``chatkit.agents.stream_agent_response``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, cast
+
+from agents import (
+    InputGuardrailTripwireTriggered,
+    OutputGuardrailTripwireTriggered,
+    RunResultStreaming,
+    StreamEvent,
+)
+from agents.models.fake_id import FAKE_RESPONSES_ID
+from channels.db import database_sync_to_async
+from chatkit import agents as sdk
+from chatkit import types
+from chatkit.agents import AgentContext
+
+from ..context import RequestContext, current_run
+from ..converters import DjangoResponseStreamConverter
+from ..models import GeneratedImage, Run
+from .tracker import ImageTracker, trackers
+
+Status = GeneratedImage.Status
+
+
+async def stream_agent_response(
+    context: AgentContext[RequestContext],
+    result: RunResultStreaming,
+    converter: DjangoResponseStreamConverter | None = None,
+) -> AsyncIterator[types.ThreadStreamEvent]:
+    """Convert a streamed run into ChatKit's events.
+
+    Images are this function's, all else is the SDK's. However the stream ends,
+    each image call ends in one final state and the model's run is over.
+
+    Args:
+        context: The agent's context.
+        result: What ``Runner.run_streamed`` returned.
+        converter: Stores the images; by default one for the context's thread.
+    """
+    if converter is None:
+        converter = DjangoResponseStreamConverter(
+            context.thread, context.request_context
+        )
+    tracker = ImageTracker(context, converter)
+    if (siblings := trackers.get()) is not None:
+        siblings.append(tracker)
+    tap = ResultTap(result, tracker)
+    ids = ProviderIds(context)
+    ended = False
+    stream = sdk.stream_agent_response(
+        context, cast("RunResultStreaming", tap), converter=converter
+    )
+    try:
+        async with aclosing(cast("Any", stream)) as events:
+            async for event in events:
+                tracker.delivered(event)
+                yield ids.replace(event)
+        ended = True
+    except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
+        # The SDK has taken the items back; what was not ready is not shown.
+        await tracker.settle(Status.BLOCKED, "guardrail", "A guardrail tripped.")
+        raise
+    except Exception as error:
+        code = str(getattr(error, "code", None) or type(error).__name__)
+        for event in await tracker.settle(Status.FAILED, code, str(error)):
+            yield event
+        raise
+    except (asyncio.CancelledError, GeneratorExit):
+        await tap.close()
+        await tracker.abandon()
+        raise
+    finally:
+        await tap.close()
+        if not ended:
+            # The SDK leaves a task behind that waits for the context's next event.
+            await context.stream(types.ProgressUpdateEvent(text=""))
+        await _record(tracker)
+
+
+class ResultTap:
+    """Stands in for a streamed run and takes the image events out of it."""
+
+    def __init__(self, result: RunResultStreaming, tracker: ImageTracker) -> None:
+        self._result = result
+        self._tracker = tracker
+        self._events = result.stream_events()
+        self._step: asyncio.Task[Any] | None = None
+        self._over = False
+
+    def stream_events(self) -> AsyncIterator[StreamEvent]:
+        """Return the run's events, of which the SDK sees all but the images'."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        # The SDK steps each event in a task of its own and leaves it behind.
+        self._step = asyncio.current_task()
+        try:
+            while True:
+                event = await anext(self._events)
+                if not await self._tracker.handle(event):
+                    return event
+        except StopAsyncIteration:
+            self._over = True
+            await self._tracker.finish()
+            raise
+
+    async def close(self) -> None:
+        """End the model's run, if it has not ended, and what waits for it."""
+        if self._over:
+            return
+        self._over = True
+        self._result.cancel()
+        loop_task = getattr(self._result, "run_loop_task", None)
+        if self._step is not None and self._step is not asyncio.current_task():
+            self._step.cancel()
+        left = {task for task in (self._step, loop_task) if task and not task.done()}
+        if left := left - {asyncio.current_task()}:
+            await asyncio.wait(left, timeout=5)
+
+
+class ProviderIds:
+    """Gives messages without an id of the provider's one of the project's.
+
+    The Agents SDK names every message of a Chat Completions model alike, so the
+    second would overwrite the first.
+    """
+
+    def __init__(self, context: AgentContext[RequestContext]) -> None:
+        self._context = context
+        self._current = ""
+
+    def replace(self, event: types.ThreadStreamEvent) -> types.ThreadStreamEvent:
+        """Return an event, with a unique id if it had the placeholder."""
+        if isinstance(event, types.ThreadItemUpdatedEvent):
+            if event.item_id == FAKE_RESPONSES_ID:
+                return event.model_copy(update={"item_id": self._current})
+        elif (
+            isinstance(event, types.ThreadItemAddedEvent | types.ThreadItemDoneEvent)
+            and event.item.id == FAKE_RESPONSES_ID
+        ):
+            if isinstance(event, types.ThreadItemAddedEvent) or not self._current:
+                self._current = self._context.generate_id("message")
+            item = event.item.model_copy(update={"id": self._current})
+            return event.model_copy(update={"item": item})
+        return event
+
+
+async def _record(tracker: ImageTracker) -> None:
+    if not tracker.response_id:
+        return
+    if (run_id := current_run.get()) is not None:
+        await database_sync_to_async(Run.objects.filter(pk=run_id).update)(
+            response_id=tracker.response_id, usage=tracker.usage
+        )
+    await tracker.record_usage()

@@ -1,0 +1,183 @@
+"""Everything about images in the stream of one turn, keyed by call id."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from typing import Any
+
+from agents import StreamEvent
+from channels.db import database_sync_to_async
+from chatkit import types
+from chatkit.agents import AgentContext
+from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses.response_output_item import ImageGenerationCall
+
+from ..context import RequestContext
+from ..converters import DjangoResponseStreamConverter
+from ..models import GeneratedImage
+from ..rows import payloads
+from .calls import ImageCall
+
+logger = logging.getLogger(__name__)
+Status = GeneratedImage.Status
+
+
+class ImageTracker:
+    """Turns the image events of a run into ChatKit's, one item for each call.
+
+    ChatKit's own function keeps one slot for all images of a turn: of two that
+    are generated in parallel it loses the first's end and the second's bytes.
+    """
+
+    def __init__(
+        self,
+        context: AgentContext[RequestContext],
+        converter: DjangoResponseStreamConverter,
+    ) -> None:
+        self.context = context
+        self.response_id = ""
+        self.usage: dict[str, Any] = {}
+        self.leftovers: list[types.ThreadStreamEvent] = []
+        self._converter = converter
+        self._calls: dict[str, ImageCall] = {}
+        self._known: dict[str, Any] = {}
+        # Events that the stream has not delivered yet, oldest first.
+        self._outbox: list[types.ThreadStreamEvent] = []
+        self._open = True
+        self._moved = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an image is being generated or saved."""
+        return any(not call.ended for call in self._calls.values())
+
+    async def handle(self, event: StreamEvent) -> bool:
+        """Take an event of the run; ``True`` if it was about an image."""
+        if event.type != "raw_response_event":
+            return False
+        data: ResponseStreamEvent = event.data
+        if data.type == "response.created":
+            self._known = _request_fields(data.response)
+        elif data.type == "response.completed":
+            self.response_id = data.response.id
+            if data.response.usage:
+                self.usage = data.response.usage.model_dump(mode="json")
+        elif data.type == "response.image_generation_call.partial_image":
+            call = await self._call(data.item_id)
+            call.offer_preview(data.partial_image_index, data.partial_image_b64)
+            return True
+        elif data.type in ("response.output_item.added", "response.output_item.done"):
+            if data.item.type != "image_generation_call":
+                return False
+            call = await self._call(data.item.id)
+            if data.type == "response.output_item.done":
+                call.offer_final(data.item, _result_fields(data.item))
+            return True
+        return data.type.startswith("response.image_generation_call.")
+
+    async def finish(self) -> None:
+        """Wait for what is under way, the model having ended its stream."""
+        for call in self._calls.values():
+            await call.settled()
+            await call.end(Status.FAILED, "no_result", "The call had no result.")
+
+    async def settle(
+        self, status: str, code: str = "", message: str = ""
+    ) -> list[types.ThreadStreamEvent]:
+        """End every call and return the events that nobody has seen yet.
+
+        Bytes that have arrived are saved first: they are not sent again.
+        """
+        self._open = False
+        for call in self._calls.values():
+            await call.end(status, code, message)
+        events, self._outbox = self._outbox, []
+        return events
+
+    async def abandon(self) -> None:
+        """End every call of a cancelled run and save its items.
+
+        Nobody iterates the stream any more; its events become ``leftovers``.
+        """
+        self.leftovers += await self.settle(Status.CANCELLED)
+        for call in self._calls.values():
+            if call.saved is not None:
+                await self.context.store.add_thread_item(
+                    self.context.thread.id, call.saved, self.context.request_context
+                )
+
+    async def record_usage(self) -> None:
+        """Note the tokens of the response on the rows of its images."""
+        if self._calls and self.usage:
+            await database_sync_to_async(
+                GeneratedImage.objects.filter(
+                    thread_id=self.context.thread.id, call_id__in=self._calls
+                ).update
+            )(usage=self.usage)
+
+    def delivered(self, event: types.ThreadStreamEvent) -> None:
+        """Note that the stream has handed out an event."""
+        self._outbox = [waiting for waiting in self._outbox if waiting is not event]
+        self._moved.set()
+
+    async def _emit(self, event: types.ThreadStreamEvent) -> None:
+        self._outbox.append(event)
+        if self._open:
+            await self.context.stream(event)
+
+    async def _announce(self, event: types.ThreadItemAddedEvent) -> None:
+        """Emit an event before whatever the model sends next."""
+        await self._emit(event)
+        while self._open and any(waiting is event for waiting in self._outbox):
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _call(self, call_id: str) -> ImageCall:
+        if call_id in self._calls:
+            return self._calls[call_id]
+        item = types.GeneratedImageItem(
+            id=self.context.generate_id("message"),
+            thread_id=self.context.thread.id,
+            created_at=payloads.now(),
+        )
+        await self._announce(types.ThreadItemAddedEvent(item=item))
+        call = self._calls[call_id] = ImageCall(
+            call_id,
+            item,
+            self._converter,
+            self._emit,
+            lambda: self.context.generate_id("message"),
+            self._known,
+        )
+        return call
+
+
+trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default=None)
+"""The trackers of the run whose task is executing, if somebody asked for them."""
+
+
+def _request_fields(response: Response) -> dict[str, Any]:
+    """Return the columns that are known when the model starts to answer."""
+    fields: dict[str, Any] = {"model": str(response.model)}
+    for tool in response.tools:
+        if tool.type == "image_generation":
+            for name in ("model", "size", "quality", "background", "output_format"):
+                if value := getattr(tool, name, None):
+                    fields[name] = str(value)
+    return fields
+
+
+def _result_fields(call: ImageGenerationCall) -> dict[str, Any]:
+    """Return the columns that a finished call tells."""
+    names = ("size", "quality", "background", "output_format", "revised_prompt")
+    fields: dict[str, Any] = {
+        name: str(value) for name in names if (value := getattr(call, name, None))
+    }
+    if call.error is not None:
+        fields["error_code"] = (call.error.code or call.error.type)[:64]
+        fields["error_message"] = call.error.message
+        if call.error.moderation_details is not None:
+            fields["moderation"] = call.error.moderation_details.model_dump(mode="json")
+    return fields

@@ -1,0 +1,103 @@
+"""The bytes of attachments in the project's storage."""
+
+from __future__ import annotations
+
+from channels.db import database_sync_to_async
+from chatkit.store import AttachmentStore
+from chatkit.types import Attachment, AttachmentCreateParams
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+
+from . import storage
+from .conf import settings
+from .context import RequestContext
+from .exceptions import RequestRefused
+from .rows import attachments, uploads
+from .store import generate_id
+
+
+class DjangoAttachmentStore(AttachmentStore[RequestContext]):
+    """ChatKit's ``AttachmentStore`` on Django's storages.
+
+    Files come in one step (``upload``) or two (``create_attachment``, then
+    ``upload`` with its id). Their type is read from their bytes.
+    """
+
+    def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
+        """Return a new attachment id."""
+        return generate_id("attachment")
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> Attachment:
+        """Announce a file and return where its bytes are to be sent.
+
+        Raises:
+            RequestRefused: If its size or declared type is not accepted.
+        """
+        check_size(input.size)
+        if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
+            raise refused_type()
+        row = await database_sync_to_async(uploads.announce)(
+            self.generate_attachment_id(input.mime_type, context), input, context
+        )
+        return attachments.to_attachment(row, context)
+
+    async def upload(
+        self,
+        file: UploadedFile[bytes],
+        context: RequestContext,
+        attachment_id: str | None = None,
+    ) -> Attachment:
+        """Store a file's bytes and return its attachment.
+
+        Args:
+            file: The uploaded file.
+            context: Whose file it is.
+            attachment_id: Of an announced file; ``None`` makes a new attachment.
+
+        Raises:
+            NotFoundError: If the owner has announced no such file.
+            RequestRefused: If its bytes are not accepted, or are there already.
+        """
+        check_size(file.size or 0)
+        stored = await storage.run(uploads.store_file, file)
+        if stored is None:
+            raise refused_type()
+        key = attachment_id or self.generate_attachment_id(stored.mime, context)
+        row = await database_sync_to_async(uploads.receive)(
+            key, file.name or "file", stored, context, announced=bool(attachment_id)
+        )
+        return attachments.to_attachment(row, context)
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        """Refuse to delete a file that a message shows.
+
+        The files go with their row, which ChatKit deletes next, in its store.
+
+        Raises:
+            NotFoundError: If the owner has no such attachment.
+            RequestRefused: If a message shows it.
+        """
+        row = await database_sync_to_async(attachments.get)(attachment_id, context)
+        if row.thread_id is not None:
+            raise RequestRefused(
+                "attachment_in_use", _("A message shows this file; it stays.")
+            )
+
+
+def check_size(size: int) -> None:
+    """Refuse a file that is larger than ``MAX_ATTACHMENT_BYTES``, or empty."""
+    if size > settings.MAX_ATTACHMENT_BYTES:
+        raise RequestRefused("too_large", _("The file is too large."), status=413)
+    if size <= 0:
+        raise RequestRefused("empty_file", _("The file is empty."), status=400)
+
+
+def refused_type() -> RequestRefused:
+    """Return the error for a file of a type that is not accepted."""
+    return RequestRefused(
+        "unsupported_type", _("Files of this type are not accepted."), status=415
+    )

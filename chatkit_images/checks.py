@@ -1,0 +1,172 @@
+"""System checks of the settings. Each has an id and a hint that is the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from chatkit.server import ChatKitServer
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.core import checks
+from django.utils.module_loading import import_string
+
+from . import conf
+
+CHOICES = {
+    "IMAGE_URLS": conf.IMAGE_URLS,
+    "MODEL_IMAGES": conf.MODEL_IMAGES,
+    "ON_DISCONNECT": conf.ON_DISCONNECT,
+}
+POSITIVE = (
+    "MAX_BODY_BYTES",
+    "HEARTBEAT_SECONDS",
+    "RUN_STALE_SECONDS",
+    "HISTORY_ITEMS",
+    "URL_MAX_AGE",
+    "URL_WINDOW",
+    "STORAGE_ATTEMPTS",
+    "STORAGE_THREADS",
+    "MAX_IMAGE_BYTES",
+    "MAX_IMAGE_PIXELS",
+    "THUMBNAIL_SIDE",
+    "MODEL_IMAGE_BYTES",
+    "MAX_ATTACHMENT_BYTES",
+)
+NOT_NEGATIVE = ("MODEL_IMAGE_COUNT", "STORAGE_BACKOFF_SECONDS", "SWEEP_GRACE_SECONDS")
+
+
+def known_keys() -> list[str]:
+    """Return the names of all settings."""
+    return [name for name in vars(conf.Settings) if name.isupper()]
+
+
+def register() -> None:
+    """Register the checks; called by the app's ``ready()``."""
+    checks.register("chatkit_images")(check_settings)
+    checks.register("chatkit_images")(check_databases)
+
+
+def check_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Check every value of ``CHATKIT_IMAGES``."""
+    values = getattr(django_settings, "CHATKIT_IMAGES", {})
+    if not isinstance(values, dict):
+        return [
+            checks.Error(
+                f"CHATKIT_IMAGES must be a dict, got {type(values).__name__}.",
+                hint='Write CHATKIT_IMAGES = {"SERVER": "..."}.',
+                id="chatkit_images.E001",
+            )
+        ]
+    found: list[checks.CheckMessage] = []
+    for part in (_unknown, _choices, _numbers, _server, _storage, _base_url):
+        found.extend(part(values))
+    return found
+
+
+def check_databases(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Warn of database options that fail under ASGI."""
+    found: list[checks.CheckMessage] = []
+    for alias, options in django_settings.DATABASES.items():
+        if options.get("CONN_MAX_AGE", 0) != 0:
+            found.append(
+                checks.Warning(
+                    f"DATABASES[{alias!r}] keeps connections (CONN_MAX_AGE) under "
+                    "ASGI, where they pile up.",
+                    hint="Remove CONN_MAX_AGE; PostgreSQL has a pool in OPTIONS.",
+                    id="chatkit_images.W001",
+                )
+            )
+    return found
+
+
+def _unknown(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    for key in values:
+        if key not in known_keys():
+            near = get_close_matches(str(key), known_keys(), n=1)
+            yield checks.Error(
+                f"CHATKIT_IMAGES has no setting {key!r}.",
+                hint=f"Did you mean {near[0]!r}?" if near else "Remove it.",
+                id="chatkit_images.E002",
+            )
+
+
+def _choices(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    for key, allowed in CHOICES.items():
+        if key in values and values[key] not in allowed:
+            yield checks.Error(
+                f"CHATKIT_IMAGES[{key!r}] must be one of {', '.join(allowed)}, "
+                f"got {values[key]!r}.",
+                hint=f'Write "{allowed[0]}" for the default.',
+                id="chatkit_images.E003",
+            )
+
+
+def _numbers(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    tests: list[tuple[tuple[str, ...], Callable[[float], bool], str]] = [
+        (POSITIVE, lambda value: value > 0, "a number above 0"),
+        (NOT_NEGATIVE, lambda value: value >= 0, "0 or a number above"),
+    ]
+    for keys, test, wanted in tests:
+        for key in keys:
+            value = values.get(key, 1)
+            if isinstance(value, bool) or not (
+                isinstance(value, int | float) and test(value)
+            ):
+                yield checks.Error(
+                    f"CHATKIT_IMAGES[{key!r}] must be {wanted}, got {value!r}.",
+                    hint="Remove the key to get the default.",
+                    id="chatkit_images.E004",
+                )
+
+
+def _server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    path = values.get("SERVER")
+    if path is None:
+        yield checks.Warning(
+            "CHATKIT_IMAGES['SERVER'] is not set, so the chat endpoint cannot answer.",
+            hint='Write CHATKIT_IMAGES = {"SERVER": "shop.chat.DesignServer"}.',
+            id="chatkit_images.W002",
+        )
+        return
+    try:
+        server = import_string(path)
+    except (ImportError, AttributeError, TypeError) as error:
+        yield checks.Error(
+            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error}",
+            hint="Write the dotted path of a subclass of DjangoChatKitServer.",
+            id="chatkit_images.E005",
+        )
+        return
+    if not (isinstance(server, type) and issubclass(server, ChatKitServer)):
+        yield checks.Error(
+            "CHATKIT_IMAGES['SERVER'] must be the dotted path of a ChatKitServer, "
+            f"got {path!r}.",
+            hint="Write the dotted path of a subclass of DjangoChatKitServer.",
+            id="chatkit_images.E005",
+        )
+
+
+def _storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    alias = conf.settings.STORAGE
+    if alias not in django_settings.STORAGES:
+        yield checks.Error(
+            f"CHATKIT_IMAGES['STORAGE'] is {alias!r}, which is not in STORAGES.",
+            hint=f"Add {alias!r} to STORAGES.",
+            id="chatkit_images.E006",
+        )
+
+
+def _base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    url = values.get("BASE_URL")
+    if url is not None and not str(url).startswith(("http://", "https://")):
+        yield checks.Error(
+            f"CHATKIT_IMAGES['BASE_URL'] must be an absolute URL, got {url!r}.",
+            hint='Write scheme and host, such as "https://shop.example".',
+            id="chatkit_images.E007",
+        )

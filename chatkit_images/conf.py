@@ -1,0 +1,244 @@
+"""The settings of the app: one dict, ``CHATKIT_IMAGES``, read when used.
+
+The docstring of each property is its documentation; ``docs/settings.md`` is
+made from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from django.conf import settings as django_settings
+
+IMAGE_URLS = ("signed", "storage", "session")
+MODEL_IMAGES = ("data_url", "signed_url", "call_id")
+ON_DISCONNECT = ("auto", "finish", "cancel")
+
+
+class Settings:
+    """Typed access to ``settings.CHATKIT_IMAGES``."""
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(django_settings, "CHATKIT_IMAGES", {}).get(name, default)
+
+    # The server
+
+    @property
+    def SERVER(self) -> str | None:
+        """Dotted path of the project's ``ChatKitServer``. Required by the endpoint."""
+        return cast("str | None", self._get("SERVER", None))
+
+    @property
+    def ALLOW_ANONYMOUS(self) -> bool:
+        """Whether visitors may chat without logging in. Default: ``False``.
+
+        A visitor's threads belong to the session. At login they go over to the
+        user.
+        """
+        return bool(self._get("ALLOW_ANONYMOUS", False))
+
+    @property
+    def MAX_BODY_BYTES(self) -> int:
+        """Largest request body of the chat endpoint, in bytes. Default: 10 MiB."""
+        return int(self._get("MAX_BODY_BYTES", 10 * 2**20))
+
+    @property
+    def HEARTBEAT_SECONDS(self) -> float:
+        """Seconds of silence before a stream sends a comment. Default: 15.
+
+        Many proxies cut a connection that is silent for 60 seconds.
+        """
+        return float(self._get("HEARTBEAT_SECONDS", 15))
+
+    @property
+    def ON_DISCONNECT(self) -> Literal["auto", "finish", "cancel"]:
+        """What becomes of a run whose last reader has left. Default: ``"auto"``.
+
+        ``"finish"`` lets it end, ``"cancel"`` ends it, ``"auto"`` lets it end
+        only if it is generating an image.
+        """
+        return cast(
+            "Literal['auto', 'finish', 'cancel']", self._get("ON_DISCONNECT", "auto")
+        )
+
+    @property
+    def RUN_STALE_SECONDS(self) -> float:
+        """Seconds without a heartbeat after which a run counts as dead. Default: 60.
+
+        A dead run's thread accepts messages again, its unfinished images end as
+        interrupted.
+        """
+        return float(self._get("RUN_STALE_SECONDS", 60))
+
+    @property
+    def TRANSCRIPTION_MODEL(self) -> str:
+        """Model that turns dictation into text.
+
+        Default: ``"gpt-4o-mini-transcribe"``.
+        """
+        return str(self._get("TRANSCRIPTION_MODEL", "gpt-4o-mini-transcribe"))
+
+    @property
+    def HISTORY_ITEMS(self) -> int:
+        """Newest thread items that a turn hands to the model. Default: 100."""
+        return int(self._get("HISTORY_ITEMS", 100))
+
+    # URLs
+
+    @property
+    def IMAGE_URLS(self) -> Literal["signed", "storage", "session"]:
+        """Where the browser gets a picture from. Default: ``"signed"``.
+
+        ``"signed"``: the app's own route; the URL carries a signature and needs
+        no cookie, as ChatKit.js shows pictures in a frame of another site.
+        ``"storage"``: the storage's own URL.
+        ``"session"``: the app's own route, for the logged-in owner only.
+        """
+        return cast(
+            "Literal['signed', 'storage', 'session']",
+            self._get("IMAGE_URLS", "signed"),
+        )
+
+    @property
+    def URL_MAX_AGE(self) -> int:
+        """Seconds a signed URL stays valid at least. Default: 3600."""
+        return int(self._get("URL_MAX_AGE", 3600))
+
+    @property
+    def URL_WINDOW(self) -> int:
+        """Seconds in which the same picture keeps the same URL. Default: 900.
+
+        A stable URL lets browsers cache the picture.
+        """
+        return int(self._get("URL_WINDOW", 900))
+
+    @property
+    def BASE_URL(self) -> str | None:
+        """Scheme and host of absolute URLs, e.g. ``"https://shop.example"``.
+
+        Default: ``None``, the host of the request.
+        """
+        return cast("str | None", self._get("BASE_URL", None))
+
+    # Storage
+
+    @property
+    def STORAGE(self) -> str:
+        """Alias in ``STORAGES`` for pictures and attachments.
+
+        Default: ``"chatkit_images"`` where ``STORAGES`` has it, else ``"default"``.
+        """
+        alias = "chatkit_images"
+        default = alias if alias in django_settings.STORAGES else "default"
+        return str(self._get("STORAGE", default))
+
+    @property
+    def SPOOL_DIR(self) -> Path:
+        """Directory that keeps the bytes which the storage would not take.
+
+        They are served from there until ``manage.py chatkit_images_flush_spool``
+        or the next successful write saves them. Default: ``chatkit_images_spool``
+        in the working directory.
+        """
+        return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).resolve()
+
+    @property
+    def STORAGE_ATTEMPTS(self) -> int:
+        """Times a write is tried before its bytes go to the spool. Default: 3."""
+        return int(self._get("STORAGE_ATTEMPTS", 3))
+
+    @property
+    def STORAGE_BACKOFF_SECONDS(self) -> float:
+        """Seconds before a write's second try; it doubles each time. Default: 0.5."""
+        return float(self._get("STORAGE_BACKOFF_SECONDS", 0.5))
+
+    @property
+    def STORAGE_THREADS(self) -> int:
+        """Threads that talk to the storage. Default: 8. Read once per process."""
+        return int(self._get("STORAGE_THREADS", 8))
+
+    @property
+    def SWEEP_GRACE_SECONDS(self) -> int:
+        """Age in seconds at which a file without a row is swept. Default: 86400."""
+        return int(self._get("SWEEP_GRACE_SECONDS", 24 * 3600))
+
+    # Pictures
+
+    @property
+    def MAX_IMAGE_BYTES(self) -> int:
+        """Largest picture that is accepted, in bytes. Default: 50 MiB."""
+        return int(self._get("MAX_IMAGE_BYTES", 50 * 2**20))
+
+    @property
+    def MAX_IMAGE_PIXELS(self) -> int:
+        """Most pixels of a picture that is accepted. Default: 40 million."""
+        return int(self._get("MAX_IMAGE_PIXELS", 40_000_000))
+
+    @property
+    def THUMBNAIL_SIDE(self) -> int:
+        """Longest side of a thumbnail, in pixels. Default: 320."""
+        return int(self._get("THUMBNAIL_SIDE", 320))
+
+    @property
+    def KEEP_PARTIAL_IMAGES(self) -> bool:
+        """Whether previews stay after the final image is in. Default: ``False``."""
+        return bool(self._get("KEEP_PARTIAL_IMAGES", False))
+
+    # What the model sees of earlier turns
+
+    @property
+    def MODEL_IMAGES(self) -> Literal["data_url", "signed_url", "call_id"]:
+        """How earlier pictures reach the model. Default: ``"data_url"``.
+
+        ``"data_url"``: their bytes. ``"signed_url"``: a signed URL, for a host
+        that the provider can reach. ``"call_id"``: the id of the image call, for
+        a provider that stores its responses.
+        """
+        return cast(
+            "Literal['data_url', 'signed_url', 'call_id']",
+            self._get("MODEL_IMAGES", "data_url"),
+        )
+
+    @property
+    def MODEL_IMAGE_COUNT(self) -> int:
+        """Newest pictures of a thread that are sent to the model. Default: 4.
+
+        Older ones are named in a line of text.
+        """
+        return int(self._get("MODEL_IMAGE_COUNT", 4))
+
+    @property
+    def MODEL_IMAGE_BYTES(self) -> int:
+        """Bytes of pictures that one turn sends to the model. Default: 16 MiB.
+
+        A picture that would not fit is scaled down, and named in a line of text
+        if that does not help.
+        """
+        return int(self._get("MODEL_IMAGE_BYTES", 16 * 2**20))
+
+    # Attachments
+
+    @property
+    def MAX_ATTACHMENT_BYTES(self) -> int:
+        """Largest attachment, in bytes. Default: 20 MiB."""
+        return int(self._get("MAX_ATTACHMENT_BYTES", 20 * 2**20))
+
+    @property
+    def ATTACHMENT_TYPES(self) -> tuple[str, ...]:
+        """MIME types that an attachment may have, read from its bytes.
+
+        Default: PNG, JPEG, WebP, GIF, PDF and plain text.
+        """
+        default = (
+            "image/png",
+            "image/jpeg",
+            "image/webp",
+            "image/gif",
+            "application/pdf",
+            "text/plain",
+        )
+        return tuple(self._get("ATTACHMENT_TYPES", default))
+
+
+settings = Settings()

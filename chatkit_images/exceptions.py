@@ -1,0 +1,53 @@
+"""Errors that callers of this package may catch."""
+
+from __future__ import annotations
+
+from chatkit.store import NotFoundError
+from django.core.exceptions import PermissionDenied
+
+__all__ = [
+    "AuthenticationRequired",
+    "ImageError",
+    "NotFoundError",
+    "RequestRefused",
+    "StorageUnavailable",
+]
+
+
+class AuthenticationRequired(PermissionDenied):
+    """The request has no user, and ``ALLOW_ANONYMOUS`` is off."""
+
+
+class ImageError(ValueError):
+    """Bytes that are not a picture this project accepts.
+
+    ``code`` is a short stable word for staff and logs, the message says more.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class StorageUnavailable(OSError):
+    """Neither the storage nor the spool took the bytes."""
+
+
+class RequestRefused(Exception):
+    """A request that is understood and refused before anything is written.
+
+    Args:
+        code: A short stable word for programs, e.g. ``"thread_locked"``.
+        message: What the person may read.
+        status: The HTTP status of the answer.
+        allow_retry: Whether the same request may succeed later.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, status: int = 409, allow_retry: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.allow_retry = allow_retry

@@ -1,0 +1,64 @@
+"""URLs of pictures and attachments, made when they are read."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, reverse
+
+from . import models, storage, tokens
+from .conf import settings
+from .context import RequestContext
+
+
+def image_url(
+    image: models.GeneratedImage, context: RequestContext, variant: str = "full"
+) -> str:
+    """Return the URL of an image for its owner's browser.
+
+    Args:
+        image: The image; it must be of the context's owner.
+        context: Whose browser it is for.
+        variant: ``"full"``, ``"thumbnail"`` or ``"partial-<index>"``.
+    """
+    if settings.IMAGE_URLS == "storage" and variant == "full" and image.file:
+        return storage.get_storage().url(image.file.name)
+    if settings.IMAGE_URLS == "session":
+        return route(context, "session-image", image.pk, variant)
+    token = tokens.make("image", image.pk.hex, variant, context.owner)
+    return route(context, "image", token)
+
+
+def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
+    """Return the URL of a preview for its owner's browser."""
+    if settings.IMAGE_URLS == "storage":
+        return storage.get_storage().url(partial.file.name)
+    return image_url(partial.image, context, f"partial-{partial.index}")
+
+
+def attachment_url(attachment: models.Attachment, context: RequestContext) -> str:
+    """Return the URL of an attachment's preview for its owner's browser."""
+    token = tokens.make("attachment", attachment.pk, "thumbnail", context.owner)
+    return route(context, "attachment", token)
+
+
+def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
+    """Return the URL to which the bytes of an announced attachment are sent."""
+    token = tokens.make("upload", attachment.pk, "full", context.owner)
+    return route(context, "upload", token)
+
+
+def route(context: RequestContext, name: str, *args: object) -> str:
+    """Return the absolute URL of one of this app's routes.
+
+    Raises:
+        ImproperlyConfigured: If the project has not mounted the URLconf.
+    """
+    try:
+        path = reverse(f"chatkit_images:{name}", args=args)
+    except NoReverseMatch as error:
+        raise ImproperlyConfigured(
+            "Pictures need the URLconf of chatkit_images: add "
+            'path("chatkit/", include("chatkit_images.urls")).'
+        ) from error
+    # ChatKit's types want absolute URLs also where no request is at hand.
+    return (context.base_url or "http://localhost") + path

@@ -1,0 +1,25 @@
+"""The rows: threads and their items, images, attachments, feedback, runs.
+
+No column holds base64 or a URL of the project: files are names in the storage,
+URLs are made when a thread is read.
+"""
+
+from __future__ import annotations
+
+from .attachments import Attachment
+from .files import DeletedFile
+from .images import GeneratedImage, PartialImage
+from .runs import Run
+from .threads import DeletedPosition, Feedback, Thread, ThreadItem
+
+__all__ = [
+    "Attachment",
+    "DeletedFile",
+    "DeletedPosition",
+    "Feedback",
+    "GeneratedImage",
+    "PartialImage",
+    "Run",
+    "Thread",
+    "ThreadItem",
+]

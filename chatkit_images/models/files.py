@@ -1,0 +1,52 @@
+"""File fields, and the outbox of files to delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .. import storage
+from ..querysets import DeletedFileQuerySet
+
+
+def upload_to(instance: models.Model, filename: str) -> str:
+    """Return a random name; of the given one only the extension may stay."""
+    extension = filename.rpartition(".")[2].lower()
+    if not (extension.isascii() and extension.isalnum() and len(extension) <= 5):
+        extension = "bin"
+    return storage.new_name("files", extension)
+
+
+def file_field(verbose_name: Any) -> models.FileField:
+    """Return an optional file field on the project's storage."""
+    return models.FileField(
+        verbose_name,
+        storage=storage.ProjectStorage(),
+        upload_to=upload_to,
+        max_length=255,
+        blank=True,
+    )
+
+
+class DeletedFile(models.Model):
+    """A file whose row is gone and that is to be deleted from the storage.
+
+    It is written in the transaction that deletes the row, so a crash between
+    the commit and the deletion leaves a note of the file.
+    """
+
+    name = models.CharField(_("name"), max_length=255)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    objects = DeletedFileQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("deleted file")
+        verbose_name_plural = _("deleted files")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,78 @@
+"""Turns of the agent."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..querysets import RunQuerySet
+from .threads import Thread
+
+
+class Run(models.Model):
+    """One turn of the agent, from a request to the end of its stream."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("running")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+        INTERRUPTED = "interrupted", _("interrupted")
+
+    id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
+    thread = models.ForeignKey(
+        Thread,
+        verbose_name=_("thread"),
+        related_name="runs",
+        # The thread of a first message is made by the run itself.
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+    )
+    owner = models.CharField(_("owner"), max_length=255)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        related_name="chatkit_runs",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+    )
+    operation = models.CharField(_("operation"), max_length=64)
+    status = models.CharField(
+        _("status"), max_length=16, choices=Status.choices, default=Status.RUNNING
+    )
+    worker = models.CharField(
+        _("worker"), max_length=255, blank=True, help_text=_("Host and process id.")
+    )
+    heartbeat_at = models.DateTimeField(_("heartbeat"), default=timezone.now)
+    response_id = models.CharField(_("response id"), max_length=255, blank=True)
+    usage = models.JSONField(_("token usage"), default=dict, blank=True)
+    error = models.TextField(_("error"), blank=True)
+    created_at = models.DateTimeField(_("started"), default=timezone.now)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread"],
+                condition=Q(status="running"),
+                name="chatkit_run_one_per_thread",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["status", "heartbeat_at"], name="chatkit_run_alive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.id}"

@@ -1,0 +1,145 @@
+"""Queries of the models. What a person asks for goes through ``for_owner``."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import uuid
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from . import storage
+from .conf import settings
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    # The linter does not look for names in the bases of classes.
+    from .models import DeletedFile, GeneratedImage, Run, ThreadItem  # noqa: F401
+
+logger = logging.getLogger(__name__)
+M = TypeVar("M", bound=models.Model)
+
+
+class OwnedQuerySet(models.QuerySet[M]):
+    """Rows of one owner; the rows of all others do not exist."""
+
+    owner_field = "owner"
+
+    def for_owner(self, owner: str) -> Self:
+        """Return the rows of an isolation key."""
+        return self.filter(**{self.owner_field: owner})
+
+    def for_user(self, user: AbstractBaseUser) -> Self:
+        """Return the rows of a user."""
+        return self.for_owner(f"user:{user.pk}")
+
+    def page(self, cursor: tuple[datetime.datetime, Any] | None, order: str) -> Self:
+        """Return the rows behind ``(created_at, pk)``, in that order.
+
+        A keyset page does not shift when rows are added or deleted before it.
+
+        Args:
+            cursor: Where the page before ended; ``None`` for the first.
+            order: ``"asc"`` for oldest first, else newest first.
+        """
+        sign, op = ("", "gt") if order == "asc" else ("-", "lt")
+        rows = self.order_by(f"{sign}created_at", f"{sign}pk")
+        if cursor is None:
+            return rows
+        created_at, pk = cursor
+        later = Q(**{f"created_at__{op}": created_at})
+        return rows.filter(later | Q(created_at=created_at, **{f"pk__{op}": pk}))
+
+
+class ThreadItemQuerySet(OwnedQuerySet["ThreadItem"]):
+    """Queries of thread items."""
+
+    owner_field = "thread__owner"
+
+
+class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
+    """Queries of generated images."""
+
+    owner_field = "thread__owner"
+
+    def unfinished(self) -> Self:
+        """Return the images that are still being generated."""
+        return self.filter(status="generating")
+
+    def finish(self, status: str, **fields: Any) -> int:
+        """Move unfinished images to a final state; 0 if another was first."""
+        return self.unfinished().update(
+            status=status, finished_at=timezone.now(), **fields
+        )
+
+    def interrupt(self) -> int:
+        """End images whose run has died and return how many.
+
+        The newest preview, where there is one, becomes the picture.
+        """
+        ended = 0
+        for image in self.unfinished().prefetch_related("partials"):
+            ended += image.settle("interrupted")
+        return ended
+
+
+class RunQuerySet(OwnedQuerySet["Run"]):
+    """Queries of runs."""
+
+    def running(self) -> Self:
+        """Return the runs that have not ended."""
+        return self.filter(status="running")
+
+    def stale(self) -> Self:
+        """Return the running rows whose process has gone silent."""
+        age = datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
+        return self.running().filter(heartbeat_at__lt=timezone.now() - age)
+
+    def beat(self, pk: uuid.UUID) -> int:
+        """Say that a run is alive; 0 if it was taken over."""
+        return self.running().filter(pk=pk).update(heartbeat_at=timezone.now())
+
+    def finish(self, status: str, error: str = "") -> int:
+        """End running rows; 0 if they had ended before."""
+        return self.running().update(
+            status=status, error=error, finished_at=timezone.now()
+        )
+
+
+class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
+    """Queries of the outbox of files to delete."""
+
+    def discard(self, names: Iterable[str]) -> None:
+        """Note files for deletion and delete them when the transaction is through.
+
+        Call it in the transaction that deletes their rows.
+        """
+        rows = self.bulk_create(self.model(name=name) for name in names if name)
+        keys = [row.pk for row in rows]
+        if keys:
+            transaction.on_commit(lambda: self._settle_quietly(keys), using=self.db)
+
+    def _settle_quietly(self, keys: list[int]) -> None:
+        try:
+            self.filter(pk__in=keys).settle()
+        except Exception:
+            # The notes stay; the sweep tries again.
+            logger.warning("Deleted files remain in the storage.", exc_info=True)
+
+    def settle(self) -> int:
+        """Delete the noted files and return how many.
+
+        Raises:
+            OSError: And the storage's own errors; what failed stays noted.
+        """
+        settled = 0
+        for row in self.order_by("pk"):
+            storage.delete(row.name)
+            row.delete()
+            settled += 1
+        return settled

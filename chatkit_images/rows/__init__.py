@@ -1,0 +1,1 @@
+"""The rows behind ChatKit's types: sync functions, each one transaction."""

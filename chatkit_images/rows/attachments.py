@@ -1,0 +1,118 @@
+"""Rows of attachments."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from chatkit import types
+from django.db import transaction
+
+from .. import imaging, links, models, storage
+from ..context import RequestContext
+from ..exceptions import ImageError, NotFoundError, RequestRefused
+from . import payloads
+
+
+def get(attachment_id: str, context: RequestContext) -> models.Attachment:
+    """Return the row of an owner's attachment.
+
+    Raises:
+        NotFoundError: If the owner has no such attachment.
+    """
+    try:
+        return models.Attachment.objects.for_owner(context.owner).get(pk=attachment_id)
+    except models.Attachment.DoesNotExist:
+        raise NotFoundError(f"Attachment {attachment_id} not found") from None
+
+
+def load_many(
+    ids: Collection[str], context: RequestContext
+) -> dict[str, types.Attachment]:
+    """Return those of the attachments that are there, by id."""
+    if not ids:
+        return {}
+    rows = models.Attachment.objects.for_owner(context.owner).filter(pk__in=ids)
+    return {row.pk: to_attachment(row, context) for row in rows}
+
+
+def to_attachment(row: models.Attachment, context: RequestContext) -> types.Attachment:
+    """Return a row as ChatKit's type, with URLs for the context's browser."""
+    fields = {
+        "id": row.pk,
+        "name": row.name,
+        "mime_type": row.mime_type,
+        "thread_id": row.thread_id,
+        "metadata": row.metadata,
+    }
+    if row.awaits_upload:
+        fields["upload_descriptor"] = {
+            "url": links.upload_url(row, context),
+            "method": "POST",
+        }
+    if row.kind == models.Attachment.Kind.FILE:
+        return types.FileAttachment.model_validate(fields)
+    preview = row.foreign_preview_url or links.attachment_url(row, context)
+    return types.ImageAttachment.model_validate(fields | {"preview_url": preview})
+
+
+def save(attachment: types.Attachment, context: RequestContext) -> None:
+    """Insert an attachment, or update its metadata.
+
+    Raises:
+        NotFoundError: If it, or its thread, is another owner's.
+        RequestRefused: If it belongs to another thread already.
+    """
+    preview = str(getattr(attachment, "preview_url", ""))
+    inline = payloads.DATA_IMAGE.fullmatch(preview)
+    thumbnail = _store_preview(inline[1]) if inline else ""
+    with transaction.atomic():
+        row = (
+            models.Attachment.objects.select_for_update()
+            .filter(pk=attachment.id)
+            .first()
+        )
+        if row is None:
+            row = models.Attachment(
+                pk=attachment.id, owner=context.owner, user_id=context.user_id
+            )
+        elif row.owner != context.owner:
+            raise NotFoundError(f"Attachment {attachment.id} not found")
+        if attachment.thread_id is not None:
+            _attach(row, attachment.thread_id, context)
+        row.kind = attachment.type
+        row.name = payloads.clean(attachment.name)[:255]
+        row.mime_type = attachment.mime_type[:255]
+        row.metadata = payloads.map_strings(attachment.metadata, payloads.clean)
+        if thumbnail:
+            row.thumbnail.name = thumbnail
+        elif preview and not payloads.is_ours(preview) and not row.file:
+            row.foreign_preview_url = preview if len(preview) <= 2000 else ""
+        row.save()
+
+
+@transaction.atomic
+def delete(attachment_id: str, context: RequestContext) -> None:
+    """Delete an attachment; its files go when the transaction is through."""
+    get(attachment_id, context).delete()
+
+
+def _attach(row: models.Attachment, thread_id: str, context: RequestContext) -> None:
+    if row.thread_id not in (None, thread_id):
+        raise RequestRefused(
+            "attachment_in_use", f"Attachment {row.pk} belongs to another thread."
+        )
+    owned = models.Thread.objects.for_owner(context.owner)
+    if not owned.filter(pk=thread_id).exists():
+        raise NotFoundError(f"Thread {thread_id} not found")
+    row.thread_id = thread_id
+
+
+def _store_preview(text: str) -> str:
+    try:
+        data = imaging.decode_base64(text)
+        info = imaging.inspect(data)
+    except ImageError:
+        return ""
+    name = storage.new_name("thumbnails", info.extension)
+    storage.store(name, data)
+    return name

@@ -1,0 +1,42 @@
+"""Rows of feedback."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from .. import models
+from ..context import RequestContext
+from ..exceptions import NotFoundError
+from . import threads
+
+
+@transaction.atomic
+def save(
+    thread_id: str, item_ids: list[str], kind: str, context: RequestContext
+) -> None:
+    """Keep the owner's latest word on each item, all or none.
+
+    Raises:
+        NotFoundError: If the owner's thread lacks one of the items.
+    """
+    thread = threads.get(thread_id, context)
+    rows = list(thread.items.filter(item_id__in=item_ids))
+    if missing := set(item_ids) - {row.item_id for row in rows}:
+        raise NotFoundError(f"Item {min(missing)} not found in thread {thread_id}")
+    models.Feedback.objects.bulk_create(
+        [
+            models.Feedback(
+                item=row,
+                thread=thread,
+                owner=context.owner,
+                user_id=context.user_id,
+                kind=kind,
+                updated_at=timezone.now(),
+            )
+            for row in rows
+        ],
+        update_conflicts=True,
+        unique_fields=["item", "owner"],
+        update_fields=["kind", "updated_at"],
+    )

@@ -1,0 +1,123 @@
+"""Rows of thread items."""
+
+from __future__ import annotations
+
+from chatkit import types
+from django.db import models as db
+from django.db import transaction
+from django.utils import timezone
+
+from .. import models
+from ..context import RequestContext
+from ..exceptions import NotFoundError
+from . import attachments, images, pages, payloads, threads
+
+HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
+
+
+def load_page(
+    thread_id: str,
+    after: str | None,
+    limit: int,
+    order: str,
+    context: RequestContext,
+    hidden: bool = True,
+) -> types.Page[types.ThreadItem]:
+    """Return a page of a thread's items, with or without hidden context."""
+    rows = threads.get(thread_id, context).items.all()
+    position = pages.cursor(rows, "item_id", thread_id, after)
+    if not hidden:
+        rows = rows.exclude(type__in=HIDDEN_TYPES)
+    limit = pages.clamp(limit)
+    found = list(rows.page(position, order)[: limit + 1])
+    return types.Page(
+        data=to_items(found[:limit], thread_id, context),
+        has_more=len(found) > limit,
+        after=found[limit - 1].item_id if len(found) > limit else None,
+    )
+
+
+def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadItem:
+    """Return one item.
+
+    Raises:
+        NotFoundError: If the owner's thread has no such item.
+    """
+    rows = threads.get(thread_id, context).items.filter(item_id=item_id)
+    found = to_items(list(rows), thread_id, context)
+    if not found:
+        raise NotFoundError(f"Item {item_id} not found in thread {thread_id}")
+    return found[0]
+
+
+def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> None:
+    """Insert an item, or update the one of that id in its place."""
+    thread = threads.get(thread_id, context)
+    saved: list[models.GeneratedImage] = []
+
+    def save_image(call_id: str, text: str) -> models.GeneratedImage | None:
+        image = images.save_inline(thread, call_id, text)
+        if image is not None:
+            saved.append(image)
+        return image
+
+    # Blobs are written before the transaction, which must not wait for storage.
+    payload = payloads.dehydrate(item, context.owner, save_image)
+    with transaction.atomic():
+        row, created = thread.items.get_or_create(
+            item_id=item.id,
+            defaults={
+                "type": item.type,
+                "payload": payload,
+                "created_at": payloads.to_aware(item.created_at),
+            },
+        )
+        if not created:
+            # The first created_at stays: ChatKit stamps a message twice.
+            row.type, row.payload = item.type, payload
+            row.save(update_fields=["type", "payload"])
+        if isinstance(item, types.GeneratedImageItem) and item.image is not None:
+            thread.images.filter(call_id=item.image.id).update(
+                item=row, superseded_at=None
+            )
+        thread.images.filter(pk__in=[image.pk for image in saved], item=None).update(
+            item=row
+        )
+        models.Thread.objects.filter(pk=thread.pk).update(updated_at=timezone.now())
+
+
+@transaction.atomic
+def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
+    """Delete items that are there; their images stay as superseded versions."""
+    thread = threads.get(thread_id, context)
+    rows = list(thread.items.filter(item_id__in=item_ids))
+    keys = [row.pk for row in rows]
+    pages.bury(thread_id, [(row.item_id, row.pk, row.created_at) for row in rows])
+    thread.images.filter(item__in=keys).update(item=None, superseded_at=timezone.now())
+    thread.items.filter(pk__in=keys).delete()
+
+
+def to_items(
+    rows: list[models.ThreadItem], thread_id: str, context: RequestContext
+) -> list[types.ThreadItem]:
+    """Return rows of one thread as ChatKit's types, in at most three queries."""
+    known: dict[str, models.GeneratedImage] = {}
+    calls = [
+        row.payload["image"]["id"]
+        for row in rows
+        if row.type == "generated_image" and row.payload.get("image")
+    ]
+    quoted = payloads.references(rows)
+    if calls or quoted:
+        # A picture of another thread of the same owner may be quoted.
+        for image in models.GeneratedImage.objects.for_owner(context.owner).filter(
+            db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=quoted)
+        ):
+            known[str(image.pk)] = image
+            if image.thread_id == thread_id:
+                known[image.call_id] = image
+    files = attachments.load_many(
+        [key for row in rows for key in row.payload.get("attachments", ())], context
+    )
+    found = (payloads.hydrate(row, context, known, files) for row in rows)
+    return [item for item in found if item is not None]

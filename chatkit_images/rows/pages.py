@@ -1,0 +1,49 @@
+"""Pages and their cursors."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from django.db import models as db
+
+from .. import models
+from ..exceptions import NotFoundError
+
+MAX_PAGE = 100
+
+
+def clamp(limit: int) -> int:
+    """Return a page size between 1 and 100; a client may ask for anything."""
+    return max(1, min(limit, MAX_PAGE))
+
+
+def cursor(
+    queryset: db.QuerySet[Any], field: str, scope: str, after: str | None
+) -> tuple[datetime.datetime, Any] | None:
+    """Return the position of a cursor, also of one whose row has been deleted.
+
+    Raises:
+        NotFoundError: If no such row is or was there.
+    """
+    if after is None:
+        return None
+    found = queryset.filter(**{field: after}).values_list("created_at", "pk").first()
+    if found is None:
+        found = (
+            models.DeletedPosition.objects.filter(scope=scope, key=after)
+            .values_list("stood_at", "position")
+            .last()
+        )
+    if found is None:
+        raise NotFoundError(f"Nothing to list after {after}")
+    position: tuple[datetime.datetime, Any] = found
+    return position
+
+
+def bury(scope: str, rows: list[tuple[str, Any, datetime.datetime]]) -> None:
+    """Note where rows stood that are about to be deleted."""
+    models.DeletedPosition.objects.bulk_create(
+        models.DeletedPosition(scope=scope, key=key, position=str(pk), stood_at=at)
+        for key, pk, at in rows
+    )

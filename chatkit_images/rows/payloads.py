@@ -1,0 +1,177 @@
+"""Thread items to rows and back.
+
+A row's payload holds references where the item has URLs: image items name their
+call, messages their attachments by id, and in any other text a picture of ours
+is ``chatkit-image:<uuid>``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import re
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from chatkit import types
+from django.utils import timezone
+from pydantic import TypeAdapter, ValidationError
+
+from .. import links, models, tokens
+from ..context import RequestContext
+
+logger = logging.getLogger(__name__)
+ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
+
+DATA_IMAGE = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]*)")
+REFERENCE = re.compile(r"chatkit-image:([0-9a-f-]{36})")
+# An absolute or relative URL whose last part is one of our tokens.
+OUR_URL = re.compile(
+    r"(?:https?://[^\s\"'()<>/]+)?(?:/[\w.-]+)*/((?:image|attachment)\.[\w.~-]+)/?"
+)
+
+
+def to_aware(value: datetime.datetime) -> datetime.datetime:
+    """Return a time for the database; ChatKit stamps naive local time."""
+    return value.astimezone(datetime.UTC)
+
+
+def to_naive(value: datetime.datetime) -> datetime.datetime:
+    """Return a time for ChatKit, which subtracts it from ``datetime.now()``."""
+    return value.astimezone().replace(tzinfo=None)
+
+
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """Return JSON data with every string changed, keys included."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(k): map_strings(v, change) for k, v in value.items()}
+    if isinstance(value, list):
+        return [map_strings(v, change) for v in value]
+    return value
+
+
+def clean(text: str) -> str:
+    """Return text that every database takes: PostgreSQL's JSON refuses NUL."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def is_ours(url: str) -> bool:
+    """Whether a URL is one that this app signed, for whomever."""
+    match = OUR_URL.fullmatch(url)
+    return bool(match and tokens.is_signed(match[1]))
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every string of JSON data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+def dehydrate(
+    item: types.ThreadItem,
+    owner: str,
+    save_image: Callable[[str, str], models.GeneratedImage | None],
+) -> dict[str, Any]:
+    """Return the payload of an item's row, without base64 and URLs of ours.
+
+    Args:
+        item: The item.
+        owner: Isolation key; a URL of another owner's image stays text.
+        save_image: Takes call id (may be empty) and base64 of a ``data:`` image
+            and returns its row, ``None`` if it is no picture.
+    """
+    payload: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
+    for field in ("id", "thread_id", "created_at"):
+        payload.pop(field)
+    if isinstance(item, types.UserMessageItem):
+        payload["attachments"] = [attachment.id for attachment in item.attachments]
+    if isinstance(item, types.GeneratedImageItem) and item.image is not None:
+        # A URL of somebody else's is dropped: it expires, and it is not ours.
+        if match := DATA_IMAGE.fullmatch(item.image.url):
+            save_image(item.image.id, match[1])
+        payload["image"] = {"id": item.image.id}
+
+    def refer(match: re.Match[str]) -> str:
+        token = tokens.read(match[1])
+        # Anybody can paste a URL; only the owner's becomes one that never expires.
+        if (
+            token is None
+            or token.kind != "image"
+            or token.owner_digest != tokens.digest(owner)
+        ):
+            return match[0]
+        return f"chatkit-image:{uuid.UUID(token.key)}"
+
+    def keep(match: re.Match[str]) -> str:
+        image = save_image("", match[1])
+        return f"chatkit-image:{image.pk}" if image else ""
+
+    def change(text: str) -> str:
+        return OUR_URL.sub(refer, DATA_IMAGE.sub(keep, clean(text)))
+
+    changed: dict[str, Any] = map_strings(payload, change)
+    return changed
+
+
+def references(rows: Iterable[models.ThreadItem]) -> set[uuid.UUID]:
+    """Return the ids of the pictures that the rows' texts refer to."""
+    found: set[uuid.UUID] = set()
+    for row in rows:
+        for text in strings(row.payload):
+            found.update(uuid.UUID(match) for match in REFERENCE.findall(text))
+    return found
+
+
+def hydrate(
+    row: models.ThreadItem,
+    context: RequestContext,
+    images: dict[str, models.GeneratedImage],
+    attachments: dict[str, types.Attachment],
+) -> types.ThreadItem | None:
+    """Return the item of a row, ``None`` if this ChatKit does not know its type.
+
+    Args:
+        row: The row.
+        context: For whom its URLs are.
+        images: The thread's images by call id and by primary key.
+        attachments: The thread's attachments by id.
+    """
+
+    def resolve(match: re.Match[str]) -> str:
+        image = images.get(match[1])
+        return links.image_url(image, context) if image else match[0]
+
+    payload = map_strings(row.payload, lambda text: REFERENCE.sub(resolve, text))
+    if row.type == "user_message":
+        payload["attachments"] = [
+            attachments[key] for key in payload["attachments"] if key in attachments
+        ]
+    if row.type == "generated_image" and payload.get("image"):
+        image = images.get(payload["image"]["id"])
+        payload["image"]["url"] = links.image_url(image, context) if image else ""
+    try:
+        return ADAPTER.validate_python(
+            payload
+            | {
+                "id": row.item_id,
+                "thread_id": row.thread_id,
+                "created_at": to_naive(row.created_at),
+            }
+        )
+    except ValidationError:
+        logger.exception("Item %s of thread %s is left out", row.pk, row.thread_id)
+        return None
+
+
+def now() -> datetime.datetime:
+    """Return the present as ChatKit stamps it."""
+    return to_naive(timezone.now())

@@ -1,0 +1,96 @@
+"""Checks before a request writes anything.
+
+The SDK finds most of this inside the stream, with the answer's status sent and
+half of the request written.
+"""
+
+from __future__ import annotations
+
+from chatkit import types
+from django.utils.translation import gettext as _
+
+from .. import models
+from ..context import RequestContext
+from ..exceptions import NotFoundError, RequestRefused
+from . import threads
+
+
+def check(request: types.ChatKitReq, context: RequestContext) -> None:
+    """Refuse a request that names what is not there or not the owner's.
+
+    Raises:
+        NotFoundError: If a thread, an item or an attachment is not the owner's.
+        RequestRefused: If one of them is not in a state for it.
+    """
+    params = request.params
+    thread = None
+    if thread_id := getattr(params, "thread_id", None):
+        thread = threads.get(thread_id, context)
+    if isinstance(request, types.ThreadsCreateReq | types.ThreadsAddUserMessageReq):
+        _check_message(request.params.input, thread, context)
+    elif isinstance(request, types.ThreadsRetryAfterItemReq):
+        _check_item(thread, request.params.item_id, "user_message")
+    elif isinstance(request, types.ThreadsAddStructuredInputReq):
+        row = _check_item(thread, request.params.item_id, "structured_input")
+        if row.payload.get("status") != "pending":
+            raise RequestRefused("already_answered", _("This was answered before."))
+    elif isinstance(request, types.ThreadsAddClientToolOutputReq):
+        _check_tool_call(thread)
+    elif isinstance(
+        request, types.ThreadsCustomActionReq | types.ThreadsSyncCustomActionReq
+    ):
+        if request.params.item_id:
+            _check_item(thread, request.params.item_id, "widget")
+
+
+def _check_message(
+    message: types.UserMessageInput,
+    thread: models.Thread | None,
+    context: RequestContext,
+) -> None:
+    if not message.attachments and not any(
+        part.text.strip() for part in message.content
+    ):
+        raise RequestRefused("empty_message", _("Write a message first."), status=400)
+    rows = {
+        row.pk: row
+        for row in models.Attachment.objects.for_owner(context.owner).filter(
+            pk__in=message.attachments
+        )
+    }
+    for key in message.attachments:
+        if key not in rows:
+            raise NotFoundError(f"Attachment {key} not found")
+        if rows[key].awaits_upload:
+            raise RequestRefused(
+                "not_uploaded", _("A file is not uploaded yet."), allow_retry=True
+            )
+        if rows[key].thread_id not in (None, thread and thread.pk):
+            raise RequestRefused(
+                "attachment_in_use", _("A file belongs to another chat.")
+            )
+
+
+def _check_item(
+    thread: models.Thread | None, item_id: str, item_type: str
+) -> models.ThreadItem:
+    assert thread is not None
+    row: models.ThreadItem | None = thread.items.filter(item_id=item_id).first()
+    if row is None:
+        raise NotFoundError(f"Item {item_id} not found in thread {thread.pk}")
+    if row.type != item_type:
+        raise RequestRefused(
+            "wrong_item", f"Item {item_id} is not a {item_type}.", status=400
+        )
+    return row
+
+
+def _check_tool_call(thread: models.Thread | None) -> None:
+    assert thread is not None
+    row = thread.items.order_by("-created_at", "-pk").first()
+    if (
+        row is None
+        or row.type != "client_tool_call"
+        or row.payload.get("status") != "pending"
+    ):
+        raise RequestRefused("no_tool_call", "No tool call waits for its output.")

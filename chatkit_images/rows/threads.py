@@ -1,0 +1,116 @@
+"""Rows of threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatkit import types
+from django.db import transaction
+
+from .. import models
+from ..context import RequestContext
+from ..exceptions import NotFoundError
+from . import pages, payloads
+
+LOADED = "_chatkit_images_loaded"
+
+
+def remember(thread: types.ThreadMetadata) -> None:
+    """Note a thread's values, so that ``save`` writes only what changed.
+
+    ChatKit saves whole threads from long streams: without this a rename made
+    meanwhile would be undone by the title that the stream began with.
+    """
+    # Pydantic leaves such an attribute out of dumps and comparisons, and copies it.
+    thread.__dict__[LOADED] = _values(thread)
+
+
+def get(thread_id: str, context: RequestContext) -> models.Thread:
+    """Return the row of an owner's thread.
+
+    Raises:
+        NotFoundError: If the owner has no such thread.
+    """
+    try:
+        return models.Thread.objects.for_owner(context.owner).get(pk=thread_id)
+    except models.Thread.DoesNotExist:
+        raise NotFoundError(f"Thread {thread_id} not found") from None
+
+
+def to_thread(row: models.Thread) -> types.ThreadMetadata:
+    """Return a row as ChatKit's type."""
+    status: dict[str, Any] = {"type": row.status}
+    if row.status != models.Thread.Status.ACTIVE:
+        status["reason"] = row.status_reason
+    thread = types.ThreadMetadata.model_validate(
+        {
+            "id": row.pk,
+            "title": row.title,
+            "created_at": payloads.to_naive(row.created_at),
+            "status": status,
+            "metadata": row.metadata,
+            "allowed_image_domains": row.allowed_image_domains,
+        }
+    )
+    remember(thread)
+    return thread
+
+
+@transaction.atomic
+def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
+    """Insert a thread, or update those of its values that changed."""
+    values = _values(thread)
+    loaded = thread.__dict__.get(LOADED)
+    row = models.Thread.objects.select_for_update().filter(pk=thread.id).first()
+    if row is None and loaded is None:
+        models.Thread.objects.create(
+            pk=thread.id,
+            owner=context.owner,
+            user_id=context.user_id,
+            created_at=payloads.to_aware(thread.created_at),
+            **values,
+        )
+    elif row is None or row.owner != context.owner:
+        # One that was deleted while somebody worked on it must not come back.
+        raise NotFoundError(f"Thread {thread.id} not found")
+    else:
+        for name, value in values.items():
+            if loaded is None or loaded[name] != value:
+                setattr(row, name, value)
+        row.save()
+
+
+def load_page(
+    limit: int, after: str | None, order: str, context: RequestContext
+) -> types.Page[types.ThreadMetadata]:
+    """Return a page of an owner's threads; no item is read for it."""
+    threads = models.Thread.objects.for_owner(context.owner)
+    position = pages.cursor(threads, "pk", context.owner, after)
+    limit = pages.clamp(limit)
+    rows = list(threads.page(position, order)[: limit + 1])
+    return types.Page(
+        data=[to_thread(row) for row in rows[:limit]],
+        has_more=len(rows) > limit,
+        after=rows[limit - 1].pk if len(rows) > limit else None,
+    )
+
+
+@transaction.atomic
+def delete(thread_id: str, context: RequestContext) -> None:
+    """Delete a thread with its items, images and attachments."""
+    row = get(thread_id, context)
+    pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
+    row.delete()
+
+
+def _values(thread: types.ThreadMetadata) -> dict[str, Any]:
+    values = {
+        "title": thread.title[:255] if thread.title is not None else None,
+        "status": thread.status.type,
+        "status_reason": getattr(thread.status, "reason", None),
+        "metadata": thread.metadata,
+        "allowed_image_domains": thread.allowed_image_domains,
+    }
+    # A copy: the thread's own metadata may change while the values are kept.
+    cleaned: dict[str, Any] = payloads.map_strings(values, payloads.clean)
+    return cleaned

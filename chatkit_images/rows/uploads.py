@@ -1,0 +1,136 @@
+"""Bytes of attachments on their way to a row."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from chatkit.types import AttachmentCreateParams
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from .. import imaging, models, storage
+from ..conf import settings
+from ..context import RequestContext
+from ..exceptions import ImageError, NotFoundError, RequestRefused
+from . import payloads
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An uploaded file that is in the storage, and what its bytes say."""
+
+    name: str
+    mime: str
+    size: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    thumbnail: str = ""
+
+
+def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
+    """Store a file if its bytes are of an accepted type. For a storage thread."""
+    data = file.read()
+    info = _inspect(data)
+    mime = info.mime if info else _document_type(data)
+    if mime not in settings.ATTACHMENT_TYPES:
+        return None
+    extension = info.extension if info else {"application/pdf": "pdf"}.get(mime, "txt")
+    name = storage.new_name("attachments", extension)
+    storage.store(name, data)
+    if info is None or mime not in imaging.INLINE:
+        return StoredFile(name, mime, len(data), hashlib.sha256(data).hexdigest())
+    thumbnail = storage.new_name("thumbnails", "webp")
+    storage.store(thumbnail, imaging.scale(data, settings.THUMBNAIL_SIDE))
+    return StoredFile(
+        name, mime, info.size, info.sha256, info.width, info.height, thumbnail
+    )
+
+
+def announce(
+    key: str, params: AttachmentCreateParams, context: RequestContext
+) -> models.Attachment:
+    """Make the row of a file whose bytes are to come."""
+    is_image = params.mime_type in imaging.INLINE
+    kind = models.Attachment.Kind.IMAGE if is_image else models.Attachment.Kind.FILE
+    return models.Attachment.objects.create(
+        pk=key,
+        owner=context.owner,
+        user_id=context.user_id,
+        kind=kind,
+        name=payloads.clean(params.name)[:255],
+        mime_type=params.mime_type[:255],
+        bytes=params.size,
+        awaits_upload=True,
+    )
+
+
+def receive(
+    key: str,
+    filename: str,
+    stored: StoredFile,
+    context: RequestContext,
+    *,
+    announced: bool,
+) -> models.Attachment:
+    """Give stored bytes their row.
+
+    Raises:
+        NotFoundError: If it was to be announced and is not.
+        RequestRefused: If its bytes came before; these are dropped.
+    """
+    try:
+        with transaction.atomic():
+            row = _row(key, filename, context, announced)
+            is_image = stored.mime in imaging.INLINE
+            row.kind = (
+                models.Attachment.Kind.IMAGE
+                if is_image
+                else models.Attachment.Kind.FILE
+            )
+            row.mime_type, row.awaits_upload = stored.mime, False
+            row.file.name, row.thumbnail.name = stored.name, stored.thumbnail
+            row.bytes, row.sha256 = stored.size, stored.sha256
+            row.width, row.height = stored.width, stored.height
+            row.save()
+    except (NotFoundError, RequestRefused):
+        models.DeletedFile.objects.discard([stored.name, stored.thumbnail])
+        raise
+    return row
+
+
+def _row(
+    key: str, filename: str, context: RequestContext, announced: bool
+) -> models.Attachment:
+    if not announced:
+        name = payloads.clean(filename)[:255]
+        return models.Attachment(
+            pk=key, owner=context.owner, user_id=context.user_id, name=name
+        )
+    rows = models.Attachment.objects.for_owner(context.owner).select_for_update()
+    row: models.Attachment | None = rows.filter(pk=key).first()
+    if row is None:
+        raise NotFoundError(f"Attachment {key} not found")
+    if not row.awaits_upload:
+        raise RequestRefused("already_uploaded", _("This file is uploaded already."))
+    return row
+
+
+def _inspect(data: bytes) -> imaging.ImageInfo | None:
+    try:
+        return imaging.inspect(data)
+    except ImageError:
+        return None
+
+
+def _document_type(data: bytes) -> str:
+    if data.startswith(b"%PDF-"):
+        return "application/pdf"
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    # Text that a browser would run is text still: it is served as a download.
+    return "" if "\x00" in text else "text/plain"

@@ -1,0 +1,211 @@
+"""The ChatKit server of a Django project."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
+from typing import Any, cast
+
+from agents import Agent, ImageGenerationTool, RunConfig, Runner
+from channels.db import database_sync_to_async
+from chatkit import types
+from chatkit.agents import AgentContext
+from chatkit.server import ChatKitServer
+from chatkit.store import AttachmentStore, Store
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+from openai import AsyncOpenAI
+
+from .agents import stream_agent_response, trackers
+from .attachment_store import DjangoAttachmentStore
+from .conf import settings
+from .context import RequestContext
+from .converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from .protocol import ProtocolServer
+from .rows import feedback as feedback_rows
+from .rows import threads
+from .store import DjangoStore
+
+
+class DjangoChatKitServer(ProtocolServer):
+    """A ``ChatKitServer`` wired to the project's database and storage.
+
+    A project writes ``get_agent``; every other method whose name begins with
+    ``get_`` may be overridden, and so may ``respond`` for a server that does not
+    use the Agents SDK.
+    """
+
+    def __init__(
+        self,
+        store: Store[RequestContext] | None = None,
+        attachment_store: AttachmentStore[RequestContext] | None = None,
+    ) -> None:
+        super().__init__(
+            store or DjangoStore(), attachment_store or DjangoAttachmentStore()
+        )
+
+    # Hooks
+
+    def get_agent(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> Agent[Any] | Awaitable[Agent[Any]]:
+        """Return the agent that answers; the one method a project must write."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must override get_agent(thread, context)."
+        )
+
+    def get_run_config(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> RunConfig | None:
+        """Return the Agents SDK's settings of a run. Default: its own."""
+        return None
+
+    def get_title(
+        self, thread: types.ThreadMetadata, message: types.UserMessageItem
+    ) -> str | None:
+        """Return the title of a thread that has none: its first words."""
+        words = " ".join(part.text for part in message.content).split()
+        title = " ".join(words)
+        return title if len(title) <= 60 else title[:59].rstrip() + "…"
+
+    def get_thread_item_converter(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> DjangoThreadItemConverter:
+        """Return what turns the thread's items into model input."""
+        return DjangoThreadItemConverter(context)
+
+    def get_response_stream_converter(
+        self,
+        thread: types.ThreadMetadata,
+        context: RequestContext,
+        agent: Agent[Any],
+    ) -> DjangoResponseStreamConverter:
+        """Return what stores the images of a turn."""
+        return DjangoResponseStreamConverter(
+            thread, context, partial_images=expected_previews(agent)
+        )
+
+    async def get_history(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> list[types.ThreadItem]:
+        """Return the items that the model gets, oldest first."""
+        items: list[types.ThreadItem] = []
+        after: str | None = None
+        while len(items) < settings.HISTORY_ITEMS:
+            page = await self.store.load_thread_items(
+                thread.id, after, settings.HISTORY_ITEMS - len(items), "desc", context
+            )
+            items += page.data
+            after = page.after
+            if not page.has_more:
+                break
+        return items[::-1]
+
+    # ChatKit's methods
+
+    async def respond(
+        self,
+        thread: types.ThreadMetadata,
+        input_user_message: types.UserMessageItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[types.ThreadStreamEvent]:
+        """Run the project's agent on the thread and stream its answer."""
+        threads.remember(thread)
+        if not thread.title and input_user_message is not None:
+            thread.title = self.get_title(thread, input_user_message)
+        found = self.get_agent(thread, context)
+        agent = await found if inspect.isawaitable(found) else found
+        converter = self.get_thread_item_converter(thread, context)
+        history = await self.get_history(thread, context)
+        agent_context = AgentContext(
+            thread=thread, store=self.store, request_context=context
+        )
+        result = Runner.run_streamed(
+            agent,
+            await converter.to_agent_input(history),
+            context=agent_context,
+            run_config=self.get_run_config(thread, context),
+        )
+        async for event in stream_agent_response(
+            agent_context,
+            result,
+            converter=self.get_response_stream_converter(thread, context, agent),
+        ):
+            yield event
+
+    async def add_feedback(
+        self,
+        thread_id: str,
+        item_ids: list[str],
+        feedback: types.FeedbackKind,
+        context: RequestContext,
+    ) -> None:
+        """Keep a thumb up or down for each item, all or none."""
+        await database_sync_to_async(feedback_rows.save)(
+            thread_id, item_ids, feedback, context
+        )
+
+    async def transcribe(
+        self, audio_input: types.AudioInput, context: RequestContext
+    ) -> types.TranscriptionResult:
+        """Turn dictation into text with ``TRANSCRIPTION_MODEL``."""
+        extension = audio_input.media_type.rpartition("/")[2] or "webm"
+        result = await self.get_openai_client().audio.transcriptions.create(
+            model=settings.TRANSCRIPTION_MODEL,
+            file=(f"audio.{extension}", audio_input.data, audio_input.media_type),
+        )
+        return types.TranscriptionResult(text=result.text)
+
+    def get_openai_client(self) -> AsyncOpenAI:
+        """Return the client for what is not a run of an agent: dictation."""
+        return AsyncOpenAI()
+
+    async def handle_stream_cancelled(
+        self,
+        thread: types.ThreadMetadata,
+        pending_items: list[types.ThreadItem],
+        context: RequestContext,
+    ) -> None:
+        """Keep the text so far and each image's best preview, and say so."""
+        for tracker in trackers.get() or ():
+            await tracker.abandon()
+        await super().handle_stream_cancelled(thread, pending_items, context)
+
+
+def expected_previews(agent: Agent[Any]) -> int | None:
+    """Return how many previews an agent's image tool sends, if it says so."""
+    for tool in agent.tools:
+        if isinstance(tool, ImageGenerationTool):
+            count = tool.tool_config.get("partial_images")
+            return int(count) if count else None
+    return None
+
+
+def get_server() -> ChatKitServer[RequestContext]:
+    """Return the project's server, one per process.
+
+    Raises:
+        ImproperlyConfigured: If ``CHATKIT_IMAGES["SERVER"]`` is not a
+            ``ChatKitServer``.
+    """
+    if settings.SERVER is None:
+        raise ImproperlyConfigured("CHATKIT_IMAGES['SERVER'] is not set.")
+    return _server(settings.SERVER)
+
+
+@cache
+def _server(path: str) -> ChatKitServer[RequestContext]:
+    try:
+        server = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error}"
+        ) from error
+    if not (isinstance(server, type) and issubclass(server, ChatKitServer)):
+        raise ImproperlyConfigured(
+            "CHATKIT_IMAGES['SERVER'] must be the dotted path of a ChatKitServer, "
+            f"got {path!r}."
+        )
+    # The class takes what ChatKit's takes, or as a project's may, nothing.
+    return cast("Callable[[], ChatKitServer[RequestContext]]", server)()

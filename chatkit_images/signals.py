@@ -1,0 +1,18 @@
+"""Signals, one for each event that others need.
+
+They are sent in a worker thread with a database connection, never on the event
+loop, after the rows are committed.
+"""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+image_saved = Signal()
+"""An image is complete. Arguments: ``image`` (a ``GeneratedImage``)."""
+
+image_failed = Signal()
+"""An image ended without its final picture. Arguments: ``image``."""
+
+run_finished = Signal()
+"""A run has ended, in whatever way. Arguments: ``run`` (a ``Run``)."""

@@ -1,0 +1,150 @@
+"""Threads, items and attachments' metadata in the project's database."""
+
+from __future__ import annotations
+
+import secrets
+
+from channels.db import database_sync_to_async
+from chatkit import types
+from chatkit.store import Store, StoreItemType
+
+from .context import RequestContext
+from .rows import attachments, items, threads
+
+ID_PREFIXES: dict[StoreItemType, str] = {
+    "thread": "thr",
+    "message": "msg",
+    "tool_call": "tc",
+    "workflow": "wf",
+    "task": "tsk",
+    "attachment": "atc",
+    "sdk_hidden_context": "shcx",
+}
+
+
+def generate_id(item_type: StoreItemType) -> str:
+    """Return a new id of 128 random bits; ChatKit's own have 32."""
+    return f"{ID_PREFIXES[item_type]}_{secrets.token_hex(16)}"
+
+
+class DjangoStore(Store[RequestContext]):
+    """ChatKit's ``Store`` on Django's ORM.
+
+    Every method sees only what belongs to ``context.owner`` and raises
+    ``NotFoundError`` for the rest. Override ``generate_thread_id`` and
+    ``generate_item_id`` for ids of another form.
+    """
+
+    def generate_thread_id(self, context: RequestContext) -> str:
+        """Return a new thread id."""
+        return generate_id("thread")
+
+    def generate_item_id(
+        self,
+        item_type: StoreItemType,
+        thread: types.ThreadMetadata,
+        context: RequestContext,
+    ) -> str:
+        """Return a new item id."""
+        return generate_id(item_type)
+
+    async def load_thread(
+        self, thread_id: str, context: RequestContext
+    ) -> types.ThreadMetadata:
+        """Return a thread's metadata."""
+        row = await database_sync_to_async(threads.get)(thread_id, context)
+        return threads.to_thread(row)
+
+    async def save_thread(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> None:
+        """Insert a thread, or update those of its values that changed."""
+        await database_sync_to_async(threads.save)(thread, context)
+        threads.remember(thread)
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: RequestContext
+    ) -> types.Page[types.ThreadMetadata]:
+        """Return a page of the owner's threads, 1 to 100 of them."""
+        return await database_sync_to_async(threads.load_page)(
+            limit, after, order, context
+        )
+
+    async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
+        """Delete a thread with its items, images and attachments."""
+        await database_sync_to_async(threads.delete)(thread_id, context)
+
+    async def load_thread_items(
+        self,
+        thread_id: str,
+        after: str | None,
+        limit: int,
+        order: str,
+        context: RequestContext,
+    ) -> types.Page[types.ThreadItem]:
+        """Return a page of a thread's items, 1 to 100 of them."""
+        return await database_sync_to_async(items.load_page)(
+            thread_id, after, limit, order, context
+        )
+
+    async def load_visible_items(
+        self,
+        thread_id: str,
+        after: str | None,
+        limit: int,
+        order: str,
+        context: RequestContext,
+    ) -> types.Page[types.ThreadItem]:
+        """Return a full page of what the client may see: no hidden context."""
+        return await database_sync_to_async(items.load_page)(
+            thread_id, after, limit, order, context, hidden=False
+        )
+
+    async def load_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> types.ThreadItem:
+        """Return one item."""
+        return await database_sync_to_async(items.load)(thread_id, item_id, context)
+
+    async def add_thread_item(
+        self, thread_id: str, item: types.ThreadItem, context: RequestContext
+    ) -> None:
+        """Insert an item; one that is there already is updated in its place."""
+        await database_sync_to_async(items.save)(thread_id, item, context)
+
+    async def save_item(
+        self, thread_id: str, item: types.ThreadItem, context: RequestContext
+    ) -> None:
+        """Update an item, or insert it."""
+        await database_sync_to_async(items.save)(thread_id, item, context)
+
+    async def delete_thread_item(
+        self, thread_id: str, item_id: str, context: RequestContext
+    ) -> None:
+        """Delete an item, if it is there; its images stay as superseded versions."""
+        await self.delete_thread_items(thread_id, [item_id], context)
+
+    async def delete_thread_items(
+        self, thread_id: str, item_ids: list[str], context: RequestContext
+    ) -> None:
+        """Delete several items in one transaction."""
+        await database_sync_to_async(items.delete)(thread_id, item_ids, context)
+
+    async def save_attachment(
+        self, attachment: types.Attachment, context: RequestContext
+    ) -> None:
+        """Insert or update an attachment's metadata."""
+        await database_sync_to_async(attachments.save)(attachment, context)
+
+    async def load_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> types.Attachment:
+        """Return an attachment's metadata."""
+        row = await database_sync_to_async(attachments.get)(attachment_id, context)
+        return attachments.to_attachment(row, context)
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        """Delete an attachment with its files."""
+        await database_sync_to_async(attachments.delete)(attachment_id, context)

@@ -1,0 +1,49 @@
+"""A stand-in for OpenAI's API that answers on loopback, for tests and demos."""
+
+from __future__ import annotations
+
+from .api import LoopbackAPI
+from .drawing import draw
+from .model import default_model
+from .script import (
+    JSON,
+    Drop,
+    ErrorEvent,
+    FailedImage,
+    Gate,
+    HTTPError,
+    Image,
+    Images,
+    Raw,
+    Reasoning,
+    ResponseFailed,
+    Step,
+    Text,
+    ToolCall,
+    Usage,
+    Wait,
+)
+from .serving import serve
+
+__all__ = [
+    "JSON",
+    "Drop",
+    "ErrorEvent",
+    "FailedImage",
+    "Gate",
+    "HTTPError",
+    "Image",
+    "Images",
+    "LoopbackAPI",
+    "Raw",
+    "Reasoning",
+    "ResponseFailed",
+    "Step",
+    "Text",
+    "ToolCall",
+    "Usage",
+    "Wait",
+    "default_model",
+    "draw",
+    "serve",
+]

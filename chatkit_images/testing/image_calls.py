@@ -1,0 +1,162 @@
+"""The wire events of image generation calls."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+from . import request
+from .drawing import draw
+from .script import JSON, FailedImage, Image, Images
+
+EVENT = "response.image_generation_call"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The settings a picture is drawn with, the step's before the tool's."""
+
+    size: str
+    format: str
+    quality: str
+    background: str
+    partials: int
+
+    @classmethod
+    def of(cls, step: Image | FailedImage, tool: JSON) -> Look:
+        """Merge what the step says with what the tool asked for."""
+
+        def setting(name: str, auto: str, own: str | None = None) -> str:
+            value = own or tool.get(name) or "auto"
+            return auto if value == "auto" else str(value)
+
+        image = step if isinstance(step, Image) else Image(partials=step.partials)
+        partials = image.partials
+        if partials is None:
+            partials = int(tool.get("partial_images") or 0)
+        return cls(
+            size=setting("size", "1024x1024", image.size),
+            format=setting("output_format", "png", image.format),
+            quality=setting("quality", "high", image.quality),
+            background=setting("background", "opaque", image.background),
+            partials=partials,
+        )
+
+    def pixels(self, max_side: int) -> tuple[int, int]:
+        """Return the size to draw, shrunk until its longer side is `max_side`."""
+        width, height = (int(side) for side in self.size.split("x"))
+        scale = min(1.0, max_side / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def fields(self) -> JSON:
+        """Return the settings as the wire names them."""
+        return {
+            "size": self.size,
+            "quality": self.quality,
+            "background": self.background,
+            "output_format": self.format,
+        }
+
+
+async def image_events(
+    step: Images, index: int, body: JSON, *, delay: float, max_side: int
+) -> AsyncIterator[JSON]:
+    """Yield the events of image calls that run at the same time."""
+    calls = [
+        (image, _turns(image, index + place, body, max_side))
+        for place, image in enumerate(step.images)
+    ]
+    first = True
+    while calls:
+        if not first:
+            await asyncio.sleep(max(image.delay or delay for image, _ in calls))
+            if step.order == "reversed":
+                calls = calls[::-1]
+        for call in list(calls):
+            turn = await anext(call[1], None)
+            if turn is None:
+                calls.remove(call)
+            for event in turn or ():
+                yield event
+        if step.order == "reversed" and not first:
+            calls = calls[::-1]
+        first = False
+
+
+async def _turns(
+    step: Image | FailedImage, index: int, body: JSON, max_side: int
+) -> AsyncIterator[list[JSON]]:
+    """Yield one call's events, a list for every turn it takes."""
+    tool = request.image_tool(body) or {}
+    look = Look.of(step, tool)
+    call_id = step.call_id or f"ig_{uuid4().hex}"
+    at = {"item_id": call_id, "output_index": index}
+    item = {"id": call_id, "type": "image_generation_call", "status": "in_progress"}
+    yield [
+        {"type": "response.output_item.added", "output_index": index, "item": item},
+        {"type": f"{EVENT}.in_progress", **at},
+        {"type": f"{EVENT}.generating", **at},
+    ]
+    picture = step if isinstance(step, Image) else Image()
+    prompt = picture.prompt or request.last_user_text(body)
+
+    async def frame(sharpness: float) -> str:
+        data = picture.data
+        if data is None:
+            # Pillow works on the processor; the event loop has other streams to serve.
+            data = await asyncio.to_thread(
+                draw,
+                prompt,
+                size=look.pixels(max_side),
+                step=sharpness,
+                format=look.format,
+                base=picture.base,
+                transparent=look.background == "transparent",
+            )
+        return base64.b64encode(data).decode("ascii")
+
+    for number in range(look.partials):
+        yield [
+            {
+                "type": f"{EVENT}.partial_image",
+                **at,
+                "partial_image_index": number,
+                "partial_image_b64": await frame((number + 1) / (look.partials + 1)),
+                **look.fields(),
+            }
+        ]
+    if picture.gate:
+        await picture.gate.wait()
+    if not picture.finish:
+        return
+    done = {"type": "response.output_item.done", "output_index": index}
+    if isinstance(step, FailedImage):
+        error = {
+            "code": step.code,
+            "message": step.message,
+            "type": "image_generation_user_error",
+            "param": None,
+            "moderation_details": {
+                "categories": list(step.categories),
+                "moderation_stage": step.stage,
+            },
+        }
+        yield [
+            {
+                **done,
+                "item": item | {"status": "failed", "result": None, "error": error},
+            }
+        ]
+        return
+    ended = item | {
+        "status": picture.status if picture.result else "failed",
+        "result": await frame(1.0) if picture.result else None,
+        "revised_prompt": picture.revised_prompt or prompt,
+        "action": "edit" if picture.base else "generate",
+        **look.fields(),
+    }
+    completed = [{"type": f"{EVENT}.completed", **at}] if picture.result else []
+    yield [*completed, {**done, "item": ended}]

@@ -1,0 +1,23 @@
+"""Routes: ``path("chatkit/", include("chatkit_images.urls"))``."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from . import views
+
+app_name = "chatkit_images"
+
+urlpatterns = [
+    path("", views.ChatKitView.as_view(), name="chat"),
+    path("threads/<str:thread_id>/stop/", views.StopView.as_view(), name="stop"),
+    path("images/<str:token>/", views.ImageView.as_view(), name="image"),
+    path(
+        "images/<uuid:key>/<slug:variant>/",
+        views.SessionImageView.as_view(),
+        name="session-image",
+    ),
+    path("attachments/", views.UploadView.as_view(), name="upload-direct"),
+    path("attachments/<str:token>/", views.AttachmentView.as_view(), name="attachment"),
+    path("uploads/<str:token>/", views.AnnouncedUploadView.as_view(), name="upload"),
+]

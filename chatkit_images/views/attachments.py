@@ -1,0 +1,146 @@
+"""Uploads: in one step with a login, or to the signed URL of an announced file."""
+
+from __future__ import annotations
+
+from channels.db import database_sync_to_async
+from chatkit.server import ChatKitServer
+from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+
+from .. import models, tokens, wire
+from ..attachment_store import DjangoAttachmentStore
+from ..conf import settings
+from ..context import RequestContext
+from ..exceptions import NotFoundError, RequestRefused
+from ..server import get_server
+from . import errors
+from .doors import JsonView, admit
+from .files import CROSS_ORIGIN_HEADERS
+
+# Room for the multipart headers around a file of the largest size.
+OVERHEAD = 64 * 1024
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class UploadView(JsonView):
+    """ChatKit's ``direct`` strategy: a multipart field ``file``."""
+
+    async def post(self, request: HttpRequest) -> HttpResponseBase:
+        """Store the file and return its attachment."""
+        try:
+            check_length(request)
+            context = await database_sync_to_async(admit)(request)
+            if isinstance(context, HttpResponseBase):
+                return context
+            return await receive(await read_file(request), context)
+        except Exception as exception:
+            return errors.from_exception(exception)
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class AnnouncedUploadView(JsonView):
+    """ChatKit's ``two_phase`` strategy: multipart or the bare bytes.
+
+    The signed URL is the authority: the upload may come from a frame of another
+    site, without a cookie.
+    """
+
+    async def post(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        """Store the bytes of an announced file and return its attachment."""
+        try:
+            check_length(request)
+            context, key = await database_sync_to_async(announced)(token)
+            response = await receive(await read_file(request), context, key)
+        except Exception as exception:
+            response = errors.from_exception(exception)
+        return _with_cors(response)
+
+    async def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        """Do the same for a client that puts."""
+        return await self.post(request, token)
+
+    async def options(  # type: ignore[override]
+        self, request: HttpRequest, token: str
+    ) -> HttpResponseBase:
+        """Answer a browser that asks before it sends across sites."""
+        response = HttpResponse(status=204)
+        response["Access-Control-Allow-Methods"] = "POST, PUT, OPTIONS"
+        response["Access-Control-Allow-Headers"] = "Content-Type"
+        return _with_cors(response)
+
+
+def announced(token: str) -> tuple[RequestContext, str]:
+    """Return whose upload a token is for, and its attachment's id.
+
+    Raises:
+        NotFoundError: If it is for none.
+    """
+    said = tokens.read(token)
+    if said is None or said.kind != "upload":
+        raise NotFoundError
+    row = models.Attachment.objects.select_related("user").filter(pk=said.key).first()
+    if row is None or tokens.digest(row.owner) != said.owner_digest:
+        raise NotFoundError
+    base_url = settings.BASE_URL or ""
+    return RequestContext(row.user, row.owner, base_url), row.pk
+
+
+async def receive(
+    file: UploadedFile[bytes], context: RequestContext, key: str | None = None
+) -> HttpResponse:
+    """Store a file through the server's attachment store."""
+    attachment = await attachment_store(get_server()).upload(file, context, key)
+    return HttpResponse(wire.dump(attachment), content_type="application/json")
+
+
+def attachment_store(
+    server: ChatKitServer[RequestContext],
+) -> DjangoAttachmentStore:
+    """Return the server's attachment store, if it is this app's."""
+    store = server.attachment_store
+    if not isinstance(store, DjangoAttachmentStore):
+        raise NotImplementedError(
+            f"{type(server).__name__} has an attachment store of its own, which "
+            "must take its uploads itself."
+        )
+    return store
+
+
+async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
+    """Return the file of a request.
+
+    Raises:
+        RequestRefused: If it has none, or one that is too large.
+    """
+    limit = settings.MAX_ATTACHMENT_BYTES
+    if request.content_type == "multipart/form-data":
+        files = await database_sync_to_async(lambda: request.FILES)()
+        file = files.get("file")
+        if file is None:
+            raise RequestRefused(
+                "no_file", _("Send the file in the field “file”."), status=400
+            )
+        return file
+    data = request.read(limit + 1)
+    name = request.headers.get("X-File-Name", "file")
+    return SimpleUploadedFile(name, data, request.content_type or "")
+
+
+def check_length(request: HttpRequest) -> None:
+    """Refuse a body that says it is too large before it is parsed."""
+    length = request.headers.get("Content-Length", "0")
+    if length.isdigit() and int(length) > settings.MAX_ATTACHMENT_BYTES + OVERHEAD:
+        raise RequestRefused("too_large", _("The file is too large."), status=413)
+
+
+def _with_cors(response: HttpResponse) -> HttpResponse:
+    for header, value in CROSS_ORIGIN_HEADERS.items():
+        response[header] = value
+    return response

@@ -1,0 +1,70 @@
+"""Errors as JSON: ``{"error": {"code": ..., "message": ...}}``."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from chatkit.errors import CustomStreamError
+from django.http import JsonResponse
+from django.utils.translation import gettext as _
+from pydantic import ValidationError
+
+from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
+
+logger = logging.getLogger(__name__)
+
+
+def error(
+    status: int, code: str, message: str, *, allow_retry: bool = False
+) -> JsonResponse:
+    """Return an error for a program and for a person."""
+    body = {"code": code, "message": message, "allow_retry": allow_retry}
+    response = JsonResponse({"error": body}, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def from_exception(exception: Exception) -> JsonResponse:
+    """Return what an exception means to a client; it never shows what it says.
+
+    An exception that is nobody's fault but the server's is logged under an id
+    that the answer carries.
+    """
+    match exception:
+        case AuthenticationRequired():
+            return error(401, "not_authenticated", _("Log in to chat."))
+        case NotFoundError():
+            # The same for what is missing and for what is another owner's.
+            return error(404, "not_found", _("This was not found."))
+        case RequestRefused():
+            return error(
+                exception.status,
+                exception.code,
+                exception.message,
+                allow_retry=exception.allow_retry,
+            )
+        case CustomStreamError():
+            return error(
+                409, "refused", exception.message, allow_retry=exception.allow_retry
+            )
+        case ValidationError():
+            return error(400, "invalid_request", validation_message(exception))
+        case NotImplementedError():
+            logger.error("%s", exception)
+            return error(501, "not_implemented", _("This server cannot do that."))
+    incident = secrets.token_hex(4)
+    logger.error("Request failed, incident %s", incident, exc_info=exception)
+    return error(
+        500,
+        "server_error",
+        _("Something went wrong. (%(incident)s)") % {"incident": incident},
+        allow_retry=True,
+    )
+
+
+def validation_message(exception: ValidationError) -> str:
+    """Return which part of a request is wrong, without repeating the request."""
+    first = exception.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -1,0 +1,99 @@
+"""The bytes of pictures and attachments, for the person that a URL was made for."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.text import slugify
+
+from .. import models, tokens
+from ..conf import settings
+from ..context import RequestContext
+from ..exceptions import AuthenticationRequired, NotFoundError
+from . import errors
+from .doors import JsonView
+from .files import CROSS_ORIGIN_HEADERS, file_response
+
+
+class ImageView(JsonView):
+    """Serves a picture to whoever has its signed URL.
+
+    The URL is bound to the picture, the variant and the owner, and dies with any
+    of them.
+    """
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        """Return the bytes; a token that is not good is a 404."""
+        said = tokens.read(token)
+        if said is None or said.kind != "image":
+            return errors.from_exception(NotFoundError())
+        image = (
+            models.GeneratedImage.objects.select_related("thread")
+            .filter(pk=said.key)
+            .first()
+        )
+        if image is None or tokens.digest(image.thread.owner) != said.owner_digest:
+            return errors.from_exception(NotFoundError())
+        return cross_origin(image_response(image, said.variant))
+
+
+class SessionImageView(JsonView):
+    """Serves a picture to its logged-in owner, for ``IMAGE_URLS = "session"``."""
+
+    def get(self, request: HttpRequest, key: str, variant: str) -> HttpResponseBase:
+        """Return the bytes; another owner's picture is a 404."""
+        try:
+            context = RequestContext.from_request(request)
+            image = (
+                models.GeneratedImage.objects.for_owner(context.owner)
+                .filter(pk=key)
+                .first()
+            )
+            if image is None:
+                raise NotFoundError
+        except (AuthenticationRequired, NotFoundError) as exception:
+            return errors.from_exception(exception)
+        return image_response(image, variant)
+
+
+class AttachmentView(JsonView):
+    """Serves the preview of an attachment to whoever has its signed URL."""
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        """Return the bytes; a token that is not good is a 404."""
+        said = tokens.read(token)
+        if said is None or said.kind != "attachment":
+            return errors.from_exception(NotFoundError())
+        row = models.Attachment.objects.filter(pk=said.key).first()
+        if row is None or tokens.digest(row.owner) != said.owner_digest:
+            return errors.from_exception(NotFoundError())
+        name, mime = str(row.file.name), row.mime_type
+        if row.thumbnail and said.variant == "thumbnail":
+            name, mime = str(row.thumbnail.name), "image/webp"
+        return cross_origin(
+            file_response(name, mime, filename=row.name, max_age=settings.URL_WINDOW)
+        )
+
+
+def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
+    """Return one variant of a picture."""
+    name, mime = str(image.file.name), image.mime
+    if variant == "thumbnail" and image.thumbnail:
+        name, mime = str(image.thumbnail.name), "image/webp"
+    elif (index := variant.removeprefix("partial-")).isdecimal():
+        partial = image.partials.filter(index=int(index)).first()
+        # A preview that is gone has been replaced by the picture itself.
+        if partial is not None:
+            name, mime = str(partial.file.name), partial.mime
+    stem = slugify(image.prompt)[:60] or "image"
+    extension = name.rpartition(".")[2]
+    return file_response(
+        name, mime, filename=f"{stem}.{extension}", max_age=settings.URL_WINDOW
+    )
+
+
+def cross_origin(response: HttpResponse) -> HttpResponse:
+    """Let a frame of another site, such as ChatKit.js's, show the bytes."""
+    for header, value in CROSS_ORIGIN_HEADERS.items():
+        response[header] = value
+    return response

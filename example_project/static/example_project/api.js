@@ -1,0 +1,113 @@
+/** ChatKit's wire protocol: one endpoint, JSON in, JSON or an event stream out. */
+
+/** A request the server refused, or that never reached it. */
+export class ApiError extends Error {
+  constructor(message, { code = "network", status = 0 } = {}) {
+    super(message);
+    this.code = code;
+    this.status = status;
+  }
+}
+
+function csrfToken() {
+  const match = document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/);
+  return match ? decodeURIComponent(match[1]) : "";
+}
+
+const MESSAGES = {
+  401: "Please log in to chat.",
+  403: "The server refused this request. Reload the page and try again.",
+  404: "This chat does not exist any more.",
+  413: "That is too large to send.",
+};
+
+async function errorFrom(response) {
+  const body = await response.json().catch(() => null);
+  const { code, message } = body?.error ?? {};
+  return new ApiError(
+    message || MESSAGES[response.status] || `The server answered ${response.status}.`,
+    { code: code ?? "http", status: response.status },
+  );
+}
+
+/** Yield the JSON of each `data:` frame of an event stream. */
+export async function* readEvents(stream) {
+  let buffer = "";
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      buffer = (buffer + value).replaceAll("\r\n", "\n");
+      const frames = buffer.split("\n\n");
+      buffer = frames.pop();
+      for (const frame of frames) {
+        // Lines that begin with a colon are heartbeats; `id:` and the like are not
+        // needed here.
+        const data = frame
+          .split("\n")
+          .filter((line) => line.startsWith("data:"))
+          .map((line) => line.slice(5).trimStart());
+        if (data.length) yield JSON.parse(data.join("\n"));
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
+
+/** Client of one ChatKit endpoint. */
+export class ChatKitApi {
+  constructor(endpoint) {
+    this.endpoint = endpoint;
+  }
+
+  async #fetch(path, options) {
+    let response;
+    try {
+      response = await fetch(this.endpoint + path, {
+        method: "POST",
+        credentials: "same-origin",
+        ...options,
+        headers: { "X-CSRFToken": csrfToken(), ...options.headers },
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new ApiError("The server cannot be reached. Check the connection.");
+    }
+    if (!response.ok) throw await errorFrom(response);
+    return response;
+  }
+
+  #send(type, params, signal) {
+    return this.#fetch("", {
+      body: JSON.stringify({ type, params }),
+      headers: { "Content-Type": "application/json" },
+      signal,
+    });
+  }
+
+  /** Make a call that is answered with JSON. */
+  async call(type, params) {
+    return (await this.#send(type, params)).json();
+  }
+
+  /** Make a call that is answered with events; yields them as they come. */
+  async *stream(type, params, signal) {
+    const response = await this.#send(type, params, signal);
+    yield* readEvents(response.body);
+  }
+
+  /** End the thread's running answer on the server; the stream then ends by itself. */
+  async stop(threadId) {
+    const path = `threads/${encodeURIComponent(threadId)}/stop/`;
+    return (await this.#fetch(path, {})).json();
+  }
+
+  /** Upload a file; resolves to its attachment. */
+  async upload(file) {
+    const body = new FormData();
+    body.append("file", file);
+    return (await this.#fetch("attachments/", { body })).json();
+  }
+}

@@ -1,0 +1,257 @@
+/** The chat page: puts the parts together and keeps them in step. */
+
+import { ChatKitApi } from "./api.js";
+import { Composer } from "./composer.js";
+import { askTitle, confirmDelete, openLightbox, setUpDialogs } from "./dialogs.js";
+import { announce, byId } from "./dom.js";
+import { Log } from "./render.js";
+import { Session } from "./session.js";
+import { Sidebar, threadTitle } from "./sidebar.js";
+import { textOf } from "./thread.js";
+
+const config = JSON.parse(byId("config").textContent);
+const api = new ChatKitApi(config.endpoint);
+const scroller = byId("scroller");
+
+// Sessions whose answer is still on its way when another chat is opened go on in
+// here, and are shown as they are when they are opened again.
+const running = new Map();
+let session = new Session(api, onChange);
+
+const composer = new Composer(api, { onSend: send, onStop: stop });
+const sidebar = new Sidebar(api, { onNew: startNew, onRename: rename, onDelete: remove });
+const log = new Log(byId("log"), {
+  onOpen: openLightbox,
+  onRetry: retry,
+  onFeedback: feedback,
+  onStale: () => session.refresh().catch(showProblem),
+});
+
+function showProblem(error) {
+  composer.setProblem(error.message);
+}
+
+// Drawing
+
+function drawFrame() {
+  const { thread, busy } = session;
+  const empty = !thread.id && !thread.items.size;
+  byId("welcome").hidden = !empty;
+  byId("title").hidden = empty;
+  byId("title").textContent = threadTitle(thread);
+  document.title = thread.title ? `${thread.title} · Studio` : "Studio";
+  byId("earlier").hidden = !thread.hasMore;
+  // A picture in the making says so itself.
+  const drawing = [...thread.images.values()].some(({ phase }) => phase === "generating");
+  byId("working").hidden = !busy || (drawing && !thread.progress);
+  byId("working-text").textContent = thread.progress || "Working…";
+  byId("log").setAttribute("aria-busy", String(busy));
+  const { type, reason } = thread.status;
+  composer.setLocked(type === "active" ? "" : reason || `This chat is ${type}.`);
+  composer.setBusy(busy, thread.allowCancel);
+}
+
+function isAtEnd() {
+  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 120;
+}
+
+function scrollToEnd() {
+  scroller.scrollTop = scroller.scrollHeight;
+}
+
+function show(next) {
+  session = next;
+  composer.setProblem("");
+  log.reset(session.thread);
+  drawFrame();
+  sidebar.select(session.thread.id);
+  scrollToEnd();
+}
+
+// Following a stream
+
+function onChange(changed, ids, event) {
+  const { thread, busy } = changed;
+  if (thread.id && busy) running.set(thread.id, changed);
+  else running.delete(thread.id);
+  if (event?.type === "thread.created" || event?.type === "thread.updated") {
+    sidebar.put(thread);
+  }
+  if (changed !== session) return;
+  const follow = isAtEnd();
+  log.update(thread, ids);
+  drawFrame();
+  if (event) announceEvent(event);
+  if (event?.type === "thread.created") {
+    // Not `location.hash`: that would open the thread that is on the page already.
+    history.replaceState(null, "", `#${thread.id}`);
+    sidebar.select(thread.id);
+  }
+  if (follow) scrollToEnd();
+}
+
+function announceEvent(event) {
+  // Notices and errors announce themselves by their role.
+  if (event.type !== "thread.item.done") return;
+  const { item } = event;
+  if (item.type === "assistant_message") announce(`Designer: ${textOf(item)}`);
+  else if (item.type === "generated_image" && item.image) announce("A picture is ready.");
+}
+
+async function send(message) {
+  const sending = session;
+  scrollToEnd();
+  try {
+    await sending.send(message);
+    watchIfLost(sending);
+  } catch (error) {
+    if (sending !== session) return;
+    if (error.name !== "AbortError") showProblem(error);
+    composer.restore(message);
+  }
+}
+
+async function retry() {
+  const retrying = session;
+  await retrying.retry().then(() => watchIfLost(retrying), showProblem);
+}
+
+function watch(watched) {
+  watched.watch(() => watched === session);
+}
+
+function watchIfLost(followed) {
+  if (followed.lost) watch(followed);
+}
+
+async function stop() {
+  await session.stop().catch(showProblem);
+}
+
+async function feedback(itemId, kind) {
+  const params = { thread_id: session.thread.id, item_ids: [itemId], kind };
+  try {
+    await api.call("items.feedback", params);
+    return true;
+  } catch (error) {
+    showProblem(error);
+    return false;
+  }
+}
+
+// Opening, naming and deleting chats
+
+function focusChat() {
+  // On a touch screen the keyboard would cover what was just opened.
+  if (matchMedia("(pointer: coarse)").matches) byId("title").focus();
+  else composer.focus();
+}
+
+function startNew() {
+  sidebar.setOpen(false);
+  history.pushState(null, "", location.pathname);
+  show(new Session(api, onChange));
+  composer.focus();
+}
+
+async function openFromHash() {
+  const id = location.hash.slice(1);
+  if (id === (session.thread.id ?? "")) return;
+  if (!id) {
+    show(new Session(api, onChange));
+    return;
+  }
+  if (running.has(id)) {
+    show(running.get(id));
+    return;
+  }
+  const next = new Session(api, onChange);
+  try {
+    await next.open(id);
+    // Another chat may have been opened while this one was on its way.
+    if (location.hash.slice(1) !== id) return;
+    show(next);
+    focusChat();
+    watch(next);
+  } catch (error) {
+    history.replaceState(null, "", location.pathname);
+    show(new Session(api, onChange));
+    showProblem(error);
+  }
+}
+
+async function rename(thread, title) {
+  const wanted = await askTitle(title);
+  if (!wanted || wanted === thread.title) return;
+  try {
+    await api.call("threads.update", { thread_id: thread.id, title: wanted });
+    sidebar.put({ ...thread, title: wanted });
+    if (session.thread.id === thread.id) {
+      session.thread.title = wanted;
+      drawFrame();
+    }
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+async function remove(thread, title) {
+  if (!(await confirmDelete(title))) return;
+  try {
+    await api.call("threads.delete", { thread_id: thread.id });
+    sidebar.remove(thread.id);
+    if (session.thread.id === thread.id) startNew();
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+// Earlier items
+
+let loadingEarlier = false;
+
+async function showEarlier() {
+  if (loadingEarlier || !session.thread.hasMore) return;
+  loadingEarlier = true;
+  const current = session;
+  try {
+    await current.earlier();
+    if (current !== session) return;
+    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
+    log.prepend(current.thread);
+    drawFrame();
+    // What was in view stays in view.
+    scroller.scrollTop = scroller.scrollHeight - fromEnd;
+  } catch (error) {
+    showProblem(error);
+  } finally {
+    loadingEarlier = false;
+  }
+}
+
+byId("earlier").addEventListener("click", showEarlier);
+scroller.addEventListener("scroll", () => {
+  if (scroller.scrollTop < 80 && scroller.scrollHeight > scroller.clientHeight + 80) showEarlier();
+}, { passive: true });
+
+// The page
+
+for (const button of document.querySelectorAll(".prompt")) {
+  button.addEventListener("click", () => {
+    composer.focus();
+    send({ text: button.textContent.trim(), attachments: [] });
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || document.querySelector("dialog[open]")) return;
+  if (sidebar.isOpen) sidebar.setOpen(false);
+  else if (session.busy) stop();
+});
+
+window.addEventListener("hashchange", openFromHash);
+setUpDialogs();
+drawFrame();
+sidebar.load().catch(showProblem);
+if (location.hash) openFromHash();
+else composer.focus();

@@ -1,0 +1,48 @@
+/** The page's dialogs: a picture in full, a new title, a last question. */
+
+import { byId } from "./dom.js";
+
+/** Show a dialog; resolves to whether it was confirmed. */
+function ask(dialog) {
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), { once: true });
+  });
+}
+
+/** Ask for a title; resolves to null if there is none. */
+export async function askTitle(title) {
+  const input = byId("rename-input");
+  input.value = title;
+  const answer = ask(byId("rename"));
+  input.select();
+  return (await answer) ? input.value.trim() || null : null;
+}
+
+/** Ask whether to delete a chat. */
+export function confirmDelete(title) {
+  byId("confirm-text").textContent = `“${title}” and its pictures will be gone for good.`;
+  return ask(byId("confirm"));
+}
+
+/** Show a picture in full. */
+export function openLightbox({ url, prompt }) {
+  const dialog = byId("lightbox");
+  const image = byId("lightbox-image");
+  image.src = url;
+  image.alt = prompt;
+  byId("lightbox-caption").textContent = prompt;
+  byId("lightbox-download").href = url;
+  dialog.showModal();
+}
+
+/** Let Cancel, and a click beside a dialog, close it. */
+export function setUpDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) {
+    dialog.addEventListener("click", (event) => {
+      // Cancel is no submit button: Enter in a field would press the first of those.
+      if (event.target === dialog || event.target.closest("[data-close]")) dialog.close();
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/** The state of one thread, and how ChatKit's events change it. No DOM in here. */
+
+let localIds = 0;
+
+/** Return the state of a thread that does not exist on the server yet. */
+export function newThread() {
+  return {
+    id: null,
+    title: null,
+    status: { type: "active" },
+    items: new Map(),
+    // What the protocol says about a picture only while it is made, by item id.
+    images: new Map(),
+    // Items that have been added and are not done.
+    unfinished: new Set(),
+    hasMore: false,
+    after: null,
+    allowCancel: true,
+    stopping: false,
+    progress: "",
+  };
+}
+
+/** Add an item that only this page knows: a message on its way, a notice, an error. */
+export function addLocal(thread, item) {
+  const id = `local_${++localIds}`;
+  thread.items.set(id, { ...item, id, local: true });
+  return id;
+}
+
+/** Remove the local items of the given types; returns their ids. */
+export function removeLocal(thread, ...types) {
+  const ids = [...thread.items.values()]
+    .filter((item) => item.local && types.includes(item.type))
+    .map((item) => item.id);
+  for (const id of ids) thread.items.delete(id);
+  return ids;
+}
+
+function updateThread(thread, data) {
+  thread.id = data.id;
+  thread.title = data.title ?? null;
+  thread.status = data.status ?? { type: "active" };
+}
+
+function putItem(thread, item, done) {
+  const changed = [item.id];
+  if (item.type === "user_message") changed.push(...removeLocal(thread, "user_message"));
+  thread.items.set(item.id, item);
+  if (done) thread.unfinished.delete(item.id);
+  else thread.unfinished.add(item.id);
+  if (item.type === "generated_image") {
+    const previous = thread.images.get(item.id);
+    // After a stop the server keeps the best preview there was.
+    const whole = item.image && !(thread.stopping && previous?.phase === "generating");
+    thread.images.set(item.id, {
+      phase: done ? (whole ? "done" : "stopped") : "generating",
+      progress: done ? 1 : (previous?.progress ?? 0),
+    });
+  }
+  return changed;
+}
+
+const updates = {
+  "assistant_message.content_part.added": (item, update) => {
+    item.content[update.content_index] = update.content;
+  },
+  "assistant_message.content_part.text_delta": (item, update) => {
+    const part = (item.content[update.content_index] ??= { text: "", annotations: [] });
+    part.text += update.delta;
+  },
+  "assistant_message.content_part.done": (item, update) => {
+    item.content[update.content_index] = update.content;
+  },
+  "generated_image.updated": (item, update, thread) => {
+    item.image = update.image;
+    const image = thread.images.get(item.id);
+    thread.images.set(item.id, {
+      phase: "generating",
+      // A partial may overtake its predecessor; the bar never goes back.
+      progress: Math.max(image?.progress ?? 0, update.progress ?? 0),
+    });
+  },
+};
+
+const reducers = {
+  "thread.created": (thread, event) => updateThread(thread, event.thread),
+  "thread.updated": (thread, event) => updateThread(thread, event.thread),
+  "thread.item.added": (thread, event) => putItem(thread, event.item, false),
+  "thread.item.done": (thread, event) => putItem(thread, event.item, true),
+  "thread.item.replaced": (thread, event) => putItem(thread, event.item, true),
+  "thread.item.removed": (thread, event) => {
+    thread.items.delete(event.item_id);
+    thread.images.delete(event.item_id);
+    thread.unfinished.delete(event.item_id);
+    return [event.item_id];
+  },
+  "thread.item.updated": (thread, event) => {
+    const item = thread.items.get(event.item_id);
+    if (!item) return [];
+    updates[event.update.type]?.(item, event.update, thread);
+    return [item.id];
+  },
+  stream_options: (thread, event) => {
+    thread.allowCancel = event.stream_options.allow_cancel;
+  },
+  progress_update: (thread, event) => {
+    thread.progress = event.text;
+  },
+  notice: (thread, event) => [addLocal(thread, { ...event, type: "notice" })],
+  error: (thread, event) => [
+    addLocal(thread, {
+      type: "error",
+      message: event.message || "Something went wrong while answering.",
+      allowRetry: event.allow_retry,
+    }),
+  ],
+};
+
+/** Apply one event; returns the ids of the items that changed. */
+export function reduce(thread, event) {
+  return reducers[event.type]?.(thread, event) ?? [];
+}
+
+/** Settle what a stream left open when it ended; returns the ids that changed. */
+export function settle(thread) {
+  thread.progress = "";
+  const changed = [...thread.unfinished];
+  for (const id of changed) {
+    const image = thread.images.get(id);
+    if (image) thread.images.set(id, { ...image, phase: "stopped" });
+  }
+  thread.unfinished.clear();
+  return changed;
+}
+
+/** Put a page of stored items, newest first, before or after those there are. */
+export function addPage(thread, page, { before = true } = {}) {
+  const stored = new Map();
+  for (const item of [...page.data].reverse()) {
+    stored.set(item.id, item);
+    if (item.type === "generated_image" && !thread.images.has(item.id)) {
+      const phase = item.image ? "done" : "stopped";
+      thread.images.set(item.id, { phase, progress: 1 });
+    }
+  }
+  thread.items = new Map(before ? [...stored, ...thread.items] : [...thread.items, ...stored]);
+  thread.hasMore = page.has_more;
+  thread.after = page.after ?? null;
+}
+
+/** Return the latest user message that the server knows. */
+export function lastUserMessage(thread) {
+  return [...thread.items.values()].findLast(
+    (item) => item.type === "user_message" && !item.local,
+  );
+}
+
+/** Forget what follows an item; returns the ids that went. */
+export function truncateAfter(thread, itemId) {
+  const ids = [...thread.items.keys()];
+  const gone = ids.slice(ids.indexOf(itemId) + 1);
+  for (const id of gone) {
+    thread.items.delete(id);
+    thread.images.delete(id);
+  }
+  return gone;
+}
+
+/** Return the words of a user or assistant message. */
+export function textOf(item) {
+  return (item.content ?? []).map((part) => part?.text ?? "").join("\n\n").trim();
+}
+
+/** Return the user's words that led to an item. */
+export function promptFor(thread, itemId) {
+  let prompt = "";
+  for (const item of thread.items.values()) {
+    if (item.id === itemId) break;
+    if (item.type === "user_message") prompt = textOf(item) || prompt;
+  }
+  return prompt || "Generated picture";
+}

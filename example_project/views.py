@@ -1,0 +1,58 @@
+"""The two chat pages: the project's own client and OpenAI's ChatKit.js."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.generic import TemplateView
+
+EXAMPLE_PROMPTS = [
+    "A red fox in the snow",
+    "Two houses by a lake",
+    "A lighthouse on a cliff at dusk",
+    "A slow sunrise over the mountains",
+]
+
+
+# Both clients read the CSRF token from the cookie, which Django otherwise sets
+# only on pages that contain a form.
+@method_decorator(ensure_csrf_cookie, name="dispatch")
+class ChatPageView(TemplateView):
+    """Render a page whose script talks to the ChatKit endpoint."""
+
+    def get_endpoint(self) -> str:
+        """Return the path that `chatkit_images.urls` is included under."""
+        return reverse("chatkit_images:chat")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the page's script needs to know, as JSON."""
+        return {"endpoint": self.get_endpoint()}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(config=self.get_config(), **kwargs)
+
+
+class ChatView(ChatPageView):
+    """The chat page of this project."""
+
+    template_name = "example_project/chat.html"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(prompts=EXAMPLE_PROMPTS, **kwargs)
+
+
+class ChatKitJSView(ChatPageView):
+    """The same chats in ChatKit.js, which OpenAI serves from its own network."""
+
+    template_name = "example_project/chatkit_js.html"
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            # ChatKit.js wants an absolute URL: it is resolved in another origin.
+            "endpoint": self.request.build_absolute_uri(self.get_endpoint()),
+            "domainKey": settings.CHATKIT_DOMAIN_KEY,
+        }

@@ -1,0 +1,176 @@
+"""A running demo and a browser to use it with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ACCOUNT = ("keeper", "only-for-the-browser-tests")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 60
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip, but fail in CI: there these tests are part of the job."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def demo_environment(scratch: Path) -> dict[str, str]:
+    """Return an environment whose demo writes to `scratch` and calls nobody."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "CHATKIT_", "DJANGO_"))
+        and name not in {"REDIS_URL", "DEBUG", "ALLOWED_HOSTS"}
+    }
+    return kept | {
+        "DATABASE_URL": f"sqlite:///{scratch / 'db.sqlite3'}",
+        "MEDIA_ROOT": str(scratch / "media"),
+        "SECRET_KEY": "only-for-the-browser-tests",
+        "DJANGO_SUPERUSER_USERNAME": ACCOUNT[0],
+        "DJANGO_SUPERUSER_PASSWORD": ACCOUNT[1],
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def answers(url: str) -> bool:
+    """Return whether a GET of the URL succeeds."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run `manage.py demo`; yields its base URL."""
+    scratch = tmp_path_factory.mktemp("demo")
+    address = f"127.0.0.1:{free_port()}"
+    log = scratch / "demo.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "demo", address],
+            cwd=ROOT,
+            env=demo_environment(scratch),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(f"http://{address}/"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The demo did not start:\n{log.read_text()}")
+            time.sleep(0.2)
+        yield f"http://{address}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+# Playwright keeps an event loop running in this thread, in which Django refuses
+# synchronous queries: the scope ends it before another module's tests begin.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        unavailable("playwright is not installed: pip install playwright")
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        unavailable("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, demo: str) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens the chat page as a new visitor.
+
+    What the pages complain about in the console fails the test, unless it contains
+    what the test named with `expect`.
+    """
+    pages: list[Page] = []
+    complaints: list[str] = []
+    expected: list[str] = []
+
+    def open_page(path: str = "/", *, expect: str = "", **options: Any) -> Page:
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 800}} | options
+        )
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        pages.append(page)
+        if expect:
+            expected.append(expect)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(f"{message.text} {message.location['url']}")
+                if message.type in {"error", "warning"}
+                else None
+            ),
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(demo + path)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.context.close()
+    assert [text for text in complaints if not any(e in text for e in expected)] == []
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """The chat page, opened by a new visitor."""
+    return open_page()
+
+
+@pytest.fixture
+def shot(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Page, str], Path]:
+    """Return a function that writes a screenshot to `SCREENSHOTS`, or a scratch dir."""
+    directory = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    directory.mkdir(parents=True, exist_ok=True)
+
+    def shot(page: Page, name: str) -> Path:
+        path = directory / f"{name}.png"
+        page.screenshot(path=path)
+        return path
+
+    return shot

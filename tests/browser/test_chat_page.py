@@ -1,0 +1,208 @@
+"""The chat page itself: keyboard, looks, small screens, and what it is allowed."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from .chatting import pictures, say, wait_for_answer, wait_for_partial
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+Shot = Callable[["Page", str], Path]
+OpenPage = Callable[..., "Page"]
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'"
+)
+NARROW = {"width": 360, "height": 740}
+
+
+def focused(page: Page) -> str:
+    """Return the accessible name of what has the focus."""
+    return str(
+        page.evaluate(
+            "() => document.activeElement.ariaLabel || document.activeElement.id"
+            " || document.activeElement.textContent.trim()"
+        )
+    )
+
+
+def test_keyboard_alone_is_enough(page: Page, shot: Shot) -> None:
+    assert focused(page) == "main"
+    page.keyboard.type("a slow cat")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("on a wall")
+    assert page.locator(".user").count() == 0
+    page.keyboard.press("Enter")
+    wait_for_partial(page)
+    assert focused(page) == "main"
+    page.keyboard.press("Escape")
+    page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=5_000)
+
+    page.keyboard.type("a cat")
+    page.keyboard.press("Enter")
+    wait_for_answer(page)
+    pictures(page).last.wait_for()
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab")
+        if focused(page).startswith("Open picture"):
+            break
+    assert focused(page) == "Open picture: a cat"
+    page.keyboard.press("Enter")
+    page.locator("#lightbox[open]").wait_for()
+    shot(page, "20-lightbox")
+    page.keyboard.press("Escape")
+    page.locator("#lightbox[open]").wait_for(state="detached")
+    assert focused(page) == "Open picture: a cat"
+
+
+def test_finished_messages_are_announced_and_deltas_are_not(page: Page) -> None:
+    say(page, "hello")
+    wait_for_answer(page)
+    announcer = page.locator("#announcer")
+    assert announcer.get_attribute("aria-live") == "polite"
+    assert announcer.locator("p").count() == 1
+    assert announcer.inner_text().startswith("Designer: Hello!")
+    assert page.locator("#log[aria-live]").count() == 0
+
+
+def test_refused_message_comes_back_with_the_reason(open_page: OpenPage) -> None:
+    page = open_page(expect="409")
+    answer = {"error": {"code": "busy", "message": "An answer is on its way."}}
+    page.route(
+        re.compile(r"/chatkit/$"), lambda route: route.fulfill(status=409, json=answer)
+    )
+    say(page, "a tree")
+    page.get_by_role("alert").filter(has_text="An answer is on its way.").wait_for()
+    assert page.get_by_label("Your message").input_value() == "a tree"
+    assert page.locator(".user").count() == 0
+    page.unroute_all()
+    page.get_by_role("button", name="Send").click()
+    wait_for_answer(page)
+    assert pictures(page).count() == 1
+
+
+def test_chats_are_listed_renamed_opened_and_deleted(page: Page, shot: Shot) -> None:
+    say(page, "hello")
+    wait_for_answer(page)
+    page.get_by_role("button", name="New chat").click()
+    assert page.locator("#welcome").is_visible()
+    assert "#" not in page.url
+    say(page, "thanks")
+    wait_for_answer(page)
+    threads = page.locator(".thread")
+    assert threads.count() == 2
+    threads.nth(1).hover()
+    threads.nth(1).get_by_role("button", name="Rename").click()
+    shot(page, "21-rename")
+    page.get_by_label("Title").fill("Greetings")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Greetings").click()
+    page.locator(".user .bubble", has_text="hello").wait_for()
+    page.reload()
+    page.locator(".user .bubble", has_text="hello").wait_for()
+    page.get_by_role("button", name="Delete Greetings").focus()
+    page.keyboard.press("Enter")
+    shot(page, "22-delete")
+    page.locator("#confirm").get_by_role("button", name="Delete").click()
+    page.locator("#welcome").wait_for()
+    assert threads.count() == 1
+
+
+def test_feedback_thumbs_exclude_each_other(page: Page) -> None:
+    say(page, "hello")
+    wait_for_answer(page)
+    good = page.get_by_role("button", name="Good answer")
+    bad = page.get_by_role("button", name="Bad answer")
+    good.click()
+    page.locator("[aria-label='Good answer'][aria-pressed=true]").wait_for()
+    bad.click()
+    page.locator("[aria-label='Bad answer'][aria-pressed=true]").wait_for()
+    assert good.get_attribute("aria-pressed") == "false"
+
+
+def test_attached_picture_is_sent_along(page: Page, shot: Shot) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (320, 240), "teal").save(data, "PNG")
+    file = {"name": "pond.png", "mimeType": "image/png", "buffer": data.getvalue()}
+    page.locator("#file").set_input_files([file])
+    page.locator(".chip:not(.loading)", has_text="pond.png").wait_for()
+    shot(page, "23-attached")
+    say(page, "make this brighter")
+    wait_for_answer(page)
+    preview = page.locator(".user .chip-image")
+    preview.wait_for()
+    page.wait_for_function(
+        "() => document.querySelector('.user .chip-image').naturalWidth > 0"
+    )
+    assert page.locator("#chips .chip").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dark", {"color_scheme": "dark"}),
+        ("narrow", {"viewport": NARROW, "has_touch": True, "is_mobile": True}),
+        ("narrow-dark", {"viewport": NARROW, "color_scheme": "dark"}),
+        ("still", {"reduced_motion": "reduce"}),
+    ],
+)
+def test_page_fits(open_page: OpenPage, shot: Shot, name: str, options: dict) -> None:
+    page = open_page(**options)
+    shot(page, f"30-{name}-empty")
+    say(page, "a red fox in the snow")
+    wait_for_answer(page)
+    pictures(page).wait_for()
+    page.wait_for_timeout(700)
+    shot(page, f"31-{name}")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= page.viewport_size["width"]
+
+
+def test_drawer_opens_and_gives_the_focus_back(open_page: OpenPage, shot: Shot) -> None:
+    page = open_page(viewport=NARROW)
+    drawer = page.get_by_role("complementary", name="Chats")
+    assert not drawer.is_visible()
+    toggle = page.get_by_role("button", name="Chats")
+    toggle.click()
+    page.wait_for_timeout(400)
+    shot(page, "32-drawer")
+    assert focused(page) == "new-chat"
+    page.keyboard.press("Escape")
+    assert focused(page) == "Chats"
+    assert toggle.get_attribute("aria-expanded") == "false"
+
+
+def test_page_works_under_a_strict_content_security_policy(
+    open_page: OpenPage, demo: str
+) -> None:
+    page = open_page()
+
+    def restrict(route: Route) -> None:
+        response = route.fetch()
+        headers = response.headers | {"content-security-policy": POLICY}
+        route.fulfill(response=response, headers=headers)
+
+    page.route(f"{demo}/", restrict)
+    page.reload()
+    say(page, "a tree")
+    wait_for_answer(page)
+    pictures(page).wait_for()
+
+
+def test_chatkit_js_page_says_when_the_script_is_out_of_reach(
+    open_page: OpenPage, demo: str, shot: Shot
+) -> None:
+    page = open_page(expect="ERR_FAILED")
+    page.route("https://cdn.platform.openai.com/**", lambda route: route.abort())
+    page.goto(f"{demo}/chatkit.js/")
+    page.get_by_role("heading", name="could not be loaded").wait_for()
+    shot(page, "33-chatkit-js")

@@ -1,0 +1,135 @@
+"""The job the package exists for: pictures in a chat, kept, and found by staff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .chatting import (
+    LOADED,
+    answers,
+    pictures,
+    say,
+    wait_for_answer,
+    wait_for_partial,
+)
+from .conftest import ACCOUNT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Shot = Callable[["Page", str], Path]
+
+
+def test_picture_sharpens_stays_changes_and_is_found_by_staff(
+    page: Page, demo: str, shot: Shot
+) -> None:
+    shot(page, "01-empty")
+    say(page, "a red fox in the snow")
+    assert 0 < wait_for_partial(page) < 100
+    shot(page, "02-partial")
+    wait_for_answer(page)
+    picture = pictures(page)
+    picture.wait_for()
+    assert picture.evaluate(LOADED)
+    assert picture.get_attribute("alt") == "a red fox in the snow"
+    shot(page, "03-final")
+
+    page.reload()
+    pictures(page).wait_for()
+    assert pictures(page).evaluate(LOADED)
+    assert page.locator(".user .bubble").inner_text() == "a red fox in the snow"
+    shot(page, "04-reloaded")
+
+    say(page, "now at night")
+    wait_for_answer(page)
+    pictures(page).nth(1).wait_for()
+    assert pictures(page).count() == 2
+    assert answers(page).filter(has_text="started from the earlier picture").count()
+    shot(page, "05-follow-up")
+
+    page.goto(f"{demo}/admin/login/?next=/admin/")
+    page.get_by_label("Username").fill(ACCOUNT[0])
+    page.get_by_label("Password").fill(ACCOUNT[1])
+    page.get_by_role("button", name="Log in").click()
+    page.goto(f"{demo}/admin/chatkit_images/generatedimage/?q=fox")
+    thumbnails = page.locator("#result_list img")
+    thumbnails.first.wait_for()
+    page.wait_for_load_state("networkidle")
+    shot(page, "06-admin")
+    assert thumbnails.count() >= 1
+    assert all(image.evaluate(LOADED) for image in thumbnails.all())
+    page.goto(f"{demo}/admin/chatkit_images/generatedimage/?q=walrus")
+    assert thumbnails.count() == 0
+
+
+def test_two_pictures_arrive_in_two_tiles(page: Page, shot: Shot) -> None:
+    page.get_by_role("button", name="Two houses by a lake", exact=True).click()
+    page.locator(".tile").nth(1).wait_for()
+    wait_for_partial(page)
+    shot(page, "07-two-partial")
+    wait_for_answer(page)
+    pictures(page).nth(1).wait_for()
+    assert pictures(page).count() == page.locator(".tile").count() == 2
+    sources = {image.get_attribute("src") for image in pictures(page).all()}
+    assert len(sources) == 2
+    shot(page, "08-two-final")
+
+
+def test_stop_ends_the_picture_and_nothing_spins(page: Page, shot: Shot) -> None:
+    say(page, "a slow boat")
+    wait_for_partial(page)
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=5_000)
+    shot(page, "09-stopped")
+    assert page.locator('.tile[data-phase="generating"]').count() == 0
+    assert page.locator('.tile[data-phase="stopped"]', has_text="Stopped").count() == 1
+    assert page.get_by_role("progressbar").count() == 0
+    page.reload()
+    page.locator(".user .bubble").wait_for()
+    assert page.locator('.tile[data-phase="generating"]').count() == 0
+    say(page, "a tree")
+    wait_for_answer(page)
+    assert pictures(page).count() >= 1
+
+
+def test_blocked_picture_shows_its_reason(page: Page, shot: Shot) -> None:
+    say(page, "a forbidden scene")
+    wait_for_answer(page)
+    shot(page, "10-blocked")
+    assert page.locator('.tile[data-phase="generating"]').count() == 0
+    assert pictures(page).count() == 0
+    said = page.locator("#log").inner_text().lower()
+    assert "safety" in said or "violence" in said
+
+
+def test_answer_goes_on_without_the_page_and_shows_up_after_a_reload(
+    page: Page, shot: Shot
+) -> None:
+    say(page, "a slow tree")
+    wait_for_partial(page)
+    page.reload()
+    page.locator(".user .bubble").wait_for()
+    assert pictures(page).count() == 0
+    pictures(page).wait_for(timeout=30_000)
+    shot(page, "12-after-reload")
+
+
+@pytest.mark.parametrize("prompt", ["an error at sea", "a drop of water"])
+def test_failed_answer_can_be_retried(page: Page, shot: Shot, prompt: str) -> None:
+    say(page, prompt)
+    wait_for_answer(page, timeout=60_000)
+    alert = page.locator("#log [role=alert]")
+    alert.wait_for()
+    shot(page, f"11-{prompt.split()[1]}")
+    assert page.locator('.tile[data-phase="generating"]').count() == 0
+    retry = alert.get_by_role("button", name="Retry")
+    retry.click()
+    wait_for_answer(page, timeout=60_000)
+    # The words ask for the same failure again; what counts is that they were asked.
+    alert.wait_for()
+    assert alert.count() == 1
+    assert page.locator(".user").count() == 1

@@ -1,0 +1,149 @@
+"""The server under test: every hook a project would write, on the loopback model."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+from agents import (
+    Agent,
+    ImageGenerationTool,
+    OpenAIResponsesModel,
+    RunConfig,
+    RunContextWrapper,
+    StopAtTools,
+    function_tool,
+)
+from chatkit import types
+from chatkit.actions import Action
+from chatkit.agents import AgentContext, ClientToolCall
+from chatkit.widgets import Card, Text
+from django.conf import settings
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from chatkit_images.context import RequestContext
+from chatkit_images.rows import payloads
+from chatkit_images.server import DjangoChatKitServer
+
+
+@function_tool
+async def pick_colour(wrapper: RunContextWrapper[AgentContext[Any]], hint: str) -> str:
+    """Ask the page for a colour."""
+    wrapper.context.client_tool_call = ClientToolCall(
+        name="pick_colour", arguments={"hint": hint}
+    )
+    return "asked"
+
+
+@function_tool
+async def show_card(wrapper: RunContextWrapper[AgentContext[Any]], text: str) -> str:
+    """Show a card."""
+    await wrapper.context.stream_widget(Card(children=[Text(value=text, id="text")]))
+    return "shown"
+
+
+@function_tool
+async def ask(wrapper: RunContextWrapper[AgentContext[Any]], question: str) -> str:
+    """Ask the person."""
+    context = wrapper.context
+    item = types.StructuredInputItem(
+        id=context.generate_id("message"),
+        thread_id=context.thread.id,
+        created_at=payloads.now(),
+        inputs=[types.StructuredInputFreeform(id="q1", question=question)],
+    )
+    await context.stream(types.ThreadItemDoneEvent(item=item))
+    return "asked"
+
+
+@function_tool
+async def whisper(wrapper: RunContextWrapper[AgentContext[Any]], text: str) -> str:
+    """Keep something from the client, by every event there is."""
+    context = wrapper.context
+    item = types.HiddenContextItem(
+        id=context.generate_id("message"),
+        thread_id=context.thread.id,
+        created_at=payloads.now(),
+        content=text,
+    )
+    context.thread.metadata["secret"] = text
+    for event in (
+        types.ThreadItemAddedEvent(item=item),
+        types.ThreadItemReplacedEvent(item=item),
+        types.ThreadItemDoneEvent(item=item),
+        types.ThreadUpdatedEvent(
+            thread=types.Thread(**context.thread.model_dump(), items=types.Page())
+        ),
+    ):
+        await context.stream(event)
+    return "kept"
+
+
+class TestServer(DjangoChatKitServer):
+    """Answers with whatever the loopback model has been told to do."""
+
+    __test__ = False
+
+    def get_openai_client(self) -> AsyncOpenAI:
+        return AsyncOpenAI(
+            base_url=settings.LOOPBACK_URL,
+            api_key="loopback",
+            max_retries=0,
+            # A test's event loop ends with the test; so must its connections.
+            http_client=DefaultAsyncHttpxClient(
+                limits=httpx.Limits(max_keepalive_connections=0)
+            ),
+        )
+
+    def get_run_config(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> RunConfig:
+        return RunConfig(tracing_disabled=True)
+
+    def get_agent(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> Agent[Any]:
+        return Agent(
+            name="designer",
+            model=OpenAIResponsesModel(
+                model="gpt-4.1", openai_client=self.get_openai_client()
+            ),
+            tools=[
+                pick_colour,
+                show_card,
+                ask,
+                whisper,
+                ImageGenerationTool(
+                    tool_config={"type": "image_generation", "partial_images": 3}
+                ),
+            ],
+            tool_use_behavior=StopAtTools(
+                stop_at_tool_names=["pick_colour", "show_card", "ask", "whisper"]
+            ),
+        )
+
+    async def action(
+        self,
+        thread: types.ThreadMetadata,
+        action: Action[str, Any],
+        sender: types.WidgetItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[types.ThreadStreamEvent]:
+        yield types.ThreadItemDoneEvent(
+            item=types.AssistantMessageItem(
+                id=self.store.generate_item_id("message", thread, context),
+                thread_id=thread.id,
+                created_at=payloads.now(),
+                content=[types.AssistantMessageContent(text=f"did {action.type}")],
+            )
+        )
+
+    async def sync_action(
+        self,
+        thread: types.ThreadMetadata,
+        action: Action[str, Any],
+        sender: types.WidgetItem | None,
+        context: RequestContext,
+    ) -> types.SyncCustomActionResponse:
+        return types.SyncCustomActionResponse(updated_item=sender)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from PIL import Image
+
+from chatkit_images.context import RequestContext
+from chatkit_images.testing import LoopbackAPI, serve
+from tests.client import ChatClient
+
+
+@pytest.fixture(scope="session")
+def loopback() -> Iterator[tuple[LoopbackAPI, str]]:
+    api = LoopbackAPI(max_side=128)
+    with serve(api) as url:
+        yield api, url
+
+
+@pytest.fixture
+def model(loopback: tuple[LoopbackAPI, str], settings: Any) -> LoopbackAPI:
+    """The loopback model: script it with ``respond_with``, look at ``requests``."""
+    api, url = loopback
+    api.reset()
+    settings.LOOPBACK_URL = url
+    return api
+
+
+@pytest.fixture(autouse=True)
+def own_media(settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "SPOOL_DIR": tmp_path / "spool"
+    }
+
+
+@pytest.fixture
+def ann(transactional_db: None) -> User:
+    return User.objects.create_user("ann", password="ann")
+
+
+@pytest.fixture
+def bob(transactional_db: None) -> User:
+    return User.objects.create_user("bob", password="bob")
+
+
+@pytest.fixture
+def context(ann: User) -> RequestContext:
+    return RequestContext.for_user(ann, base_url="https://shop.example")
+
+
+@pytest.fixture
+def foreign(bob: User) -> RequestContext:
+    return RequestContext.for_user(bob, base_url="https://shop.example")
+
+
+@pytest.fixture
+def chat(ann: User, model: LoopbackAPI) -> ChatClient:
+    """A browser of Ann's, talking to the ASGI application in this process."""
+    client = ChatClient()
+    client.force_login(ann)
+    return client
+
+
+@pytest.fixture
+def stranger(bob: User) -> ChatClient:
+    client = ChatClient()
+    client.force_login(bob)
+    return client
+
+
+@pytest.fixture(scope="session")
+def png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "orange").save(out, "PNG")
+    return out.getvalue()

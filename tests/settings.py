@@ -1,0 +1,89 @@
+"""Settings of the tests: SQLite in memory, PostgreSQL with ``TEST_DATABASE``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+SECRET_KEY = "only-for-tests"
+USE_TZ = True
+TIME_ZONE = "Europe/Berlin"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "tests.urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SCRATCH = Path(tempfile.mkdtemp(prefix="chatkit-images-tests-"))
+MEDIA_ROOT = SCRATCH / "media"
+MEDIA_URL = "/media/"
+STATIC_URL = "/static/"
+
+if os.environ.get("TEST_DATABASE") == "postgres":
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+            "PORT": os.environ.get("PGPORT", "5432"),
+            "USER": os.environ.get("PGUSER", "postgres"),
+            "PASSWORD": os.environ.get("PGPASSWORD", ""),
+            "NAME": os.environ.get("PGDATABASE", "postgres"),
+            "TEST": {"NAME": f"test_chatkit_images_{os.getpid()}"},
+        }
+    }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(SCRATCH / "db.sqlite3"),
+            "OPTIONS": {
+                "timeout": 20,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+            },
+            "TEST": {"NAME": SCRATCH / "test.sqlite3"},
+        }
+    }
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "chatkit_images",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ASGI_APPLICATION = "tests.asgi.application"
+CHATKIT_IMAGES = {
+    "SERVER": "tests.chat.TestServer",
+    "SPOOL_DIR": SCRATCH / "spool",
+    "STORAGE_BACKOFF_SECONDS": 0,
+}
+# Where the loopback model answers; the fixture `model` sets it.
+LOOPBACK_URL = os.environ.get("CHATKIT_LOOPBACK_URL", "http://127.0.0.1:9/v1")
+LOGIN_URL = "/admin/login/"
