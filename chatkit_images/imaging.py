@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ RASTER = {
     "GIF": ("image/gif", "gif"),
 }
 SVG = ("image/svg+xml", "svg")
+SIGNATURE = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", re.DOTALL)
 EXTENSIONS = dict([*RASTER.values(), SVG])
 # Types that a browser may show in place; an SVG could run as a document.
 INLINE = frozenset(mime for mime, _ in RASTER.values())
@@ -118,7 +120,11 @@ def _open(data: bytes) -> Image.Image:
             # Own limit below: Pillow only warns, and its figure is another one.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=list(RASTER))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_many_pixels", "The image has too many pixels.") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        if SIGNATURE.match(data):
+            raise ImageError("damaged", "The image is damaged.") from error
         raise ImageError("unknown_type", "The image is of an unknown type.") from error
     if picture.width * picture.height > settings.MAX_IMAGE_PIXELS:
         raise ImageError("too_many_pixels", "The image has too many pixels.")

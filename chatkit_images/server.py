@@ -114,6 +114,8 @@ class DjangoChatKitServer(ProtocolServer):
         threads.remember(thread)
         if not thread.title and input_user_message is not None:
             thread.title = self.get_title(thread, input_user_message)
+            # At once: later it would undo a rename made while the model thinks.
+            await self.store.save_thread(thread, context)
         found = self.get_agent(thread, context)
         agent = await found if inspect.isawaitable(found) else found
         converter = self.get_thread_item_converter(thread, context)

@@ -48,10 +48,6 @@ class AttachmentAdmin(PictureModelAdmin):
         """Return the name that the person gave it, without what breaks a header."""
         return "".join(filter(str.isprintable, obj.name)) or obj.pk
 
-    def get_alt(self, obj: Any) -> str:
-        """Return the name of the file."""
-        return str(obj.name)
-
     def get_tile_text(self, obj: Any) -> str:
         """Return the extension of a file that is no picture."""
         if not obj.file:

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from .. import models
 from .markup import EMPTY, badge, name_of, owner_of
 
 if TYPE_CHECKING:
@@ -67,12 +68,9 @@ class ChatKitModelAdmin(BaseModelAdmin):
         """Show the thread, a link to its page."""
         if obj.thread is None:
             return EMPTY
-        url = reverse(
-            "admin:chatkit_images_thread_change",
-            args=[quote(obj.thread_id)],
-            current_app=self.admin_site.name,
-        )
-        return format_html('<a href="{}">{}</a>', url, name_of(obj.thread))
+        name = name_of(obj.thread)
+        url = page_url(self.admin_site, models.Thread, "change", obj.thread_id)
+        return format_html('<a href="{}">{}</a>', url, name) if url else name
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, obj: Any) -> SafeString:
@@ -106,3 +104,11 @@ def visible(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> 
     if not other.has_view_permission(request):
         return model._default_manager.none()
     return other.get_queryset(request)
+
+
+def page_url(site: admin.AdminSite, model: type[Model], page: str, *keys: Any) -> str:
+    """Return the address of a page; empty if the project took the model out."""
+    if not site.is_registered(model):
+        return ""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}"
+    return reverse(name, args=[*map(quote, keys)], current_app=site.name)

@@ -24,11 +24,9 @@ class GeneratedImageFields(PictureModelAdmin):
 
     def get_tile_text(self, obj: models.GeneratedImage) -> str:
         """Return the state of an image that has no picture."""
-        if obj.file:
-            return super().get_tile_text(obj)
-        if obj.status == models.GeneratedImage.Status.COMPLETED:
+        if not obj.file and obj.status == models.GeneratedImage.Status.COMPLETED:
             return gettext("The file is missing")
-        return gettext("No picture")
+        return super().get_tile_text(obj)
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, obj: models.GeneratedImage) -> SafeString:

@@ -74,11 +74,8 @@ def clip(text: str, length: int) -> str:
 
 def measure(obj: Any) -> str:
     """Return pixels and bytes of a file."""
-    pixels = (
-        f"{obj.width}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}{obj.height}"
-        if obj.width and obj.height
-        else ""
-    )
+    # No-break spaces: a narrow column would tear the figures apart.
+    pixels = f"{obj.width}\xa0×\xa0{obj.height}" if obj.width and obj.height else ""
     weight = filesizeformat(obj.bytes) if obj.bytes else ""
     return ", ".join(filter(None, (pixels, weight))) or EMPTY
 

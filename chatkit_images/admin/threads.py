@@ -11,15 +11,15 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet, TextField
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from .. import models
-from .base import ChatKitModelAdmin, count_of
+from .base import ChatKitModelAdmin, count_of, page_url
 from .filters import HasImagesFilter
 from .markup import name_of, pretty
 from .transcript import Transcript
@@ -122,10 +122,8 @@ class ThreadAdmin(ChatKitModelAdmin):
         reason = request.POST.get("reason", "").strip() or None
         if status == Status.ACTIVE:
             reason = None
-        rows = list(queryset.only("pk", "title"))
-        models.Thread.objects.filter(pk__in=[row.pk for row in rows]).update(
-            status=status, status_reason=reason, updated_at=timezone.now()
-        )
+        rows = list(queryset)
+        queryset.update(status=status, status_reason=reason, updated_at=timezone.now())
         message = [{"changed": {"fields": [str(_("status"))]}}]
         LogEntry.objects.log_actions(str(request.user.pk), rows, CHANGE, message)
         text = ngettext("%(n)d thread: %(s)s.", "%(n)d threads: %(s)s.", len(rows))
@@ -146,18 +144,12 @@ class ThreadAdmin(ChatKitModelAdmin):
     @admin.display(description=_("images"), ordering="images_of_thread")
     def image_count(self, obj: Any) -> SafeString | int:
         """Show the number of images, a link to them."""
-        if not obj.images_of_thread:
-            return 0
-        url = reverse(
-            "admin:chatkit_images_generatedimage_changelist",
-            current_app=self.admin_site.name,
-        )
-        return format_html(
-            '<a href="{}?thread__id__exact={}">{}</a>',
-            url,
-            obj.pk,
-            obj.images_of_thread,
-        )
+        count = int(obj.images_of_thread)
+        url = page_url(self.admin_site, models.GeneratedImage, "changelist")
+        if not count or not url:
+            return count
+        query = urlencode({"thread__id__exact": obj.pk})
+        return format_html('<a href="{}?{}">{}</a>', url, query, count)
 
     @admin.display(description=_("metadata"))
     def metadata_json(self, obj: models.Thread) -> SafeString | str:

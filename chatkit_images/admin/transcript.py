@@ -8,14 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.contrib.admin.utils import quote
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from .base import visible
+from .base import page_url, visible
 from .markup import badge, pretty
 from .pictures import PictureModelAdmin
 
@@ -93,7 +91,7 @@ class Transcript:
                 item,
                 NAMES.get(item.type, item.type),
                 text_of(item.payload),
-                str(item.payload.get("quoted_text") or ""),
+                str(of(item.payload).get("quoted_text") or ""),
                 None if item.type in SPOKEN else pretty(item.payload),
                 [
                     *(self._picture(image) for image in images[item.pk]),
@@ -142,18 +140,12 @@ class Transcript:
             label = ""
         else:
             label = badge(obj.status, obj.get_status_display())
-        opts = obj._meta
-        url = reverse(
-            f"admin:{opts.app_label}_{opts.model_name}_change",
-            args=[quote(obj.pk)],
-            current_app=self.site.name,
-        )
-        return Picture(html, url, label)
+        return Picture(html, page_url(self.site, type(obj), "change", obj.pk), label)
 
 
 def text_of(payload: Any) -> str:
     """Return the words of a message."""
-    content = payload.get("content")
+    content = of(payload).get("content")
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, dict)]
     return "\n".join(text for text in texts if isinstance(text, str))
@@ -161,5 +153,10 @@ def text_of(payload: Any) -> str:
 
 def attachment_ids(payload: Any) -> list[str]:
     """Return the ids of a message's attachments."""
-    rows = payload.get("attachments") or []
-    return [str(row.get("id") if isinstance(row, dict) else row) for row in rows]
+    keys = of(payload).get("attachments")
+    return [str(key) for key in keys] if isinstance(keys, list) else []
+
+
+def of(payload: Any) -> dict[str, Any]:
+    """Return the payload, empty if it is not of ChatKit's shape."""
+    return payload if isinstance(payload, dict) else {}

@@ -142,7 +142,6 @@ class ImageTracker:
             thread_id=self.context.thread.id,
             created_at=payloads.now(),
         )
-        await self._announce(types.ThreadItemAddedEvent(item=item))
         call = self._calls[call_id] = ImageCall(
             call_id,
             item,
@@ -151,6 +150,8 @@ class ImageTracker:
             lambda: self.context.generate_id("message"),
             self._known,
         )
+        # Known before it is announced: what a client has seen begin must end.
+        await self._announce(types.ThreadItemAddedEvent(item=item))
         return call
 
 

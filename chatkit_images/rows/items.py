@@ -64,6 +64,10 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
     # Blobs are written before the transaction, which must not wait for storage.
     payload = payloads.dehydrate(item, context.owner, save_image)
     with transaction.atomic():
+        # This locks the thread: one that is being deleted takes no items.
+        same = models.Thread.objects.filter(pk=thread.pk)
+        if not same.update(updated_at=timezone.now()):
+            raise NotFoundError(f"Thread {thread_id} not found")
         row, created = thread.items.get_or_create(
             item_id=item.id,
             defaults={
@@ -83,7 +87,6 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
         thread.images.filter(pk__in=[image.pk for image in saved], item=None).update(
             item=row
         )
-        models.Thread.objects.filter(pk=thread.pk).update(updated_at=timezone.now())
 
 
 @transaction.atomic

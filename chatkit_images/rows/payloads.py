@@ -24,11 +24,15 @@ from ..context import RequestContext
 logger = logging.getLogger(__name__)
 ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
 
-DATA_IMAGE = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]*)")
-REFERENCE = re.compile(r"chatkit-image:([0-9a-f-]{36})")
-# An absolute or relative URL whose last part is one of our tokens.
+DATA_IMAGE = re.compile(
+    r"data:image/[\w.+-]+(?:;[\w.=+-]+)*;base64,([A-Za-z0-9+/=]+)", re.IGNORECASE
+)
+REFERENCE = re.compile(r"chatkit-image:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+# An absolute or relative URL whose last part is one of our tokens. A path begins
+# once: tried at each of its slashes, a long one would take minutes.
 OUR_URL = re.compile(
-    r"(?:https?://[^\s\"'()<>/]+)?(?:/[\w.-]+)*/((?:image|attachment)\.[\w.~-]+)/?"
+    r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
+    r"(?:/[\w.-]++)*/((?:image|attachment)\.[\w.~-]+)/?"
 )
 
 
@@ -47,14 +51,22 @@ def map_strings(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
-        return {change(k): map_strings(v, change) for k, v in value.items()}
+        # JSON has no other keys than strings.
+        return {change(str(k)): map_strings(v, change) for k, v in value.items()}
     if isinstance(value, list):
         return [map_strings(v, change) for v in value]
     return value
 
 
 def clean(text: str) -> str:
-    """Return text that every database takes: PostgreSQL's JSON refuses NUL."""
+    """Return text that every database takes: PostgreSQL refuses NUL, UTF-8 halves.
+
+    A half is a lone surrogate, as in a model's JSON that was cut in an emoji.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
@@ -90,8 +102,12 @@ def dehydrate(
             and returns its row, ``None`` if it is no picture.
     """
     payload: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
-    for field in ("id", "thread_id", "created_at"):
-        payload.pop(field)
+    for name, field in type(item).model_fields.items():
+        if field.is_required():
+            # Hidden context may be None, and must be there.
+            payload.setdefault(name, None)
+    for name in ("id", "thread_id", "created_at"):
+        payload.pop(name)
     if isinstance(item, types.UserMessageItem):
         payload["attachments"] = [attachment.id for attachment in item.attachments]
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:

@@ -98,6 +98,8 @@ def load_page(
 @transaction.atomic
 def delete(thread_id: str, context: RequestContext) -> None:
     """Delete a thread with its items, images and attachments."""
+    # Writers of items lock the thread too: none of theirs comes in between.
+    models.Thread.objects.select_for_update().filter(pk=thread_id).first()
     row = get(thread_id, context)
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
     row.delete()

@@ -1,0 +1,152 @@
+"""What staff may change: a thread's title and status; and what they may delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from chatkit_images import models, storage
+
+from .conftest import put
+from .paths import change, change_list, page
+
+Make = Callable[..., Any]
+STATUSES = [("lock", "locked"), ("close", "closed"), ("reopen", "active")]
+
+
+def act(client: Client, action: str, *rows: Any, **data: str) -> Any:
+    """Post the form of a list."""
+    keys = [row.pk for row in rows]
+    form = {"action": action, "_selected_action": keys, **data}
+    return client.post(change_list(type(rows[0])), form, follow=True)
+
+
+@pytest.mark.parametrize(("action", "status"), STATUSES)
+def test_action_sets_the_status_and_logs_it(
+    login: Make, make_thread: Make, action: str, status: str
+) -> None:
+    rows = [make_thread(status="closed"), make_thread(status="locked")]
+    other = make_thread(status="locked", status_reason="stays")
+    response = act(login("change_thread"), action, *rows, reason=" Abuse ")
+    assert f"2 threads: {status}." in response.content.decode()
+    reason = None if status == "active" else "Abuse"
+    for row in rows:
+        row.refresh_from_db()
+        assert (row.status, row.status_reason) == (status, reason)
+    other.refresh_from_db()
+    assert (other.status, other.status_reason) == ("locked", "stays")
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize(("action", "status"), STATUSES)
+def test_forged_action_without_permission_changes_nothing(
+    login: Make, make_thread: Make, action: str, status: str
+) -> None:
+    thread = make_thread(status="locked" if status == "active" else "active")
+    before = models.Thread.objects.values().get()
+    for client in (login("view_thread"), login("view_thread", "delete_thread")):
+        html = client.get(change_list(models.Thread)).content.decode()
+        assert f'value="{action}"' not in html
+        act(client, action, thread)
+    assert models.Thread.objects.values().get() == before
+
+
+def test_title_status_and_reason_are_saved_and_nothing_else(
+    login: Make, make_thread: Make
+) -> None:
+    thread = make_thread(metadata={"a": 1})
+    data = {
+        "title": "Wolves",
+        "status": "locked",
+        "status_reason": "Abuse",
+        "owner": "user:1",
+        "metadata": "{}",
+    }
+    response = login("change_thread").post(change(thread), data)
+    assert response.status_code == 302
+    thread.refresh_from_db()
+    found = thread.title, thread.status, thread.status_reason, thread.owner
+    assert found == ("Wolves", "locked", "Abuse", "visitor:1")
+    assert thread.metadata == {"a": 1}
+
+
+def test_save_leaves_what_a_run_wrote_meanwhile(
+    login: Make, make_thread: Make, monkeypatch: Any
+) -> None:
+    thread = make_thread()
+    saved = models.Thread.save
+
+    def save(self: models.Thread, **kwargs: Any) -> None:
+        models.Thread.objects.filter(pk=self.pk).update(metadata={"new": True})
+        saved(self, **kwargs)
+
+    monkeypatch.setattr(models.Thread, "save", save)
+    data = {"title": "", "status": "active", "status_reason": "left over"}
+    login("change_thread").post(change(thread), data)
+    thread.refresh_from_db()
+    assert (thread.title, thread.status_reason) == (None, None)
+    assert thread.metadata == {"new": True}
+
+
+def test_deleting_an_image_deletes_its_files(
+    login: Make,
+    make_image: Make,
+    png: bytes,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    image = make_image()
+    partial = image.partials.create(index=0, file=put(png), mime="image/png")
+    names = [image.file.name, image.thumbnail.name, partial.file.name]
+    with django_capture_on_commit_callbacks(execute=True):
+        client = login("view_generatedimage", "delete_generatedimage")
+        client.post(page(image, "delete"), {"post": "yes"})
+    assert not models.GeneratedImage.objects.exists()
+    assert not models.DeletedFile.objects.exists()
+    for name in names:
+        with pytest.raises(FileNotFoundError):
+            storage.read(name)
+
+
+def test_bulk_delete_shows_what_goes_and_deletes_it(
+    login: Make, make_image: Make, django_capture_on_commit_callbacks: Any
+) -> None:
+    rows = [make_image(prompt="first fox"), make_image(prompt="second fox")]
+    kept = make_image(prompt="third fox")
+    client = login("view_generatedimage", "delete_generatedimage")
+    html = act(client, "delete_selected", *rows).content.decode()
+    assert 'alt="first fox"' in html
+    assert 'alt="second fox"' in html
+    assert "third fox" not in html
+    assert models.GeneratedImage.objects.count() == 3
+    with django_capture_on_commit_callbacks(execute=True):
+        act(client, "delete_selected", *rows, post="yes")
+    assert models.GeneratedImage.objects.get() == kept
+    assert storage.read(kept.file.name)
+    with pytest.raises(FileNotFoundError):
+        storage.read(rows[0].file.name)
+
+
+def test_forged_delete_without_permission_deletes_nothing(
+    login: Make, make_image: Make
+) -> None:
+    image = make_image()
+    client = login("view_generatedimage", "change_generatedimage")
+    act(client, "delete_selected", image, post="yes")
+    client.post(page(image, "delete"), {"post": "yes"})
+    assert models.GeneratedImage.objects.get() == image
+    assert storage.read(image.file.name)
+
+
+def test_thread_with_all_that_belongs_to_it_can_be_deleted(
+    root: Client, everything: Make, django_capture_on_commit_callbacks: Any
+) -> None:
+    thread, image, *_rest = everything(1)
+    with django_capture_on_commit_callbacks(execute=True):
+        root.post(page(thread, "delete"), {"post": "yes"})
+    assert not models.Thread.objects.exists()
+    with pytest.raises(FileNotFoundError):
+        storage.read(image.file.name)

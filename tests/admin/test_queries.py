@@ -1,0 +1,80 @@
+"""Pages cost the same number of queries for few rows and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from chatkit_images import models
+
+from .conftest import put
+from .paths import MODELS, change, change_list
+
+Make = Callable[..., Any]
+
+
+def count(client: Client, path: str, **data: Any) -> int:
+    method = client.post if data else client.get
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert method(path, data).status_code == 200
+    return len(queries)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_list(root: Client, everything: Make, model: Any) -> None:
+    everything(5)
+    few = count(root, change_list(model))
+    everything(45)
+    assert count(root, change_list(model)) == few
+
+
+def test_transcript(
+    root: Client,
+    make_thread: Make,
+    make_item: Make,
+    make_image: Make,
+    make_attachment: Make,
+) -> None:
+    thread = make_thread()
+
+    def fill(number: int) -> None:
+        for _ in range(number):
+            upload = make_attachment(thread=thread)
+            item = make_item(thread, attachments=[upload.pk])
+            make_image(thread=thread, item=item)
+            models.Feedback.objects.create(
+                item=item, thread=thread, owner=thread.owner, kind="positive"
+            )
+
+    fill(5)
+    few = count(root, change(thread))
+    fill(45)
+    assert count(root, change(thread)) == few
+
+
+def test_previews(root: Client, make_image: Make, png: bytes) -> None:
+    image = make_image()
+    for index in range(5):
+        image.partials.create(index=index, file=put(png), mime="image/png")
+    few = count(root, change(image))
+    for index in range(5, 50):
+        image.partials.create(index=index, file=put(png), mime="image/png")
+    assert count(root, change(image)) == few
+
+
+def test_question_before_a_bulk_delete(root: Client, make_image: Make) -> None:
+    rows = [make_image() for _ in range(30)]
+    path = change_list(models.GeneratedImage)
+
+    def ask(number: int) -> int:
+        keys = [row.pk for row in rows[:number]]
+        return count(root, path, action="delete_selected", _selected_action=keys)
+
+    assert ask(30) == ask(5)

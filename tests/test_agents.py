@@ -1,0 +1,167 @@
+"""The drop-in for the SDK's function, and the SDK's own with our converter."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from agents import (
+    Agent,
+    GuardrailFunctionOutput,
+    OutputGuardrail,
+    OutputGuardrailTripwireTriggered,
+    RunConfig,
+    Runner,
+)
+from agents.models.fake_id import FAKE_RESPONSES_ID
+from chatkit import agents as sdk
+from chatkit import types
+from chatkit.agents import AgentContext
+
+from chatkit_images import storage
+from chatkit_images.agents import stream_agent_response
+from chatkit_images.agents.streaming import ProviderIds
+from chatkit_images.context import RequestContext
+from chatkit_images.converters import DjangoResponseStreamConverter
+from chatkit_images.models import GeneratedImage
+from chatkit_images.rows import payloads
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import Image, LoopbackAPI, Text
+from tests.chat import TestServer
+
+CONFIG = RunConfig(tracing_disabled=True)
+
+
+@pytest.fixture
+async def agent_context(context: RequestContext) -> AgentContext[RequestContext]:
+    store = DjangoStore()
+    thread = types.ThreadMetadata(
+        id=store.generate_thread_id(context), created_at=payloads.now()
+    )
+    await store.save_thread(thread, context)
+    return AgentContext(thread=thread, store=store, request_context=context)
+
+
+def run(agent_context: AgentContext[RequestContext], **changes: Any) -> Any:
+    agent: Agent[Any] = TestServer().get_agent(
+        agent_context.thread, agent_context.request_context
+    )
+    return Runner.run_streamed(
+        agent.clone(**changes), "a fox", context=agent_context, run_config=CONFIG
+    )
+
+
+async def collect(
+    events: AsyncIterator[types.ThreadStreamEvent],
+) -> list[types.ThreadStreamEvent]:
+    return [event async for event in events]
+
+
+async def test_the_sdks_own_function_stores_images_through_the_converter(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI, png: bytes
+) -> None:
+    model.respond_with(Image(data=png, partials=2), Text("Done."))
+    converter = DjangoResponseStreamConverter(
+        agent_context.thread, agent_context.request_context, partial_images=2
+    )
+
+    events = await collect(
+        sdk.stream_agent_response(
+            agent_context, run(agent_context), converter=converter
+        )
+    )
+
+    (item,) = [
+        event.item
+        for event in events
+        if isinstance(event, types.ThreadItemDoneEvent)
+        and isinstance(event.item, types.GeneratedImageItem)
+    ]
+    assert item.image is not None
+    assert item.image.url.startswith("https://shop.example/chatkit/images/")
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, image.partial_count) == ("completed", 2)
+    assert storage.read(str(image.file.name)) == png
+
+
+async def test_the_converter_is_optional(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    model.respond_with(Image(partials=0), Text("Done."))
+
+    events = await collect(stream_agent_response(agent_context, run(agent_context)))
+
+    kinds = [event.item.type for event in events if event.type == "thread.item.done"]
+    assert sorted(kinds) == ["assistant_message", "generated_image"]
+
+
+async def test_a_guardrail_takes_images_back(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    async def trip(*args: Any) -> GuardrailFunctionOutput:
+        return GuardrailFunctionOutput(output_info=None, tripwire_triggered=True)
+
+    model.respond_with(Image(partials=0), Text("Done."))
+    result = run(agent_context, output_guardrails=[OutputGuardrail(trip)])
+    events: list[types.ThreadStreamEvent] = []
+
+    with pytest.raises(OutputGuardrailTripwireTriggered):
+        async for event in stream_agent_response(agent_context, result):
+            events.append(event)
+
+    removed = {e.item_id for e in events if e.type == "thread.item.removed"}
+    added = {e.item.id for e in events if e.type == "thread.item.added"}
+    assert removed == added
+    assert (await GeneratedImage.objects.aget()).status in ("completed", "blocked")
+
+
+async def test_leaving_the_stream_ends_the_model_and_the_image(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    model.respond_with(Image(partials=1, delay=0.2), Text("Done."))
+    result = run(agent_context)
+    stream = stream_agent_response(agent_context, result)
+
+    async for event in stream:
+        if event.type == "thread.item.added":
+            break
+    await stream.aclose()  # type: ignore[attr-defined]
+
+    assert result.is_complete
+    image = await GeneratedImage.objects.aget()
+    assert image.status == "cancelled"
+
+
+async def test_messages_without_an_id_of_their_own_get_one(
+    agent_context: AgentContext[RequestContext],
+) -> None:
+    ids = ProviderIds(agent_context)
+
+    def item(text: str = "") -> types.AssistantMessageItem:
+        return types.AssistantMessageItem(
+            id=FAKE_RESPONSES_ID,
+            thread_id=agent_context.thread.id,
+            created_at=payloads.now(),
+            content=[types.AssistantMessageContent(text=text)],
+        )
+
+    seen = []
+    for text in ("one", "two"):
+        added = ids.replace(types.ThreadItemAddedEvent(item=item()))
+        updated = ids.replace(
+            types.ThreadItemUpdatedEvent(
+                item_id=FAKE_RESPONSES_ID,
+                update=types.AssistantMessageContentPartTextDelta(
+                    content_index=0, delta=text
+                ),
+            )
+        )
+        done = ids.replace(types.ThreadItemDoneEvent(item=item(text)))
+        assert isinstance(added, types.ThreadItemAddedEvent)
+        assert isinstance(updated, types.ThreadItemUpdatedEvent)
+        assert isinstance(done, types.ThreadItemDoneEvent)
+        assert added.item.id == updated.item_id == done.item.id
+        seen.append(done.item.id)
+    assert len(set(seen)) == 2
+    assert FAKE_RESPONSES_ID not in seen

@@ -1,0 +1,590 @@
+"""Requests that are wrong, and projects that raise: always an answer, never a leak."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from chatkit.errors import CustomStreamError
+from django.contrib.auth.models import User
+from django.db import connections
+from django.urls import reverse
+
+from chatkit_images import models
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import HTTPError, Image, LoopbackAPI, Text
+from tests.chat import TestServer
+from tests.client import (
+    URL,
+    ChatClient,
+    done_items,
+    message,
+    of_type,
+    read_events,
+    thread_id,
+)
+from tests.servers.rows import dump
+from tests.servers.tour import OPERATIONS
+
+CANARY = "canary-4f1c"
+MISSING = "thr_00000000000000000000000000000000"
+ACTION = {"type": "press", "payload": 1}
+snapshot = database_sync_to_async(dump)
+
+# Parameters of every operation that names a thread, apart from the thread.
+NAMES_A_THREAD: dict[str, dict[str, Any]] = {
+    "items.feedback": {"item_ids": ["msg_1"], "kind": "positive"},
+    "items.list": {},
+    "threads.add_client_tool_output": {"result": 1},
+    "threads.add_structured_input": {"item_id": "msg_1", "input": {"answers": {}}},
+    "threads.add_user_message": {"input": message("Hello")},
+    "threads.custom_action": {"action": ACTION},
+    "threads.delete": {},
+    "threads.get_by_id": {},
+    "threads.retry_after_item": {"item_id": "msg_1"},
+    "threads.sync_custom_action": {"action": ACTION},
+    "threads.update": {"title": "Fox"},
+}
+NAMES_AN_ITEM = {
+    "items.feedback": "item_ids",
+    "items.list": "after",
+    "threads.add_structured_input": "item_id",
+    "threads.custom_action": "item_id",
+    "threads.retry_after_item": "item_id",
+    "threads.sync_custom_action": "item_id",
+}
+UNKNOWN_IDS = [MISSING, "", "\x00", "thr_\x00", "x" * 100_000, "é'\"%;--"]
+
+
+def nested(depth: int) -> str:
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+def create(text: str, **more: Any) -> bytes:
+    """Return a body with JSON put in where a message's text stands."""
+    body = {"type": "threads.create", "params": {"input": message("TEXT")}} | more
+    return json.dumps(body).replace('"TEXT"', text).encode()
+
+
+BAD_BODIES = {
+    "empty": b"",
+    "malformed": b'{"type": "threads.list", "params": {',
+    "trailing": b'{"type": "threads.list", "params": {}} {}',
+    "not_utf8": b'{"type": "threads.list\xff", "params": {}}',
+    "null": b"null",
+    "list": b"[]",
+    "string": b'"threads.list"',
+    "no_type": b'{"params": {}}',
+    "unknown_type": b'{"type": "threads.steal", "params": {}}',
+    "type_is_a_list": b'{"type": ["threads.list"], "params": {}}',
+    "no_params": b'{"type": "threads.list"}',
+    "params_null": b'{"type": "threads.list", "params": null}',
+    "no_thread": b'{"type": "threads.get_by_id", "params": {}}',
+    "thread_is_a_number": b'{"type": "threads.get_by_id", "params": {"thread_id": 1}}',
+    "metadata_is_a_list": b'{"type": "threads.list", "params": {}, "metadata": []}',
+    "limit_is_text": b'{"type": "threads.list", "params": {"limit": "ten"}}',
+    "limit_is_a_fraction": b'{"type": "threads.list", "params": {"limit": 1.5}}',
+    "limit_is_endless": b'{"type": "threads.list", "params": {"limit": 1e999}}',
+    "order_is_unknown": b'{"type": "threads.list", "params": {"order": "up"}}',
+    "after_is_a_number": b'{"type": "threads.list", "params": {"after": 1}}',
+    "text_is_a_number": create("5"),
+    "lone_surrogate": create(r'"\ud800"'),
+    "surrogates_reversed": create(r'"\udc00\ud800"'),
+    "empty_text": create('"  "'),
+    "deep_metadata": create('"Hello"', metadata="DEEP").replace(
+        b'"DEEP"', nested(3000).encode()
+    ),
+    "deep_output": b'{"type": "threads.add_client_tool_output", "params": '
+    b'{"thread_id": "thr_1", "result": ' + nested(3000).encode() + b"}}",
+    "kind_is_unknown": b'{"type": "items.feedback", "params": '
+    b'{"thread_id": "t", "item_ids": [], "kind": "meh"}}',
+    "no_base64": b'{"type": "input.transcribe", "params": '
+    b'{"audio_base64": "a", "mime_type": "audio/webm"}}',
+    "junk_in_base64": b'{"type": "input.transcribe", "params": '
+    b'{"audio_base64": "c2*91bmQ=", "mime_type": "audio/webm"}}',
+    "no_sound": b'{"type": "input.transcribe", "params": '
+    b'{"audio_base64": "", "mime_type": "audio/webm"}}',
+}
+
+
+async def refusal(response: Any) -> tuple[int, str]:
+    """Return status and code of an error, which is JSON and says no more."""
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+    body = json.loads(response.content)
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message", "allow_retry"}
+    assert body["error"]["message"]
+    for leak in ("Traceback", "site-packages", "Error(", CANARY, "/work/"):
+        assert leak not in response.content.decode()
+    return response.status_code, body["error"]["code"]
+
+
+async def ask(chat: ChatClient, op: str, **params: Any) -> tuple[int, str]:
+    return await refusal(await chat.request_op(op, params))
+
+
+# Bodies
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+async def test_body_that_makes_no_sense_is_a_400(
+    chat: ChatClient, model: LoopbackAPI, name: str
+) -> None:
+    before = await snapshot()
+    body = BAD_BODIES[name]
+    response = await chat.post(URL, body, content_type="application/json")
+    status, code = await refusal(response)
+    assert status == 400
+    assert code in ("invalid_request", "empty_message", "invalid_audio")
+    assert await snapshot() == before
+    assert model.requests == []
+
+
+@pytest.mark.parametrize(
+    "mime", ["text/html", "audio/webm\r\nX-Evil: 1", "audio/", "", "image/png"]
+)
+async def test_dictation_that_is_no_sound_is_refused(
+    chat: ChatClient, model: LoopbackAPI, mime: str
+) -> None:
+    refused = await ask(
+        chat, "input.transcribe", audio_base64="c291bmQ=", mime_type=mime
+    )
+    assert refused == (415, "unsupported_type")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "text/plain; charset=application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/jsonp",
+        "",
+    ],
+)
+async def test_content_type_must_be_json(
+    chat: ChatClient, model: LoopbackAPI, content_type: str
+) -> None:
+    body = b'{"type": "threads.list", "params": {}}'
+    response = await chat.generic("POST", URL, body, content_type=content_type)
+    assert await refusal(response) == (415, "unsupported_media_type")
+
+
+async def test_content_type_may_name_its_charset(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    body = b'{"type": "threads.list", "params": {}}'
+    kind = "Application/JSON; charset=utf-8"
+    response = await chat.generic("POST", URL, body, content_type=kind)
+    assert response.status_code == 200
+
+
+async def test_body_may_be_as_large_as_the_setting_says(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    body = b'{"type": "threads.list", "params": {}}'
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"MAX_BODY_BYTES": len(body)}
+    send = {"content_type": "application/json"}
+    assert (await chat.post(URL, body, **send)).status_code == 200
+    assert await refusal(await chat.post(URL, body + b" ", **send)) == (
+        413,
+        "too_large",
+    )
+
+
+@pytest.mark.parametrize("field", ["item_ids", "attachments"])
+async def test_endless_list_of_ids_is_refused(
+    chat: ChatClient, model: LoopbackAPI, field: str
+) -> None:
+    key = thread_id(await chat.say("Hello"))
+    ids = [str(n) for n in range(300_000)]
+    if field == "item_ids":
+        op, params = "items.feedback", {"item_ids": ids, "kind": "positive"}
+    else:
+        op, params = "threads.add_user_message", {"input": message("Hello", ids)}
+    refused = await ask(chat, op, thread_id=key, **params)
+    assert refused == (400, "too_many")
+
+
+# Methods and sites
+
+
+@pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
+@pytest.mark.parametrize(
+    ("route", "args"), [("chat", []), ("stop", ["thr_1"]), ("upload-direct", [])]
+)
+async def test_other_methods_are_told_what_is_allowed(
+    chat: ChatClient, route: str, args: list[str], method: str
+) -> None:
+    url = reverse(f"chatkit_images:{route}", args=args)
+    response = await getattr(chat, method)(url)
+    assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
+    if method != "head":
+        assert await refusal(response) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+@pytest.mark.parametrize("route", ["image", "attachment", "session-image"])
+async def test_bytes_can_only_be_read(
+    chat: ChatClient, route: str, method: str
+) -> None:
+    args = ["0" * 32, "full"] if route == "session-image" else ["x"]
+    url = reverse(f"chatkit_images:{route}", args=args)
+    response = await getattr(chat, method)(url)
+    assert await refusal(response) == (405, "method_not_allowed")
+    assert response["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("path", ["", "threads/thr_1/stop/", "attachments/"])
+async def test_post_without_csrf_token_is_refused(
+    ann: User, model: LoopbackAPI, path: str
+) -> None:
+    chat = ChatClient(enforce_csrf_checks=True)
+    await chat.aforce_login(ann)
+    before = await snapshot()
+    response = await chat.post(URL + path, {}, content_type="application/json")
+    assert await refusal(response) == (403, "csrf_failed")
+    assert await snapshot() == before
+
+
+async def test_csrf_token_is_checked_with_the_origin(
+    ann: User, model: LoopbackAPI
+) -> None:
+    chat = ChatClient(enforce_csrf_checks=True)
+    await chat.aforce_login(ann)
+    chat.cookies["csrftoken"] = token = "a" * 32
+    good = {"headers": {"X-CSRFToken": token}}
+    response = await chat.request_op("threads.list", {}, **good)
+    assert response.status_code == 200
+    response = await chat.request_op(
+        "threads.create", {"input": message("Hello")}, **good
+    )
+    assert [event async for event in read_events(response)]
+    for headers in (
+        {"X-CSRFToken": "b" * 32},
+        {"X-CSRFToken": token, "Origin": "https://evil.example"},
+        {"X-CSRFToken": token, "Origin": "null"},
+    ):
+        response = await chat.request_op("threads.list", {}, headers=headers)
+        assert await refusal(response) == (403, "csrf_failed")
+
+
+async def test_form_of_another_site_is_refused_before_it_is_read(
+    ann: User, model: LoopbackAPI
+) -> None:
+    chat = ChatClient(enforce_csrf_checks=True)
+    await chat.aforce_login(ann)
+    body = b'{"type": "threads.list", "params": {}, "a": "="}'
+    response = await chat.generic("POST", URL, body, content_type="text/plain")
+    assert await refusal(response) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("op", sorted(OPERATIONS))
+async def test_nobody_gets_in_without_a_login(
+    transactional_db: None, model: LoopbackAPI, op: str
+) -> None:
+    params = NAMES_A_THREAD.get(op, {}) | {"thread_id": MISSING}
+    params |= {
+        "threads.create": {"input": message("Hello")},
+        "attachments.create": {"name": "a", "size": 1, "mime_type": "image/png"},
+        "attachments.delete": {"attachment_id": "atc_1"},
+        "input.transcribe": {"audio_base64": "c291bmQ=", "mime_type": "audio/webm"},
+    }.get(op, {})
+    before = await snapshot()
+    assert await ask(ChatClient(), op, **params) == (401, "not_authenticated")
+    assert await snapshot() == before
+    assert model.requests == []
+
+
+# Ids and pages
+
+
+def test_table_of_operations_with_a_thread_is_complete() -> None:
+    rest = {
+        "attachments.create",
+        "attachments.delete",
+        "input.transcribe",
+        "threads.create",
+        "threads.list",
+    }
+    assert set(NAMES_A_THREAD) == OPERATIONS - rest
+
+
+@pytest.mark.parametrize("op", sorted(NAMES_A_THREAD))
+async def test_unknown_thread_is_a_404(
+    chat: ChatClient, model: LoopbackAPI, op: str
+) -> None:
+    before = await snapshot()
+    for key in UNKNOWN_IDS:
+        refused = await ask(chat, op, **NAMES_A_THREAD[op], thread_id=key)
+        assert refused == (404, "not_found"), key[:20]
+    assert await snapshot() == before
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("op", sorted(NAMES_AN_ITEM))
+async def test_unknown_item_is_a_404(
+    chat: ChatClient, model: LoopbackAPI, op: str
+) -> None:
+    key = thread_id(await chat.say("Hello"))
+    before = await snapshot()
+    field = NAMES_AN_ITEM[op]
+    for item in UNKNOWN_IDS:
+        named = {field: [item] if field == "item_ids" else item}
+        params = NAMES_A_THREAD[op] | named | {"thread_id": key}
+        assert await ask(chat, op, **params) == (404, "not_found"), item[:20]
+    assert await snapshot() == before
+    assert len(model.requests) == 1
+
+
+async def test_unknown_attachment_and_cursor_are_a_404(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    before = await snapshot()
+    for key in UNKNOWN_IDS:
+        for op, params in (
+            ("attachments.delete", {"attachment_id": key}),
+            ("threads.list", {"after": key}),
+            ("threads.create", {"input": message("look", [key])}),
+        ):
+            assert await ask(chat, op, **params) == (404, "not_found"), (op, key[:20])
+    assert await snapshot() == before
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("path", ["thr_1", "%00", "thr_%00", "%ff", "x" * 5000])
+async def test_stop_of_an_unknown_thread_is_a_404(chat: ChatClient, path: str) -> None:
+    response = await chat.post(f"/chatkit/threads/{path}/stop/")
+    assert await refusal(response) == (404, "not_found")
+
+
+async def test_stop_of_a_thread_without_a_run_does_nothing(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    key = thread_id(await chat.say("Hello"))
+    before = await snapshot()
+    response = await chat.post(f"/chatkit/threads/{key}/stop/")
+    assert (response.status_code, response.json()) == (200, {"stopped": False})
+    assert await snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("limit", "size"), [(-1, 1), (0, 20), (None, 20), (7, 7), (10**9, 100), (10**40, 100)]
+)
+async def test_page_size_is_between_1_and_100(
+    chat: ChatClient, ann: User, limit: int | None, size: int
+) -> None:
+    owner = f"user:{ann.pk}"
+    rows = [models.Thread(pk=f"thr_{n:03}", owner=owner) for n in range(105)]
+    await models.Thread.objects.abulk_create(rows)
+    item = {"type": "assistant_message", "content": [{"text": "Hello"}]}
+    await models.ThreadItem.objects.abulk_create(
+        models.ThreadItem(thread=rows[0], item_id=f"i{n}", type=item["type"], payload=item)
+        for n in range(105)
+    )
+    page = await chat.call("threads.list", limit=limit)
+    assert (len(page["data"]), page["has_more"]) == (size, True)
+    page = await chat.call("items.list", thread_id="thr_000", limit=limit)
+    assert (len(page["data"]), page["has_more"]) == (size, True)
+
+
+# Text that not every database takes
+
+
+async def test_nul_in_text_is_replaced_everywhere(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(Text("one\x00two"))
+    events = await chat.say("a\x00b")
+    key = thread_id(events)
+    thread = await chat.call("threads.update", thread_id=key, title="c\x00d")
+    thread = await chat.call("threads.get_by_id", thread_id=key)
+    assert thread["title"] == "c�d"
+    texts = [item["content"][0]["text"] for item in thread["items"]["data"]]
+    assert texts == ["a�b", "one�two"]
+    announced = await chat.call(
+        "attachments.create", name="e\x00f", size=3, mime_type="image/png"
+    )
+    row = await models.Attachment.objects.aget(pk=announced["id"])
+    assert row.name == "e�f"
+
+
+# Exceptions of the project
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def method(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    return method
+
+
+
+@pytest.mark.parametrize("hook", ["get_agent", "respond", "get_run_config", "get_title"])
+async def test_exception_of_the_project_is_an_error_event(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    hook: str,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(TestServer, hook, raising(RuntimeError(CANARY)))
+        response = await chat.request_op("threads.create", {"input": message("Hello")})
+        assert response.status_code == 200
+        events = [event async for event in read_events(response)]
+    assert events[-1] == {
+        "type": "error",
+        "code": "stream.error",
+        "allow_retry": True,
+    }
+    assert CANARY not in json.dumps(events)
+    run = await models.Run.objects.aget()
+    assert run.status == "failed"
+    # The person can go on.
+    events = await chat.say("Hello again", thread_id(events))
+    assert done_items(events, "assistant_message")
+
+
+async def test_error_of_the_model_shows_nothing_of_itself(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(HTTPError(401, "invalid_api_key", f"Bad key {CANARY}"))
+    events = await chat.say("Hello")
+    (error,) = of_type(events, "error")
+    assert events[-1] == error
+    assert CANARY not in json.dumps(events)
+
+
+async def test_refusal_of_the_project_shows_its_message(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = raising(CustomStreamError("Ten pictures a day.", allow_retry=False))
+    monkeypatch.setattr(TestServer, "get_agent", refusal)
+    events = await chat.say("Hello")
+    assert events[-1] == {
+        "type": "error",
+        "code": "custom",
+        "message": "Ten pictures a day.",
+        "allow_retry": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError(CANARY), (500, "server_error")),
+        (NotImplementedError(CANARY), (501, "not_implemented")),
+        (CustomStreamError("Ten pictures a day."), (409, "refused")),
+    ],
+    ids=["bug", "not_implemented", "refusal"],
+)
+@pytest.mark.parametrize("op", ["threads.create", "threads.list", "stored"])
+async def test_exception_before_the_first_event_is_json_with_a_status(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    expected: tuple[int, str],
+    op: str,
+) -> None:
+    async def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    params: dict[str, Any] = {"input": message("Hello")} if "create" in op else {}
+    if op == "stored":
+        # Deep in the stream, but before it has said anything.
+        op = "threads.add_user_message"
+        params = {"input": message("Hello")}
+        params["thread_id"] = thread_id(await chat.say("Hello"))
+        monkeypatch.setattr(DjangoStore, "load_thread", fail)
+    else:
+        monkeypatch.setattr(TestServer, "check_request", fail)
+    with caplog.at_level(logging.ERROR):
+        assert await ask(chat, op, **params) == expected
+    if expected[0] == 500:
+        assert "incident" in caplog.text
+    assert not await models.Run.objects.filter(status="running").aexists()
+
+
+@pytest.mark.parametrize("hook", ["sync_action", "transcribe", "add_feedback"])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError(CANARY), (500, "server_error")),
+        (NotImplementedError(CANARY), (501, "not_implemented")),
+    ],
+    ids=["bug", "not_implemented"],
+)
+async def test_exception_of_a_method_that_does_not_stream_is_json(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    hook: str,
+    error: Exception,
+    expected: tuple[int, str],
+) -> None:
+    key = thread_id(await chat.say("Hello"))
+    op, params = {
+        "sync_action": ("threads.sync_custom_action", {"action": ACTION}),
+        "transcribe": (
+            "input.transcribe",
+            {"audio_base64": "c291bmQ=", "mime_type": "audio/webm"},
+        ),
+        "add_feedback": ("items.feedback", {"item_ids": [], "kind": "positive"}),
+    }[hook]
+
+    async def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(TestServer, hook, fail)
+    if op != "input.transcribe":
+        params["thread_id"] = key
+    assert await ask(chat, op, **params) == expected
+
+
+# Settings of the project
+
+
+async def test_gzip_middleware_leaves_the_stream_alone(
+    ann: User, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.MIDDLEWARE = [
+        "django.middleware.gzip.GZipMiddleware",
+        *settings.MIDDLEWARE,
+    ]
+    chat = ChatClient(headers={"Accept-Encoding": "gzip"})
+    await chat.aforce_login(ann)
+    response = await chat.request_op("threads.create", {"input": message("Hello")})
+    assert response["Content-Encoding"] == "identity"
+    events = [event async for event in read_events(response)]
+    assert done_items(events, "assistant_message")
+    # It is at work: a list is compressed.
+    listed = await chat.request_op("items.list", {"thread_id": thread_id(events)})
+    assert listed["Content-Encoding"] == "gzip"
+    assert json.loads(gzip.decompress(listed.content))["data"]
+
+
+async def test_atomic_requests_does_not_hold_a_transaction_over_a_stream(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch, png: bytes
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    model.respond_with(Text("Here."), Image(data=png), Text("Done."))
+    events = await chat.say("a red fox")
+    url = done_items(events, "generated_image")[0]["image"]["url"]
+    assert (await chat.get(url)).content == png
+    key = thread_id(events)
+    assert (await chat.post(f"/chatkit/threads/{key}/stop/")).status_code == 200
+    assert await chat.call("threads.delete", thread_id=key) == {}
+    announced = {"name": "a.png", "size": len(png), "mime_type": "image/png"}
+    attachment = await chat.call("attachments.create", **announced)
+    url = attachment["upload_descriptor"]["url"]
+    sent = await ChatClient().generic("PUT", url, png, content_type="image/png")
+    assert sent.status_code == 200

@@ -1,0 +1,165 @@
+"""Settings and their checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+from chatkit_images import conf
+from chatkit_images.checks import check_databases, check_settings, known_keys
+from chatkit_images.server import get_server
+from tests.chat import TestServer
+
+
+def problems(settings: Any, value: Any) -> list[tuple[str | None, str, str | None]]:
+    settings.CHATKIT_IMAGES = value
+    return [(found.id, found.msg, found.hint) for found in check_settings(None)]
+
+
+def test_every_setting_has_a_default_and_says_what_it_is(settings: Any) -> None:
+    del settings.CHATKIT_IMAGES
+    for name in known_keys():
+        getattr(conf.settings, name)
+        text = vars(conf.Settings)[name].__doc__
+        assert text, name
+        assert "Default:" in text or "Required" in text, name
+
+
+def test_the_settings_of_the_tests_are_fine() -> None:
+    assert run_checks() == []
+
+
+SERVER = {"SERVER": "tests.chat.TestServer"}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            ["SERVER"],
+            (
+                "chatkit_images.E001",
+                "CHATKIT_IMAGES must be a dict, got list.",
+                'Write CHATKIT_IMAGES = {"SERVER": "..."}.',
+            ),
+        ),
+        (
+            SERVER | {"IMAGE_URL": "signed"},
+            (
+                "chatkit_images.E002",
+                "CHATKIT_IMAGES has no setting 'IMAGE_URL'.",
+                "Did you mean 'IMAGE_URLS'?",
+            ),
+        ),
+        (
+            SERVER | {"MODEL_IMAGES": "url"},
+            (
+                "chatkit_images.E003",
+                "CHATKIT_IMAGES['MODEL_IMAGES'] must be one of data_url, signed_url, "
+                "call_id, got 'url'.",
+                'Write "data_url" for the default.',
+            ),
+        ),
+        (
+            SERVER | {"URL_MAX_AGE": 0},
+            (
+                "chatkit_images.E004",
+                "CHATKIT_IMAGES['URL_MAX_AGE'] must be a number above 0, got 0.",
+                "Remove the key to get the default.",
+            ),
+        ),
+        (
+            SERVER | {"MODEL_IMAGE_COUNT": "4"},
+            (
+                "chatkit_images.E004",
+                "CHATKIT_IMAGES['MODEL_IMAGE_COUNT'] must be 0 or a number above, "
+                "got '4'.",
+                "Remove the key to get the default.",
+            ),
+        ),
+        (
+            {},
+            (
+                "chatkit_images.W002",
+                "CHATKIT_IMAGES['SERVER'] is not set, so the chat endpoint cannot "
+                "answer.",
+                'Write CHATKIT_IMAGES = {"SERVER": "shop.chat.DesignServer"}.',
+            ),
+        ),
+        (
+            {"SERVER": "pathlib.Path"},
+            (
+                "chatkit_images.E005",
+                "CHATKIT_IMAGES['SERVER'] must be the dotted path of a ChatKitServer, "
+                "got 'pathlib.Path'.",
+                "Write the dotted path of a subclass of DjangoChatKitServer.",
+            ),
+        ),
+        (
+            SERVER | {"STORAGE": "nowhere"},
+            (
+                "chatkit_images.E006",
+                "CHATKIT_IMAGES['STORAGE'] is 'nowhere', which is not in STORAGES.",
+                "Add 'nowhere' to STORAGES.",
+            ),
+        ),
+        (
+            SERVER | {"BASE_URL": "shop.example"},
+            (
+                "chatkit_images.E007",
+                "CHATKIT_IMAGES['BASE_URL'] must be an absolute URL, got "
+                "'shop.example'.",
+                'Write scheme and host, such as "https://shop.example".',
+            ),
+        ),
+    ],
+)
+def test_a_bad_value_is_named_with_its_fix(
+    settings: Any, value: Any, expected: tuple[str, str, str]
+) -> None:
+    assert problems(settings, value) == [expected]
+
+
+def test_a_server_that_cannot_be_imported_is_named(settings: Any) -> None:
+    ((found_id, message, _),) = problems(settings, {"SERVER": "shop.chat.Nothing"})
+    assert found_id == "chatkit_images.E005"
+    assert "cannot be imported: 'shop.chat.Nothing'" in message
+    with pytest.raises(ImproperlyConfigured, match=r"'shop\.chat\.Nothing'"):
+        get_server()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [({}, "is not set"), ({"SERVER": "pathlib.Path"}, "got 'pathlib.Path'")],
+)
+def test_without_a_server_there_is_none(
+    settings: Any, value: dict[str, str], message: str
+) -> None:
+    settings.CHATKIT_IMAGES = value
+    with pytest.raises(ImproperlyConfigured, match=message):
+        get_server()
+
+
+def test_there_is_one_server_a_process(settings: Any) -> None:
+    assert isinstance(get_server(), TestServer)
+    assert get_server() is get_server()
+
+
+def test_kept_connections_are_warned_of(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "CONN_MAX_AGE", 60)
+    (found,) = check_databases(None)
+    assert found.id == "chatkit_images.W001"
+    assert "CONN_MAX_AGE" in found.msg
+
+
+def test_the_alias_chatkit_images_is_preferred(settings: Any) -> None:
+    assert conf.settings.STORAGE == "default"
+    settings.STORAGES = settings.STORAGES | {
+        "chatkit_images": settings.STORAGES["default"]
+    }
+    assert conf.settings.STORAGE == "chatkit_images"

@@ -1,0 +1,569 @@
+"""Images from the model's stream to the storage, the wire and the next turn."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+from typing import Any
+
+import pytest
+from PIL import Image as Picture
+
+from chatkit_images import runs, storage
+from chatkit_images.models import GeneratedImage, PartialImage, Run, ThreadItem
+from chatkit_images.signals import image_failed, image_saved
+from chatkit_images.testing import (
+    Drop,
+    ErrorEvent,
+    FailedImage,
+    Gate,
+    HTTPError,
+    Image,
+    Images,
+    LoopbackAPI,
+    Text,
+    Wait,
+)
+from tests.client import ChatClient, done_items, of_type, read_events, thread_id
+from tests.client import message as user_message
+from tests.pictures import SVG, picture
+
+
+async def one_image(**lookup: Any) -> GeneratedImage:
+    return await GeneratedImage.objects.select_related("item", "run").aget(**lookup)
+
+
+def answer(model: LoopbackAPI, *steps: Any) -> None:
+    """Script one answer; the Agents SDK asks again after one without text."""
+    model.respond_with(*steps, Text("Done."))
+
+
+async def served(chat: ChatClient, item: dict[str, Any]) -> bytes:
+    """Return the bytes behind an image item's URL."""
+    url = item["image"]["url"]
+    assert url.startswith("http://testserver/chatkit/images/")
+    response = await chat.get(url)
+    assert response.status_code == 200
+    return bytes(response.content)
+
+
+def progress(events: list[dict[str, Any]], item_id: str) -> list[float]:
+    return [
+        event["update"]["progress"]
+        for event in of_type(events, "thread.item.updated")
+        if event["item_id"] == item_id
+    ]
+
+
+async def test_previews_sharpen_to_the_final_with_progress(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    answer(model, Image("a red fox", partials=3, delay=0.15))
+
+    events = await chat.say("a red fox")
+
+    (added,) = [
+        event["item"]
+        for event in of_type(events, "thread.item.added")
+        if event["item"]["type"] == "generated_image"
+    ]
+    assert "image" not in added
+    assert progress(events, added["id"]) == [0.25, 0.5, 0.75, 1.0]
+    (item,) = done_items(events, "generated_image")
+    assert item["id"] == added["id"]
+    image = await one_image()
+    assert image.status == "completed"
+    assert image.partial_count == 3
+    assert image.item is not None and image.item.item_id == item["id"]
+    assert image.first_partial_ms is not None and image.final_ms is not None
+    assert 0 < image.first_partial_ms < image.final_ms
+
+
+async def test_the_bytes_served_are_the_bytes_sent(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    answer(model, Image(data=png, partials=0))
+
+    events = await chat.say("an orange")
+
+    (item,) = done_items(events, "generated_image")
+    assert await served(chat, item) == png
+    image = await one_image()
+    assert (image.mime, image.width, image.height) == ("image/png", 64, 48)
+    assert image.bytes == len(png)
+    assert image.sha256 == hashlib.sha256(png).hexdigest()
+    thumbnail = Picture.open(io.BytesIO(storage.read(image.thumbnail.name)))
+    assert (thumbnail.format, thumbnail.size) == ("WEBP", (64, 48))
+
+
+async def test_what_the_events_say_is_kept(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    answer(
+        model,
+        Image(
+            partials=0,
+            size="1024x1536",
+            quality="high",
+            background="opaque",
+            revised_prompt="A fox, red as rust.",
+        ),
+    )
+
+    await chat.say("a red fox")
+
+    image = await one_image()
+    assert image.prompt == "a red fox"
+    assert image.revised_prompt == "A fox, red as rust."
+    assert (image.size, image.quality, image.background) == (
+        "1024x1536",
+        "high",
+        "opaque",
+    )
+    assert image.output_format == "png"
+    assert image.model == "gpt-4.1"
+    assert image.usage["total_tokens"] > 0
+    assert image.run is not None
+    assert image.run.status == "completed"
+    assert image.run.response_id.startswith("resp_")
+    assert image.run.usage == image.usage
+
+
+@pytest.mark.parametrize("order", ["interleaved", "reversed", "sequential"])
+async def test_images_in_parallel_arrive_each_in_its_item(
+    chat: ChatClient, model: LoopbackAPI, order: Any
+) -> None:
+    colours = ["red", "green", "blue"]
+    answer(
+        model,
+        Images(*(Image(data=picture(c), partials=2) for c in colours), order=order),
+    )
+
+    events = await chat.say("three colours")
+
+    items = done_items(events, "generated_image")
+    assert {item["id"] for item in items} == {
+        event["item"]["id"]
+        for event in of_type(events, "thread.item.added")
+        if event["item"]["type"] == "generated_image"
+    }
+    assert {await served(chat, item) for item in items} == {
+        picture(colour) for colour in colours
+    }
+    assert await GeneratedImage.objects.filter(status="completed").acount() == 3
+    for item in items:
+        seen = progress(events, item["id"])
+        assert seen == sorted(seen)
+        assert seen[-1] == 1.0
+    assert of_type(events, "thread.item.removed") == []
+
+
+async def test_a_blocked_image_ends_with_its_reason(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    failures = []
+    receiver = failures.append
+    image_failed.connect(lambda image, **kw: receiver(image.status), weak=False)
+    answer(model, FailedImage(categories=("violence",), stage="output", partials=1))
+
+    events = await chat.say("something awful")
+
+    (added,) = [
+        event["item"]["id"]
+        for event in of_type(events, "thread.item.added")
+        if event["item"]["type"] == "generated_image"
+    ]
+    (removed,) = of_type(events, "thread.item.removed")
+    assert removed["item_id"] == added
+    text = "The image was blocked by the safety system."
+    told = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
+    assert set(told) == {text, "Done."}
+    image = await one_image()
+    assert image.status == "blocked"
+    assert image.error_code == "moderation_blocked"
+    assert image.moderation == {
+        "categories": ["violence"],
+        "moderation_stage": "output",
+    }
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    assert [item["type"] for item in page["items"]["data"]] == [
+        "user_message",
+        "assistant_message",
+        "assistant_message",
+    ]
+    assert page["items"]["data"][1]["content"][0]["text"] == text
+    image_failed.receivers.clear()
+    assert failures == ["blocked"]
+
+
+async def test_reasons_are_told_in_the_language_of_the_person(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.utils import translation
+
+    seen = []
+    monkeypatch.setattr(
+        "chatkit_images.agents.calls._",
+        lambda text: seen.append(translation.get_language()) or text,
+    )
+    answer(model, FailedImage())
+
+    response = await chat.request_op(
+        "threads.create",
+        {"input": user_message("x")},
+        headers={"accept-language": "de"},
+    )
+    assert [event async for event in read_events(response)]
+
+    assert seen == ["de"]
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [
+        (Image(result=False, partials=0), ""),
+        (Image(data=b"not a picture", partials=0), "unknown_type"),
+        (Image(data=picture("red")[:-20], partials=0), "damaged"),
+        (Image(partials=1, finish=False), "no_result"),
+    ],
+)
+async def test_an_image_without_a_picture_ends_as_failed(
+    chat: ChatClient, model: LoopbackAPI, step: Image, code: str
+) -> None:
+    answer(model, step)
+
+    events = await chat.say("a picture")
+
+    assert of_type(events, "error") == []
+    assert len(of_type(events, "thread.item.removed")) == 1
+    texts = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
+    assert set(texts) == {"The image could not be generated.", "Done."}
+    image = await one_image()
+    assert (image.status, image.error_code) == ("failed", code)
+    assert image.finished_at is not None
+
+
+async def test_bytes_count_more_than_the_status_beside_them(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    answer(model, Image(data=png, partials=0, status="generating"))
+
+    events = await chat.say("an orange")
+
+    (item,) = done_items(events, "generated_image")
+    assert await served(chat, item) == png
+
+
+@pytest.mark.parametrize(
+    "last",
+    [Drop(), ErrorEvent(code="server_error", message="secret of the provider")],
+    ids=["dropped connection", "error event"],
+)
+async def test_a_stream_that_breaks_leaves_no_image_unfinished(
+    chat: ChatClient, model: LoopbackAPI, last: Any
+) -> None:
+    answer(model, Text("Look:"), Image(partials=1, finish=False), Wait(0.5), last)
+
+    events = await chat.say("a picture")
+
+    assert len(of_type(events, "thread.item.removed")) == 1
+    (error,) = of_type(events, "error")
+    assert error["allow_retry"] is True
+    assert "secret" not in str(events)
+    image = await one_image()
+    assert image.status == "failed"
+    assert image.error_code
+    run = await Run.objects.aget()
+    assert run.status == "failed"
+
+
+async def test_a_model_that_refuses_is_an_error_that_may_be_retried(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(HTTPError(500))
+
+    events = await chat.say("a picture")
+
+    (error,) = of_type(events, "error")
+    assert error == {"type": "error", "code": "stream.error", "allow_retry": True}
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    (message,) = page["items"]["data"]
+    events = await chat.stream(
+        "threads.retry_after_item",
+        thread_id=thread_id(events),
+        item_id=message["id"],
+    )
+    assert len(done_items(events, "generated_image")) == 1
+
+
+async def start(chat: ChatClient, text: str) -> tuple[Any, list[dict[str, Any]]]:
+    """Begin a chat and return its events' iterator and the list they go to."""
+    response = await chat.request_op("threads.create", {"input": user_message(text)})
+    return read_events(response), []
+
+
+async def until(stream: Any, seen: list[dict[str, Any]], event_type: str) -> None:
+    async for event in stream:
+        seen.append(event)
+        if event["type"] == event_type:
+            return
+
+
+async def test_a_stopped_image_keeps_its_best_preview(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    answer(model, Image("a fox", partials=1, gate=gate))
+    stream, events = await start(chat, "a fox")
+    while not any(
+        event.get("update", {}).get("type") == "generated_image.updated"
+        for event in events
+    ):
+        await until(stream, events, "thread.item.updated")
+
+    response = await chat.post(f"/chatkit/threads/{thread_id(events)}/stop/")
+    events += [event async for event in stream]
+
+    assert response.json() == {"stopped": True}
+    assert of_type(events, "error") == []
+    (item,) = done_items(events, "generated_image")
+    image = await one_image()
+    assert image.status == "cancelled"
+    assert image.run is not None and image.run.status == "cancelled"
+    assert await served(chat, item) == storage.read(image.file.name)
+    assert not await PartialImage.objects.aexists()
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    assert [i["type"] for i in page["items"]["data"]] == [
+        "user_message",
+        "generated_image",
+    ]
+    gate.open()
+
+
+async def test_a_stopped_image_without_a_preview_says_so(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    answer(model, Text("Here:"), Image("a fox", partials=0, gate=gate))
+    stream, events = await start(chat, "a fox")
+    while not any(
+        event.get("item", {}).get("type") == "generated_image" for event in events
+    ):
+        await until(stream, events, "thread.item.added")
+    assert runs.stop(thread_id(events), (await Run.objects.aget()).owner)
+    events += [event async for event in stream]
+
+    texts = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
+    assert texts[-1] == "The image was stopped before it was ready."
+    assert len(of_type(events, "thread.item.removed")) == 1
+    assert (await one_image()).status == "cancelled"
+    gate.open()
+
+
+async def test_a_cancelled_answer_keeps_its_text_and_ends_the_model(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    answer(model, Text("Once upon a time"), gate)
+    stream, events = await start(chat, "a story")
+    while not any(event.get("update", {}).get("delta") for event in events):
+        await until(stream, events, "thread.item.updated")
+    runs.stop(thread_id(events), (await Run.objects.aget()).owner)
+    events += [event async for event in stream]
+
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    assert page["items"]["data"][1]["content"][0]["text"].startswith("Once")
+    hidden = await ThreadItem.objects.aget(type="sdk_hidden_context")
+    assert "cancelled" in hidden.payload["content"]
+    for _ in range(200):
+        if model.disconnects:
+            break
+        await asyncio.sleep(0.02)
+    assert model.disconnects == 1
+
+
+async def test_the_next_turn_gets_the_picture_as_bytes(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    answer(model, Image(data=png, partials=0))
+    events = await chat.say("a red fox in the snow")
+
+    await chat.say("now at night", thread_id(events))
+
+    parts = [
+        part
+        for entry in model.requests[-1]["input"]
+        for part in entry["content"]
+        if isinstance(part, dict)
+    ]
+    (shown,) = [part for part in parts if part["type"] == "input_image"]
+    head, _, data = shown["image_url"].partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(data) == png
+
+
+@pytest.mark.parametrize(
+    ("form", "mime", "shown"),
+    [
+        ("PNG", "image/png", True),
+        ("JPEG", "image/jpeg", True),
+        ("WEBP", "image/webp", True),
+        ("GIF", "image/gif", True),
+        ("SVG", "image/svg+xml", False),
+    ],
+)
+async def test_the_type_is_read_from_the_bytes(
+    chat: ChatClient, model: LoopbackAPI, form: str, mime: str, shown: bool
+) -> None:
+    data = SVG if form == "SVG" else picture("red", form)
+    # The model says PNG, whatever it sends.
+    answer(model, Image(data=data, partials=0, format="png"))
+
+    events = await chat.say("a picture")
+
+    image = await one_image()
+    assert image.mime == mime
+    (item,) = done_items(events, "generated_image")
+    response = await chat.get(item["image"]["url"])
+    assert response.content == data
+    assert response["Content-Type"] == (mime if shown else "application/octet-stream")
+    assert response["Content-Disposition"].startswith(
+        "inline" if shown else "attachment"
+    )
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+async def test_previews_go_when_the_final_is_in(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    answer(model, Image("a fox", partials=2, delay=0.1))
+    await chat.say("a fox")
+
+    assert not await PartialImage.objects.aexists()
+    image = await one_image()
+    names = sorted(name for name, _ in storage.listing())
+    assert names == sorted([image.file.name, image.thumbnail.name])
+
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"KEEP_PARTIAL_IMAGES": True}
+    answer(model, Image("a cat", partials=2, delay=0.1))
+    await chat.say("a cat")
+    assert [p.index async for p in PartialImage.objects.order_by("index")] == [0, 1]
+
+
+async def test_a_final_that_storage_refuses_is_spooled_served_and_flushed(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    png: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries = []
+
+    def refuse(name: str, data: bytes) -> None:
+        tries.append(name)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(storage, "_put", refuse)
+    answer(model, Image(data=png, partials=0))
+    events = await chat.say("an orange")
+
+    (item,) = done_items(events, "generated_image")
+    image = await one_image()
+    assert tries.count(image.file.name) == 3
+    assert set(storage.spooled()) == {image.file.name, image.thumbnail.name}
+    assert await served(chat, item) == png
+
+    monkeypatch.undo()
+    assert storage.flush_spool() == 2
+    assert list(storage.spooled()) == []
+    assert await served(chat, item) == png
+
+
+async def test_bytes_that_nothing_takes_end_the_image_as_failed(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(storage, "_put", refuse)
+    monkeypatch.setattr(storage, "_write_file", refuse)
+    answer(model, Image(partials=1))
+
+    events = await chat.say("an orange")
+
+    texts = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
+    assert "The image was made but could not be saved." in texts
+    assert "Done." in texts
+    assert of_type(events, "error") == []
+    image = await one_image()
+    assert (image.status, image.error_code) == ("failed", "not_saved")
+
+
+async def test_text_flows_while_an_image_is_being_stored(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    hold = threading.Event()
+    put = storage._put
+
+    def slow(name: str, data: bytes) -> None:
+        hold.wait(10)
+        put(name, data)
+
+    monkeypatch.setattr(storage, "_put", slow)
+    answer(model, Image(partials=2))
+    stream, events = await start(chat, "a fox")
+    while not done_items(events, "assistant_message"):
+        await until(stream, events, "thread.item.done")
+    assert done_items(events, "generated_image") == []
+
+    hold.set()
+    events += [event async for event in stream]
+    assert len(done_items(events, "generated_image")) == 1
+    # The picture was asked for first and stands first, though it came later.
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    assert [i["type"] for i in page["items"]["data"]] == [
+        "user_message",
+        "generated_image",
+        "assistant_message",
+    ]
+
+
+async def test_image_saved_is_sent_once_the_row_is_there(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    saved = []
+
+    def receive(sender: Any, image: GeneratedImage, **kwargs: Any) -> None:
+        saved.append(GeneratedImage.objects.get(pk=image.pk).status)
+
+    image_saved.connect(receive)
+    try:
+        answer(model, Image(partials=0))
+        await chat.say("a fox")
+    finally:
+        image_saved.disconnect(receive)
+    assert saved == ["completed"]
+
+
+async def test_retry_keeps_the_earlier_picture_as_a_version(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    events = await chat.say("a red fox")
+    key = thread_id(events)
+    (message,) = done_items(events, "user_message")
+
+    again = await chat.stream(
+        "threads.retry_after_item", thread_id=key, item_id=message["id"]
+    )
+
+    assert len(done_items(again, "generated_image")) == 1
+    first, second = [
+        image async for image in GeneratedImage.objects.order_by("created_at")
+    ]
+    assert (first.superseded_at is None, second.superseded_at is None) == (False, True)
+    assert first.item_id is None
+    assert storage.read(first.file.name)

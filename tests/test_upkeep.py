@@ -1,0 +1,184 @@
+"""The sweep and the commands."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import storages
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.utils import timezone
+
+from chatkit_images import storage
+from chatkit_images.models import (
+    Attachment,
+    DeletedFile,
+    DeletedPosition,
+    GeneratedImage,
+    PartialImage,
+    Run,
+    Thread,
+)
+from chatkit_images.upkeep import sweep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LONG_AGO = timezone.now() - datetime.timedelta(days=2)
+NOTHING = {
+    "dead runs": 0,
+    "unfinished images": 0,
+    "unsent attachments": 0,
+    "old cursors": 0,
+    "deleted files": 0,
+    "unknown files": 0,
+}
+
+
+def stored(kind: str = "images", *, old: bool = False) -> str:
+    name = storage.new_name(kind, "png")
+    storage.store(name, b"bytes")
+    if old:
+        path = Path(storages["default"].path(name))
+        os.utime(path, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
+    return name
+
+
+def there(name: str) -> bool:
+    return storages["default"].exists(name)
+
+
+def leftovers() -> dict[str, Any]:
+    """Make one of each thing that a crash or a person leaves behind."""
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    run = Run.objects.create(thread=thread, owner="user:1", heartbeat_at=LONG_AGO)
+    kept = stored(old=True)
+    noted, orphan, young = stored(), stored(old=True), stored()
+    GeneratedImage.objects.create(thread=thread, call_id="ig_1", run=run)
+    GeneratedImage.objects.create(thread=thread, call_id="ig_2", created_at=LONG_AGO)
+    GeneratedImage.objects.create(
+        thread=thread, call_id="ig_3", file=kept, status="completed"
+    )
+    unsent = stored("attachments")
+    Attachment.objects.create(
+        pk="atc_1", owner="user:1", name="a", file=unsent, created_at=LONG_AGO
+    )
+    Attachment.objects.create(pk="atc_2", owner="user:1", name="b")
+    DeletedPosition.objects.create(
+        scope="s", key="k", position="1", stood_at=LONG_AGO, created_at=LONG_AGO
+    )
+    DeletedFile.objects.create(name=noted)
+    return {"gone": [noted, orphan, unsent], "left": [kept, young]}
+
+
+def test_what_is_left_behind_is_counted_and_settled() -> None:
+    files = leftovers()
+    counts = {
+        "dead runs": 1,
+        "unfinished images": 1,
+        "unsent attachments": 1,
+        "old cursors": 1,
+        "deleted files": 1,
+        "unknown files": 1,
+    }
+
+    assert sweep(dry_run=True) == counts
+    assert all(there(name) for name in files["gone"] + files["left"])
+    assert Run.objects.running().exists()
+
+    assert sweep() == counts
+    assert [there(name) for name in files["gone"]] == [False] * 3
+    assert [there(name) for name in files["left"]] == [True] * 2
+    assert set(GeneratedImage.objects.values_list("call_id", "status")) == {
+        ("ig_1", "interrupted"),
+        ("ig_2", "interrupted"),
+        ("ig_3", "completed"),
+    }
+    assert sweep() == NOTHING
+
+
+def test_the_sweep_stops_at_a_listing_that_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    orphan = stored(old=True)
+
+    def broken(path: str) -> Any:
+        raise ConnectionError("no listing today")
+
+    monkeypatch.setattr(storages["default"], "listdir", broken)
+    with pytest.raises(ConnectionError):
+        sweep()
+    assert there(orphan)
+
+
+def test_a_row_takes_its_files_with_it_after_the_commit() -> None:
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    names = [stored() for _ in range(5)]
+    image = GeneratedImage.objects.create(
+        thread=thread, call_id="ig_1", file=names[0], thumbnail=names[1]
+    )
+    PartialImage.objects.create(image=image, index=0, file=names[2])
+    Attachment.objects.create(
+        pk="atc_1",
+        owner="user:1",
+        name="a",
+        thread=thread,
+        file=names[3],
+        thumbnail=names[4],
+    )
+    with pytest.raises(RuntimeError), transaction.atomic():
+        thread.delete()
+        raise RuntimeError
+    assert all(map(there, names))
+
+    thread = Thread.objects.get()
+    with transaction.atomic():
+        thread.delete()
+        assert all(map(there, names))
+        assert DeletedFile.objects.count() == 5
+    assert not any(map(there, names))
+    assert not DeletedFile.objects.exists()
+
+
+def test_a_file_that_cannot_be_deleted_now_is_deleted_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = stored()
+    Attachment.objects.create(pk="atc_1", owner="user:1", name="a", file=name)
+
+    def broken(name: str) -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(storages["default"], "delete", broken)
+    Attachment.objects.get().delete()
+    assert DeletedFile.objects.get().name == name
+    monkeypatch.undo()
+    assert sweep()["deleted files"] == 1
+    assert not there(name)
+
+
+def test_the_sweep_command_prints_counts() -> None:
+    leftovers()
+    out = StringIO()
+    call_command("chatkit_images_sweep", "--dry-run", stdout=out)
+    assert "Would settle 1 dead runs." in out.getvalue()
+    call_command("chatkit_images_sweep", stdout=out)
+    assert "Settled 1 unknown files." in out.getvalue()
+
+
+def test_the_flush_command_moves_the_spool(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str, data: bytes) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(storage, "_put", refuse)
+    name = stored()
+    with pytest.raises(CommandError, match="The storage refuses files"):
+        call_command("chatkit_images_flush_spool", stdout=StringIO())
+    monkeypatch.undo()
+    out = StringIO()
+    call_command("chatkit_images_flush_spool", stdout=out)
+    assert out.getvalue() == "Moved 1 files to the storage, 0 are left.\n"
+    assert there(name)
