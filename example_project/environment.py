@@ -41,14 +41,23 @@ def s3_options() -> dict[str, Any] | None:
     bucket = os.environ.get("CHATKIT_IMAGES_S3_BUCKET")
     if not bucket:
         return None
+    # Only who names a bucket needs the extra `s3`.
+    from botocore.config import Config
+
     return {
         "bucket_name": bucket,
         "endpoint_url": os.environ.get("CHATKIT_IMAGES_S3_ENDPOINT") or None,
         "access_key": os.environ.get("CHATKIT_IMAGES_S3_ACCESS_KEY") or None,
         "secret_key": os.environ.get("CHATKIT_IMAGES_S3_SECRET_KEY") or None,
         "region_name": os.environ.get("CHATKIT_IMAGES_S3_REGION") or None,
-        "signature_version": "s3v4",
-        "addressing_style": "path",
+        # boto3's own timeouts block a write for three minutes on a silent server.
+        "client_config": Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "path"},
+            connect_timeout=3,
+            read_timeout=10,
+            retries={"mode": "standard", "total_max_attempts": 2},
+        ),
         "file_overwrite": False,
         "querystring_auth": True,
         "location": "images",

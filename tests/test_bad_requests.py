@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -138,7 +139,9 @@ async def test_body_that_makes_no_sense_is_a_400(
 ) -> None:
     before = await snapshot()
     body = BAD_BODIES[name]
-    response = await chat.post(URL, body, content_type="application/json")
+    # The test client sends no type with an empty body, unless it is told to.
+    kind = {} if body else {"headers": {"Content-Type": "application/json"}}
+    response = await chat.post(URL, body, content_type="application/json", **kind)
     status, code = await refusal(response)
     assert status == 400
     assert code in ("invalid_request", "empty_message", "invalid_audio")
@@ -235,7 +238,7 @@ async def test_other_methods_are_told_what_is_allowed(
 async def test_bytes_can_only_be_read(
     chat: ChatClient, route: str, method: str
 ) -> None:
-    args = ["0" * 32, "full"] if route == "session-image" else ["x"]
+    args = [uuid.UUID(int=0), "full"] if route == "session-image" else ["x"]
     url = reverse(f"chatkit_images:{route}", args=args)
     response = await getattr(chat, method)(url)
     assert await refusal(response) == (405, "method_not_allowed")
@@ -337,6 +340,8 @@ async def test_unknown_item_is_a_404(
     before = await snapshot()
     field = NAMES_AN_ITEM[op]
     for item in UNKNOWN_IDS:
+        if not item and "action" in op:
+            continue  # An action without a widget.
         named = {field: [item] if field == "item_ids" else item}
         params = NAMES_A_THREAD[op] | named | {"thread_id": key}
         assert await ask(chat, op, **params) == (404, "not_found"), item[:20]
@@ -439,11 +444,9 @@ async def test_exception_of_the_project_is_an_error_event(
         response = await chat.request_op("threads.create", {"input": message("Hello")})
         assert response.status_code == 200
         events = [event async for event in read_events(response)]
-    assert events[-1] == {
-        "type": "error",
-        "code": "stream.error",
-        "allow_retry": True,
-    }
+    assert of_type(events, "error") == [
+        {"type": "error", "code": "stream.error", "allow_retry": True}
+    ]
     assert CANARY not in json.dumps(events)
     run = await models.Run.objects.aget()
     assert run.status == "failed"
@@ -457,8 +460,7 @@ async def test_error_of_the_model_shows_nothing_of_itself(
 ) -> None:
     model.respond_with(HTTPError(401, "invalid_api_key", f"Bad key {CANARY}"))
     events = await chat.say("Hello")
-    (error,) = of_type(events, "error")
-    assert events[-1] == error
+    assert len(of_type(events, "error")) == 1
     assert CANARY not in json.dumps(events)
 
 
@@ -468,12 +470,14 @@ async def test_refusal_of_the_project_shows_its_message(
     refusal = raising(CustomStreamError("Ten pictures a day.", allow_retry=False))
     monkeypatch.setattr(TestServer, "get_agent", refusal)
     events = await chat.say("Hello")
-    assert events[-1] == {
-        "type": "error",
-        "code": "custom",
-        "message": "Ten pictures a day.",
-        "allow_retry": False,
-    }
+    assert of_type(events, "error") == [
+        {
+            "type": "error",
+            "code": "custom",
+            "message": "Ten pictures a day.",
+            "allow_retry": False,
+        }
+    ]
 
 
 @pytest.mark.parametrize(
@@ -560,14 +564,17 @@ async def test_gzip_middleware_leaves_the_stream_alone(
         "django.middleware.gzip.GZipMiddleware",
         *settings.MIDDLEWARE,
     ]
-    chat = ChatClient(headers={"Accept-Encoding": "gzip"})
+    chat = ChatClient()
     await chat.aforce_login(ann)
-    response = await chat.request_op("threads.create", {"input": message("Hello")})
+    zipped = {"headers": {"Accept-Encoding": "gzip"}}
+    params = {"input": message("Hello")}
+    response = await chat.request_op("threads.create", params, **zipped)
     assert response["Content-Encoding"] == "identity"
     events = [event async for event in read_events(response)]
     assert done_items(events, "assistant_message")
     # It is at work: a list is compressed.
-    listed = await chat.request_op("items.list", {"thread_id": thread_id(events)})
+    params = {"thread_id": thread_id(events)}
+    listed = await chat.request_op("items.list", params, **zipped)
     assert listed["Content-Encoding"] == "gzip"
     assert json.loads(gzip.decompress(listed.content))["data"]
 

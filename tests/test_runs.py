@@ -91,7 +91,7 @@ async def test_one_run_a_thread(chat: ChatClient, model: LoopbackAPI) -> None:
         "allow_retry": True,
     }
     thread = await Thread.objects.aget()
-    assert await thread.items.acount() == 1
+    assert await thread.items.filter(type="user_message").acount() == 1
     gate.open()
     assert [event async for event in stream]
 

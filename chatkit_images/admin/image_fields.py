@@ -26,6 +26,8 @@ class GeneratedImageFields(PictureModelAdmin):
         """Return the state of an image that has no picture."""
         if not obj.file and obj.status == models.GeneratedImage.Status.COMPLETED:
             return gettext("The file is missing")
+        if not obj.file and obj.status == models.GeneratedImage.Status.GENERATING:
+            return gettext("No picture yet")
         return super().get_tile_text(obj)
 
     @admin.display(description=_("status"), ordering="status")

@@ -20,7 +20,9 @@ def get(attachment_id: str, context: RequestContext) -> models.Attachment:
         NotFoundError: If the owner has no such attachment.
     """
     try:
-        return models.Attachment.objects.for_owner(context.owner).get(pk=attachment_id)
+        return models.Attachment.objects.for_owner(context.owner).get(
+            pk=payloads.clean(attachment_id)
+        )
     except models.Attachment.DoesNotExist:
         raise NotFoundError(f"Attachment {attachment_id} not found") from None
 

@@ -43,7 +43,8 @@ def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadI
     Raises:
         NotFoundError: If the owner's thread has no such item.
     """
-    rows = threads.get(thread_id, context).items.filter(item_id=item_id)
+    thread = threads.get(thread_id, context)
+    rows = thread.items.filter(item_id=payloads.clean(item_id))
     found = to_items(list(rows), thread_id, context)
     if not found:
         raise NotFoundError(f"Item {item_id} not found in thread {thread_id}")
@@ -93,7 +94,7 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
 def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
     """Delete items that are there; their images stay as superseded versions."""
     thread = threads.get(thread_id, context)
-    rows = list(thread.items.filter(item_id__in=item_ids))
+    rows = list(thread.items.filter(item_id__in=map(payloads.clean, item_ids)))
     keys = [row.pk for row in rows]
     pages.bury(thread_id, [(row.item_id, row.pk, row.created_at) for row in rows])
     thread.images.filter(item__in=keys).update(item=None, superseded_at=timezone.now())

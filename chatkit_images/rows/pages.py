@@ -9,6 +9,7 @@ from django.db import models as db
 
 from .. import models
 from ..exceptions import NotFoundError
+from . import payloads
 
 MAX_PAGE = 100
 
@@ -28,6 +29,7 @@ def cursor(
     """
     if after is None:
         return None
+    after = payloads.clean(after)
     found = queryset.filter(**{field: after}).values_list("created_at", "pk").first()
     if found is None:
         found = (

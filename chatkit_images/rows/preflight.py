@@ -6,13 +6,23 @@ half of the request written.
 
 from __future__ import annotations
 
+import binascii
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pybase64
 from chatkit import types
 from django.utils.translation import gettext as _
 
 from .. import models
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
-from . import threads
+from . import payloads, threads
+
+# More than a person picks; a database takes a few hundred thousand.
+MAX_IDS = 1000
+AUDIO = re.compile(r"audio/[\w.+-]+", re.ASCII)
 
 
 def check(request: types.ChatKitReq, context: RequestContext) -> None:
@@ -23,9 +33,10 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
         RequestRefused: If one of them is not in a state for it.
     """
     params = request.params
+    check_ids(_ids(params))
     thread = None
-    if thread_id := getattr(params, "thread_id", None):
-        thread = threads.get(thread_id, context)
+    if hasattr(params, "thread_id"):
+        thread = threads.get(params.thread_id, context)
     if isinstance(request, types.ThreadsCreateReq | types.ThreadsAddUserMessageReq):
         _check_message(request.params.input, thread, context)
     elif isinstance(request, types.ThreadsRetryAfterItemReq):
@@ -41,6 +52,44 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
     ):
         if request.params.item_id:
             _check_item(thread, request.params.item_id, "widget")
+    elif isinstance(request, types.InputTranscribeReq):
+        _check_audio(request.params)
+
+
+def check_ids(ids: Sequence[str]) -> None:
+    """Refuse ids that a database would choke on.
+
+    Raises:
+        NotFoundError: If one has a NUL, which PostgreSQL does not look up.
+        RequestRefused: If they are too many for one query.
+    """
+    if len(ids) > MAX_IDS:
+        raise RequestRefused(
+            "too_many", _("That is too much for one request."), status=400
+        )
+    if any("\x00" in key for key in ids):
+        raise NotFoundError("No id has a NUL.")
+
+
+def _ids(params: Any) -> list[str]:
+    """Return every id that a request names."""
+    names = ("thread_id", "item_id", "attachment_id", "after")
+    ids = [key for name in names if (key := getattr(params, name, None)) is not None]
+    ids += getattr(params, "item_ids", ())
+    return ids + getattr(getattr(params, "input", None), "attachments", [])
+
+
+def _check_audio(params: types.InputTranscribeParams) -> None:
+    if not AUDIO.fullmatch(params.mime_type.partition(";")[0]):
+        raise RequestRefused(
+            "unsupported_type", _("Files of this type are not accepted."), status=415
+        )
+    try:
+        data = pybase64.b64decode(params.audio_base64, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if not data:
+        raise RequestRefused("invalid_audio", _("This is no sound."), status=400)
 
 
 def _check_message(
@@ -55,7 +104,7 @@ def _check_message(
     rows = {
         row.pk: row
         for row in models.Attachment.objects.for_owner(context.owner).filter(
-            pk__in=message.attachments
+            pk__in=map(payloads.clean, message.attachments)
         )
     }
     for key in message.attachments:
@@ -75,7 +124,9 @@ def _check_item(
     thread: models.Thread | None, item_id: str, item_type: str
 ) -> models.ThreadItem:
     assert thread is not None
-    row: models.ThreadItem | None = thread.items.filter(item_id=item_id).first()
+    row: models.ThreadItem | None = thread.items.filter(
+        item_id=payloads.clean(item_id)
+    ).first()
     if row is None:
         raise NotFoundError(f"Item {item_id} not found in thread {thread.pk}")
     if row.type != item_type:

@@ -32,7 +32,9 @@ def get(thread_id: str, context: RequestContext) -> models.Thread:
         NotFoundError: If the owner has no such thread.
     """
     try:
-        return models.Thread.objects.for_owner(context.owner).get(pk=thread_id)
+        return models.Thread.objects.for_owner(context.owner).get(
+            pk=payloads.clean(thread_id)
+        )
     except models.Thread.DoesNotExist:
         raise NotFoundError(f"Thread {thread_id} not found") from None
 
@@ -99,7 +101,9 @@ def load_page(
 def delete(thread_id: str, context: RequestContext) -> None:
     """Delete a thread with its items, images and attachments."""
     # Writers of items lock the thread too: none of theirs comes in between.
-    models.Thread.objects.select_for_update().filter(pk=thread_id).first()
+    models.Thread.objects.select_for_update().filter(
+        pk=payloads.clean(thread_id)
+    ).first()
     row = get(thread_id, context)
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
     row.delete()

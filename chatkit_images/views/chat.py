@@ -18,7 +18,7 @@ from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..protocol import ProtocolServer
-from ..rows import threads
+from ..rows import preflight, threads
 from ..server import get_server
 from . import errors
 from .doors import JsonView, admit
@@ -74,6 +74,7 @@ class StopView(JsonView):
             context = await database_sync_to_async(admit)(request)
             if isinstance(context, HttpResponseBase):
                 return context
+            preflight.check_ids([thread_id])
             await database_sync_to_async(threads.get)(thread_id, context)
         except Exception as exception:
             return errors.from_exception(exception)

@@ -40,11 +40,18 @@ class JsonView(View):
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
+    ) -> Any:
         """Answer 405 with the methods that are allowed."""
         response = errors.error(
             405, "method_not_allowed", _("This method is not allowed here.")
         )
         allowed = [name for name in self.http_method_names if hasattr(self, name)]
         response["Allow"] = ", ".join(name.upper() for name in allowed)
-        return response
+        if not self.view_is_async:
+            return response
+
+        # Django awaits what an asynchronous view returns.
+        async def answer() -> HttpResponse:
+            return response
+
+        return answer()

@@ -103,6 +103,7 @@ def test_value_filters_do_not_offer_the_empty_value(
     ("fields", "text"),
     [
         ({"file": "", "thumbnail": "", "status": "failed"}, "No picture"),
+        ({"file": "", "thumbnail": "", "status": "generating"}, "No picture yet"),
         ({"file": "", "thumbnail": ""}, "The file is missing"),
         ({"mime": "image/svg+xml", "thumbnail": ""}, "SVG"),
     ],

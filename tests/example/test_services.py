@@ -1,0 +1,146 @@
+"""The example project against real services, as its environment names them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = os.environ.get("PGHOST", "127.0.0.1")
+PORT = os.environ.get("PGPORT", "5432")
+USER = os.environ.get("PGUSER", "postgres")
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+pytestmark = pytest.mark.service
+
+
+def absent(what: str) -> None:
+    """Skip for want of a service; where all are required, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what} is required here.")
+    pytest.skip(f"{what} is not there.")
+
+
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((host, port)) == 0
+
+
+def manage(tmp_path: Path, *args: str, **env: str) -> str:
+    """Run a command of the example project and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *args],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "SECRET_KEY": "only-for-tests",
+            "DATABASE_URL": f"sqlite:///{tmp_path / 'db.sqlite3'}",
+            "MEDIA_ROOT": str(tmp_path / "media"),
+        }
+        | env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_postgresql_by_its_url(tmp_path: Path) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    if not answers(HOST, int(PORT)):
+        absent("PostgreSQL")
+    name = f"chatkit_example_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(
+        host=HOST, port=PORT, user=USER, dbname="postgres", autocommit=True
+    ) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            url = f"postgres://{USER}@{HOST}:{PORT}/{name}"
+            manage(tmp_path, "migrate", "-v0", DATABASE_URL=url)
+            code = (
+                "from django.db import connection as c;"
+                "from chatkit_images.models import Thread;"
+                "print(c.vendor, Thread.objects.count())"
+            )
+            out = manage(tmp_path, "shell", "-v0", "-c", code, DATABASE_URL=url)
+            assert out.strip() == "postgresql 0"
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_redis_by_its_url(tmp_path: Path) -> None:
+    pytest.importorskip("channels_redis")
+    host, _, port = REDIS_URL.partition("//")[2].partition("/")[0].rpartition(":")
+    if not answers(host, int(port)):
+        absent("Redis")
+    code = (
+        "from asgiref.sync import async_to_sync as s;"
+        "from channels.layers import get_channel_layer as g;"
+        "l = g(); s(l.send)('chatkit-images-test', {'type': 'x', 'n': 1});"
+        "print(type(l).__module__, s(l.receive)('chatkit-images-test')['n'])"
+    )
+    out = manage(tmp_path, "shell", "-v0", "-c", code, REDIS_URL=REDIS_URL)
+    assert out.strip() == "channels_redis.core 1"
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A real S3 server, which checks signatures, on a folder."""
+    rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.defpath}")
+    if rclone is None:
+        absent("rclone")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "s3" / "pictures").mkdir(parents=True)
+    server = subprocess.Popen(
+        [
+            str(rclone),
+            "serve",
+            "s3",
+            str(tmp_path / "s3"),
+            f"--addr=127.0.0.1:{port}",
+            "--auth-key=key,secret",
+            "--config=",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not answers("127.0.0.1", port):
+            assert time.monotonic() < deadline, "the S3 server does not start"
+            time.sleep(0.05)
+        yield {
+            "CHATKIT_IMAGES_S3_BUCKET": "pictures",
+            "CHATKIT_IMAGES_S3_ENDPOINT": f"http://127.0.0.1:{port}",
+            "CHATKIT_IMAGES_S3_ACCESS_KEY": "key",
+            "CHATKIT_IMAGES_S3_SECRET_KEY": "secret",
+        }
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def test_s3_by_its_settings(tmp_path: Path, s3: dict[str, str]) -> None:
+    pytest.importorskip("storages")
+    code = (
+        "from chatkit_images import storage as s; import urllib.request as u;"
+        "n = s.new_name('images', 'png'); s.store(n, b'bytes');"
+        "assert not list(s.spooled());"
+        "print(s.read(n), u.urlopen(s.get_storage().url(n)).read(),"
+        " [m == n for m, _ in s.listing()]); s.delete(n); print(list(s.listing()))"
+    )
+    out = manage(tmp_path, "shell", "-v0", "-c", code, **s3)
+    assert out.splitlines() == ["b'bytes' b'bytes' [True]", "[]"]
