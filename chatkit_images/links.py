@@ -21,7 +21,7 @@ def image_url(
         variant: ``"full"``, ``"thumbnail"`` or ``"partial-<index>"``.
     """
     if settings.IMAGE_URLS == "storage" and variant == "full" and image.file:
-        return storage.get_storage().url(image.file.name)
+        return storage_url(image.file.name, context)
     if settings.IMAGE_URLS == "session":
         return route(context, "session-image", image.pk, variant)
     token = tokens.make("image", image.pk.hex, variant, context.owner)
@@ -31,7 +31,7 @@ def image_url(
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
     """Return the URL of a preview for its owner's browser."""
     if settings.IMAGE_URLS == "storage":
-        return storage.get_storage().url(partial.file.name)
+        return storage_url(partial.file.name, context)
     return image_url(partial.image, context, f"partial-{partial.index}")
 
 
@@ -47,6 +47,17 @@ def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
     return route(context, "upload", token)
 
 
+def storage_url(name: str | None, context: RequestContext) -> str:
+    """Return the storage's own URL of a file, absolute."""
+    url = storage.get_storage().url(name)
+    return url if "://" in url else absolute(url, context)
+
+
+def absolute(path: str, context: RequestContext) -> str:
+    """Return a path with scheme and host, which ChatKit's types and page want."""
+    return (context.base_url or "http://localhost") + path
+
+
 def route(context: RequestContext, name: str, *args: object) -> str:
     """Return the absolute URL of one of this app's routes.
 
@@ -60,5 +71,4 @@ def route(context: RequestContext, name: str, *args: object) -> str:
             "Pictures need the URLconf of chatkit_images: add "
             'path("chatkit/", include("chatkit_images.urls")).'
         ) from error
-    # ChatKit's types want absolute URLs also where no request is at hand.
-    return (context.base_url or "http://localhost") + path
+    return absolute(path, context)

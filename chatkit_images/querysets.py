@@ -77,16 +77,6 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
             status=status, finished_at=timezone.now(), **fields
         )
 
-    def interrupt(self) -> int:
-        """End images whose run has died and return how many.
-
-        The newest preview, where there is one, becomes the picture.
-        """
-        ended = 0
-        for image in self.unfinished().prefetch_related("partials"):
-            ended += image.settle("interrupted")
-        return ended
-
 
 class RunQuerySet(OwnedQuerySet["Run"]):
     """Queries of runs."""

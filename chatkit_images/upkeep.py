@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from . import models, storage
 from .conf import settings
+from .rows import endings
 from .runs import claims
 
 FILE_FIELDS = (
@@ -78,7 +79,7 @@ def _images(dry_run: bool) -> int:
         .filter(created_at__lt=timezone.now() - age)
         .filter(Q(run=None) | ~Q(run__status=models.Run.Status.RUNNING))
     )
-    return lonely.count() if dry_run else lonely.interrupt()
+    return lonely.count() if dry_run else endings.interrupt(lonely)
 
 
 def _delete_unsent(unsent: QuerySet[models.Attachment]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 from agents import (
     Agent,
     ImageGenerationTool,
@@ -20,7 +19,7 @@ from chatkit.actions import Action
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.widgets import Card, Text
 from django.conf import settings
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI
 
 from chatkit_images.context import RequestContext
 from chatkit_images.rows import payloads
@@ -91,9 +90,7 @@ class TestServer(DjangoChatKitServer):
             api_key="loopback",
             max_retries=0,
             # A test's event loop ends with the test; so must its connections.
-            http_client=DefaultAsyncHttpxClient(
-                limits=httpx.Limits(max_keepalive_connections=0)
-            ),
+            default_headers={"Connection": "close"},
         )
 
     def get_run_config(

@@ -381,7 +381,8 @@ async def test_stop_of_a_thread_without_a_run_does_nothing(
 
 
 @pytest.mark.parametrize(
-    ("limit", "size"), [(-1, 1), (0, 20), (None, 20), (7, 7), (10**9, 100), (10**40, 100)]
+    ("limit", "size"),
+    [(-1, 1), (0, 20), (None, 20), (7, 7), (10**9, 100), (10**40, 100)],
 )
 async def test_page_size_is_between_1_and_100(
     chat: ChatClient, ann: User, limit: int | None, size: int
@@ -391,7 +392,9 @@ async def test_page_size_is_between_1_and_100(
     await models.Thread.objects.abulk_create(rows)
     item = {"type": "assistant_message", "content": [{"text": "Hello"}]}
     await models.ThreadItem.objects.abulk_create(
-        models.ThreadItem(thread=rows[0], item_id=f"i{n}", type=item["type"], payload=item)
+        models.ThreadItem(
+            thread=rows[0], item_id=f"i{n}", type=item["type"], payload=item
+        )
         for n in range(105)
     )
     page = await chat.call("threads.list", limit=limit)
@@ -415,10 +418,10 @@ async def test_nul_in_text_is_replaced_everywhere(
     texts = [item["content"][0]["text"] for item in thread["items"]["data"]]
     assert texts == ["a�b", "one�two"]
     announced = await chat.call(
-        "attachments.create", name="e\x00f", size=3, mime_type="image/png"
+        "attachments.create", name="e\x00f", size=3, mime_type="image/png;a=\x00"
     )
     row = await models.Attachment.objects.aget(pk=announced["id"])
-    assert row.name == "e�f"
+    assert (row.name, row.mime_type) == ("e�f", "image/png;a=�")
 
 
 # Exceptions of the project
@@ -431,8 +434,9 @@ def raising(error: Exception) -> Callable[..., Any]:
     return method
 
 
-
-@pytest.mark.parametrize("hook", ["get_agent", "respond", "get_run_config", "get_title"])
+@pytest.mark.parametrize(
+    "hook", ["get_agent", "respond", "get_run_config", "get_title"]
+)
 async def test_exception_of_the_project_is_an_error_event(
     chat: ChatClient,
     model: LoopbackAPI,

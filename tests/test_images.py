@@ -205,7 +205,7 @@ async def test_reasons_are_told_in_the_language_of_the_person(
 
     seen = []
     monkeypatch.setattr(
-        "chatkit_images.agents.calls._",
+        "chatkit_images.rows.endings._",
         lambda text: seen.append(translation.get_language()) or text,
     )
     answer(model, FailedImage())

@@ -586,8 +586,9 @@ async def test_busy_thread_refuses_and_writes_nothing(
     events = read_events(response)
     first = await anext(events)
     await reach(gate)
-    while (event := await anext(events))["type"] != "thread.item.done":
-        pass
+    async for event in events:
+        if event["type"] == "thread.item.done":
+            break
     before = await snapshot()
     retry = {"thread_id": key, "item_id": first["item"]["id"]}
     action = {"thread_id": key, "action": {"type": "press", "payload": 1}}

@@ -8,29 +8,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatkit import types
-from django.utils.translation import gettext as _
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import ImageError, StorageUnavailable
 from ..models import GeneratedImage
+from ..rows import endings
 
 logger = logging.getLogger(__name__)
 Status = GeneratedImage.Status
 Emit = Callable[[types.ThreadStreamEvent], Awaitable[None]]
-
-
-def reason(status: str, code: str = "") -> str:
-    """Return what the person reads about an image that has no picture."""
-    if status == Status.BLOCKED:
-        return _("The image was blocked by the safety system.")
-    if status == Status.CANCELLED:
-        return _("The image was stopped before it was ready.")
-    if status == Status.INTERRUPTED:
-        return _("The image was interrupted before it was ready.")
-    if code == "not_saved":
-        return _("The image was made but could not be saved.")
-    return _("The image could not be generated.")
 
 
 class ImageCall:
@@ -165,13 +152,11 @@ class ImageCall:
             image = None
         if image is not None and status in (Status.CANCELLED, Status.INTERRUPTED):
             return await self._show(image)
-        text = reason(status, fields.get("error_code", ""))
-        self.saved = types.AssistantMessageItem(
-            id=self._new_id(),
-            thread_id=self.item.thread_id,
-            # In the place where the picture would stand.
-            created_at=self.item.created_at,
-            content=[types.AssistantMessageContent(text=text)],
+        self.saved = endings.message(
+            self._new_id(),
+            self.item.thread_id,
+            self.item.created_at,
+            endings.reason(status, fields.get("error_code", "")),
         )
         await self._emit(types.ThreadItemRemovedEvent(item_id=self.item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.saved))

@@ -100,15 +100,20 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         self, attachment: types.Attachment
     ) -> ResponseInputContentParam:
         """Return a sent file as bytes, or a line of text if they are gone."""
+        missing = _text(f"The file {attachment.name!r} is not available.")
         try:
             row = await database_sync_to_async(attachments.get)(
                 attachment.id, self.context
             )
-            if not row.file:
-                raise FileNotFoundError(attachment.id)
+        except NotFoundError:
+            return missing
+        if not row.file:
+            return missing
+        try:
             data = await storage.run(storage.read, str(row.file.name))
-        except (NotFoundError, OSError):
-            return _text(f"The file {attachment.name!r} is not available.")
+        except Exception:
+            logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
+            return missing
         if row.mime_type in imaging.INLINE:
             part = await self._fit(data, row.mime_type)
             return part or _text(f"The image {row.name!r} is too large to show.")

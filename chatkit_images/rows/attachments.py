@@ -8,6 +8,7 @@ from chatkit import types
 from django.db import transaction
 
 from .. import imaging, links, models, storage
+from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
 from . import payloads
@@ -86,6 +87,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
         row.mime_type = attachment.mime_type[:255]
         row.metadata = payloads.map_strings(attachment.metadata, payloads.clean)
         if thumbnail:
+            models.DeletedFile.objects.discard([row.thumbnail.name or ""])
             row.thumbnail.name = thumbnail
         elif preview and not payloads.is_ours(preview) and not row.file:
             row.foreign_preview_url = preview if len(preview) <= 2000 else ""
@@ -112,9 +114,11 @@ def _attach(row: models.Attachment, thread_id: str, context: RequestContext) -> 
 def _store_preview(text: str) -> str:
     try:
         data = imaging.decode_base64(text)
-        info = imaging.inspect(data)
+        imaging.inspect(data)
+        data = imaging.scale(data, settings.THUMBNAIL_SIDE)
     except ImageError:
         return ""
-    name = storage.new_name("thumbnails", info.extension)
+    # A thumbnail is served as WebP.
+    name = storage.new_name("thumbnails", "webp")
     storage.store(name, data)
     return name

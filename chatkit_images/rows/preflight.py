@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from .. import models
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
-from . import payloads, threads
+from . import threads
 
 # More than a person picks; a database takes a few hundred thousand.
 MAX_IDS = 1000
@@ -104,7 +104,7 @@ def _check_message(
     rows = {
         row.pk: row
         for row in models.Attachment.objects.for_owner(context.owner).filter(
-            pk__in=map(payloads.clean, message.attachments)
+            pk__in=message.attachments
         )
     }
     for key in message.attachments:
@@ -124,9 +124,7 @@ def _check_item(
     thread: models.Thread | None, item_id: str, item_type: str
 ) -> models.ThreadItem:
     assert thread is not None
-    row: models.ThreadItem | None = thread.items.filter(
-        item_id=payloads.clean(item_id)
-    ).first()
+    row: models.ThreadItem | None = thread.items.filter(item_id=item_id).first()
     if row is None:
         raise NotFoundError(f"Item {item_id} not found in thread {thread.pk}")
     if row.type != item_type:

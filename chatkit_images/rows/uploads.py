@@ -61,7 +61,7 @@ def announce(
         user_id=context.user_id,
         kind=kind,
         name=payloads.clean(params.name)[:255],
-        mime_type=params.mime_type[:255],
+        mime_type=payloads.clean(params.mime_type)[:255],
         bytes=params.size,
         awaits_upload=True,
     )

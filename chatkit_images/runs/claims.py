@@ -14,7 +14,7 @@ from .. import models, signals
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..querysets import RunQuerySet
-from ..rows import threads
+from ..rows import endings, threads
 
 
 def worker_name() -> str:
@@ -74,7 +74,7 @@ def take_over(runs: RunQuerySet) -> int:
         ended += models.Run.objects.filter(pk=pk).finish(
             models.Run.Status.INTERRUPTED, "The server stopped."
         )
-        models.GeneratedImage.objects.filter(run_id=pk).interrupt()
+        endings.interrupt(models.GeneratedImage.objects.filter(run_id=pk))
     return ended
 
 

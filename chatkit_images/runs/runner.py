@@ -43,6 +43,7 @@ class LiveRun:
         self._context = context
         self._trackers: list[ImageTracker] = []
         self._task: asyncio.Task[None] | None = None
+        self._ending = False
 
     def begin(self, body: bytes) -> None:
         """Start the task, in a context of its own.
@@ -73,8 +74,10 @@ class LiveRun:
                 self._abandoned()
 
     def stop(self) -> None:
-        """End the run as the person asked, whatever it is doing."""
-        if self._task is not None:
+        """End the run, whatever it is doing; a second call changes nothing."""
+        # A run that is ending must not be cancelled in the middle of its writes.
+        if self._task is not None and not self._ending:
+            self._ending = True
             self._task.cancel()
 
     def _abandoned(self) -> None:
@@ -99,6 +102,7 @@ class LiveRun:
                 error = f"{type(failure).__name__}: {failure}"
                 self._fail(failure)
             finally:
+                self._ending = True
                 beating.cancel()
                 try:
                     release = database_sync_to_async(claims.release)

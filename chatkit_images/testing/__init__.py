@@ -1,4 +1,7 @@
-"""A stand-in for OpenAI's API that answers on loopback, for tests and demos."""
+"""A stand-in for OpenAI's API that answers on loopback, for tests and demos.
+
+``chatkit_images.testing.contracts`` has contract suites for stores; it needs pytest.
+"""
 
 from __future__ import annotations
 

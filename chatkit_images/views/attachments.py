@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from channels.db import database_sync_to_async
 from chatkit.server import ChatKitServer
+from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -40,7 +42,7 @@ class UploadView(JsonView):
                 return context
             return await receive(await read_file(request), context)
         except Exception as exception:
-            return errors.from_exception(exception)
+            return refusal(exception)
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -56,10 +58,10 @@ class AnnouncedUploadView(JsonView):
         """Store the bytes of an announced file and return its attachment."""
         try:
             check_length(request)
-            context, key = await database_sync_to_async(announced)(token)
+            context, key = await database_sync_to_async(announced)(request, token)
             response = await receive(await read_file(request), context, key)
         except Exception as exception:
-            response = errors.from_exception(exception)
+            response = refusal(exception)
         return _with_cors(response)
 
     async def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
@@ -76,7 +78,7 @@ class AnnouncedUploadView(JsonView):
         return _with_cors(response)
 
 
-def announced(token: str) -> tuple[RequestContext, str]:
+def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     """Return whose upload a token is for, and its attachment's id.
 
     Raises:
@@ -88,8 +90,8 @@ def announced(token: str) -> tuple[RequestContext, str]:
     row = models.Attachment.objects.select_related("user").filter(pk=said.key).first()
     if row is None or tokens.digest(row.owner) != said.owner_digest:
         raise NotFoundError
-    base_url = settings.BASE_URL or ""
-    return RequestContext(row.user, row.owner, base_url), row.pk
+    base_url = settings.BASE_URL or f"{request.scheme}://{request.get_host()}"
+    return RequestContext(row.user, row.owner, base_url.rstrip("/")), row.pk
 
 
 async def receive(
@@ -138,6 +140,15 @@ def check_length(request: HttpRequest) -> None:
     length = request.headers.get("Content-Length", "0")
     if length.isdigit() and int(length) > settings.MAX_ATTACHMENT_BYTES + OVERHEAD:
         raise RequestRefused("too_large", _("The file is too large."), status=413)
+
+
+def refusal(exception: Exception) -> HttpResponse:
+    """Return what an exception means to a client, a form that is none included."""
+    if isinstance(exception, MultiPartParserError | SuspiciousOperation):
+        exception = RequestRefused(
+            "bad_form", _("The form cannot be read."), status=400
+        )
+    return errors.from_exception(exception)
 
 
 def _with_cors(response: HttpResponse) -> HttpResponse:

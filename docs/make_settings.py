@@ -1,0 +1,74 @@
+"""Write ``docs/settings.md`` from the docstrings of ``chatkit_images/conf.py``.
+
+Run it with ``python docs/make_settings.py``; it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+CONF = DOCS.parent / "chatkit_images" / "conf.py"
+PAGE = DOCS / "settings.md"
+GROUP = re.compile(r"    # (\w[^.]*)")
+INTRO = """\
+<!-- Made by docs/make_settings.py from chatkit_images/conf.py. Do not edit. -->
+
+# Settings
+
+All settings are keys of one dict in the project's settings, `CHATKIT_IMAGES`. It is
+read when a value is used, so `override_settings` works in tests. An unknown key or a
+bad value is an error of `python manage.py check`.
+"""
+
+
+def make() -> str:
+    """Return the page."""
+    source = CONF.read_text(encoding="utf-8")
+    lines = source.splitlines()
+    parts = [INTRO]
+    group = ""
+    for node in properties(ast.parse(source)):
+        found = group_above(lines, node.lineno)
+        if found != group:
+            group = found
+            parts.append(f"## {group}\n")
+        parts.append(section(node))
+    return "\n".join(parts)
+
+
+def properties(tree: ast.Module) -> list[ast.FunctionDef]:
+    """Return the definitions of the settings, in their order."""
+    (body,) = (
+        node.body
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    )
+    return [
+        node
+        for node in body
+        if isinstance(node, ast.FunctionDef) and node.name.isupper()
+    ]
+
+
+def group_above(lines: list[str], lineno: int) -> str:
+    """Return the nearest comment above a line that stands for a group."""
+    for line in reversed(lines[:lineno]):
+        if match := GROUP.fullmatch(line):
+            return match[1]
+    raise ValueError(f"{CONF.name}: no comment names the group of line {lineno}.")
+
+
+def section(node: ast.FunctionDef) -> str:
+    """Return the section of one setting."""
+    text = inspect.cleandoc(ast.get_docstring(node) or "").replace("``", "`")
+    kind = ast.unparse(node.returns).replace("'", '"') if node.returns else "Any"
+    return f"### {node.name}\n\nType: `{kind}`\n\n{text}\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(make(), encoding="utf-8")
+    print(f"Wrote {PAGE.name}.")

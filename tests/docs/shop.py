@@ -1,0 +1,102 @@
+"""The example project of the pages, made of their snippets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import agents
+import httpx
+from django.conf import settings
+from django.test import override_settings
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from chatkit_images import server
+from chatkit_images.server import DjangoChatKitServer
+from tests import settings as test_settings
+
+from .pages import Block, block
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+
+def module(name: str, part: Block, **names: Any) -> ModuleType:
+    """Return a module made of a block."""
+    made = ModuleType(name)
+    made.__dict__.update(names)
+    exec(part.compile(), made.__dict__)
+    return made
+
+
+@contextmanager
+def installed(**modules: ModuleType) -> Iterator[None]:
+    """Let modules of the package ``shop`` be imported."""
+    package = ModuleType("shop")
+    package.__path__ = []
+    made = {"shop": package} | {f"shop.{key}": each for key, each in modules.items()}
+    sys.modules.update(made)
+    for key, each in modules.items():
+        setattr(package, key, each)
+    try:
+        yield
+    finally:
+        for name in made:
+            del sys.modules[name]
+
+
+@contextmanager
+def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
+    """Make the ``DesignServer`` of a block the project's server.
+
+    A block that shows one hook gets the rest from the page's first server.
+    """
+    made = module("shop.chat", part)
+    shown = made.DesignServer
+    if issubclass(shown, DjangoChatKitServer) and "get_agent" not in vars(shown):
+        base = module("shop.base", block("server.md", "The server and its hooks"))
+        bases = (shown, base.DesignServer)
+        made.DesignServer = type("DesignServer", bases, {})
+    client = AsyncOpenAI(
+        base_url=settings.LOOPBACK_URL,
+        api_key="loopback",
+        max_retries=0,
+        http_client=DefaultAsyncHttpxClient(
+            limits=httpx.Limits(max_keepalive_connections=0)
+        ),
+    )
+    agents.set_default_openai_client(client, use_for_tracing=False)
+    agents.set_tracing_disabled(True)
+    server._server.cache_clear()
+    chosen = settings.CHATKIT_IMAGES | {"SERVER": "shop.chat.DesignServer"} | values
+    try:
+        with installed(chat=made), override_settings(CHATKIT_IMAGES=chosen):
+            yield made
+    finally:
+        server._server.cache_clear()
+        agents.set_default_openai_client(None, use_for_tracing=False)  # type: ignore[arg-type]
+
+
+def settings_of(part: Block, base_dir: Path) -> SimpleNamespace:
+    """Return the tests' settings with those of a block over them."""
+    names = {
+        name: value for name, value in vars(test_settings).items() if name.isupper()
+    }
+    del names["CHATKIT_IMAGES"]
+    names |= {
+        "BASE_DIR": base_dir,
+        "STORAGES": {**STORAGES},
+        "INSTALLED_APPS": [
+            app for app in names["INSTALLED_APPS"] if app.startswith("django.")
+        ],
+    }
+    exec(part.compile(), names)
+    # What a block does not set is set elsewhere in the project.
+    names.setdefault("CHATKIT_IMAGES", {"SERVER": "shop.chat.DesignServer"})
+    return SimpleNamespace(**names)

@@ -1,0 +1,163 @@
+"""What the examples of hooks do, beyond being answered."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from chatkit_images import storage
+from chatkit_images.models import GeneratedImage, Run, Thread
+from chatkit_images.testing import Image, LoopbackAPI, Text
+from tests.client import ChatClient, done_items, message, of_type, thread_id
+
+from .pages import block
+from .shop import serving
+
+
+def answer(model: LoopbackAPI, *steps: Any) -> None:
+    """Script one answer; the Agents SDK asks again after one without text."""
+    model.respond_with(*steps, Text("Done."))
+
+
+async def test_the_agent_depends_on_the_person(
+    chat: ChatClient, ann: User, model: LoopbackAPI
+) -> None:
+    with serving(block("server.md", "Custom agent")):
+        answer(model)
+        await chat.say("a fox")
+        group = await Group.objects.acreate(name="staff")
+        await database_sync_to_async(ann.groups.add)(group)
+        answer(model)
+        await chat.say("a fox")
+    said = [request["instructions"] for request in model.requests]
+    assert said == [
+        "Generate images in any style when asked.",
+        "Generate images in the house style when asked.",
+    ]
+    assert model.requests[0]["tools"][0]["quality"] == "medium"
+
+
+async def test_the_title_is_the_projects(chat: ChatClient, model: LoopbackAPI) -> None:
+    answer(model)
+    with serving(block("server.md", "Custom titles")):
+        await chat.say("a fox")
+    assert (await Thread.objects.aget()).title == (
+        f"Design of {timezone.localdate():%d %B %Y}"
+    )
+
+
+async def test_the_history_leaves_notes_out(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    with serving(block("server.md", "Custom actions")):
+        answer(model)
+        key = thread_id(await chat.say("a fox"))
+        answer(model)
+        action = {"type": "variation", "payload": {"n": 2}}
+        params = {"thread_id": key, "item_id": None, "action": action}
+        events = await chat.stream("threads.custom_action", **params)
+        assert done_items(events, "assistant_message")
+        assert "pressed variation: {'n': 2}" in str(model.requests[-1]["input"])
+        assert await chat.call("threads.sync_custom_action", **params) == {}
+    with serving(block("server.md", "Custom history")):
+        answer(model)
+        await chat.say("another", key)
+    assert "pressed variation" not in str(model.requests[-1]["input"])
+    assert "a fox" in str(model.requests[-1]["input"])
+
+
+async def test_the_model_reads_the_projects_words(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    with serving(block("server.md", "Custom model input")):
+        answer(model, Image(data=png, partials=0))
+        key = thread_id(await chat.say("a fox"))
+        answer(model)
+        tag = {"type": "input_tag", "id": "sku-1", "text": "mug", "data": {}}
+        given = message("on") | {"content": [*message("on")["content"], tag]}
+        await chat.stream("threads.add_user_message", thread_id=key, input=given)
+    said = str(model.requests[-1]["input"])
+    assert "Your earlier design, 64 x 48 pixels:" in said
+    assert "Product: a red mug, 300 ml" in said
+
+
+async def test_the_final_image_is_marked(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    answer(model, Image(data=png, partials=1))
+    with serving(block("server.md", "Custom image handling")):
+        await chat.say("a fox")
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, image.mime) == ("completed", "image/webp")
+    assert storage.read(str(image.file.name)) != png
+
+
+async def test_dictation_goes_to_another_service(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: Any, settings: Any
+) -> None:
+    audio = {
+        "audio_base64": base64.b64encode(b"sound").decode(),
+        "mime_type": "audio/webm",
+    }
+    monkeypatch.setenv("OPENAI_API_KEY", "loopback")
+    monkeypatch.setenv("OPENAI_BASE_URL", settings.LOOPBACK_URL)
+    with serving(block("server.md", "Custom dictation")) as made:
+        client = made.DesignServer().get_openai_client()
+        assert client.timeout == 20
+        monkeypatch.setattr(made.DesignServer, "get_openai_client", lambda self: client)
+        heard = await chat.call("input.transcribe", **audio)
+        assert heard == {"text": model.transcript}
+        await client.close()
+    with serving(block("server.md", "Custom dictation", 1)):
+        heard = await chat.call("input.transcribe", **audio)
+    assert heard == {"text": "5 bytes of audio/webm"}
+
+
+async def test_the_quota_refuses_before_anything_is_written(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    part = block("server.md", "Custom checks and quotas")
+    with serving(part) as made:
+        made.IMAGES_A_DAY = 1
+        answer(model, Image(partials=0))
+        await chat.say("a fox")
+        response = await chat.request_op("threads.create", {"input": message("more")})
+    assert response.status_code == 429
+    assert response.json()["error"]["message"] == (
+        "You have made 1 images today. Come back tomorrow."
+    )
+    assert (await Thread.objects.acount(), await Run.objects.acount()) == (1, 1)
+
+
+async def test_ids_are_the_projects(chat: ChatClient, model: LoopbackAPI) -> None:
+    answer(model)
+    with serving(block("server.md", "Custom stores")):
+        key = thread_id(await chat.say("a fox"))
+    assert re.fullmatch(r"design-[0-9a-f-]{36}", key)
+
+
+async def test_some_messages_need_no_model(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    with serving(block("server.md", "Custom answers")):
+        events = await chat.say("/help")
+    (said,) = done_items(events, "assistant_message")
+    assert said["content"][0]["text"] == "Say what to draw."
+    assert model.requests == []
+
+
+async def test_what_the_sdks_own_function_loses(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    answer(model, Image(data=png, partials=1), Image(result=False, partials=0))
+    with serving(block("images.md", "Single pieces")):
+        events = await chat.say("two foxes")
+    assert len(done_items(events, "generated_image")) == 1
+    assert of_type(events, "thread.item.removed") == []
+    image = await GeneratedImage.objects.aget(status="completed")
+    assert (image.model, image.revised_prompt, image.usage) == ("", "", {})
