@@ -31,6 +31,7 @@ from tests.client import (
 )
 from tests.servers.rows import dump
 from tests.servers.tour import OPERATIONS
+from tests.servers.world import build
 
 CANARY = "canary-4f1c"
 MISSING = "thr_00000000000000000000000000000000"
@@ -133,18 +134,24 @@ async def ask(chat: ChatClient, op: str, **params: Any) -> tuple[int, str]:
 # Bodies
 
 
-@pytest.mark.parametrize("name", BAD_BODIES)
 async def test_body_that_makes_no_sense_is_a_400(
-    chat: ChatClient, model: LoopbackAPI, name: str
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
     before = await snapshot()
-    body = BAD_BODIES[name]
-    # The test client sends no type with an empty body, unless it is told to.
-    kind = {} if body else {"headers": {"Content-Type": "application/json"}}
-    response = await chat.post(URL, body, content_type="application/json", **kind)
-    status, code = await refusal(response)
-    assert status == 400
-    assert code in ("invalid_request", "empty_message", "invalid_audio")
+    codes = {}
+    for name, body in BAD_BODIES.items():
+        # The test client sends no type with an empty body, unless it is told to.
+        kind = {} if body else {"headers": {"Content-Type": "application/json"}}
+        response = await chat.post(URL, body, content_type="application/json", **kind)
+        status, codes[name] = await refusal(response)
+        assert status == 400, name
+    others = {name: code for name, code in codes.items() if code != "invalid_request"}
+    assert others == {
+        "empty_text": "empty_message",
+        "no_base64": "invalid_audio",
+        "junk_in_base64": "invalid_audio",
+        "no_sound": "invalid_audio",
+    }
     assert await snapshot() == before
     assert model.requests == []
 
@@ -172,11 +179,9 @@ async def test_dictation_that_is_no_sound_is_refused(
         "",
     ],
 )
-async def test_content_type_must_be_json(
-    chat: ChatClient, model: LoopbackAPI, content_type: str
-) -> None:
+async def test_content_type_must_be_json(content_type: str) -> None:
     body = b'{"type": "threads.list", "params": {}}'
-    response = await chat.generic("POST", URL, body, content_type=content_type)
+    response = await ChatClient().generic("POST", URL, body, content_type=content_type)
     assert await refusal(response) == (415, "unsupported_media_type")
 
 
@@ -224,10 +229,10 @@ async def test_endless_list_of_ids_is_refused(
     ("route", "args"), [("chat", []), ("stop", ["thr_1"]), ("upload-direct", [])]
 )
 async def test_other_methods_are_told_what_is_allowed(
-    chat: ChatClient, route: str, args: list[str], method: str
+    route: str, args: list[str], method: str
 ) -> None:
     url = reverse(f"chatkit_images:{route}", args=args)
-    response = await getattr(chat, method)(url)
+    response = await getattr(ChatClient(), method)(url)
     assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
     if method != "head":
         assert await refusal(response) == (405, "method_not_allowed")
@@ -235,12 +240,10 @@ async def test_other_methods_are_told_what_is_allowed(
 
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 @pytest.mark.parametrize("route", ["image", "attachment", "session-image"])
-async def test_bytes_can_only_be_read(
-    chat: ChatClient, route: str, method: str
-) -> None:
+async def test_bytes_can_only_be_read(route: str, method: str) -> None:
     args = [uuid.UUID(int=0), "full"] if route == "session-image" else ["x"]
     url = reverse(f"chatkit_images:{route}", args=args)
-    response = await getattr(chat, method)(url)
+    response = await getattr(ChatClient(), method)(url)
     assert await refusal(response) == (405, "method_not_allowed")
     assert response["Allow"] == "GET, HEAD, OPTIONS"
 
@@ -289,19 +292,22 @@ async def test_form_of_another_site_is_refused_before_it_is_read(
     assert await refusal(response) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("op", sorted(OPERATIONS))
 async def test_nobody_gets_in_without_a_login(
-    transactional_db: None, model: LoopbackAPI, op: str
+    transactional_db: None, model: LoopbackAPI
 ) -> None:
-    params = NAMES_A_THREAD.get(op, {}) | {"thread_id": MISSING}
-    params |= {
+    others = {
         "threads.create": {"input": message("Hello")},
+        "threads.list": {},
         "attachments.create": {"name": "a", "size": 1, "mime_type": "image/png"},
         "attachments.delete": {"attachment_id": "atc_1"},
         "input.transcribe": {"audio_base64": "c291bmQ=", "mime_type": "audio/webm"},
-    }.get(op, {})
+    }
+    rows = others | NAMES_A_THREAD
+    assert set(rows) == OPERATIONS
     before = await snapshot()
-    assert await ask(ChatClient(), op, **params) == (401, "not_authenticated")
+    for op, params in rows.items():
+        refused = await ask(ChatClient(), op, **{"thread_id": MISSING} | params)
+        assert refused == (401, "not_authenticated"), op
     assert await snapshot() == before
     assert model.requests == []
 
@@ -401,6 +407,16 @@ async def test_page_size_is_between_1_and_100(
     assert (len(page["data"]), page["has_more"]) == (size, True)
     page = await chat.call("items.list", thread_id="thr_000", limit=limit)
     assert (len(page["data"]), page["has_more"]) == (size, True)
+
+
+@pytest.mark.parametrize("variant", ["partial-" + "9" * 5000, "9" * 5000, "nonsense"])
+async def test_variant_that_is_not_there_is_the_picture_itself(
+    chat: ChatClient, ann: User, png: bytes, variant: str
+) -> None:
+    ids = await database_sync_to_async(build)(f"user:{ann.pk}", ann, "x", png)
+    url = reverse("chatkit_images:session-image", args=[ids.image, variant])
+    response = await chat.get(url)
+    assert (response.status_code, response.content) == (200, png)
 
 
 # Text that not every database takes

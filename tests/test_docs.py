@@ -1,44 +1,36 @@
-"""The documentation against the code: its snippets run, its names exist."""
+"""The documentation against the code: its snippets run.
+
+``tests/docs`` has what is said in its text.
+"""
 
 from __future__ import annotations
 
-import ast
-import configparser
 import importlib
 import importlib.util
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from django.apps import apps
-from django.conf import global_settings
 from django.contrib import admin
-from django.contrib.auth.models import Permission
 from django.core.handlers.asgi import ASGIHandler
-from django.core.management import get_commands, load_command_class
 from django.db import ConnectionHandler
 from django.dispatch import Signal
 from django.test import RequestFactory, override_settings
-from django.urls import NoReverseMatch, Resolver404, clear_url_caches, resolve, reverse
-from django.utils.module_loading import import_string
+from django.urls import clear_url_caches, resolve, reverse
 
-import chatkit_images
-from chatkit_images import checks, models, signals
-from chatkit_images.rows.endings import reason
+from chatkit_images import checks, signals
 from chatkit_images.testing import Image as ImageStep
-from chatkit_images.testing import LoopbackAPI, Text, script
+from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items
 
-from .docs import pages, shop
+from .docs import shop
 from .docs.pages import PAGES, ROOT, Block, block, blocks
-from .test_layers import LAYERS
 
 PROJECT_FILES = ("conftest.py", "tests/test_chat.py", "tests/test_store.py")
 # Run by the tests below; every other Python block by test_page_runs_from_top_to_end.
@@ -50,16 +42,6 @@ OWN_TESTS = (
     "shop/views.py",
     *PROJECT_FILES,
 )
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# Words of code that are neither settings of Django nor of this app.
-VARIABLES = {
-    "ASGI_APPLICATION",
-    "ATOMIC_REQUESTS",
-    "CHATKIT_DOMAIN_KEY",
-    "CHATKIT_IMAGES",
-    "CONN_MAX_AGE",
-    "OPENAI_API_KEY",
-}
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -261,192 +243,6 @@ def test_nginx_forwards_to_the_endpoint() -> None:
     assert resolve(prefix).view_name == "chatkit_images:chat"
 
 
-# Commands
-
-
-def check_command(line: str) -> None:
-    """Fail if a command line of the pages cannot be right."""
-    words = shlex.split(line)
-    if words[:3] == ["python3", "-m", "pip"]:
-        assert words[3:] == ["install", "tox"]
-    elif words[:2] == ["pip", "install"]:
-        name, extras = re.fullmatch(r"([\w-]+)\[([\w,]+)\]", words[2]).groups()  # type: ignore[union-attr]
-        assert name == PYPROJECT["project"]["name"]
-        assert set(extras.split(",")) <= set(
-            PYPROJECT["project"]["optional-dependencies"]
-        )
-    elif words[:3] == ["tox", "run", "-e"]:
-        tox = configparser.ConfigParser()
-        tox.read(ROOT / "tox.ini")
-        assert f"testenv:{words[3]}" in tox
-    elif words[:2] == ["python", "manage.py"]:
-        command = load_command_class(get_commands()[words[2]], words[2])
-        command.create_parser("manage.py", words[2]).parse_args(words[3:])
-    elif words[0] == "daphne":
-        from daphne.cli import CommandLineInterface
-
-        CommandLineInterface().parser.parse_args(words[1:])
-    elif words[0] == "python":
-        assert (ROOT / words[1]).is_file()
-    else:
-        raise AssertionError(f"Not a command of these pages: {line}")
-
-
-@each("sh")
-def test_commands_exist(part: Block) -> None:
-    for line in part.text.splitlines():
-        for command in line.split(" && "):
-            check_command(command)
-
-
-@by_file
-def test_commands_in_the_text_exist(page: Path) -> None:
-    for span in pages.spans(page):
-        if span.startswith(("python ", 'pip install "', "tox ")):
-            check_command(span)
-
-
-def test_readme_has_the_two_commands() -> None:
-    lines = [part.text.strip() for part in blocks("sh") if part.page == PAGES[0]]
-    for name in ("demo", "test"):
-        assert f"python3 -m pip install tox && tox run -e {name}" in lines
-
-
-# Links and names
-
-
-@by_file
-def test_links_lead_somewhere(page: Path) -> None:
-    text = pages.prose(page.read_text(encoding="utf-8"))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith(("https://", "http://")):
-            continue
-        path, _, anchor = target.partition("#")
-        file = (page.parent / path).resolve() if path else page
-        assert file.is_file(), target
-        if anchor:
-            assert anchor in pages.anchors(file), target
-
-
-@pytest.mark.parametrize("start", ["README.md", "docs/index.md"])
-def test_every_page_is_linked(start: str) -> None:
-    text = (ROOT / start).read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
-        if page.name != "index.md":
-            assert f"{page.name})" in text, page.name
-
-
-def exists(path: str) -> bool:
-    """Whether a dotted path, check id, permission or route of the app is there."""
-    if re.fullmatch(r"chatkit_images\.[EW]\d+", path):
-        return f'"{path}"' in Path(checks.__file__).read_text()
-    label, _, codename = path.partition(".")
-    if Permission.objects.filter(content_type__app_label=label, codename=codename):
-        return True
-    try:
-        importlib.import_module(path)
-    except ImportError:
-        try:
-            import_string(path)
-        except ImportError:
-            return False
-    return True
-
-
-@pytest.mark.django_db
-@by_file
-def test_dotted_paths_exist(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    text = re.sub(r"chatkit_images/[\w<>/ .]+", "", text)
-    for path in sorted(set(re.findall(r"\bchatkit_images(?:\.\w+)+", text))):
-        assert exists(path), path
-    for name in re.findall(r"chatkit_images:[\w-]+", text):
-        try:
-            reverse(name)
-        except NoReverseMatch as error:
-            assert "no arguments" in str(error), name
-
-
-@by_file
-def test_files_and_tests_exist(page: Path) -> None:
-    text = pages.prose(page.read_text(encoding="utf-8"))
-    for path, name in re.findall(
-        r"\b((?:docs|tests|example_project|chatkit_images)/[\w/]+\.\w+)(?:::(\w+))?",
-        text,
-    ):
-        file = ROOT / path
-        assert file.is_file(), path
-        if name:
-            functions = {
-                node.name
-                for node in ast.walk(ast.parse(file.read_text()))
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            }
-            assert name in functions, name
-
-
-@by_file
-def test_settings_in_the_text_exist(page: Path) -> None:
-    known = {*checks.known_keys(), *dir(global_settings), *VARIABLES}
-    for span in pages.spans(page):
-        for name in re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)*\b", span):
-            if "_" in name or name in span.split('"'):
-                assert name in known, span
-
-
-def words_of_the_code() -> set[str]:
-    """Return the words of the code, of the SDK's and of the pages' blocks."""
-    folders = [ROOT / "chatkit_images", ROOT / "example_project", ROOT / "tests"]
-    for name in ("chatkit", "agents"):
-        spec = importlib.util.find_spec(name)
-        assert spec is not None
-        folders += map(Path, spec.submodule_search_locations or [])
-    files = [ROOT / "pyproject.toml", ROOT / "tox.ini"]
-    for folder in folders:
-        files += [
-            each for ending in ("py", "js") for each in folder.rglob(f"*.{ending}")
-        ]
-    texts = [
-        file.read_text(encoding="utf-8")
-        for file in files
-        if file.name != "test_docs.py"
-    ]
-    texts += [part.text for part in blocks()]
-    texts += [file.stem for file in files]
-    return set(re.findall(r"\w+", "\n".join(texts)))
-
-
-def test_identifiers_in_the_text_exist() -> None:
-    codenames = {
-        f"{action}_{model._meta.model_name}"
-        for model in apps.get_app_config("chatkit_images").get_models()
-        for action in model._meta.default_permissions
-    }
-    known = words_of_the_code() | set(dir(global_settings)) | codenames
-    missing = {
-        f"{page.name}: {word}"
-        for page in PAGES
-        for span in pages.spans(page)
-        for word in re.findall(r"\w+", span)
-        if re.search(r"[a-z]_[a-z]|[a-z][A-Z]", word) and word not in known
-    }
-    assert missing == set()
-
-
-# Tables
-
-
-def rows(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of the table below a heading, without its head."""
-    text = pages.prose((ROOT / "docs" / page).read_text(encoding="utf-8"))
-    section = re.split(r"^#+ ", text, flags=re.MULTILINE)
-    (found,) = [part for part in section if part.startswith(f"{heading}\n")]
-    table = found[found.index("\n|") :].strip().partition("\n\n")[0].splitlines()
-    return [
-        [cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]
-    ]
-
-
 def test_settings_page_is_made_from_the_code() -> None:
     spec = importlib.util.spec_from_file_location(
         "make_settings", ROOT / "docs" / "make_settings.py"
@@ -459,75 +255,3 @@ def test_settings_page_is_made_from_the_code() -> None:
     assert made == script.make(), "Run: python docs/make_settings.py"
     for name in checks.known_keys():
         assert f"### {name}\n" in made
-
-
-def test_layers_are_those_of_the_code() -> None:
-    found = {
-        int(number): " ".join(re.findall(r"`(\w+)`", names))
-        for number, names in rows("architecture.md", "Layers")[:6]
-    }
-    assert {key: set(value.split()) for key, value in found.items()} == {
-        key: set(value.split()) for key, value in LAYERS.items()
-    }
-
-
-def test_checks_are_those_of_the_code() -> None:
-    ids = set(re.findall(r'id="(.+?)"', Path(checks.__file__).read_text()))
-    assert {cells[0].strip("`") for cells in rows("install.md", "Checks")} == ids
-
-
-def test_states_and_reasons_are_those_of_the_code() -> None:
-    table = rows("images.md", "What happens to an image")
-    shown = {cells[0].strip("`"): cells[2] for cells in table}
-    assert set(shown) == set(models.GeneratedImage.Status.values)
-    for status in ("blocked", "failed", "cancelled", "interrupted"):
-        assert f'"{reason(status)}"' in shown[status]
-    assert f'"{reason("failed", "not_saved")}"' in shown["failed"]
-
-
-def test_choices_are_those_of_the_code() -> None:
-    tables = {
-        "IMAGE_URLS": rows("images.md", "Image URLs"),
-        "MODEL_IMAGES": rows("images.md", "What the model gets on later turns"),
-        "ON_DISCONNECT": rows("operations.md", "Runs"),
-    }
-    for key, table in tables.items():
-        assert tuple(cells[0].strip('`"') for cells in table) == checks.CHOICES[key]
-
-
-def test_steps_are_those_of_the_code() -> None:
-    text = " ".join(cells[0] for cells in rows("testing.md", "Steps"))
-    assert {step.__name__ for step in get_args(script.Step)} == set(
-        re.findall(r"\b([A-Z]\w+)\(", text)
-    )
-
-
-def test_signals_are_those_of_the_code() -> None:
-    names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert {cells[0].strip("`") for cells in rows("operations.md", "Signals")} == names
-
-
-def test_paths_lead_to_views() -> None:
-    for cells in rows("install.md", "URLs"):
-        path = re.sub(r"<\w+>", "x", cells[0].strip("`")).replace("...", "x/")
-        try:
-            resolve(path)
-        except Resolver404:
-            pytest.fail(path)
-
-
-def test_extras_are_those_of_the_package() -> None:
-    extras = {cells[0].strip("`") for cells in rows("install.md", "Packages")}
-    assert extras == set(PYPROJECT["project"]["optional-dependencies"])
-
-
-def test_changelog_begins_with_the_version() -> None:
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    (first, *_) = re.findall(r"^## (\S+)", text, re.MULTILINE)
-    assert first == chatkit_images.__version__ == PYPROJECT["project"]["version"]
-
-
-@by_file
-def test_pages_name_no_machine(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|Users)/", text)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from chatkit import types
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import models as db
+from django.db.backends.signals import connection_created
+from pydantic import TypeAdapter
 
-from chatkit_images.testing import FailedImage, Image, Images, LoopbackAPI, Text
-from tests.client import ChatClient, done_items, thread_id
+from chatkit_images.context import current_run
+from chatkit_images.models import Run
+from chatkit_images.testing import FailedImage, Gate, Image, Images, LoopbackAPI, Text
+from tests.client import ChatClient, done_items, read_events, thread_id
+from tests.client import message as user_message
 from tests.pictures import picture
 
 BASE64_RUN = re.compile(r"[A-Za-z0-9+/]{200,}")
@@ -33,9 +42,6 @@ def every_value() -> list[tuple[str, str]]:
 async def test_no_column_holds_base64_or_a_url_of_ours(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
-    from asgiref.sync import sync_to_async
-    from django.core.files.uploadedfile import SimpleUploadedFile
-
     upload = await chat.post(
         "/chatkit/attachments/", {"file": SimpleUploadedFile("plan.png", png)}
     )
@@ -69,3 +75,51 @@ async def test_no_column_holds_base64_or_a_url_of_ours(
     assert "chatkit-image:" not in text
     assert text.count("http://testserver/chatkit/images/") == 4
     assert attachment["preview_url"] in text
+
+
+async def test_no_connection_is_held_while_the_model_thinks(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    made = []
+
+    def note(sender: Any, connection: Any, **kwargs: Any) -> None:
+        # The request's own connections are Django's affair.
+        if current_run.get() is not None:
+            made.append(connection)
+
+    gate = Gate()
+    model.respond_with(Text("Wait."), gate, Text("Done."))
+    connection_created.connect(note)
+    try:
+        response = await chat.request_op(
+            "threads.create", {"input": user_message("hello")}
+        )
+        async with asyncio.timeout(20):
+            while not gate.reached.is_set():
+                await asyncio.sleep(0.01)
+            # The first words may be on their way to their row just now.
+            while any(connection.connection is not None for connection in made):
+                await asyncio.sleep(0.01)
+        assert len(made) > 2
+        assert not any(connection.in_atomic_block for connection in made)
+        assert (await Run.objects.aget()).status == "running"
+    finally:
+        connection_created.disconnect(note)
+        gate.open()
+    assert [event async for event in read_events(response)]
+
+
+async def test_the_wire_is_chatkits(chat: ChatClient, model: LoopbackAPI) -> None:
+    event_type: TypeAdapter[Any] = TypeAdapter(types.ThreadStreamEvent)
+    model.respond_with(Images(Image(partials=1, delay=0.1), Image()), Text("Done."))
+
+    events = await chat.say("two foxes")
+
+    for event in events:
+        parsed = event_type.validate_python(event)
+        again = json.loads(
+            parsed.model_dump_json(
+                by_alias=True, exclude_none=True, context={"exclude_metadata": True}
+            )
+        )
+        assert again == event

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.text import slugify
@@ -13,6 +15,8 @@ from ..exceptions import AuthenticationRequired, NotFoundError
 from . import errors
 from .doors import JsonView
 from .files import CROSS_ORIGIN_HEADERS, file_response
+
+PARTIAL = re.compile(r"partial-([0-9]{1,6})")
 
 
 class ImageView(JsonView):
@@ -80,8 +84,8 @@ def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
     name, mime = str(image.file.name), image.mime
     if variant == "thumbnail" and image.thumbnail:
         name, mime = str(image.thumbnail.name), "image/webp"
-    elif (index := variant.removeprefix("partial-")).isdecimal():
-        partial = image.partials.filter(index=int(index)).first()
+    elif match := PARTIAL.fullmatch(variant):
+        partial = image.partials.filter(index=int(match[1])).first()
         # A preview that is gone has been replaced by the picture itself.
         if partial is not None:
             name, mime = str(partial.file.name), partial.mime

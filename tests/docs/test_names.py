@@ -1,0 +1,216 @@
+"""Commands, links and names in the pages exist."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import importlib
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import global_settings
+from django.contrib.auth.models import Permission
+from django.core.management import get_commands, load_command_class
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+from chatkit_images import checks
+
+from . import pages
+from .pages import PAGES, ROOT, Block, blocks
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+# Words of code that are neither settings of Django nor of this app.
+VARIABLES = {
+    "ASGI_APPLICATION",
+    "ATOMIC_REQUESTS",
+    "CHATKIT_DOMAIN_KEY",
+    "CHATKIT_IMAGES",
+    "CONN_MAX_AGE",
+    "OPENAI_API_KEY",
+}
+by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+# Commands
+
+
+def check_command(line: str) -> None:
+    """Fail if a command line of the pages cannot be right."""
+    words = shlex.split(line)
+    if words[:3] == ["python3", "-m", "pip"]:
+        assert words[3:] == ["install", "tox"]
+    elif words[:2] == ["pip", "install"]:
+        name, extras = re.fullmatch(r"([\w-]+)\[([\w,]+)\]", words[2]).groups()  # type: ignore[union-attr]
+        assert name == PYPROJECT["project"]["name"]
+        assert set(extras.split(",")) <= set(
+            PYPROJECT["project"]["optional-dependencies"]
+        )
+    elif words[:3] == ["tox", "run", "-e"]:
+        tox = configparser.ConfigParser()
+        tox.read(ROOT / "tox.ini")
+        assert f"testenv:{words[3]}" in tox
+    elif words[:2] == ["python", "manage.py"]:
+        command = load_command_class(get_commands()[words[2]], words[2])
+        command.create_parser("manage.py", words[2]).parse_args(words[3:])
+    elif words[0] == "daphne":
+        from daphne.cli import CommandLineInterface
+
+        CommandLineInterface().parser.parse_args(words[1:])
+    elif words[0] == "python":
+        assert (ROOT / words[1]).is_file()
+    else:
+        raise AssertionError(f"Not a command of these pages: {line}")
+
+
+@pytest.mark.parametrize("part", list(blocks("sh")), ids=str)
+def test_commands_exist(part: Block) -> None:
+    for line in part.text.splitlines():
+        for command in line.split(" && "):
+            check_command(command)
+
+
+@by_file
+def test_commands_in_the_text_exist(page: Path) -> None:
+    for span in pages.spans(page):
+        if span.startswith(("python ", 'pip install "', "tox ")):
+            check_command(span)
+
+
+def test_readme_has_the_two_commands() -> None:
+    lines = [part.text.strip() for part in blocks("sh") if part.page == PAGES[0]]
+    for name in ("demo", "test"):
+        assert f"python3 -m pip install tox && tox run -e {name}" in lines
+
+
+# Links and names
+
+
+@by_file
+def test_links_lead_somewhere(page: Path) -> None:
+    text = pages.prose(page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.is_file(), target
+        if anchor:
+            assert anchor in pages.anchors(file), target
+
+
+@pytest.mark.parametrize("start", ["README.md", "docs/index.md"])
+def test_every_page_is_linked(start: str) -> None:
+    text = (ROOT / start).read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        if page.name != "index.md":
+            assert f"{page.name})" in text, page.name
+
+
+def exists(path: str) -> bool:
+    """Whether a dotted path, check id, permission or route of the app is there."""
+    if re.fullmatch(r"chatkit_images\.[EW]\d+", path):
+        return f'"{path}"' in Path(checks.__file__).read_text()
+    label, _, codename = path.partition(".")
+    if Permission.objects.filter(content_type__app_label=label, codename=codename):
+        return True
+    try:
+        importlib.import_module(path)
+    except ImportError:
+        try:
+            import_string(path)
+        except ImportError:
+            return False
+    return True
+
+
+@pytest.mark.django_db
+@by_file
+def test_dotted_paths_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    text = re.sub(r"chatkit_images/[\w<>/ .]+", "", text)
+    for path in sorted(set(re.findall(r"\bchatkit_images(?:\.\w+)+", text))):
+        assert exists(path), path
+    for name in re.findall(r"chatkit_images:[\w-]+", text):
+        try:
+            reverse(name)
+        except NoReverseMatch as error:
+            assert "no arguments" in str(error), name
+
+
+@by_file
+def test_files_and_tests_exist(page: Path) -> None:
+    text = pages.prose(page.read_text(encoding="utf-8"))
+    for path, name in re.findall(
+        r"\b((?:docs|tests|example_project|chatkit_images)/[\w/]+\.\w+)(?:::(\w+))?",
+        text,
+    ):
+        file = ROOT / path
+        assert file.is_file(), path
+        if name:
+            functions = {
+                node.name
+                for node in ast.walk(ast.parse(file.read_text()))
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+            assert name in functions, name
+
+
+@by_file
+def test_settings_in_the_text_exist(page: Path) -> None:
+    known = {*checks.known_keys(), *dir(global_settings), *VARIABLES}
+    for span in pages.spans(page):
+        for name in re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)*\b", span):
+            if "_" in name or name in span.split('"'):
+                assert name in known, span
+
+
+def words_of_the_code() -> set[str]:
+    """Return the words of the code, of the SDK's and of the pages' blocks."""
+    folders = [ROOT / "chatkit_images", ROOT / "example_project", ROOT / "tests"]
+    for name in ("chatkit", "agents"):
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        folders += map(Path, spec.submodule_search_locations or [])
+    files = [ROOT / "pyproject.toml", ROOT / "tox.ini"]
+    for folder in folders:
+        files += [
+            each for ending in ("py", "js") for each in folder.rglob(f"*.{ending}")
+        ]
+    texts = [
+        file.read_text(encoding="utf-8")
+        for file in files
+        if file.stem != "test_docs" and file.parent.name != "docs"
+    ]
+    texts += [part.text for part in blocks()]
+    texts += [file.stem for file in files]
+    return set(re.findall(r"\w+", "\n".join(texts)))
+
+
+def test_identifiers_in_the_text_exist() -> None:
+    codenames = {
+        f"{action}_{model._meta.model_name}"
+        for model in apps.get_app_config("chatkit_images").get_models()
+        for action in model._meta.default_permissions
+    }
+    known = words_of_the_code() | set(dir(global_settings)) | codenames
+    known.add("override_settings")
+    missing = {
+        f"{page.name}: {word}"
+        for page in PAGES
+        for span in pages.spans(page)
+        for word in re.findall(r"\w+", span)
+        if re.search(r"[a-z]_[a-z]|[a-z][A-Z]", word) and word not in known
+    }
+    assert missing == set()
+
+
+@by_file
+def test_pages_name_no_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(?:home|root|tmp|work|Users)/", text)

@@ -1,0 +1,100 @@
+"""Tables of the pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from django.dispatch import Signal
+from django.urls import Resolver404, resolve
+
+import chatkit_images
+from chatkit_images import checks, models, signals
+from chatkit_images.rows.endings import reason
+from chatkit_images.testing import script
+from tests.test_layers import LAYERS
+
+from . import pages
+from .pages import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table below a heading, without its head."""
+    text = pages.prose((ROOT / "docs" / page).read_text(encoding="utf-8"))
+    section = re.split(r"^#+ ", text, flags=re.MULTILINE)
+    (found,) = [part for part in section if part.startswith(f"{heading}\n")]
+    table = found[found.index("\n|") :].strip().partition("\n\n")[0].splitlines()
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]
+    ]
+
+
+def test_layers_are_those_of_the_code() -> None:
+    found = {
+        int(number): " ".join(re.findall(r"`(\w+)`", names))
+        for number, names in rows("architecture.md", "Layers")[:6]
+    }
+    assert {key: set(value.split()) for key, value in found.items()} == {
+        key: set(value.split()) for key, value in LAYERS.items()
+    }
+
+
+def test_checks_are_those_of_the_code() -> None:
+    ids = set(re.findall(r'id="(.+?)"', Path(checks.__file__).read_text()))
+    assert {cells[0].strip("`") for cells in rows("install.md", "Checks")} == ids
+
+
+def test_states_and_reasons_are_those_of_the_code() -> None:
+    table = rows("images.md", "What happens to an image")
+    shown = {cells[0].strip("`"): cells[2] for cells in table}
+    assert set(shown) == set(models.GeneratedImage.Status.values)
+    for status in ("blocked", "failed", "cancelled", "interrupted"):
+        assert f'"{reason(status)}"' in shown[status]
+    assert f'"{reason("failed", "not_saved")}"' in shown["failed"]
+
+
+def test_choices_are_those_of_the_code() -> None:
+    tables = {
+        "IMAGE_URLS": rows("images.md", "Image URLs"),
+        "MODEL_IMAGES": rows("images.md", "What the model gets on later turns"),
+        "ON_DISCONNECT": rows("operations.md", "Runs"),
+    }
+    for key, table in tables.items():
+        assert tuple(cells[0].strip('`"') for cells in table) == checks.CHOICES[key]
+
+
+def test_steps_are_those_of_the_code() -> None:
+    text = " ".join(cells[0] for cells in rows("testing.md", "Steps"))
+    assert {step.__name__ for step in get_args(script.Step)} == set(
+        re.findall(r"\b([A-Z]\w+)\(", text)
+    )
+
+
+def test_signals_are_those_of_the_code() -> None:
+    names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert {cells[0].strip("`") for cells in rows("operations.md", "Signals")} == names
+
+
+def test_paths_lead_to_views() -> None:
+    for cells in rows("install.md", "URLs"):
+        path = re.sub(r"<\w+>", "x", cells[0].strip("`")).replace("...", "x/")
+        try:
+            resolve(path)
+        except Resolver404:
+            pytest.fail(path)
+
+
+def test_extras_are_those_of_the_package() -> None:
+    extras = {cells[0].strip("`") for cells in rows("install.md", "Packages")}
+    assert extras == set(PYPROJECT["project"]["optional-dependencies"])
+
+
+def test_changelog_begins_with_the_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    (first, *_) = re.findall(r"^## (\S+)", text, re.MULTILINE)
+    assert first == chatkit_images.__version__ == PYPROJECT["project"]["version"]
