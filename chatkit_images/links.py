@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
-from . import models, storage, tokens
+from . import imaging, models, storage, tokens
 from .conf import settings
 from .context import RequestContext
 
@@ -20,19 +20,28 @@ def image_url(
         context: Whose browser it is for.
         variant: ``"full"``, ``"thumbnail"`` or ``"partial-<index>"``.
     """
-    if settings.IMAGE_URLS == "storage" and variant == "full" and image.file:
-        return storage_url(image.file.name, context)
+    if variant == "full" and (
+        url := _storage_url(image.file.name, image.mime, context)
+    ):
+        return url
     if settings.IMAGE_URLS == "session":
         return route(context, "session-image", image.pk, variant)
+    return signed_url(image, context, variant)
+
+
+def signed_url(
+    image: models.GeneratedImage, context: RequestContext, variant: str = "full"
+) -> str:
+    """Return a URL that carries its own authority, whatever ``IMAGE_URLS`` says."""
     token = tokens.make("image", image.pk.hex, variant, context.owner)
     return route(context, "image", token)
 
 
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
     """Return the URL of a preview for its owner's browser."""
-    if settings.IMAGE_URLS == "storage":
-        return storage_url(partial.file.name, context)
-    return image_url(partial.image, context, f"partial-{partial.index}")
+    return _storage_url(partial.file.name, partial.mime, context) or image_url(
+        partial.image, context, f"partial-{partial.index}"
+    )
 
 
 def attachment_url(attachment: models.Attachment, context: RequestContext) -> str:
@@ -45,12 +54,6 @@ def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
     """Return the URL to which the bytes of an announced attachment are sent."""
     token = tokens.make("upload", attachment.pk, "full", context.owner)
     return route(context, "upload", token)
-
-
-def storage_url(name: str | None, context: RequestContext) -> str:
-    """Return the storage's own URL of a file, absolute."""
-    url = storage.get_storage().url(name)
-    return url if "://" in url else absolute(url, context)
 
 
 def absolute(path: str, context: RequestContext) -> str:
@@ -72,3 +75,14 @@ def route(context: RequestContext, name: str, *args: object) -> str:
             'path("chatkit/", include("chatkit_images.urls")).'
         ) from error
     return absolute(path, context)
+
+
+def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
+    """Return the storage's own URL of a picture, empty if it is not to be used."""
+    if settings.IMAGE_URLS != "storage" or not name:
+        return ""
+    # A storage would serve an SVG in place, and it has no spooled file yet.
+    if mime not in imaging.INLINE or storage.is_spooled(name):
+        return ""
+    url = storage.get_storage().url(name)
+    return url if "://" in url else absolute(url, context)

@@ -44,6 +44,7 @@ class DjangoChatKitServer(ProtocolServer):
         super().__init__(
             store or DjangoStore(), attachment_store or DjangoAttachmentStore()
         )
+        self._openai: AsyncOpenAI | None = None
 
     # Hooks
 
@@ -161,7 +162,9 @@ class DjangoChatKitServer(ProtocolServer):
 
     def get_openai_client(self) -> AsyncOpenAI:
         """Return the client for what is not a run of an agent: dictation."""
-        return AsyncOpenAI()
+        if self._openai is None:
+            self._openai = AsyncOpenAI()
+        return self._openai
 
     async def handle_stream_cancelled(
         self,

@@ -109,6 +109,11 @@ def delete(name: str) -> None:
     get_storage().delete(name)
 
 
+def is_spooled(name: str) -> bool:
+    """Whether a file waits in the spool."""
+    return (settings.SPOOL_DIR / _checked(name)).exists()
+
+
 def spooled() -> Iterator[str]:
     """Yield the names of the files in the spool, oldest first."""
     root = settings.SPOOL_DIR
@@ -227,7 +232,7 @@ class ProjectStorage(Storage):
         delete(name)
 
     def exists(self, name: str) -> bool:
-        return (settings.SPOOL_DIR / name).exists() or get_storage().exists(name)
+        return is_spooled(name) or get_storage().exists(name)
 
     def size(self, name: str) -> int:
         with open_file(name) as file:

@@ -17,7 +17,7 @@ from django.db.backends.signals import connection_created
 from pydantic import TypeAdapter
 
 from chatkit_images.context import current_run
-from chatkit_images.models import Run
+from chatkit_images.models import Run, ThreadItem
 from chatkit_images.testing import FailedImage, Gate, Image, Images, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, read_events, thread_id
 from tests.client import message as user_message
@@ -123,3 +123,26 @@ async def test_the_wire_is_chatkits(chat: ChatClient, model: LoopbackAPI) -> Non
             )
         )
         assert again == event
+
+
+async def test_a_url_of_the_storages_is_a_reference_too(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"IMAGE_URLS": "storage"}
+    events = await chat.say("a red fox")
+    (item,) = done_items(events, "generated_image")
+    url = item["image"]["url"]
+    assert url.startswith("http://testserver/media/chatkit_images/images/")
+
+    model.respond_with(Text("Yes."))
+    signed = f"{url}?X-Amz-Signature=abc"
+    said = await chat.say(f"like ![it]({signed})?", thread_id(events))
+
+    row = await ThreadItem.objects.order_by("-pk").filter(type="user_message").afirst()
+    assert row is not None
+    text = row.payload["content"][0]["text"]
+    assert re.fullmatch(r"like !\[it\]\(chatkit-image:[0-9a-f-]{36}\)\?", text)
+    (message,) = done_items(said, "user_message")
+    page = await chat.call("items.list", thread_id=thread_id(events), limit=100)
+    (shown,) = [found for found in page["data"] if found["id"] == message["id"]]
+    assert shown["content"][0]["text"] == f"like ![it]({url})?"

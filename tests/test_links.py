@@ -60,8 +60,23 @@ def test_the_storages_own_url_is_absolute(settings: Any) -> None:
     row = image()
     expected = f"https://shop.example/media/{row.file.name}"
     assert links.image_url(row, CONTEXT) == expected
-    partial = PartialImage(image=row, index=0, file=row.file.name)
+    partial = PartialImage(image=row, index=0, file=row.file.name, mime="image/png")
     assert links.partial_url(partial, CONTEXT) == expected
+
+
+def test_what_the_storage_cannot_serve_comes_from_the_app(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(settings, IMAGE_URLS="storage", STORAGE_ATTEMPTS=1)
+    row = image()
+    row.mime = "image/svg+xml"
+    assert "/chatkit/images/image." in links.image_url(row, CONTEXT)
+
+    def refuse(name: str, data: bytes) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(storage, "_put", refuse)
+    assert "/chatkit/images/image." in links.image_url(image(), CONTEXT)
 
 
 def test_a_url_for_the_session_has_no_token(settings: Any) -> None:

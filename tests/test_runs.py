@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
 from django.utils import timezone
 
 from chatkit_images import runs, storage
@@ -202,3 +205,34 @@ async def test_what_becomes_of_a_run_whose_reader_leaves(
     if drawing:
         image = await GeneratedImage.objects.aget()
         assert image.status == status
+
+
+async def test_a_login_during_a_run_hands_its_thread_over_at_its_end(
+    ann: User, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"ALLOW_ANONYMOUS": True}
+    visitor = ChatClient()
+    model.respond_with(Text("Hello."))
+    earlier = thread_id(await visitor.say("hello"))
+    gate = Gate()
+    model.respond_with(Image(partials=0, gate=gate), Text("Done."))
+    response = await visitor.request_op(
+        "threads.create", {"input": user_message("a fox")}
+    )
+    stream = read_events(response)
+    key = (await anext(stream))["thread"]["id"]
+
+    # The visitor's session goes on as Ann's.
+    await sync_to_async(user_logged_in.send)(
+        User, request=SimpleNamespace(session=await visitor.asession()), user=ann
+    )
+    owner = f"user:{ann.pk}"
+    assert (await Thread.objects.aget(pk=earlier)).owner == owner
+    assert (await Thread.objects.aget(pk=key)).owner.startswith("visitor:")
+    gate.open()
+    events = [event async for event in stream]
+
+    assert of_type(events, "error") == []
+    assert len(done_items(events, "generated_image")) == 1
+    assert (await Thread.objects.aget(pk=key)).owner == owner
+    assert not await Run.objects.exclude(owner=owner).aexists()

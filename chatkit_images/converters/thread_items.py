@@ -83,7 +83,8 @@ class DjangoThreadItemConverter(ThreadItemConverter):
                 _text("An image that the agent generated is not available.")
             )
         shown = self._shown is None or item.id in self._shown
-        if shown and settings.MODEL_IMAGES == "call_id":
+        completed = image.status == models.GeneratedImage.Status.COMPLETED
+        if shown and completed and settings.MODEL_IMAGES == "call_id":
             return ImageGenerationCall(
                 type="image_generation_call",
                 id=image.call_id,
@@ -155,7 +156,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         if not shown or image.mime not in imaging.INLINE:
             return None
         if settings.MODEL_IMAGES == "signed_url":
-            return _image(links.image_url(image, self.context))
+            return _image(links.signed_url(image, self.context))
         try:
             data = await storage.run(storage.read, str(image.file.name))
         except Exception:

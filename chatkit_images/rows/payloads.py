@@ -18,7 +18,7 @@ from chatkit import types
 from django.utils import timezone
 from pydantic import TypeAdapter, ValidationError
 
-from .. import links, models, tokens
+from .. import links, models, storage, tokens
 from ..context import RequestContext
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,12 @@ REFERENCE = re.compile(r"chatkit-image:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{
 OUR_URL = re.compile(
     r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
     r"(?:/[\w.-]++)*/((?:image|attachment)\.[\w.~-]+)/?"
+)
+
+# A URL of the storage's own: it ends in a name of ours, a signature may follow.
+STORAGE_URL = re.compile(
+    r"(?<![^\s\"'()<>])(?:https?://|/)[^\s\"'()<>]*?"
+    rf"({storage.NAME.pattern})(?:\?[^\s\"'()<>]*)?"
 )
 
 
@@ -127,12 +133,18 @@ def dehydrate(
             return match[0]
         return f"chatkit-image:{uuid.UUID(token.key)}"
 
+    def refer_file(match: re.Match[str]) -> str:
+        rows = models.GeneratedImage.objects.for_owner(owner).filter(file=match[1])
+        key = rows.values_list("pk", flat=True).first()
+        return f"chatkit-image:{key}" if key else match[0]
+
     def keep(match: re.Match[str]) -> str:
         image = save_image("", match[1])
         return f"chatkit-image:{image.pk}" if image else ""
 
     def change(text: str) -> str:
-        return OUR_URL.sub(refer, DATA_IMAGE.sub(keep, clean(text)))
+        text = DATA_IMAGE.sub(keep, clean(text))
+        return STORAGE_URL.sub(refer_file, OUR_URL.sub(refer, text))
 
     changed: dict[str, Any] = map_strings(payload, change)
     return changed

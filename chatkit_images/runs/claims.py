@@ -71,9 +71,7 @@ def take_over(runs: RunQuerySet) -> int:
     ended = 0
     for pk in list(runs.stale().values_list("pk", flat=True)):
         # Each by itself: another process may be doing the same.
-        ended += models.Run.objects.filter(pk=pk).finish(
-            models.Run.Status.INTERRUPTED, "The server stopped."
-        )
+        ended += release(pk, models.Run.Status.INTERRUPTED, "The server stopped.")
         endings.interrupt(models.GeneratedImage.objects.filter(run_id=pk))
     return ended
 
@@ -83,8 +81,10 @@ def attach(run_id: uuid.UUID, thread_id: str) -> None:
     models.Run.objects.filter(pk=run_id).update(thread_id=thread_id)
 
 
-def release(run_id: uuid.UUID, status: str, error: str = "") -> None:
-    """End the row of a run, unless it was taken over, and tell who listens."""
+def release(run_id: uuid.UUID, status: str, error: str = "") -> bool:
+    """End the row of a run and tell who listens; ``False`` if it had ended."""
     rows = models.Run.objects.filter(pk=run_id)
-    if rows.finish(status, error):
-        signals.run_finished.send(models.Run, run=rows.get())
+    if not rows.finish(status, error):
+        return False
+    signals.run_finished.send(models.Run, run=rows.select_related("user").get())
+    return True
