@@ -15,12 +15,14 @@ from pydantic import BaseModel
 from . import wire
 from .agents import trackers
 from .context import RequestContext
-from .rows import preflight
+from .rows import preflight, threads
 from .store import DjangoStore
 
 
 class ProtocolServer(ChatKitServer[RequestContext], ABC):
     """A ``ChatKitServer`` that hides what is hidden and checks before it writes."""
+
+    store: DjangoStore
 
     async def check_request(
         self, request: types.ChatKitReq, context: RequestContext
@@ -76,11 +78,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             if item.id == item_id:
                 break
             later.append(item.id)
-        if isinstance(self.store, DjangoStore):
-            await self.store.delete_thread_items(thread_id, later, context)
-        else:
-            for key in later:
-                await self.store.delete_thread_item(thread_id, key, context=context)
+        await self.store.delete_thread_items(thread_id, later, context)
         async for event in self._process_events(
             thread, context, lambda: self.respond(thread, message, context)
         ):
@@ -89,27 +87,25 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     async def _process_non_streaming(
         self, request: types.NonStreamingReq, context: RequestContext
     ) -> bytes:
-        if isinstance(self.store, DjangoStore):
-            # The SDK filters hidden items out of a page: it may come out empty.
-            if isinstance(request, types.ItemsListReq):
-                asked = request.params
-                return self._serialize(
-                    await self.store.load_visible_items(
-                        asked.thread_id,
-                        asked.after,
-                        asked.limit or DEFAULT_PAGE_SIZE,
-                        asked.order,
-                        context,
-                    )
-                )
-            if isinstance(request, types.ThreadsGetByIdReq):
-                key = request.params.thread_id
-                thread = await self.store.load_thread(key, context)
-                items = await self.store.load_visible_items(
-                    key, None, DEFAULT_PAGE_SIZE, "asc", context
-                )
-                full = types.Thread(**thread.model_dump(), items=items)
-                return self._serialize(self._to_thread_response(full))
+        # The SDK filters hidden items out of a page: it may come out empty.
+        if isinstance(request, types.ItemsListReq):
+            asked = request.params
+            limit = asked.limit or DEFAULT_PAGE_SIZE
+            items = await self.store.load_visible_items(
+                asked.thread_id, asked.after, limit, asked.order, context
+            )
+            return self._serialize(items)
+        if isinstance(request, types.ThreadsGetByIdReq):
+            key = request.params.thread_id
+            thread = await self.store.load_thread(key, context)
+            items = await self.store.load_visible_items(
+                key, None, DEFAULT_PAGE_SIZE, "asc", context
+            )
+            full = types.Thread(**thread.model_dump(), items=items)
+            return self._serialize(self._to_thread_response(full))
+        if isinstance(request, types.ThreadsUpdateReq):
+            # The answer says what is stored.
+            request.params.title = threads.clean_title(request.params.title)
         answer = await super()._process_non_streaming(request, context)
         if isinstance(request, types.ThreadsSyncCustomActionReq):
             return self._without_hidden(answer)

@@ -12,7 +12,7 @@ from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.agents import AgentContext
 from chatkit.server import ChatKitServer
-from chatkit.store import AttachmentStore, Store
+from chatkit.store import AttachmentStore
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from openai import AsyncOpenAI
@@ -38,7 +38,7 @@ class DjangoChatKitServer(ProtocolServer):
 
     def __init__(
         self,
-        store: Store[RequestContext] | None = None,
+        store: DjangoStore | None = None,
         attachment_store: AttachmentStore[RequestContext] | None = None,
     ) -> None:
         super().__init__(

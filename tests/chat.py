@@ -72,7 +72,9 @@ async def whisper(wrapper: RunContextWrapper[AgentContext[Any]], text: str) -> s
         types.ThreadItemReplacedEvent(item=item),
         types.ThreadItemDoneEvent(item=item),
         types.ThreadUpdatedEvent(
-            thread=types.Thread(**context.thread.model_dump(), items=types.Page())
+            thread=types.Thread(
+                **context.thread.model_dump(exclude={"items"}), items=types.Page()
+            )
         ),
     ):
         await context.stream(event)

@@ -160,6 +160,21 @@ async def test_images_in_parallel_arrive_each_in_its_item(
     assert of_type(events, "thread.item.removed") == []
 
 
+async def test_an_answer_of_pictures_only_is_paid_for_once(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(Images(Image(partials=1), Image(partials=1)))
+
+    events = await chat.say("two foxes")
+
+    assert len(done_items(events, "generated_image")) == 2
+    assert len(model.requests) == 1
+    assert of_type(events, "error") == []
+    run = await Run.objects.aget()
+    assert run.status == "completed"
+    assert run.usage["total_tokens"] > 0
+
+
 async def test_a_blocked_image_ends_with_its_reason(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:

@@ -105,6 +105,8 @@ class ResultTap:
         try:
             while True:
                 event = await anext(self._events)
+                if _pictures_are_the_answer(event):
+                    self._result.cancel(mode="after_turn")
                 if not await self._tracker.handle(event):
                     return event
         except StopAsyncIteration:
@@ -151,6 +153,18 @@ class ProviderIds:
             item = event.item.model_copy(update={"id": self._current})
             return event.model_copy(update={"item": item})
         return event
+
+
+def _pictures_are_the_answer(event: StreamEvent) -> bool:
+    """Whether the model has answered with images and nothing else.
+
+    The Agents SDK takes an answer without a message for an unfinished one and asks
+    again, which costs another image.
+    """
+    if event.type != "raw_response_event" or event.data.type != "response.completed":
+        return False
+    kinds = {item.type for item in event.data.response.output} - {"reasoning"}
+    return kinds == {"image_generation_call"}
 
 
 async def _record(tracker: ImageTracker) -> None:

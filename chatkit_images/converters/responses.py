@@ -12,7 +12,7 @@ from chatkit.types import GeneratedImage, ThreadMetadata
 from .. import links, models, storage
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from ..rows import images
+from ..rows import images, payloads
 
 
 class DjangoResponseStreamConverter(ResponseStreamConverter):
@@ -77,7 +77,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         if call_id not in self._images:
             self._began.setdefault(call_id, time.monotonic())
             self._images[call_id] = await database_sync_to_async(images.begin)(
-                self.thread.id, call_id, self.context, **fields
+                self.thread.id, call_id, self.context, **_clean(fields)
             )
 
     async def save_partial(
@@ -106,7 +106,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         elapsed = self._elapsed_ms(call_id)
         stored = await storage.run(images.store_picture, base64_image)
         image = await database_sync_to_async(images.complete)(
-            self._images[call_id], stored, final_ms=elapsed, **fields
+            self._images[call_id], stored, final_ms=elapsed, **_clean(fields)
         )
         self._images[call_id] = image
         return GeneratedImage(id=call_id, url=links.image_url(image, self.context))
@@ -126,7 +126,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         """
         image = self._images[call_id]
         try:
-            await database_sync_to_async(image.settle)(status, **fields)
+            await database_sync_to_async(image.settle)(status, **_clean(fields))
         except models.GeneratedImage.DoesNotExist:
             raise NotFoundError(f"Thread {self.thread.id} not found") from None
         if not image.file:
@@ -135,3 +135,9 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
     def _elapsed_ms(self, call_id: str) -> int:
         return round((time.monotonic() - self._began[call_id]) * 1000)
+
+
+def _clean(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return columns of the provider's words as every database takes them."""
+    cleaned: dict[str, Any] = payloads.map_strings(fields, payloads.clean)
+    return cleaned

@@ -109,9 +109,14 @@ def delete(thread_id: str, context: RequestContext) -> None:
     row.delete()
 
 
+def clean_title(title: str) -> str:
+    """Return a title as its column takes it."""
+    return payloads.clean(title)[:255]
+
+
 def _values(thread: types.ThreadMetadata) -> dict[str, Any]:
     values = {
-        "title": thread.title[:255] if thread.title is not None else None,
+        "title": None if thread.title is None else clean_title(thread.title),
         "status": thread.status.type,
         "status_reason": getattr(thread.status, "reason", None),
         "metadata": thread.metadata,

@@ -14,7 +14,7 @@ from .. import models, signals
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..querysets import RunQuerySet
-from ..rows import endings, threads
+from ..rows import endings, payloads, threads
 
 
 def worker_name() -> str:
@@ -84,7 +84,7 @@ def attach(run_id: uuid.UUID, thread_id: str) -> None:
 def release(run_id: uuid.UUID, status: str, error: str = "") -> bool:
     """End the row of a run and tell who listens; ``False`` if it had ended."""
     rows = models.Run.objects.filter(pk=run_id)
-    if not rows.finish(status, error):
+    if not rows.finish(status, payloads.clean(error)):
         return False
     signals.run_finished.send(models.Run, run=rows.select_related("user").get())
     return True
