@@ -240,13 +240,11 @@ def test_bad_requests_leave_the_server_well(
     assert until(ended, SOON, "the end of the run").status == "cancelled"
 
 
+@pytest.mark.parametrize("process", ["daphne"], indirect=True)
 def test_server_still_ends_those_who_do_not_listen(
     browser: Browser, server: Server
 ) -> None:
     """Daphne ends applications that ignore a disconnect, unless its check has died."""
-    if server.name != "daphne":
-        pytest.skip("uvicorn has no such check")
-
     def killed() -> int:
         return int(httpx.get(f"{server.url}/deaf/killed/", trust_env=False).text)
 
