@@ -22,12 +22,12 @@ from chatkit.agents import AgentContext
 from chatkit_images import storage
 from chatkit_images.agents import stream_agent_response
 from chatkit_images.agents.streaming import ProviderIds
-from chatkit_images.context import RequestContext
+from chatkit_images.context import RequestContext, current_run
 from chatkit_images.converters import DjangoResponseStreamConverter
-from chatkit_images.models import GeneratedImage
+from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.rows import payloads
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import Image, LoopbackAPI, Text
+from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall, Usage
 from tests.chat import TestServer
 
 CONFIG = RunConfig(tracing_disabled=True)
@@ -165,3 +165,31 @@ async def test_messages_without_an_id_of_their_own_get_one(
         seen.append(done.item.id)
     assert len(set(seen)) == 2
     assert FAKE_RESPONSES_ID not in seen
+
+
+async def test_tokens_are_added_up_for_the_run_and_told_apart_for_images(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    # The first answer calls a tool, whose result the second is made of.
+    model.respond_with(
+        Image(call_id="ig_1", partials=0),
+        ToolCall("show_card", {"text": "hello"}),
+        Usage(100, 10),
+    )
+    model.respond_with(
+        Image(call_id="ig_2", partials=0), Text("Done."), Usage(7, 3, cached_tokens=2)
+    )
+    row = await Run.objects.acreate(owner="user:1")
+    token = current_run.set(row.pk)
+    try:
+        result = run(agent_context, tool_use_behavior="run_llm_again")
+        await collect(stream_agent_response(agent_context, result))
+    finally:
+        current_run.reset(token)
+
+    await row.arefresh_from_db()
+    assert (row.usage["input_tokens"], row.usage["output_tokens"]) == (107, 13)
+    assert row.usage["input_tokens_details"]["cached_tokens"] == 2
+    images = {i.call_id: i async for i in GeneratedImage.objects.all()}
+    assert images["ig_1"].usage["total_tokens"] == 110
+    assert images["ig_2"].usage["total_tokens"] == 10

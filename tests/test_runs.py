@@ -19,6 +19,7 @@ from chatkit_images.runs import claims
 from chatkit_images.runs.log.memory import MemoryLog
 from chatkit_images.signals import run_finished
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
+from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
 
@@ -236,3 +237,30 @@ async def test_a_login_during_a_run_hands_its_thread_over_at_its_end(
     assert len(done_items(events, "generated_image")) == 1
     assert (await Thread.objects.aget(pk=key)).owner == owner
     assert not await Run.objects.exclude(owner=owner).aexists()
+
+
+class Rude(TestServer):
+    """Fails in the middle of a stream, past every net of the SDK's."""
+
+    __test__ = False
+
+    async def _process_streaming(self, request: Any, context: Any) -> Any:
+        async for chunk in super()._process_streaming(request, context):
+            yield chunk
+            if b"stream_options" in chunk:
+                raise RuntimeError("secret")
+
+
+async def test_an_exception_in_a_stream_is_an_error_event_and_an_end(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "SERVER": "tests.test_runs.Rude"
+    }
+
+    events = await chat.say("hello")
+
+    assert events[-1] == {"type": "error", "code": "stream.error", "allow_retry": True}
+    assert "secret" not in str(events)
+    run = await Run.objects.aget()
+    assert (run.status, run.error) == ("failed", "RuntimeError: secret")

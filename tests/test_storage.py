@@ -159,3 +159,26 @@ async def test_storage_work_leaves_the_event_loop_free() -> None:
     await asyncio.sleep(0)
     release.set()
     assert await held is True
+
+
+def test_a_spooled_file_that_another_process_took_is_passed_over(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaky.failures = 100
+    names = [storage.new_name("images", "png") for _ in range(2)]
+    for name in names:
+        storage.store(name, b"bytes")
+    flaky.failures = 0
+    listed = list(storage.spooled())
+    storage.delete(listed[0])
+    monkeypatch.setattr(storage, "spooled", lambda: iter(listed))
+    assert storage.flush_spool() == 1
+    assert media() == [listed[1]]
+
+
+def test_a_flush_can_be_limited(flaky: Flaky) -> None:
+    flaky.failures = 6
+    for name in (storage.new_name("images", "png") for _ in range(2)):
+        storage.store(name, b"bytes")
+    assert storage.flush_spool(limit=1) == 1
+    assert len(list(storage.spooled())) == 1

@@ -24,7 +24,7 @@ from chatkit_images.models import (
     Run,
     Thread,
 )
-from chatkit_images.upkeep import sweep
+from chatkit_images.upkeep import find_orphans, sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = timezone.now() - datetime.timedelta(days=2)
@@ -182,3 +182,16 @@ def test_the_flush_command_moves_the_spool(monkeypatch: pytest.MonkeyPatch) -> N
     call_command("chatkit_images_flush_spool", stdout=out)
     assert out.getvalue() == "Moved 1 files to the storage, 0 are left.\n"
     assert there(name)
+
+
+def test_many_files_are_looked_up_in_batches(
+    monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    monkeypatch.setattr("chatkit_images.upkeep.BATCH", 2)
+    names = [stored(old=True) for _ in range(5)]
+    with django_assert_max_num_queries(3 * 6):
+        assert set(find_orphans()) == set(names)
+
+
+def test_a_position_is_called_by_its_key() -> None:
+    assert str(DeletedPosition(key="msg_1")) == "msg_1"

@@ -42,7 +42,10 @@ class ImageTracker:
         self.leftovers: list[types.ThreadStreamEvent] = []
         self._converter = converter
         self._calls: dict[str, ImageCall] = {}
+        # What the current response said at its start, and the calls that it made.
         self._known: dict[str, Any] = {}
+        self._current: list[str] = []
+        self._image_usage: dict[str, dict[str, Any]] = {}
         # Events that the stream has not delivered yet, oldest first.
         self._outbox: list[types.ThreadStreamEvent] = []
         self._open = True
@@ -60,10 +63,13 @@ class ImageTracker:
         data: ResponseStreamEvent = event.data
         if data.type == "response.created":
             self._known = _request_fields(data.response)
+            self._current = []
         elif data.type == "response.completed":
             self.response_id = data.response.id
             if data.response.usage:
-                self.usage = data.response.usage.model_dump(mode="json")
+                usage = data.response.usage.model_dump(mode="json", exclude_none=True)
+                self.usage = _total(self.usage, usage)
+                self._image_usage.update(dict.fromkeys(self._current, usage))
         elif data.type == "response.image_generation_call.partial_image":
             call = await self._call(data.item_id)
             call.offer_preview(data.partial_image_index, data.partial_image_b64)
@@ -109,13 +115,12 @@ class ImageTracker:
                 )
 
     async def record_usage(self) -> None:
-        """Note the tokens of the response on the rows of its images."""
-        if self._calls and self.usage:
-            await database_sync_to_async(
-                GeneratedImage.objects.filter(
-                    thread_id=self.context.thread.id, call_id__in=self._calls
-                ).update
-            )(usage=self.usage)
+        """Note the tokens of each response on the rows of its images."""
+        for call_id, usage in self._image_usage.items():
+            rows = GeneratedImage.objects.filter(
+                thread_id=self.context.thread.id, call_id=call_id
+            )
+            await database_sync_to_async(rows.update)(usage=usage)
 
     def delivered(self, event: types.ThreadStreamEvent) -> None:
         """Note that the stream has handed out an event."""
@@ -150,6 +155,7 @@ class ImageTracker:
             lambda: self.context.generate_id("message"),
             self._known,
         )
+        self._current.append(call_id)
         # Known before it is announced: what a client has seen begin must end.
         await self._announce(types.ThreadItemAddedEvent(item=item))
         return call
@@ -157,6 +163,16 @@ class ImageTracker:
 
 trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default=None)
 """The trackers of the run whose task is executing, if somebody asked for them."""
+
+
+def _total(before: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+    """Return the tokens of two responses, figure by figure."""
+    return {
+        key: _total(before.get(key) or {}, value)
+        if isinstance(value, dict)
+        else (before.get(key) or 0) + (value or 0)
+        for key, value in usage.items()
+    }
 
 
 def _request_fields(response: Response) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""The hooks of the server that no other test overrides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from agents import Agent, ImageGenerationTool
+from chatkit import types
+from openai import AsyncOpenAI
+
+from chatkit_images.context import RequestContext
+from chatkit_images.rows import payloads
+from chatkit_images.server import DjangoChatKitServer, expected_previews
+from chatkit_images.store import DjangoStore
+
+THREAD = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+
+
+def message(text: str) -> types.UserMessageItem:
+    return types.UserMessageItem(
+        id="msg_1",
+        thread_id="thr_1",
+        created_at=payloads.now(),
+        content=[types.UserMessageTextContent(text=text)],
+        inference_options=types.InferenceOptions(),
+    )
+
+
+def test_the_one_method_to_write_is_named(context: RequestContext) -> None:
+    with pytest.raises(
+        NotImplementedError,
+        match=r"DjangoChatKitServer must override get_agent\(thread, context\)\.",
+    ):
+        DjangoChatKitServer().get_agent(THREAD, context)
+
+
+def test_titles_are_the_first_words() -> None:
+    server = DjangoChatKitServer()
+    assert server.get_title(THREAD, message("  a\n fox ")) == "a fox"
+    title = server.get_title(THREAD, message("fox " * 40))
+    assert title is not None
+    assert (len(title), title[-4:]) == (60, "fox…")
+
+
+def test_the_run_and_the_client_are_the_sdks_own(
+    context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    server = DjangoChatKitServer()
+    assert server.get_run_config(THREAD, context) is None
+    client = server.get_openai_client()
+    assert isinstance(client, AsyncOpenAI)
+    assert server.get_openai_client() is client
+
+
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [({"partial_images": 2}, 2), ({"partial_images": 0}, None), ({}, None)],
+)
+def test_the_number_of_previews_is_read_from_the_tool(
+    config: dict[str, Any], count: int | None
+) -> None:
+    tool = ImageGenerationTool(tool_config={"type": "image_generation", **config})  # type: ignore[typeddict-item]
+    assert expected_previews(Agent(name="a", tools=[tool])) == count
+    assert expected_previews(Agent(name="a")) is None
+
+
+async def test_the_history_is_the_newest_items_oldest_first(
+    context: RequestContext, settings: Any
+) -> None:
+    store, server = DjangoStore(), DjangoChatKitServer()
+    await store.save_thread(THREAD, context)
+    for number in range(7):
+        item = message(str(number)).model_copy(update={"id": f"msg_{number}"})
+        await store.add_thread_item("thr_1", item, context)
+
+    for count, first in ((3, 4), (7, 0), (100, 0)):
+        settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HISTORY_ITEMS": count}
+        history = await server.get_history(THREAD, context)
+        assert [item.id for item in history] == [f"msg_{n}" for n in range(first, 7)]
