@@ -76,6 +76,8 @@ def process(
         # ChatKit warns of its own widgets while it is imported.
         "PYTHONWARNINGS": "default,ignore::DeprecationWarning",
     }
+    # Asyncio's debug mode would complain of a busy machine.
+    environment.pop("PYTHONDEVMODE", None)
     log = scratch / "log"
     command = [sys.executable, "-m", *COMMANDS[request.param], port, APPLICATION]
     with log.open("wb") as output:
