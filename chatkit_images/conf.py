@@ -217,6 +217,15 @@ class Settings:
         """
         return int(self._get("MODEL_IMAGE_BYTES", 16 * 2**20))
 
+    @property
+    def MODEL_FILE_BYTES(self) -> int:
+        """Bytes of documents that one turn sends to the model. Default: 8 MiB.
+
+        The newest go first. A document that would not fit is named in a line of
+        text.
+        """
+        return int(self._get("MODEL_FILE_BYTES", 8 * 2**20))
+
     # Attachments
 
     @property

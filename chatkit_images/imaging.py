@@ -25,6 +25,20 @@ RASTER = {
 SVG = ("image/svg+xml", "svg")
 SIGNATURE = re.compile(rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP", re.DOTALL)
 EXTENSIONS = dict([*RASTER.values(), SVG])
+# A JPEG of several pictures, as some phones write it, is opened as a JPEG and then
+# called by a name of its own. It is shown by its first picture.
+ALIASES = {"MPO": "JPEG"}
+# What a camera that was turned says in EXIF, and how browsers set it right.
+ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Types that a browser may show in place; an SVG could run as a document.
 INLINE = frozenset(mime for mime, _ in RASTER.values())
 
@@ -36,8 +50,8 @@ class ImageInfo:
     Attributes:
         mime: MIME type, read from the bytes.
         extension: File extension without the dot.
-        width: Pixels; 0 for an SVG.
-        height: Pixels; 0 for an SVG.
+        width: Pixels as displayed, EXIF applied; 0 for an SVG.
+        height: Pixels as displayed, EXIF applied; 0 for an SVG.
         size: Bytes.
         sha256: Hexadecimal digest.
     """
@@ -80,13 +94,19 @@ def inspect(data: bytes) -> ImageInfo:
     if is_svg(data):
         return ImageInfo(*SVG, 0, 0, len(data), sha256)
     with _open(data) as picture:
-        mime, extension = RASTER[str(picture.format)]
+        form = str(picture.format)
+        form = ALIASES.get(form, form)
+        if form not in RASTER:
+            raise ImageError("unknown_type", "The image is of an unknown type.")
+        mime, extension = RASTER[form]
         width, height = picture.size
         try:
             # verify() finds what load() forgives, such as a PNG without its end.
             picture.verify()
             with _open(data) as again:
                 again.load()
+                if _orientation(again) in (5, 6, 7, 8):
+                    width, height = height, width
         except (OSError, SyntaxError, ValueError) as error:
             raise ImageError("damaged", "The image is damaged.") from error
     return ImageInfo(mime, extension, width, height, len(data), sha256)
@@ -99,7 +119,7 @@ def is_svg(data: bytes) -> bool:
 
 
 def scale(data: bytes, side: int) -> bytes:
-    """Return the picture as WebP, its longer side at most ``side`` pixels.
+    """Return the picture as WebP, upright, its longer side at most ``side`` pixels.
 
     Raises:
         ImageError: If the bytes are not a raster picture.
@@ -107,11 +127,22 @@ def scale(data: bytes, side: int) -> bytes:
     with _open(data) as picture:
         # JPEG decoders can skip most of the work when told the target size.
         picture.draft("RGB", (side, side))
+        turn = TURNS.get(_orientation(picture))
+        # Turning after scaling has fewer pixels to move; the box is a square.
         picture.thumbnail((side, side))
+        upright = picture if turn is None else picture.transpose(turn)
         mode = "RGBA" if picture.has_transparency_data else "RGB"
         out = io.BytesIO()
-        picture.convert(mode).save(out, "WEBP", quality=82, method=2)
+        upright.convert(mode).save(out, "WEBP", quality=82, method=2)
         return out.getvalue()
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1))
+    except Exception:
+        # Pillow raises all sorts of things at broken EXIF; the picture is fine.
+        return 1
 
 
 def _open(data: bytes) -> Image.Image:

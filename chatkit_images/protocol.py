@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from typing import cast
 
 from channels.db import database_sync_to_async
 from chatkit import types
@@ -15,8 +16,11 @@ from pydantic import BaseModel
 from . import wire
 from .agents import trackers
 from .context import RequestContext
+from .models import GeneratedImage
 from .rows import preflight, threads
 from .store import DjangoStore
+
+Status = GeneratedImage.Status
 
 
 class ProtocolServer(ChatKitServer[RequestContext], ABC):
@@ -44,23 +48,54 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     async def _process_streaming_impl(
         self, request: types.StreamingReq, context: RequestContext
     ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
-        if trackers.get() is None:
-            trackers.set([])
         if isinstance(request, types.ThreadsRetryAfterItemReq):
             events = self._retry(request, context)
         else:
             events = super()._process_streaming_impl(request, context)
+        async with aclosing(events):
+            async for event in events:
+                if (shown := wire.visible(event)) is not None:
+                    yield shown
+
+    async def _process_events(
+        self,
+        thread: types.ThreadMetadata,
+        context: RequestContext,
+        stream: Callable[[], AsyncIterator[types.ThreadStreamEvent]],
+    ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+        """Stream an answer, and how its images end, over whatever it ends.
+
+        The SDK leaves the generator of the answer to the garbage collector when
+        its own part fails or is cancelled.
+        """
+        mine = trackers.get() is None
+        if mine:
+            trackers.set([])
+        source = stream()
+        # A generator, though the SDK says less of it.
+        events = cast(
+            "AsyncGenerator[types.ThreadStreamEvent, None]",
+            super()._process_events(thread, context, lambda: source),
+        )
         try:
             async with aclosing(events):
                 async for event in events:
-                    if (shown := wire.visible(event)) is not None:
-                        yield shown
-        except asyncio.CancelledError:
-            # How the images ended; the generator that made them is gone.
+                    yield event
             for tracker in trackers.get() or ():
-                for event in tracker.leftovers:
+                await tracker.abandon(Status.FAILED, "stream_error")
+                for event in tracker.take_leftovers():
+                    yield event
+        except asyncio.CancelledError:
+            # handle_stream_cancelled() has ended the images.
+            for tracker in trackers.get() or ():
+                for event in tracker.take_leftovers():
                     yield event
             raise
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+            if mine:
+                trackers.set(None)
 
     async def _retry(
         self, request: types.ThreadsRetryAfterItemReq, context: RequestContext

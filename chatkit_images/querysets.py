@@ -8,12 +8,13 @@ import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from django.db import models, transaction
+from django.db import connections, models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from . import storage
 from .conf import settings
+from .context import owner_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -36,7 +37,7 @@ class OwnedQuerySet(models.QuerySet[M]):
 
     def for_user(self, user: AbstractBaseUser) -> Self:
         """Return the rows of a user."""
-        return self.for_owner(f"user:{user.pk}")
+        return self.for_owner(owner_of(user))
 
     def page(self, cursor: tuple[datetime.datetime, Any] | None, order: str) -> Self:
         """Return the rows behind ``(created_at, pk)``, in that order.
@@ -107,12 +108,16 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
     def discard(self, names: Iterable[str]) -> None:
         """Note files for deletion and delete them when the transaction is through.
 
-        Call it in the transaction that deletes their rows.
+        Call it in the transaction that deletes their rows. ``storage.drain()``
+        waits for the deletion, which happens in the background.
         """
         rows = self.bulk_create(self.model(name=name) for name in names if name)
         keys = [row.pk for row in rows]
         if keys:
-            transaction.on_commit(lambda: self._settle_quietly(keys), using=self.db)
+            # A run's thread has text to save; it does not wait for the storage.
+            transaction.on_commit(
+                lambda: storage.later(self._settle_quietly, keys), using=self.db
+            )
 
     def _settle_quietly(self, keys: list[int]) -> None:
         try:
@@ -120,16 +125,28 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
         except Exception:
             # The notes stay; the sweep tries again.
             logger.warning("Deleted files remain in the storage.", exc_info=True)
+        finally:
+            # The thread's own: no request begins or ends here to close them.
+            connections.close_all()
 
     def settle(self) -> int:
         """Delete the noted files and return how many.
 
         Raises:
-            OSError: And the storage's own errors; what failed stays noted.
+            Exception: The storage's own, the first of them, when all files were
+                tried; what failed stays noted.
         """
         settled = 0
+        first: Exception | None = None
         for row in self.order_by("pk"):
-            storage.delete(row.name)
+            try:
+                storage.delete(row.name)
+            except Exception as error:
+                logger.warning("%s cannot be deleted: %r", row.name, error)
+                first = first or error
+                continue
             row.delete()
             settled += 1
+        if first is not None:
+            raise first
         return settled

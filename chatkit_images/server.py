@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from agents import Agent, ImageGenerationTool, RunConfig, Runner
+from agents import (
+    Agent,
+    ImageGenerationTool,
+    RunConfig,
+    Runner,
+    RunResultStreaming,
+    TResponseInputItem,
+)
 from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.agents import AgentContext
@@ -22,10 +30,14 @@ from .attachment_store import DjangoAttachmentStore
 from .conf import settings
 from .context import RequestContext
 from .converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from .models import GeneratedImage
 from .protocol import ProtocolServer
 from .rows import feedback as feedback_rows
 from .rows import threads
 from .store import DjangoStore
+
+Status = GeneratedImage.Status
+T = TypeVar("T")
 
 
 class DjangoChatKitServer(ProtocolServer):
@@ -56,6 +68,28 @@ class DjangoChatKitServer(ProtocolServer):
             f"{type(self).__name__} must override get_agent(thread, context)."
         )
 
+    def get_agent_context(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> AgentContext[RequestContext]:
+        """Return what the agent's tools receive. Default: ChatKit's own context."""
+        return AgentContext(thread=thread, store=self.store, request_context=context)
+
+    def run_agent(
+        self,
+        agent: Agent[Any],
+        agent_input: list[TResponseInputItem],
+        agent_context: AgentContext[RequestContext],
+    ) -> RunResultStreaming:
+        """Start the run. Override it for ``max_turns``, ``hooks`` or a ``session``."""
+        return Runner.run_streamed(
+            agent,
+            agent_input,
+            context=agent_context,
+            run_config=self.get_run_config(
+                agent_context.thread, agent_context.request_context
+            ),
+        )
+
     def get_run_config(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> RunConfig | None:
@@ -63,8 +97,11 @@ class DjangoChatKitServer(ProtocolServer):
         return None
 
     def get_title(
-        self, thread: types.ThreadMetadata, message: types.UserMessageItem
-    ) -> str | None:
+        self,
+        thread: types.ThreadMetadata,
+        message: types.UserMessageItem,
+        context: RequestContext,
+    ) -> str | None | Awaitable[str | None]:
         """Return the title of a thread that has none: its first words."""
         words = " ".join(part.text for part in message.content).split()
         title = " ".join(words)
@@ -114,28 +151,26 @@ class DjangoChatKitServer(ProtocolServer):
         """Run the project's agent on the thread and stream its answer."""
         threads.remember(thread)
         if not thread.title and input_user_message is not None:
-            thread.title = self.get_title(thread, input_user_message)
+            thread.title = await _awaited(
+                self.get_title(thread, input_user_message, context)
+            )
             # At once: later it would undo a rename made while the model thinks.
             await self.store.save_thread(thread, context)
-        found = self.get_agent(thread, context)
-        agent = await found if inspect.isawaitable(found) else found
+        agent = await _awaited(self.get_agent(thread, context))
         converter = self.get_thread_item_converter(thread, context)
         history = await self.get_history(thread, context)
-        agent_context = AgentContext(
-            thread=thread, store=self.store, request_context=context
+        agent_context = self.get_agent_context(thread, context)
+        result = self.run_agent(
+            agent, await converter.to_agent_input(history), agent_context
         )
-        result = Runner.run_streamed(
-            agent,
-            await converter.to_agent_input(history),
-            context=agent_context,
-            run_config=self.get_run_config(thread, context),
-        )
-        async for event in stream_agent_response(
+        events = stream_agent_response(
             agent_context,
             result,
             converter=self.get_response_stream_converter(thread, context, agent),
-        ):
-            yield event
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def add_feedback(
         self,
@@ -174,8 +209,13 @@ class DjangoChatKitServer(ProtocolServer):
     ) -> None:
         """Keep the text so far and each image's best preview, and say so."""
         for tracker in trackers.get() or ():
-            await tracker.abandon()
+            await tracker.abandon(Status.CANCELLED)
         await super().handle_stream_cancelled(thread, pending_items, context)
+
+
+async def _awaited(value: T | Awaitable[T]) -> T:
+    """Return what a hook returned, which may be asynchronous."""
+    return await value if inspect.isawaitable(value) else value
 
 
 def expected_previews(agent: Agent[Any]) -> int | None:

@@ -11,18 +11,13 @@ from django.db.models.signals import post_delete
 
 from . import models
 from .context import SESSION_KEY, owner_of
+from .models.files import file_columns
 from .signals import run_finished
-
-FILES = {
-    models.GeneratedImage: ("file", "thumbnail"),
-    models.PartialImage: ("file",),
-    models.Attachment: ("file", "thumbnail"),
-}
 
 
 def connect() -> None:
     """Connect the handlers; called once, by the app's ``ready()``."""
-    for model in FILES:
+    for model in file_columns():
         post_delete.connect(
             delete_files, sender=model, dispatch_uid=f"chatkit_images.{model.__name__}"
         )
@@ -34,7 +29,7 @@ def delete_files(
     sender: type[db.Model], instance: db.Model, using: str, **kwargs: Any
 ) -> None:
     """Delete the files of a deleted row, once it is gone for good."""
-    names = [getattr(instance, field).name for field in FILES[sender]]
+    names = [getattr(instance, field).name for field in file_columns()[sender]]
     models.DeletedFile.objects.using(using).discard(names)
 
 
@@ -45,26 +40,38 @@ def claim_threads(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
     if owner is None:
         return
     with transaction.atomic():
-        busy = models.Run.objects.for_owner(owner).running()
-        # Their threads follow when they end: a run writes as the visitor it began as.
-        waiting = list(busy.exclude(thread=None).values_list("thread_id", flat=True))
-        busy.update(user=user)
-        hand_over(owner, user, waiting)
+        hand_over(owner, user)
 
 
 def hand_over_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
     """Hand the thread of a run over to who logged in while it went on."""
     if run.user is not None and run.owner != owner_of(run.user):
         with transaction.atomic():
-            hand_over(run.owner, run.user, [])
+            hand_over(run.owner, run.user)
 
 
-def hand_over(owner: str, user: Any, waiting: list[str]) -> None:
-    """Make what is one owner's a user's, but for some threads and what is theirs."""
+def hand_over(owner: str, user: Any) -> None:
+    """Make what is one owner's a user's, but for what a run is at work on.
+
+    A run writes as the owner it began as. What it holds follows when it ends.
+    """
+    runs = models.Run.objects.for_owner(owner)
+    # This comes first: it locks the runs, which then neither end nor get a thread.
+    busy = runs.running().update(user=user)
+    threads = models.Thread.objects.for_owner(owner).exclude(
+        pk__in=runs.running().exclude(thread=None).values("thread")
+    )
+    # A run makes its thread before it is linked to it.
+    starting = runs.running().filter(thread=None)
+    began = starting.aggregate(first=db.Min("created_at"))["first"]
+    if began is not None:
+        threads = threads.filter(created_at__lt=began)
     values = {"owner": owner_of(user), "user": user}
-    models.Thread.objects.for_owner(owner).exclude(pk__in=waiting).update(**values)
-    for model in (models.Attachment, models.Feedback, models.Run):
-        theirs = model.objects.for_owner(owner).filter(thread__in=waiting)
-        model.objects.for_owner(owner).exclude(
-            pk__in=list(theirs.values_list("pk", flat=True))
-        ).update(**values)
+    threads.update(**values)
+    gone = db.Q(thread__owner=owner_of(user))
+    models.Feedback.objects.for_owner(owner).filter(gone).update(**values)
+    ended = runs.exclude(status=models.Run.Status.RUNNING)
+    ended.filter(gone | db.Q(thread=None)).update(**values)
+    # A file without a thread may be one that a run is about to put in its thread.
+    files = gone if busy else gone | db.Q(thread=None)
+    models.Attachment.objects.for_owner(owner).filter(files).update(**values)

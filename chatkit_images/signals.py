@@ -1,7 +1,8 @@
 """Signals, one for each event that others need.
 
 They are sent in a worker thread with a database connection, never on the event
-loop, after the rows are committed.
+loop, after the rows are committed. Django logs what a receiver raises; it changes
+nothing else.
 """
 
 from __future__ import annotations

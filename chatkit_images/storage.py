@@ -11,9 +11,11 @@ import logging
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import IO, ParamSpec, TypeVar
@@ -33,6 +35,8 @@ T = TypeVar("T")
 PREFIX = "chatkit_images"
 # A storage such as S3 accepts ".." in a name; only names of this form are used.
 NAME = re.compile(rf"{PREFIX}/[a-z]+/[0-9a-f]{{2}}/[0-9a-f]{{32}}\.[a-z0-9]{{1,5}}")
+
+_flushing = threading.Lock()
 
 
 def get_storage() -> Storage:
@@ -61,8 +65,35 @@ async def run(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await loop.run_in_executor(executor(), lambda: func(*args, **kwargs))
 
 
+@cache
+def _background() -> ThreadPoolExecutor:
+    # One thread apart from the others: however much there is to delete, the bytes
+    # that somebody waits for do not queue behind it.
+    return ThreadPoolExecutor(1, "chatkit-images-background")
+
+
+def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function in the background, after what was given before it.
+
+    Nobody waits for it: it must handle its own errors, and what it would do must
+    be found again if the process dies.
+    """
+    try:
+        _background().submit(func, *args, **kwargs)
+    except RuntimeError as error:
+        # The process is ending. What was not begun is found again.
+        logger.warning("Left for the next process: %r", error)
+
+
+def drain() -> None:
+    """Wait until what was given to ``later()`` is done. For tests and scripts."""
+    _background().submit(lambda: None).result()
+
+
 def store(name: str, data: bytes) -> None:
     """Write bytes under a new name, in the spool if the storage refuses them.
+
+    A write that gets through moves one file of the spool along, in the background.
 
     Raises:
         StorageUnavailable: If the spool refuses them too.
@@ -78,7 +109,9 @@ def store(name: str, data: bytes) -> None:
                 f"Neither storage {settings.STORAGE!r} nor the spool took {name!r}."
             ) from spool_error
     else:
-        flush_spool(limit=1)
+        waits = (settings.SPOOL_DIR / PREFIX).is_dir()
+        if waits and _flushing.acquire(blocking=False):
+            later(_flush_one)
 
 
 def open_file(name: str) -> IO[bytes]:
@@ -87,10 +120,10 @@ def open_file(name: str) -> IO[bytes]:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    spooled = settings.SPOOL_DIR / _checked(name)
-    if spooled.exists():
-        return spooled.open("rb")
-    return get_storage().open(name, "rb")
+    try:
+        return (settings.SPOOL_DIR / _checked(name)).open("rb")
+    except FileNotFoundError:
+        return get_storage().open(name, "rb")
 
 
 def read(name: str) -> bytes:
@@ -117,8 +150,12 @@ def is_spooled(name: str) -> bool:
 def spooled() -> Iterator[str]:
     """Yield the names of the files in the spool, oldest first."""
     root = settings.SPOOL_DIR
-    files = [path for path in root.glob(f"{PREFIX}/*/*/*") if path.is_file()]
-    for path in sorted(files, key=lambda path: path.stat().st_mtime):
+    files = []
+    for path in root.glob(f"{PREFIX}/*/*/*"):
+        # Another process may move it along meanwhile.
+        with suppress(FileNotFoundError):
+            files.append((path.stat().st_mtime, path))
+    for _, path in sorted(files):
         name = path.relative_to(root).as_posix()
         if NAME.fullmatch(name):
             yield name
@@ -144,6 +181,16 @@ def flush_spool(limit: int | None = None) -> int:
         path.unlink(missing_ok=True)
         moved += 1
     return moved
+
+
+def _flush_one() -> None:
+    try:
+        flush_spool(limit=1)
+    except Exception:
+        # The file stays where it is; the next write tries again.
+        logger.warning("The spool cannot be flushed", exc_info=True)
+    finally:
+        _flushing.release()
 
 
 def listing() -> Iterator[tuple[str, float]]:
@@ -190,9 +237,16 @@ def _put(name: str, data: bytes) -> None:
             Path(storage.path(_checked(name))), data, storage.file_permissions_mode
         )
     saved = storage.save(_checked(name), ContentFile(data))
-    if saved != name:
-        # The first try got through although it raised; its copy is the same.
-        storage.delete(saved)
+    if saved == name:
+        return
+    # Either the first try got through although it raised, and this is a copy, or
+    # the storage gives names of its own, under which nobody would look.
+    is_copy = storage.exists(name)
+    storage.delete(saved)
+    if not is_copy:
+        raise OSError(
+            f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
+        )
 
 
 def _write_file(path: Path, data: bytes, mode: int | None = None) -> None:

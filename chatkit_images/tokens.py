@@ -6,11 +6,12 @@ ChatKit.js shows pictures in a frame of another site, where no cookie arrives.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 
+from django.conf import settings as django_settings
 from django.core import signing
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .conf import settings
 
@@ -25,7 +26,7 @@ class Token:
         kind: ``"image"``, ``"attachment"`` or ``"upload"``.
         key: The primary key of the thing.
         variant: Which bytes of it, e.g. ``"full"``.
-        owner_digest: Digest of the owner; compare with ``digest()``.
+        owner_digest: Digest of the owner; ``is_of`` compares it.
     """
 
     kind: str
@@ -33,10 +34,17 @@ class Token:
     variant: str
     owner_digest: str
 
+    def is_of(self, owner: str) -> bool:
+        """Whether the token was made for an owner, with whatever key is valid."""
+        keys = [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS]
+        return any(
+            constant_time_compare(self.owner_digest, digest(owner, key)) for key in keys
+        )
 
-def digest(owner: str) -> str:
-    """Return a short digest of an owner: a URL must not name a person."""
-    return hashlib.sha256(owner.encode()).hexdigest()[:16]
+
+def digest(owner: str, key: str | bytes | None = None) -> str:
+    """Return a keyed digest of an owner: a URL must not name a person."""
+    return salted_hmac(SALT, owner, secret=key, algorithm="sha256").hexdigest()[:16]
 
 
 def expiry(now: float | None = None) -> int:
@@ -49,19 +57,25 @@ def expiry(now: float | None = None) -> int:
 def make(
     kind: str, key: str, variant: str, owner: str, *, expires: int | None = None
 ) -> str:
-    """Return a token. The parts must not contain a dot."""
+    """Return a token.
+
+    Raises:
+        ValueError: If a part has a dot, which parts the parts.
+    """
     parts = (kind, key, variant, digest(owner), format(expires or expiry(), "x"))
+    if any("." in part for part in parts):
+        raise ValueError(f"A part of a token must not have a dot: {parts!r}.")
     return _signer().sign(".".join(parts))
 
 
-def read(token: str) -> Token | None:
+def read(token: str, *, expired_ok: bool = False) -> Token | None:
     """Return what a token says, ``None`` if it is forged, altered or expired."""
     try:
         value = _signer().unsign(token)
         kind, key, variant, owner_digest, expires = value.split(".")
     except (signing.BadSignature, ValueError):
         return None
-    if int(expires, 16) < time.time():
+    if int(expires, 16) < time.time() and not expired_ok:
         return None
     return Token(kind, key, variant, owner_digest)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from collections.abc import Iterator
 
 from django.db.models import Q, QuerySet
@@ -10,17 +11,12 @@ from django.utils import timezone
 
 from . import models, storage
 from .conf import settings
+from .models.files import file_columns
+from .querysets import DeletedFileQuerySet
 from .rows import endings
 from .runs import claims
 
-FILE_FIELDS = (
-    (models.GeneratedImage, "file"),
-    (models.GeneratedImage, "thumbnail"),
-    (models.PartialImage, "file"),
-    (models.Attachment, "file"),
-    (models.Attachment, "thumbnail"),
-    (models.DeletedFile, "name"),
-)
+logger = logging.getLogger(__name__)
 BATCH = 500
 
 
@@ -28,8 +24,9 @@ def sweep(*, dry_run: bool = False) -> dict[str, int]:
     """Settle what is left behind and return how much of each kind there was.
 
     Raises:
-        Exception: The storage's own, at the first listing or deletion that fails;
-            what was not settled is found again next time.
+        Exception: The storage's own, at once if its listing fails, and after
+            everything else if a deletion does; what was not settled is found
+            again next time.
     """
     old = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
     runs = models.Run.objects.stale()
@@ -41,13 +38,18 @@ def sweep(*, dry_run: bool = False) -> dict[str, int]:
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
     }
+    # The files of the rows above: what failed there is tried again and counted here.
+    storage.drain()
     noted = models.DeletedFile.objects.all()
-    counts["deleted files"] = noted.count() if dry_run else noted.settle()
+    errors: list[Exception] = []
+    counts["deleted files"] = noted.count() if dry_run else _settle(noted, errors)
     orphans = list(find_orphans())
     if not dry_run:
         for name in orphans:
-            storage.delete(name)
+            _delete(name, errors)
     counts["unknown files"] = len(orphans)
+    if errors:
+        raise errors[0]
     return counts
 
 
@@ -65,10 +67,29 @@ def find_orphans() -> Iterator[str]:
 
 def _unknown(names: list[str]) -> Iterator[str]:
     known: set[str] = set()
-    for model, field in FILE_FIELDS:
-        rows = model._default_manager.filter(**{f"{field}__in": names})
-        known.update(rows.values_list(field, flat=True))
+    columns = file_columns()
+    columns[models.DeletedFile] = ["name"]
+    for model, fields in columns.items():
+        for field in fields:
+            rows = model._default_manager.filter(**{f"{field}__in": names})
+            known.update(rows.values_list(field, flat=True))
     return (name for name in names if name not in known)
+
+
+def _settle(noted: DeletedFileQuerySet, errors: list[Exception]) -> int:
+    try:
+        return noted.settle()
+    except Exception as error:
+        errors.append(error)
+        return 0
+
+
+def _delete(name: str, errors: list[Exception]) -> None:
+    try:
+        storage.delete(name)
+    except Exception as error:
+        logger.warning("%s cannot be deleted: %r", name, error)
+        errors.append(error)
 
 
 def _images(dry_run: bool) -> int:

@@ -8,9 +8,16 @@ import pytest
 from django.contrib.auth.models import User
 from PIL import Image
 
+from chatkit_images import storage
 from chatkit_images.context import RequestContext
 from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    # What a test left to the background needs its database and its directories.
+    storage.drain()
 
 
 @pytest.fixture(scope="session")

@@ -193,3 +193,11 @@ async def test_tokens_are_added_up_for_the_run_and_told_apart_for_images(
     images = {i.call_id: i async for i in GeneratedImage.objects.all()}
     assert images["ig_1"].usage["total_tokens"] == 110
     assert images["ig_2"].usage["total_tokens"] == 10
+
+
+async def test_a_converter_that_cannot_store_is_named(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    plain: Any = sdk.ResponseStreamConverter()
+    with pytest.raises(TypeError, match="got ResponseStreamConverter"):
+        await anext(stream_agent_response(agent_context, None, converter=plain))  # type: ignore[arg-type]

@@ -31,6 +31,7 @@ def params(**fields: Any) -> types.AttachmentCreateParams:
 
 
 def files() -> list[str]:
+    storage.drain()
     return sorted(name for name, _ in storage.listing())
 
 

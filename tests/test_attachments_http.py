@@ -34,6 +34,7 @@ SAFE = {
 
 
 def files() -> list[str]:
+    storage.drain()
     return sorted(name for name, _ in storage.listing())
 
 

@@ -7,16 +7,19 @@ import base64
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import storage
 from chatkit_images.agents.calls import ImageCall
+from chatkit_images.agents.tracker import _total
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
-from chatkit_images.rows import payloads
+from chatkit_images.rows import images, payloads
+from chatkit_images.signals import image_saved
 from tests.pictures import picture
 
 RED, GREEN = (base64.b64encode(picture(c)).decode() for c in ("red", "green"))
@@ -59,6 +62,12 @@ class Stage:
 async def stage(context: RequestContext) -> Stage:
     await Thread.objects.acreate(pk="thr_1", owner=context.owner)
     return Stage(context)
+
+
+def files() -> list[str]:
+    """Return what is in the storage, deletions that were asked for being done."""
+    storage.drain()
+    return sorted(name for name, _ in storage.listing())
 
 
 UPDATED, DONE = "thread.item.updated", "thread.item.done"
@@ -104,7 +113,7 @@ async def test_a_preview_that_comes_twice_is_kept_once(stage: Stage) -> None:
         await stage.call.settled()
 
     partial = await PartialImage.objects.aget()
-    assert [name for name, _ in storage.listing()] == [partial.file.name]
+    assert files() == [partial.file.name]
 
 
 async def test_a_preview_of_an_image_that_has_ended_is_dropped(stage: Stage) -> None:
@@ -114,7 +123,7 @@ async def test_a_preview_of_an_image_that_has_ended_is_dropped(stage: Stage) -> 
     await stage.call.settled()
 
     assert stage.kinds == []
-    assert list(storage.listing()) == []
+    assert files() == []
     assert await stage.converter.base64_image_to_url("ig_1", GREEN, 1) == ""
 
 
@@ -129,9 +138,7 @@ async def test_a_replayed_final_keeps_the_first_picture(
 
     image = await GeneratedImage.objects.aget()
     assert storage.read(str(image.file.name)) == picture("red")
-    assert sorted(name for name, _ in storage.listing()) == sorted(
-        [image.file.name, image.thumbnail.name]
-    )
+    assert files() == sorted([image.file.name, image.thumbnail.name])
     assert again.kinds == [UPDATED, DONE]
 
 
@@ -142,6 +149,7 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
         raise OperationalError("the database is away")
 
     monkeypatch.setattr("chatkit_images.rows.images.complete", broken)
+    monkeypatch.setattr("chatkit_images.converters.responses.RETRY_PAUSES", (0,))
     stage.finish()
     with pytest.raises(OperationalError):
         await stage.call.settled()
@@ -190,3 +198,79 @@ def test_progress_without_a_known_number_halves_what_remains(
     converter = DjangoResponseStreamConverter(thread, context)
     steps = [converter.partial_image_index_to_progress(i) for i in range(3)]
     assert steps == [0.5, 0.75, 0.875]
+
+
+async def test_a_final_replaces_the_preview_of_an_interrupted_image(
+    stage: Stage,
+) -> None:
+    stage.call.offer_preview(0, GREEN)
+    await stage.call.settled()
+    image = await GeneratedImage.objects.aget()
+    await sync_to_async(image.settle)("interrupted")
+    shown = str(image.file.name)
+    stage.finish()
+    await stage.call.settled()
+
+    await image.arefresh_from_db()
+    assert image.status == "completed"
+    assert storage.read(str(image.file.name)) == picture("red")
+    assert shown not in files()
+
+
+async def test_a_receiver_that_raises_changes_nothing(stage: Stage) -> None:
+    def broken(**kwargs: Any) -> None:
+        raise RuntimeError("a project's bug")
+
+    image_saved.connect(broken)
+    try:
+        stage.finish()
+        await stage.call.settled()
+    finally:
+        image_saved.disconnect(broken)
+    assert stage.kinds == [UPDATED, DONE]
+
+
+async def test_a_picture_without_a_thumbnail_is_a_picture(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr("chatkit_images.imaging.scale", broken)
+    stage.finish()
+    await stage.call.settled()
+
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, image.thumbnail.name) == ("completed", "")
+
+
+async def test_a_row_that_the_database_refused_is_tried_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, tries = images.complete, []
+
+    def flaky(*args: Any, **kwargs: Any) -> GeneratedImage:
+        tries.append(args)
+        if len(tries) < 3:
+            raise OperationalError("the database is away")
+        return complete(*args, **kwargs)
+
+    monkeypatch.setattr(images, "complete", flaky)
+    monkeypatch.setattr("chatkit_images.converters.responses.RETRY_PAUSES", (0, 0, 0))
+    stage.finish()
+    await stage.call.settled()
+
+    assert len(tries) == 3
+    assert stage.kinds == [UPDATED, DONE]
+    assert len(files()) == 2
+
+
+def test_words_beside_the_tokens_are_kept() -> None:
+    first = {"total_tokens": 3, "details": {"a": 1}, "tier": "flex", "only": 1}
+    second = {"total_tokens": 4, "details": {"a": 2, "b": 3}, "tier": "auto"}
+    assert _total(first, second) == {
+        "total_tokens": 7,
+        "details": {"a": 3, "b": 3},
+        "tier": "auto",
+        "only": 1,
+    }

@@ -459,6 +459,7 @@ async def test_previews_go_when_the_final_is_in(
 
     assert not await PartialImage.objects.aexists()
     image = await one_image()
+    storage.drain()
     names = sorted(name for name, _ in storage.listing())
     assert names == sorted([image.file.name, image.thumbnail.name])
 

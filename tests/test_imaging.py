@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
@@ -109,6 +109,75 @@ def test_base64_is_strict(text: str, code: str) -> None:
 def test_base64_is_decoded() -> None:
     data = picture("red")
     assert imaging.decode_base64(base64.b64encode(data).decode()) == data
+
+
+def test_a_jpeg_of_several_pictures_is_a_jpeg() -> None:
+    out = io.BytesIO()
+    first, second = (Image.new("RGB", (64, 48), c) for c in ("red", "blue"))
+    first.save(out, "MPO", save_all=True, append_images=[second])
+    data = out.getvalue()
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    info = imaging.inspect(data)
+    assert (info.mime, info.extension) == ("image/jpeg", "jpg")
+    assert (info.width, info.height, info.size) == (64, 48, len(data))
+    small = Image.open(io.BytesIO(imaging.scale(data, 32)))
+    assert (small.format, small.size) == ("WEBP", (32, 24))
+
+
+def test_a_format_that_pillow_calls_otherwise_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imaging, "ALIASES", {"JPEG": "JPEG2"})
+    with pytest.raises(ImageError) as caught:
+        imaging.inspect(picture("red", "JPEG"))
+    assert caught.value.code == "unknown_type"
+
+
+def turned(orientation: int, form: str) -> bytes:
+    """Return a picture, left red and right blue, of a camera that was turned."""
+    image = Image.new("RGB", (640, 320), "blue")
+    image.paste("red", (0, 0, 320, 320))
+    exif = Image.Exif()
+    exif[imaging.ORIENTATION] = orientation
+    out = io.BytesIO()
+    image.save(out, form, exif=exif)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_measured_and_scaled_as_displayed(
+    orientation: int, form: str
+) -> None:
+    data = turned(orientation, form)
+    with Image.open(io.BytesIO(data)) as original:
+        upright = ImageOps.exif_transpose(original)
+    info = imaging.inspect(data)
+    assert (info.width, info.height) == upright.size
+    assert (info.width < info.height) == (orientation > 4)
+    small = Image.open(io.BytesIO(imaging.scale(data, 64))).convert("RGB")
+    assert small.size == (upright.width // 10, upright.height // 10)
+    for x, y in ((4, 4), (small.width - 5, small.height - 5)):
+        colour = small.getpixel((x, y))
+        expected = upright.convert("RGB").getpixel((x * 10, y * 10))
+        assert isinstance(colour, tuple) and isinstance(expected, tuple)
+        assert (colour[0] > colour[2]) == (expected[0] > expected[2])
+    assert not small.getexif()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        turned(6, "JPEG").replace(b"Exif\x00\x00MM", b"Exif\x00\x00XX"),
+        # The orientation as text.
+        turned(6, "JPEG").replace(b"\x01\x12\x00\x03", b"\x01\x12\x00\x02"),
+        turned(9, "JPEG"),
+    ],
+    ids=["header", "type", "value"],
+)
+def test_broken_exif_leaves_a_picture_as_it_is(data: bytes) -> None:
+    assert imaging.inspect(data).width == 640
+    assert Image.open(io.BytesIO(imaging.scale(data, 64))).size == (64, 32)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "LA", "CMYK", "I;16", "1"])

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from chatkit_images import models
+from chatkit_images import models, storage
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall
 from tests import chat as server_under_test
 from tests.client import (
@@ -380,6 +380,7 @@ async def test_deleted_thread_is_gone_with_its_rows_and_files(
         "not_found",
     )
     assert (await chat.get(url)).status_code == 404
+    storage.drain()
     left = await snapshot()
     for name in ("Thread", "ThreadItem", "GeneratedImage", "Run", "DeletedFile"):
         assert left[name] == []
@@ -527,6 +528,7 @@ async def test_unused_attachment_is_deleted_with_its_file(
     assert uploaded.json()["id"] == row.pk
     assert await chat.call("attachments.delete", attachment_id=row.pk) == {}
     assert not await models.Attachment.objects.aexists()
+    storage.drain()
     assert not await sync_to_async(default_storage.exists)(row.file.name)
     again = {"attachment_id": row.pk}
     assert await refused(chat, "attachments.delete", again) == (404, "not_found")

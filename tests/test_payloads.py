@@ -16,8 +16,13 @@ OWNER = "user:1"
 KEY = uuid.UUID(int=7)
 
 
-def token(owner: str = OWNER, kind: str = "image", key: str = KEY.hex) -> str:
-    return tokens.make(kind, key, "full", owner)
+def token(
+    owner: str = OWNER,
+    kind: str = "image",
+    key: str = KEY.hex,
+    expires: int | None = None,
+) -> str:
+    return tokens.make(kind, key, "full", owner, expires=expires)
 
 
 def dehydrate(text: str, seen: list[str] | None = None) -> str:
@@ -64,15 +69,28 @@ def test_inline_pictures_become_references(before: str, after: str) -> None:
         ("https://a.example/images/image.a.b.c.d~e/", None),
         ("https://a.example/images/image.png", None),
         ("{own}", None),
+        ("![]({expired})", "![](chatkit-image:{key})"),
+        ("![]({expired_others})", None),
+        ("![]({file}) x", "![](chatkit-attachment:atc_1) x"),
+        ("{file}.", "chatkit-attachment:atc_1."),
+        ("![]({expired_file})", "![](chatkit-attachment:atc_1)"),
+        ("![]({file_others})", None),
+        ("{file}x", None),
     ],
 )  # fmt: skip
 def test_own_urls_become_references(before: str, after: str | None) -> None:
-    own = token()
+    own, file = token(), token(kind="attachment", key="atc_1")
+    expired_file = token(kind="attachment", key="atc_1", expires=1)
     values: dict[str, Any] = {
         "own": own,
         "own_url": f"https://a.example/chatkit/images/{own}/",
         "others": token("user:2"),
         "key": KEY,
+        "expired": f"/images/{token(expires=1)}/",
+        "expired_others": f"/images/{token('user:2', expires=1)}/",
+        "file": f"https://a.example/attachments/{file}/",
+        "expired_file": f"/attachments/{expired_file}",
+        "file_others": f"/attachments/{token('user:2', 'attachment', 'atc_1')}/",
     }
     before = before.format(**values)
     assert dehydrate(before) == (before if after is None else after.format(**values))
@@ -90,6 +108,10 @@ def test_own_urls_become_references(before: str, after: str | None) -> None:
         "data:image/a" + ";a" * 50_000,
         "data:image/png;base64,AAAA" * 4_000,
         "chatkit-image:" * 8_000,
+        "chatkit-attachment:" * 8_000,
+        "/images/" * 10_000,
+        "/images/00000000-0000-0000-0000-" * 4_000,
+        "https://a/images" * 8_000,
     ],
     ids=lambda text: text[:12],
 )

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from chatkit import types
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
+from django.db import OperationalError
 from django.utils import timezone
 
 from chatkit_images import runs, storage
+from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.runs import claims
 from chatkit_images.runs.log.memory import MemoryLog
 from chatkit_images.signals import run_finished
-from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import FailedImage, Gate, Image, LoopbackAPI, Text
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
@@ -73,7 +79,9 @@ async def test_a_run_is_recorded_from_its_request_to_its_end(
     assert run.usage["total_tokens"] > 0
     assert run.worker == claims.worker_name()
     assert ended == [("completed", True)]
-    assert runs.runner.LIVE == {}
+    async with asyncio.timeout(5):
+        while runs.runner.LIVE:
+            await asyncio.sleep(0.01)
 
 
 async def test_one_run_a_thread(chat: ChatClient, model: LoopbackAPI) -> None:
@@ -200,12 +208,14 @@ async def test_what_becomes_of_a_run_whose_reader_leaves(
 
     reader.cancel()
     await asyncio.wait([reader])
-    gate.open()
+    if status == "completed":
+        gate.open()
 
     assert (await until_ended()).status == status
     if drawing:
         image = await GeneratedImage.objects.aget()
         assert image.status == status
+    gate.open()
 
 
 async def test_a_login_during_a_run_hands_its_thread_over_at_its_end(
@@ -264,3 +274,136 @@ async def test_an_exception_in_a_stream_is_an_error_event_and_an_end(
     assert "secret" not in str(events)
     run = await Run.objects.aget()
     assert (run.status, run.error) == ("failed", "RuntimeError: secret")
+
+
+async def test_a_client_that_leaves_during_the_claim_leaves_no_claim(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.respond_with(Text("Hello."))
+    key = thread_id(await chat.say("hello"))
+    claim, claiming = claims.claim, threading.Event()
+
+    def slow(*args: Any) -> Run:
+        claiming.set()
+        time.sleep(0.2)
+        return claim(*args)
+
+    monkeypatch.setattr(claims, "claim", slow)
+    request = asyncio.create_task(chat.say("again", key))
+    while not claiming.is_set():
+        await asyncio.sleep(0.01)
+    request.cancel()
+    await asyncio.wait([request])
+
+    async with asyncio.timeout(5):
+        while runs.runner.LIVE or await Run.objects.running().aexists():
+            await asyncio.sleep(0.01)
+    statuses = [r.status async for r in Run.objects.order_by("created_at")]
+    assert statuses == ["completed", "cancelled"]
+    assert len(model.requests) == 1
+
+
+async def test_a_run_stopped_before_it_began_ends_all_the_same(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    request = types.ThreadsCreateReq.model_validate(
+        {"params": {"input": user_message("hello")}}
+    )
+    run = runs.LiveRun(TestServer(), request, context)
+    run.begin(request.model_dump_json().encode())
+    run.stop()
+
+    async with asyncio.timeout(5):
+        assert [chunk async for chunk in run.events()] == []
+    assert (await Run.objects.aget()).status == "cancelled"
+    assert model.requests == []
+
+
+async def test_a_beat_that_fails_is_not_the_last(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.2}
+    beats = []
+    beat = Run.objects.beat
+
+    def broken(pk: Any) -> int:
+        beats.append(pk)
+        if len(beats) < 3:
+            raise OperationalError("the database is away")
+        return beat(pk)
+
+    monkeypatch.setattr(type(Run.objects), "beat", lambda self, pk: broken(pk))
+    gate = Gate()
+    model.respond_with(Text("Wait."), gate, Text("Done."))
+    response = await chat.request_op("threads.create", {"input": user_message("a")})
+    async with asyncio.timeout(10):
+        while len(beats) < 4:
+            await asyncio.sleep(0.02)
+    gate.open()
+    assert [event async for event in read_events(response)]
+    assert (await Run.objects.aget()).status == "completed"
+
+
+class Forgetful(DjangoStore):
+    """Fails once, on the first text."""
+
+    failed = False
+
+    async def add_thread_item(self, thread_id: str, item: Any, context: Any) -> None:
+        if item.type == "assistant_message" and not self.failed:
+            self.failed = True
+            raise OperationalError("the database is away")
+        await super().add_thread_item(thread_id, item, context)
+
+
+class ForgetfulServer(TestServer):
+    """A server whose store fails in mid stream."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__(store=Forgetful())
+
+
+async def test_a_store_that_fails_in_mid_stream_leaves_no_image_unfinished(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "SERVER": "tests.test_runs.ForgetfulServer"
+    }
+    gate = Gate()
+    model.respond_with(Image(partials=1, finish=False), Text("Look."), gate)
+
+    events = await chat.say("a fox")
+
+    gate.open()
+    assert len(of_type(events, "error")) == 1
+    (added,) = [
+        event["item"]["id"]
+        for event in of_type(events, "thread.item.added")
+        if event["item"]["type"] == "generated_image"
+    ]
+    assert [e["item_id"] for e in of_type(events, "thread.item.removed")] == [added]
+    image = await GeneratedImage.objects.select_related("item").aget()
+    assert (image.status, image.error_code) == ("failed", "stream_error")
+    assert image.item is not None and image.item.type == "assistant_message"
+
+
+async def test_a_bad_end_is_told_once(chat: ChatClient, model: LoopbackAPI) -> None:
+    model.respond_with(FailedImage(), Text("No."))
+    events = await chat.say("something awful")
+    await Run.objects.aupdate(
+        status="running", heartbeat_at=timezone.now() - datetime.timedelta(hours=1)
+    )
+
+    assert await sync_to_async(claims.take_over)(Run.objects.all()) == 1
+
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    assert [item["type"] for item in page["items"]["data"]] == [
+        "user_message",
+        "assistant_message",
+        "assistant_message",
+    ]

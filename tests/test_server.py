@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
-from agents import Agent, ImageGenerationTool
+from agents import Agent, ImageGenerationTool, RunConfig, Runner
 from chatkit import types
+from chatkit.server import ChatKitServer
 from openai import AsyncOpenAI
 
 from chatkit_images.context import RequestContext
+from chatkit_images.models import Thread
 from chatkit_images.rows import payloads
 from chatkit_images.server import DjangoChatKitServer, expected_previews
 from chatkit_images.store import DjangoStore
+from chatkit_images.testing import LoopbackAPI, Text
+from tests.chat import TestServer
+from tests.client import ChatClient, done_items
 
 THREAD = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
 
@@ -35,12 +41,66 @@ def test_the_one_method_to_write_is_named(context: RequestContext) -> None:
         DjangoChatKitServer().get_agent(THREAD, context)
 
 
-def test_titles_are_the_first_words() -> None:
+def test_titles_are_the_first_words(context: RequestContext) -> None:
     server = DjangoChatKitServer()
-    assert server.get_title(THREAD, message("  a\n fox ")) == "a fox"
-    title = server.get_title(THREAD, message("fox " * 40))
-    assert title is not None
+    assert server.get_title(THREAD, message("  a\n fox "), context) == "a fox"
+    title = server.get_title(THREAD, message("fox " * 40), context)
+    assert isinstance(title, str)
     assert (len(title), title[-4:]) == (60, "fox…")
+
+
+class Slow(TestServer):
+    """Hooks that may be asynchronous, and are."""
+
+    __test__ = False
+
+    async def get_title(self, *args: Any) -> str:  # type: ignore[override]
+        return "Thought over"
+
+    async def get_agent(self, *args: Any) -> Agent[Any]:  # type: ignore[override]
+        return super().get_agent(*args)
+
+    def run_agent(self, agent: Any, agent_input: Any, agent_context: Any) -> Any:
+        return Runner.run_streamed(
+            agent,
+            agent_input,
+            context=agent_context,
+            max_turns=1,
+            run_config=RunConfig(tracing_disabled=True),
+        )
+
+
+async def test_hooks_may_be_asynchronous_and_start_the_run_themselves(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "SERVER": "tests.test_server.Slow"
+    }
+    model.respond_with(Text("Done."))
+
+    events = await chat.say("hello")
+
+    assert done_items(events, "assistant_message")
+    thread = await Thread.objects.aget()
+    assert thread.title == "Thought over"
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("_serialize", ["self", "obj"]),
+        ("_to_thread_response", ["self", "thread"]),
+        ("_process_streaming_impl", ["self", "request", "context"]),
+        ("_process_non_streaming", ["self", "request", "context"]),
+        ("_process_events", ["self", "thread", "context", "stream"]),
+        ("_paginate_thread_items_reverse", ["self", "thread_id", "context"]),
+    ],
+)
+def test_what_is_used_of_the_sdks_inside_is_as_it_was(
+    method: str, parameters: list[str]
+) -> None:
+    found = inspect.signature(getattr(ChatKitServer, method)).parameters
+    assert list(found) == parameters
 
 
 def test_the_run_and_the_client_are_the_sdks_own(

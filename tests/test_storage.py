@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, storages
 
 from chatkit_images import storage
 from chatkit_images.exceptions import StorageUnavailable
@@ -113,6 +115,7 @@ def test_bytes_wait_in_the_spool_until_a_write_gets_through(flaky: Flaky) -> Non
     assert storage.read(first) == b"first"
 
     storage.store(second, b"second")
+    storage.drain()
 
     assert media() == sorted([first, second])
     assert list(storage.spooled()) == []
@@ -135,6 +138,120 @@ def test_a_copy_made_by_a_second_try_is_dropped(flaky: Flaky) -> None:
     assert media() == [name]
 
 
+class Renaming(FileSystemStorage):
+    """A storage that gives names of its own."""
+
+    def save(self, name: Any, content: Any, max_length: Any = None) -> str:
+        return super().save(f"{name}.{self.__class__.__name__}", content, max_length)
+
+
+def test_bytes_under_a_name_of_the_storages_own_go_to_the_spool(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = Renaming(storages["default"].location)  # type: ignore[attr-defined]
+    monkeypatch.setattr(storage, "get_storage", lambda: real)
+    name = storage.new_name("images", "png")
+    storage.store(name, b"bytes")
+    assert storage.read(name) == b"bytes"
+    assert list(storage.spooled()) == [name]
+    assert media() == []
+    assert f"Renaming saved '{name}' as '{name}.Renaming'; it must keep" in caplog.text
+
+
+def test_a_file_that_leaves_the_spool_while_it_is_opened_is_found(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = storage.new_name("images", "png")
+    storage.store(name, b"bytes")
+    # The moment between a look at the spool and the flush of another process.
+    monkeypatch.setattr(Path, "exists", lambda self, **kwargs: True)
+    assert storage.read(name) == b"bytes"
+
+
+def test_a_spooled_file_that_goes_while_it_is_listed_is_passed_over(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    flaky.failures = 100
+    name = storage.new_name("images", "png")
+    storage.store(name, b"bytes")
+    (settings.CHATKIT_IMAGES["SPOOL_DIR"] / name).with_name(".half.tmp").write_bytes(
+        b"by"
+    )
+    glob = Path.glob
+
+    def late(self: Path, pattern: str) -> Any:
+        return [*glob(self, pattern), self / storage.new_name("images", "png")]
+
+    monkeypatch.setattr(Path, "glob", late)
+    assert list(storage.spooled()) == [name]
+
+
+def test_a_write_does_not_wait_for_the_spool(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaky.failures = 6
+    old = [storage.new_name("images", "png") for _ in range(2)]
+    for name in old:
+        storage.store(name, b"old")
+    release, save, flushed = threading.Event(), flaky.save, []
+
+    def slow(name: str, content: Any, max_length: Any = None) -> str:
+        if name in old:
+            flushed.append(name)
+            assert release.wait(10)
+        return save(name, content)
+
+    monkeypatch.setattr(flaky, "save", slow, raising=False)
+    new = [storage.new_name("images", "png") for _ in range(3)]
+    for name in new:
+        storage.store(name, b"new")
+    assert media() == sorted(new)
+    release.set()
+    storage.drain()
+    # One flush at a time: the second and third write began none.
+    assert len(flushed) == 1
+    assert media() == sorted([*new, *flushed])
+    storage.store(storage.new_name("images", "png"), b"new")
+    storage.drain()
+    assert sorted(flushed) == sorted(old)
+    assert list(storage.spooled()) == []
+
+
+def test_without_a_spool_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
+    monkeypatch.setattr(storage, "later", begun.append)
+    storage.store(storage.new_name("images", "png"), b"bytes")
+    assert begun == []
+
+
+def test_a_flush_that_breaks_is_logged_and_lets_the_next_one_begin(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    settings: Any,
+) -> None:
+    (settings.CHATKIT_IMAGES["SPOOL_DIR"] / storage.PREFIX).mkdir(parents=True)
+
+    def broken() -> Any:
+        raise OSError("the spool is broken")
+
+    monkeypatch.setattr(storage, "spooled", broken)
+    for _ in range(2):
+        storage.store(storage.new_name("images", "png"), b"bytes")
+        storage.drain()
+    assert caplog.text.count("The spool cannot be flushed") == 2
+
+
+def test_work_of_a_process_that_ends_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = ThreadPoolExecutor(1)
+    ended.shutdown()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "_background", lambda: ended)
+        storage.later(print)
+    assert "Left for the next process: RuntimeError" in caplog.text
+
+
 def test_the_field_of_a_model_goes_the_same_way() -> None:
     row = Attachment(name="plan.pdf")
     row.file.save("../plan.PDF", ContentFile(b"%PDF-"), save=False)
@@ -143,7 +260,7 @@ def test_the_field_of_a_model_goes_the_same_way() -> None:
     with row.file.open() as file:
         assert file.read() == b"%PDF-"
     assert row.file.size == 5
-    assert row.file.storage.exists(row.file.name)
+    assert row.file.storage.exists(str(row.file.name))
     assert row.file.url.endswith(str(row.file.name))
     row.file.save("x.exe!!", ContentFile(b"x"), save=False)
     assert str(row.file.name).endswith(".bin")
@@ -152,8 +269,6 @@ def test_the_field_of_a_model_goes_the_same_way() -> None:
 
 
 async def test_storage_work_leaves_the_event_loop_free() -> None:
-    import threading
-
     release = threading.Event()
     held = asyncio.create_task(storage.run(release.wait, 10))
     await asyncio.sleep(0)

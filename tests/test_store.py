@@ -108,6 +108,7 @@ def text_of(item: types.ThreadItem) -> str:
 
 
 def files() -> list[str]:
+    storage.drain()
     return sorted(name for name, _ in storage.listing())
 
 
@@ -198,7 +199,6 @@ async def test_own_urls_in_text_are_kept_as_references_for_their_owner_only(
         f"'{path}'", f"'{url}'"
     )
 
-    expired = tokens.make("image", image.pk.hex, "full", context.owner, expires=1)
     upload = tokens.make("upload", "atc_1", "full", context.owner)
     await store.save_thread(make_thread("thr_2"), foreign)
     for n, (who, thread_id, plain) in enumerate(
@@ -206,7 +206,6 @@ async def test_own_urls_in_text_are_kept_as_references_for_their_owner_only(
             (foreign, "thr_2", text),
             (foreign, "thr_2", reference),
             (context, "thr_1", f"https://shop.example{path[:-3]}xx/"),
-            (context, "thr_1", f"/chatkit/images/{expired}/"),
             (context, "thr_1", f"/chatkit/uploads/{upload}/"),
             (context, "thr_1", "chatkit-image:" + "-" * 36),
             (context, "thr_1", f"chatkit-image:{uuid.uuid4()}"),
@@ -217,6 +216,84 @@ async def test_own_urls_in_text_are_kept_as_references_for_their_owner_only(
         assert await store.load_item(thread_id, item.id, who) == item
         row = await models.ThreadItem.objects.aget(item_id=item.id)
         assert row.payload["content"][0]["text"] == plain
+
+
+async def test_an_expired_url_of_an_own_image_is_kept_as_a_reference(
+    store: DjangoStore,
+    context: RequestContext,
+    thread: types.ThreadMetadata,
+    data_url: str,
+) -> None:
+    await store.add_thread_item("thr_1", image_item(data_url), context)
+    image = await models.GeneratedImage.objects.aget()
+    expired = tokens.make("image", image.pk.hex, "full", context.owner, expires=1)
+    text = f"![](/chatkit/images/{expired}/)"
+    await store.add_thread_item("thr_1", make_message(text=text), context)
+    assert text_of(await store.load_item("thr_1", "msg_1", context)) == (
+        f"![]({links.image_url(image, context)})"
+    )
+
+
+async def test_an_own_url_of_the_session_route_is_kept_as_a_reference(
+    store: DjangoStore,
+    context: RequestContext,
+    foreign: RequestContext,
+    thread: types.ThreadMetadata,
+    data_url: str,
+    settings: Any,
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"IMAGE_URLS": "session"}
+    await store.add_thread_item("thr_1", image_item(data_url), context)
+    image = await models.GeneratedImage.objects.aget()
+    url = links.image_url(image, context)
+    assert url == f"https://shop.example/chatkit/images/{image.pk}/full/"
+    path = url.removeprefix("https://shop.example")
+    small = url.replace("full", "thumbnail")
+    unknown = f"/chatkit/images/{uuid.uuid4()}/full/"
+    text = f"![a]({url}) <img src='{path}'> {small}, {unknown} a{path}"
+    await store.add_thread_item("thr_1", make_message(text=text), context)
+    await store.save_thread(make_thread("thr_2"), foreign)
+    await store.add_thread_item("thr_2", make_message("b", "thr_2", text), foreign)
+
+    row = await models.ThreadItem.objects.aget(item_id="msg_1")
+    reference = f"chatkit-image:{image.pk}"
+    assert row.payload["content"][0]["text"] == (
+        f"![a]({reference}) <img src='{reference}'> {reference}, {unknown} a{path}"
+    )
+    assert text_of(await store.load_item("thr_1", "msg_1", context)) == (
+        f"![a]({url}) <img src='{url}'> {url}, {unknown} a{path}"
+    )
+    row = await models.ThreadItem.objects.aget(item_id="b")
+    assert row.payload["content"][0]["text"] == text
+
+
+async def test_an_own_url_of_an_attachment_is_kept_as_a_reference(
+    store: DjangoStore,
+    context: RequestContext,
+    foreign: RequestContext,
+    thread: types.ThreadMetadata,
+) -> None:
+    await store.save_attachment(make_attachment(), context)
+    attachment = await models.Attachment.objects.aget()
+    url = links.attachment_url(attachment, context)
+    text = f"![a]({url}) and {url}"
+    await store.add_thread_item("thr_1", make_message(text=text), context)
+    await store.save_thread(make_thread("thr_2"), foreign)
+    await store.add_thread_item("thr_2", make_message("b", "thr_2", text), foreign)
+    reference = "chatkit-attachment:atc_1"
+    quoted = make_message("c", "thr_2", reference)
+    await store.add_thread_item("thr_2", quoted, foreign)
+
+    row = await models.ThreadItem.objects.aget(item_id="msg_1")
+    assert row.payload["content"][0]["text"] == f"![a]({reference}) and {reference}"
+    assert text_of(await store.load_item("thr_1", "msg_1", context)) == text
+    assert text_of(await store.load_item("thr_2", "b", foreign)) == text
+    # Another owner gets no URL for it.
+    assert text_of(await store.load_item("thr_2", "c", foreign)) == reference
+    await store.delete_attachment("atc_1", context)
+    assert text_of(await store.load_item("thr_1", "msg_1", context)) == (
+        f"![a]({reference}) and {reference}"
+    )
 
 
 async def test_an_image_url_is_stable_within_its_window(
@@ -331,6 +408,7 @@ def test_a_thread_takes_its_files_along_when_its_deletion_is_committed(
     with transaction.atomic():
         thread_rows.delete("thr_1", context)
         assert files() == before
+    # The files are deleted first, then their notes.
     assert files() == []
     for model in (
         models.Thread,

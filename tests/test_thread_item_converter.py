@@ -303,6 +303,57 @@ async def test_the_order_of_items_is_kept_and_empty_text_is_not(
     assert found[4]["role"] == "assistant"
 
 
+async def test_documents_have_a_budget_that_the_newest_get_first(
+    thread: types.ThreadMetadata,
+    context: RequestContext,
+    configure: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uploads = [
+        await DjangoAttachmentStore().upload(SimpleUploadedFile(name, data), context)
+        for name, data in (
+            ("old.txt", b"1234"),
+            ("fox.pdf", b"%PDF-1.7"),
+            ("new.txt", b"5678"),
+            ("fox.png", picture("navy")),
+        )
+    ]
+    *documents, image = uploads
+    messages = [user_message(attachments=[sent]) for sent in documents]
+    messages[-1].attachments.append(image)
+
+    async def sent(budget: int) -> list[str]:
+        """Return which of the documents are sent."""
+        configure(MODEL_FILE_BYTES=budget)
+        converter = DjangoThreadItemConverter(context)
+        for _ in range(2):
+            found: list[Any] = await converter.to_agent_input(messages)
+            # Pictures have a budget of their own.
+            assert found[-1]["content"][1]["type"] == "input_image"
+            parts = [message["content"][0] for message in found]
+        left = []
+        for part, document in zip(parts, documents, strict=True):
+            if part.get("text") != f"The file {document.name!r} is too large to show.":
+                left.append(document.name)
+        return left
+
+    assert await sent(16) == ["old.txt", "fox.pdf", "new.txt"]
+    assert await sent(15) == ["fox.pdf", "new.txt"]
+    # What is smaller may still fit.
+    assert await sent(11) == ["old.txt", "new.txt"]
+    assert await sent(4) == ["new.txt"]
+    assert await sent(0) == []
+    # The bytes count, whatever the row says.
+    await models.Attachment.objects.aupdate(bytes=None)
+    assert await sent(11) == ["old.txt", "new.txt"]
+    # What is too large is not even read.
+    await models.Attachment.objects.filter(name="fox.pdf").aupdate(bytes=8)
+    read, names = storage.read, []
+    monkeypatch.setattr(storage, "read", lambda name: names.append(name) or read(name))
+    await sent(11)
+    assert not [name for name in names if name.endswith(".pdf")]
+
+
 async def test_documents_go_as_files_and_text_as_text(
     thread: types.ThreadMetadata, context: RequestContext
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import threading
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import FileField, Model
 from django.utils import timezone
 
-from chatkit_images import storage
+from chatkit_images import models, storage
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
@@ -24,6 +26,7 @@ from chatkit_images.models import (
     Run,
     Thread,
 )
+from chatkit_images.models.files import file_columns
 from chatkit_images.upkeep import find_orphans, sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,6 +142,7 @@ def test_a_row_takes_its_files_with_it_after_the_commit() -> None:
         thread.delete()
         assert all(map(there, names))
         assert DeletedFile.objects.count() == 5
+    storage.drain()
     assert not any(map(there, names))
     assert not DeletedFile.objects.exists()
 
@@ -154,10 +158,108 @@ def test_a_file_that_cannot_be_deleted_now_is_deleted_later(
 
     monkeypatch.setattr(storages["default"], "delete", broken)
     Attachment.objects.get().delete()
+    storage.drain()
     assert DeletedFile.objects.get().name == name
     monkeypatch.undo()
     assert sweep()["deleted files"] == 1
     assert not there(name)
+
+
+def test_a_commit_does_not_wait_for_the_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = stored()
+    Attachment.objects.create(pk="atc_1", owner="user:1", name="a", file=name)
+    release, delete = threading.Event(), storages["default"].delete
+    opened: list[Any] = []
+
+    def slow(name: str) -> None:
+        assert release.wait(10)
+        opened.append(connection.connection)
+        delete(name)
+
+    monkeypatch.setattr(storages["default"], "delete", slow)
+    Attachment.objects.get().delete()
+    assert there(name)
+    assert DeletedFile.objects.get().name == name
+    release.set()
+    storage.drain()
+    assert not there(name)
+    assert not DeletedFile.objects.exists()
+    # The thread leaves no connection behind.
+    storage.later(lambda: opened.append(connection.connection))
+    storage.drain()
+    assert opened[0] is not None and opened[1] is None
+
+
+def test_a_note_that_cannot_be_settled_does_not_hold_up_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    names = [stored(), "../secret", stored(), "/etc/passwd", stored()]
+    orphan = stored(old=True)
+    DeletedFile.objects.bulk_create(DeletedFile(name=name) for name in names)
+    with pytest.raises(ValueError, match=r"Not a name made .*: '\.\./secret'"):
+        sweep()
+    assert set(DeletedFile.objects.values_list("name", flat=True)) == {
+        "../secret",
+        "/etc/passwd",
+    }
+    assert not any(there(name) for name in [*names[::2], orphan])
+    assert "/etc/passwd cannot be deleted" in caplog.text
+
+
+def test_an_unknown_file_that_cannot_be_deleted_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    orphans = [stored(old=True) for _ in range(3)]
+    delete = storages["default"].delete
+
+    def broken(name: str) -> None:
+        if name in orphans[:2]:
+            raise ConnectionError(name)
+        delete(name)
+
+    monkeypatch.setattr(storages["default"], "delete", broken)
+    with pytest.raises(ConnectionError):
+        sweep()
+    assert [there(name) for name in orphans] == [True, True, False]
+
+
+def test_no_file_field_is_forgotten() -> None:
+    fields = {
+        (model.__name__, field.name)
+        for model in vars(models).values()
+        if isinstance(model, type) and issubclass(model, Model)
+        for field in model._meta.fields
+        if isinstance(field, FileField)
+    }
+    columns = file_columns()
+    assert fields == {
+        (model.__name__, name) for model, names in columns.items() for name in names
+    }
+    assert set(columns) == {GeneratedImage, PartialImage, Attachment}
+
+
+def test_a_file_of_any_field_is_known() -> None:
+    """Each column of itself keeps a file from the sweep."""
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    image = GeneratedImage.objects.create(thread=thread, call_id="ig_1")
+    others: dict[type[Model], dict[str, Any]] = {
+        GeneratedImage: {"thread": thread, "call_id": "ig_2"},
+        PartialImage: {"image": image, "index": 0},
+        Attachment: {"pk": "atc_1", "owner": "user:1", "name": "a"},
+    }
+    for model, names in file_columns().items():
+        for field in names:
+            kept = stored(old=True)
+            row = model._default_manager.create(**others[model], **{field: kept})
+            assert list(find_orphans()) == []
+            row.delete()
+            storage.drain()
+            assert not there(kept)
+    noted = stored(old=True)
+    DeletedFile.objects.create(name=noted)
+    assert list(find_orphans()) == []
 
 
 def test_the_sweep_command_prints_counts() -> None:

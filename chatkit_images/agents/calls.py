@@ -150,10 +150,10 @@ class ImageCall:
             # The person is told all the same; the sweep settles the row, if any.
             logger.exception("The end of image call %s is not saved", self.call_id)
             image = None
-        if image is not None and status in (Status.CANCELLED, Status.INTERRUPTED):
+        if image is not None:
             return await self._show(image)
         self.saved = endings.message(
-            self._new_id(),
+            self._converter.message_id(self.call_id) or self._new_id(),
             self.item.thread_id,
             self.item.created_at,
             endings.reason(status, fields.get("error_code", "")),

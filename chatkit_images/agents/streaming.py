@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -30,8 +30,9 @@ Status = GeneratedImage.Status
 async def stream_agent_response(
     context: AgentContext[RequestContext],
     result: RunResultStreaming,
+    *,
     converter: DjangoResponseStreamConverter | None = None,
-) -> AsyncIterator[types.ThreadStreamEvent]:
+) -> AsyncGenerator[types.ThreadStreamEvent, None]:
     """Convert a streamed run into ChatKit's events.
 
     Images are this function's, all else is the SDK's. However the stream ends,
@@ -41,7 +42,17 @@ async def stream_agent_response(
         context: The agent's context.
         result: What ``Runner.run_streamed`` returned.
         converter: Stores the images; by default one for the context's thread.
+
+    Raises:
+        TypeError: If the converter cannot store images.
     """
+    if converter is not None and not isinstance(
+        converter, DjangoResponseStreamConverter
+    ):
+        raise TypeError(
+            "converter must be a DjangoResponseStreamConverter, got "
+            f"{type(converter).__name__}."
+        )
     if converter is None:
         converter = DjangoResponseStreamConverter(
             context.thread, context.request_context
@@ -51,7 +62,6 @@ async def stream_agent_response(
         siblings.append(tracker)
     tap = ResultTap(result, tracker)
     ids = ProviderIds(context)
-    ended = False
     stream = sdk.stream_agent_response(
         context, cast("RunResultStreaming", tap), converter=converter
     )
@@ -60,23 +70,26 @@ async def stream_agent_response(
             async for event in events:
                 tracker.delivered(event)
                 yield ids.replace(event)
-        ended = True
+        tracker.complete = True
     except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
         # The SDK has taken the items back; what was not ready is not shown.
         await tracker.settle(Status.BLOCKED, "guardrail", "A guardrail tripped.")
+        tracker.complete = True
         raise
     except Exception as error:
         code = str(getattr(error, "code", None) or type(error).__name__)
         for event in await tracker.settle(Status.FAILED, code, str(error)):
             yield event
+        tracker.complete = True
         raise
     except (asyncio.CancelledError, GeneratorExit):
         await tap.close()
-        await tracker.abandon()
+        await tracker.abandon(Status.CANCELLED)
         raise
     finally:
+        complete = tap.over
         await tap.close()
-        if not ended:
+        if not complete:
             # The SDK leaves a task behind that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
         await _record(tracker)
@@ -90,7 +103,7 @@ class ResultTap:
         self._tracker = tracker
         self._events = result.stream_events()
         self._step: asyncio.Task[Any] | None = None
-        self._over = False
+        self.over = False
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
         """Return the run's events, of which the SDK sees all but the images'."""
@@ -110,15 +123,15 @@ class ResultTap:
                 if not await self._tracker.handle(event):
                     return event
         except StopAsyncIteration:
-            self._over = True
+            self.over = True
             await self._tracker.finish()
             raise
 
     async def close(self) -> None:
         """End the model's run, if it has not ended, and what waits for it."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self._result.cancel()
         loop_task = getattr(self._result, "run_loop_task", None)
         if self._step is not None and self._step is not asyncio.current_task():

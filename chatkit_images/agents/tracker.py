@@ -39,7 +39,8 @@ class ImageTracker:
         self.context = context
         self.response_id = ""
         self.usage: dict[str, Any] = {}
-        self.leftovers: list[types.ThreadStreamEvent] = []
+        self.complete = False
+        self._leftovers: list[types.ThreadStreamEvent] = []
         self._converter = converter
         self._calls: dict[str, ImageCall] = {}
         # What the current response said at its start, and the calls that it made.
@@ -102,17 +103,26 @@ class ImageTracker:
         events, self._outbox = self._outbox, []
         return events
 
-    async def abandon(self) -> None:
-        """End every call of a cancelled run and save its items.
+    async def abandon(self, status: str, code: str = "") -> None:
+        """End every call of a stream that nobody iterates any more; save its items.
 
-        Nobody iterates the stream any more; its events become ``leftovers``.
+        Its events are left over for ``take_leftovers``. After a stream that was
+        iterated to its end this does nothing.
         """
-        self.leftovers += await self.settle(Status.CANCELLED)
+        if self.complete:
+            return
+        self.complete = True
+        self._leftovers += await self.settle(status, code)
         for call in self._calls.values():
             if call.saved is not None:
                 await self.context.store.add_thread_item(
                     self.context.thread.id, call.saved, self.context.request_context
                 )
+
+    def take_leftovers(self) -> list[types.ThreadStreamEvent]:
+        """Return, once, the events of an abandoned stream."""
+        events, self._leftovers = self._leftovers, []
+        return events
 
     async def record_usage(self) -> None:
         """Note the tokens of each response on the rows of its images."""
@@ -166,13 +176,24 @@ trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default
 
 
 def _total(before: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
-    """Return the tokens of two responses, figure by figure."""
-    return {
-        key: _total(before.get(key) or {}, value)
-        if isinstance(value, dict)
-        else (before.get(key) or 0) + (value or 0)
-        for key, value in usage.items()
-    }
+    """Return the tokens of two responses, figure by figure.
+
+    Some providers put words beside the figures; of these the newer one stays.
+    """
+    total = dict(before)
+    for key, value in usage.items():
+        earlier = before.get(key)
+        if isinstance(value, dict):
+            total[key] = _total(earlier if isinstance(earlier, dict) else {}, value)
+        elif _is_figure(value) and _is_figure(earlier):
+            total[key] = earlier + value
+        else:
+            total[key] = value
+    return total
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _request_fields(response: Response) -> dict[str, Any]:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from typing import Any
 
 from channels.db import database_sync_to_async
 from chatkit.agents import ResponseStreamConverter
 from chatkit.types import GeneratedImage, ThreadMetadata
+from django.db import InterfaceError, OperationalError
 
 from .. import links, models, storage
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from ..rows import images, payloads
+from ..rows import endings, images, payloads
+
+logger = logging.getLogger(__name__)
+# Seconds before a row that the database refused is tried again.
+RETRY_PAUSES = (0.1, 0.5, 2.0)
 
 
 class DjangoResponseStreamConverter(ResponseStreamConverter):
@@ -86,12 +93,17 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         """Store a preview; ``None`` if its image has ended meanwhile."""
         elapsed = self._elapsed_ms(call_id)
         stored = await storage.run(images.store_picture, base64_image, thumbnail=False)
-        partial = await database_sync_to_async(images.add_partial)(
-            self._images[call_id], index, stored, elapsed
-        )
-        if partial is None:
-            return None
-        return GeneratedImage(id=call_id, url=links.partial_url(partial, self.context))
+
+        def add() -> GeneratedImage | None:
+            partial = images.add_partial(self._images[call_id], index, stored, elapsed)
+            if partial is None:
+                return None
+            # Here, off the loop: a storage may take its time to sign a URL.
+            return GeneratedImage(
+                id=call_id, url=links.partial_url(partial, self.context)
+            )
+
+        return await database_sync_to_async(add)()
 
     async def save_final(
         self, call_id: str, base64_image: str, **fields: Any
@@ -105,11 +117,21 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         """
         elapsed = self._elapsed_ms(call_id)
         stored = await storage.run(images.store_picture, base64_image)
-        image = await database_sync_to_async(images.complete)(
-            self._images[call_id], stored, final_ms=elapsed, **_clean(fields)
-        )
-        self._images[call_id] = image
-        return GeneratedImage(id=call_id, url=links.image_url(image, self.context))
+
+        def complete() -> GeneratedImage:
+            image = images.complete(
+                self._images[call_id], stored, final_ms=elapsed, **_clean(fields)
+            )
+            return self._shown(image)
+
+        for pause in RETRY_PAUSES:
+            try:
+                return await database_sync_to_async(complete)()
+            except (InterfaceError, OperationalError) as error:
+                # The bytes are stored and come only once; their row must follow.
+                logger.warning("Image call %s is not in its row: %s", call_id, error)
+                await asyncio.sleep(pause)
+        return await database_sync_to_async(complete)()
 
     async def end_image(
         self, call_id: str, status: str, **fields: Any
@@ -122,16 +144,29 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             fields: Columns that tell why, such as ``error_code``.
 
         Returns:
-            Its newest preview, which is its picture now; ``None`` if it has none.
+            What the person sees of it: a stopped image's newest preview, or the
+            picture that it had got already; ``None`` if there is nothing to see.
         """
         image = self._images[call_id]
-        try:
-            await database_sync_to_async(image.settle)(status, **_clean(fields))
-        except models.GeneratedImage.DoesNotExist:
-            raise NotFoundError(f"Thread {self.thread.id} not found") from None
-        if not image.file:
-            return None
-        return GeneratedImage(id=call_id, url=links.image_url(image, self.context))
+
+        def end() -> GeneratedImage | None:
+            try:
+                image.settle(status, **_clean(fields))
+            except models.GeneratedImage.DoesNotExist:
+                raise NotFoundError(f"Thread {self.thread.id} not found") from None
+            return self._shown(image) if image.is_shown else None
+
+        return await database_sync_to_async(end)()
+
+    def message_id(self, call_id: str) -> str:
+        """Return the id of the message that stands for an image without a picture."""
+        image = self._images.get(call_id)
+        return endings.message_id(image) if image else ""
+
+    def _shown(self, image: models.GeneratedImage) -> GeneratedImage:
+        self._images[image.call_id] = image
+        url = links.image_url(image, self.context)
+        return GeneratedImage(id=image.call_id, url=url)
 
     def _elapsed_ms(self, call_id: str) -> int:
         return round((time.monotonic() - self._began[call_id]) * 1000)

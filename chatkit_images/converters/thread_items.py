@@ -35,7 +35,7 @@ MODEL_SIDE = 2048
 
 
 class DjangoThreadItemConverter(ThreadItemConverter):
-    """Turns thread items into model input, pictures as bytes within a budget.
+    """Turns thread items into model input, files as bytes within a budget.
 
     The model never gets the browser's URL, which is private and expires. Override
     ``generated_image_text`` for other words beside a picture,
@@ -48,17 +48,19 @@ class DjangoThreadItemConverter(ThreadItemConverter):
     def __init__(self, context: RequestContext) -> None:
         self.context = context
         self._budget = settings.MODEL_IMAGE_BYTES
+        self._file_budget = settings.MODEL_FILE_BYTES
         self._shown: set[str] | None = None
 
     async def to_agent_input(
         self, thread_items: Sequence[types.ThreadItem] | types.ThreadItem
     ) -> list[TResponseInputItem]:
-        """Return the model's input; the newest pictures get the budget first."""
+        """Return the model's input; the newest files get the budgets first."""
         items = thread_items if isinstance(thread_items, Sequence) else [thread_items]
         pictures = [item.id for item in items if _has_picture(item)]
         count = settings.MODEL_IMAGE_COUNT
         self._shown = set(pictures[-count:] if count else ())
         self._budget = settings.MODEL_IMAGE_BYTES
+        self._file_budget = settings.MODEL_FILE_BYTES
         # Newest first, so that the budget runs out on the oldest.
         parts = [
             await self._thread_item_to_input_item(
@@ -100,7 +102,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
     async def attachment_to_message_content(
         self, attachment: types.Attachment
     ) -> ResponseInputContentParam:
-        """Return a sent file as bytes, or a line of text if they are gone."""
+        """Return a sent file as bytes, or a line of text if they cannot go."""
         missing = _text(f"The file {attachment.name!r} is not available.")
         try:
             row = await database_sync_to_async(attachments.get)(
@@ -110,14 +112,22 @@ class DjangoThreadItemConverter(ThreadItemConverter):
             return missing
         if not row.file:
             return missing
+        is_image = row.mime_type in imaging.INLINE
+        too_large = _text(f"The file {row.name!r} is too large to show.")
+        if not is_image and (row.bytes or 0) > self._file_budget:
+            return too_large
         try:
             data = await storage.run(storage.read, str(row.file.name))
         except Exception:
             logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
             return missing
-        if row.mime_type in imaging.INLINE:
+        if is_image:
             part = await self._fit(data, row.mime_type)
             return part or _text(f"The image {row.name!r} is too large to show.")
+        # Other files of the message may have been read meanwhile.
+        if len(data) > self._file_budget:
+            return too_large
+        self._file_budget -= len(data)
         if row.mime_type == "text/plain":
             text = data.decode("utf-8", errors="replace")
             return _text(f"The file {row.name!r}:\n{text}")

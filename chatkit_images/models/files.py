@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -29,6 +30,19 @@ def file_field(verbose_name: Any) -> models.FileField:
         max_length=255,
         blank=True,
     )
+
+
+def file_columns() -> dict[type[models.Model], list[str]]:
+    """Return the names of the file fields of the app's models that have some."""
+    columns = {
+        model: [
+            field.name
+            for field in model._meta.get_fields()
+            if isinstance(field, models.FileField)
+        ]
+        for model in apps.get_app_config("chatkit_images").get_models()
+    }
+    return {model: names for model, names in columns.items() if names}
 
 
 class DeletedFile(models.Model):

@@ -111,6 +111,16 @@ class GeneratedImage(models.Model):
     def __str__(self) -> str:
         return self.prompt[:60] or self.call_id
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether its owner sees a picture of it: not of one that was blocked."""
+        shown = (
+            self.Status.COMPLETED,
+            self.Status.CANCELLED,
+            self.Status.INTERRUPTED,
+        )
+        return bool(self.file) and self.status in shown
+
     def settle(self, status: str, **fields: Any) -> bool:
         """End an unfinished image, its newest preview becoming its picture.
 
@@ -128,7 +138,7 @@ class GeneratedImage(models.Model):
                 self.partials.all().delete()
         self.refresh_from_db()
         if ended:
-            signals.image_failed.send(type(self), image=self)
+            signals.image_failed.send_robust(type(self), image=self)
         return bool(ended)
 
 

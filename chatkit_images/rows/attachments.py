@@ -28,14 +28,17 @@ def get(attachment_id: str, context: RequestContext) -> models.Attachment:
         raise NotFoundError(f"Attachment {attachment_id} not found") from None
 
 
-def load_many(
-    ids: Collection[str], context: RequestContext
-) -> dict[str, types.Attachment]:
-    """Return those of the attachments that are there, by id."""
+def of_owner(ids: Collection[str], context: RequestContext) -> list[models.Attachment]:
+    """Return the rows of those of the attachments that are there."""
     if not ids:
-        return {}
-    rows = models.Attachment.objects.for_owner(context.owner).filter(pk__in=ids)
-    return {row.pk: to_attachment(row, context) for row in rows}
+        return []
+    rows = models.Attachment.objects.for_owner(context.owner)
+    return list(rows.filter(pk__in=ids))
+
+
+def preview_url(row: models.Attachment, context: RequestContext) -> str:
+    """Return the URL of an attachment's picture for the context's browser."""
+    return row.foreign_preview_url or links.attachment_url(row, context)
 
 
 def to_attachment(row: models.Attachment, context: RequestContext) -> types.Attachment:
@@ -54,8 +57,9 @@ def to_attachment(row: models.Attachment, context: RequestContext) -> types.Atta
         }
     if row.kind == models.Attachment.Kind.FILE:
         return types.FileAttachment.model_validate(fields)
-    preview = row.foreign_preview_url or links.attachment_url(row, context)
-    return types.ImageAttachment.model_validate(fields | {"preview_url": preview})
+    return types.ImageAttachment.model_validate(
+        fields | {"preview_url": preview_url(row, context)}
+    )
 
 
 def save(attachment: types.Attachment, context: RequestContext) -> None:
@@ -67,6 +71,8 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
     """
     preview = str(getattr(attachment, "preview_url", ""))
     inline = payloads.DATA_IMAGE.fullmatch(preview)
+    # Before the transaction, in this thread: only another attachment store brings a
+    # preview of its own, and a small one.
     thumbnail = _store_preview(inline[1]) if inline else ""
     with transaction.atomic():
         row = (

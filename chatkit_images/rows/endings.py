@@ -28,6 +28,14 @@ def reason(status: str, code: str = "") -> str:
     return _("The image could not be generated.")
 
 
+def message_id(image: models.GeneratedImage) -> str:
+    """Return the id of the item that stands for an image without a picture.
+
+    ``items.save`` links an item of such an id to its image.
+    """
+    return f"{items.IMAGE_PREFIX}{image.pk.hex}"
+
+
 def message(
     key: str, thread_id: str, created_at: datetime.datetime, text: str
 ) -> types.AssistantMessageItem:
@@ -58,9 +66,9 @@ def interrupt(images: GeneratedImageQuerySet) -> int:
 
 def _show(image: models.GeneratedImage) -> None:
     context = RequestContext(image.thread.user, image.thread.owner)
-    key, created_at = f"msg_{image.pk.hex}", payloads.to_naive(image.created_at)
+    key, created_at = message_id(image), payloads.to_naive(image.created_at)
     item: types.ThreadItem
-    if image.file:
+    if image.is_shown:
         url = links.image_url(image, context)
         item = types.GeneratedImageItem(
             id=key,

@@ -56,8 +56,8 @@ def store_picture(text: str, thumbnail: bool = True) -> StoredImage:
     info = imaging.inspect(data)
     name = storage.new_name("images", info.extension)
     storage.store(name, data)
-    small = _store_thumbnail(data) if thumbnail and info.mime in imaging.INLINE else ""
-    return StoredImage(name, info, small)
+    wanted = thumbnail and info.mime in imaging.INLINE
+    return StoredImage(name, info, store_thumbnail(data) if wanted else "")
 
 
 def begin(
@@ -104,25 +104,29 @@ def complete(
 ) -> models.GeneratedImage:
     """Make a stored picture the image's own and drop its previews.
 
-    An image that has ended with a picture keeps that one: a replay loses nothing.
+    A complete image keeps its picture: a replay changes nothing. A final that comes
+    after the image was stopped or interrupted replaces the preview shown for it.
     """
     with transaction.atomic():
-        row = models.GeneratedImage.objects.select_for_update().filter(pk=image.pk)
-        ended = row.exclude(status=models.GeneratedImage.Status.COMPLETED).update(
-            **stored.columns(),
-            **fields,
-            thumbnail=stored.thumbnail,
-            sha256=stored.info.sha256,
-            status=models.GeneratedImage.Status.COMPLETED,
-            finished_at=timezone.now(),
-        )
-        if not ended:
+        rows = models.GeneratedImage.objects.select_for_update().filter(pk=image.pk)
+        before = rows.exclude(status=models.GeneratedImage.Status.COMPLETED).first()
+        if before is None:
             models.DeletedFile.objects.discard([stored.name, stored.thumbnail])
-        elif not settings.KEEP_PARTIAL_IMAGES:
-            image.partials.all().delete()
+        else:
+            models.DeletedFile.objects.discard([str(before.file.name)])
+            rows.update(
+                **stored.columns(),
+                **fields,
+                thumbnail=stored.thumbnail,
+                sha256=stored.info.sha256,
+                status=models.GeneratedImage.Status.COMPLETED,
+                finished_at=timezone.now(),
+            )
+            if not settings.KEEP_PARTIAL_IMAGES:
+                image.partials.all().delete()
     image.refresh_from_db()
-    if ended:
-        signals.image_saved.send(models.GeneratedImage, image=image)
+    if before is not None:
+        signals.image_saved.send_robust(models.GeneratedImage, image=image)
     return image
 
 
@@ -172,7 +176,15 @@ def of_item(
     )
 
 
-def _store_thumbnail(data: bytes) -> str:
+def store_thumbnail(data: bytes) -> str:
+    """Store a picture's thumbnail and return its name, empty if that fails.
+
+    The picture itself is stored by then and must not be lost for it.
+    """
     name = storage.new_name("thumbnails", "webp")
-    storage.store(name, imaging.scale(data, settings.THUMBNAIL_SIDE))
+    try:
+        storage.store(name, imaging.scale(data, settings.THUMBNAIL_SIDE))
+    except Exception:
+        logger.warning("A picture is left without a thumbnail", exc_info=True)
+        return ""
     return name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import uuid
+
 from chatkit import types
 from django.db import models as db
 from django.db import transaction
@@ -13,6 +16,9 @@ from ..exceptions import NotFoundError
 from . import attachments, images, pages, payloads, threads
 
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
+# Ids of the items that stand for an image without a picture.
+IMAGE_PREFIX = "img_"
+IMAGE_ID = re.compile(rf"{IMAGE_PREFIX}([0-9a-f]{{32}})")
 
 
 def load_page(
@@ -62,7 +68,9 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
             saved.append(image)
         return image
 
-    # Blobs are written before the transaction, which must not wait for storage.
+    # Blobs are written before the transaction, which must not wait for storage. This
+    # thread does: what a model makes is stored before it gets here, so only a project's
+    # own item brings a picture of its own.
     payload = payloads.dehydrate(item, context.owner, save_image)
     with transaction.atomic():
         # This locks the thread: one that is being deleted takes no items.
@@ -81,13 +89,23 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
             # The first created_at stays: ChatKit stamps a message twice.
             row.type, row.payload = item.type, payload
             row.save(update_fields=["type", "payload"])
-        if isinstance(item, types.GeneratedImageItem) and item.image is not None:
-            thread.images.filter(call_id=item.image.id).update(
-                item=row, superseded_at=None
-            )
-        thread.images.filter(pk__in=[image.pk for image in saved], item=None).update(
-            item=row
-        )
+        _link(thread, row, item, [image.pk for image in saved])
+
+
+def _link(
+    thread: models.Thread,
+    row: models.ThreadItem,
+    item: types.ThreadItem,
+    inline: list[uuid.UUID],
+) -> None:
+    """Link a row to the images that it shows, or whose end it tells."""
+    if isinstance(item, types.GeneratedImageItem) and item.image is not None:
+        shown = thread.images.filter(call_id=item.image.id)
+        shown.update(item=row, superseded_at=None)
+    if match := IMAGE_ID.fullmatch(item.id):
+        thread.images.filter(pk=match[1], item=None).update(item=row)
+    if inline:
+        thread.images.filter(pk__in=inline, item=None).update(item=row)
 
 
 @transaction.atomic
@@ -120,8 +138,18 @@ def to_items(
             known[str(image.pk)] = image
             if image.thread_id == thread_id:
                 known[image.call_id] = image
-    files = attachments.load_many(
-        [key for row in rows for key in row.payload.get("attachments", ())], context
-    )
-    found = (payloads.hydrate(row, context, known, files) for row in rows)
+    sent = {key for row in rows for key in row.payload.get("attachments", ())}
+    named = payloads.file_references(rows)
+    owned = attachments.of_owner(sent | named, context)
+    files = {
+        row.pk: attachments.to_attachment(row, context)
+        for row in owned
+        if row.pk in sent
+    }
+    previews = {
+        row.pk: attachments.preview_url(row, context)
+        for row in owned
+        if row.pk in named
+    }
+    found = (payloads.hydrate(row, context, known, files, previews) for row in rows)
     return [item for item in found if item is not None]

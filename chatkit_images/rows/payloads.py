@@ -2,7 +2,7 @@
 
 A row's payload holds references where the item has URLs: image items name their
 call, messages their attachments by id, and in any other text a picture of ours
-is ``chatkit-image:<uuid>``.
+is ``chatkit-image:<uuid>``, a person's file ``chatkit-attachment:<id>``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,20 @@ ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
 DATA_IMAGE = re.compile(
     r"data:image/[\w.+-]+(?:;[\w.=+-]+)*;base64,([A-Za-z0-9+/=]+)", re.IGNORECASE
 )
-REFERENCE = re.compile(r"chatkit-image:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+REFERENCE = re.compile(rf"chatkit-image:({UUID})")
+# What a token holds of an attachment's id, which ends where such characters end.
+FILE_REFERENCE = re.compile(r"chatkit-attachment:([\w~-]{1,64})(?![\w~-])")
 # An absolute or relative URL whose last part is one of our tokens. A path begins
 # once: tried at each of its slashes, a long one would take minutes.
 OUR_URL = re.compile(
     r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
     r"(?:/[\w.-]++)*/((?:image|attachment)\.[\w.~-]+)/?"
+)
+# A URL of the route for the logged-in owner, which is signed by nobody.
+SESSION_URL = re.compile(
+    r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
+    rf"(?:/[\w.-]++)*/images/({UUID})/[\w-]++/?"
 )
 
 # A URL of the storage's own: it ends in a name of ours, a signature may follow.
@@ -123,15 +131,18 @@ def dehydrate(
         payload["image"] = {"id": item.image.id}
 
     def refer(match: re.Match[str]) -> str:
-        token = tokens.read(match[1])
+        # A URL that has expired was the owner's all the same.
+        token = tokens.read(match[1], expired_ok=True)
         # Anybody can paste a URL; only the owner's becomes one that never expires.
-        if (
-            token is None
-            or token.kind != "image"
-            or token.owner_digest != tokens.digest(owner)
-        ):
+        if token is None or not token.is_of(owner):
             return match[0]
-        return f"chatkit-image:{uuid.UUID(token.key)}"
+        if token.kind == "image":
+            return f"chatkit-image:{uuid.UUID(token.key)}"
+        reference = f"chatkit-attachment:{token.key}"
+        # What follows without a gap would be read as a part of the id.
+        following = match.string[match.end() : match.end() + 1]
+        found = FILE_REFERENCE.match(reference + following)
+        return reference if found and found[1] == token.key else match[0]
 
     def refer_file(match: re.Match[str]) -> str:
         rows = models.GeneratedImage.objects.for_owner(owner).filter(file=match[1])
@@ -147,6 +158,23 @@ def dehydrate(
         return STORAGE_URL.sub(refer_file, OUR_URL.sub(refer, text))
 
     changed: dict[str, Any] = map_strings(payload, change)
+    keys = {
+        key
+        for text in strings(changed)
+        if "/images/" in text
+        for key in SESSION_URL.findall(text)
+    }
+    if keys:
+        # One query for all of them.
+        rows = models.GeneratedImage.objects.for_owner(owner).filter(pk__in=keys)
+        owned = {str(key) for key in rows.values_list("pk", flat=True)}
+
+        def refer_session(match: re.Match[str]) -> str:
+            return f"chatkit-image:{match[1]}" if match[1] in owned else match[0]
+
+        changed = map_strings(
+            changed, lambda text: SESSION_URL.sub(refer_session, text)
+        )
     return changed
 
 
@@ -159,11 +187,21 @@ def references(rows: Iterable[models.ThreadItem]) -> set[uuid.UUID]:
     return found
 
 
+def file_references(rows: Iterable[models.ThreadItem]) -> set[str]:
+    """Return the ids of the attachments that the rows' texts refer to."""
+    found: set[str] = set()
+    for row in rows:
+        for text in strings(row.payload):
+            found.update(FILE_REFERENCE.findall(text))
+    return found
+
+
 def hydrate(
     row: models.ThreadItem,
     context: RequestContext,
     images: dict[str, models.GeneratedImage],
     attachments: dict[str, types.Attachment],
+    previews: dict[str, str],
 ) -> types.ThreadItem | None:
     """Return the item of a row, ``None`` if this ChatKit does not know its type.
 
@@ -172,13 +210,20 @@ def hydrate(
         context: For whom its URLs are.
         images: The thread's images by call id and by primary key.
         attachments: The thread's attachments by id.
+        previews: URLs of the attachments that a text refers to, by id.
     """
 
     def resolve(match: re.Match[str]) -> str:
         image = images.get(match[1])
         return links.image_url(image, context) if image else match[0]
 
-    payload = map_strings(row.payload, lambda text: REFERENCE.sub(resolve, text))
+    def resolve_file(match: re.Match[str]) -> str:
+        return previews.get(match[1], match[0])
+
+    def change(text: str) -> str:
+        return FILE_REFERENCE.sub(resolve_file, REFERENCE.sub(resolve, text))
+
+    payload = map_strings(row.payload, change)
     if row.type == "user_message":
         payload["attachments"] = [
             attachments[key] for key in payload["attachments"] if key in attachments

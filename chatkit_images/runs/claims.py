@@ -22,7 +22,9 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def claim(request: types.StreamingReq, context: RequestContext) -> models.Run:
+def claim(
+    run_id: uuid.UUID, request: types.StreamingReq, context: RequestContext
+) -> models.Run:
     """Make the row of a run, which is the right to write to its thread.
 
     Raises:
@@ -36,6 +38,7 @@ def claim(request: types.StreamingReq, context: RequestContext) -> models.Run:
     try:
         with transaction.atomic():
             return models.Run.objects.create(
+                pk=run_id,
                 thread_id=thread_id,
                 owner=context.owner,
                 user_id=context.user_id,
@@ -86,5 +89,5 @@ def release(run_id: uuid.UUID, status: str, error: str = "") -> bool:
     rows = models.Run.objects.filter(pk=run_id)
     if not rows.finish(status, payloads.clean(error)):
         return False
-    signals.run_finished.send(models.Run, run=rows.select_related("user").get())
+    signals.run_finished.send_robust(models.Run, run=rows.select_related("user").get())
     return True

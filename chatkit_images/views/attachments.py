@@ -88,7 +88,7 @@ def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     if said is None or said.kind != "upload":
         raise NotFoundError
     row = models.Attachment.objects.select_related("user").filter(pk=said.key).first()
-    if row is None or tokens.digest(row.owner) != said.owner_digest:
+    if row is None or not said.is_of(row.owner):
         raise NotFoundError
     base_url = settings.BASE_URL or f"{request.scheme}://{request.get_host()}"
     return RequestContext(row.user, row.owner, base_url.rstrip("/")), row.pk

@@ -36,7 +36,7 @@ class ImageView(JsonView):
             .filter(pk=said.key)
             .first()
         )
-        if image is None or tokens.digest(image.thread.owner) != said.owner_digest:
+        if image is None or not said.is_of(image.thread.owner):
             return errors.from_exception(NotFoundError())
         return cross_origin(image_response(image, said.variant))
 
@@ -69,7 +69,7 @@ class AttachmentView(JsonView):
         if said is None or said.kind != "attachment":
             return errors.from_exception(NotFoundError())
         row = models.Attachment.objects.filter(pk=said.key).first()
-        if row is None or tokens.digest(row.owner) != said.owner_digest:
+        if row is None or not said.is_of(row.owner):
             return errors.from_exception(NotFoundError())
         name, mime = str(row.file.name), row.mime_type
         if row.thumbnail and said.variant == "thumbnail":

@@ -92,18 +92,16 @@ def test_save_leaves_what_a_run_wrote_meanwhile(
     assert thread.metadata == {"new": True}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_deleting_an_image_deletes_its_files(
-    login: Make,
-    make_image: Make,
-    png: bytes,
-    django_capture_on_commit_callbacks: Any,
+    login: Make, make_image: Make, png: bytes
 ) -> None:
     image = make_image()
     partial = image.partials.create(index=0, file=put(png), mime="image/png")
     names = [image.file.name, image.thumbnail.name, partial.file.name]
-    with django_capture_on_commit_callbacks(execute=True):
-        client = login("view_generatedimage", "delete_generatedimage")
-        client.post(page(image, "delete"), {"post": "yes"})
+    client = login("view_generatedimage", "delete_generatedimage")
+    client.post(page(image, "delete"), {"post": "yes"})
+    storage.drain()
     assert not models.GeneratedImage.objects.exists()
     assert not models.DeletedFile.objects.exists()
     for name in names:
@@ -111,8 +109,9 @@ def test_deleting_an_image_deletes_its_files(
             storage.read(name)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_bulk_delete_shows_what_goes_and_deletes_it(
-    login: Make, make_image: Make, django_capture_on_commit_callbacks: Any
+    login: Make, make_image: Make
 ) -> None:
     rows = [make_image(prompt="first fox"), make_image(prompt="second fox")]
     kept = make_image(prompt="third fox")
@@ -122,8 +121,8 @@ def test_bulk_delete_shows_what_goes_and_deletes_it(
     assert 'alt="second fox"' in html
     assert "third fox" not in html
     assert models.GeneratedImage.objects.count() == 3
-    with django_capture_on_commit_callbacks(execute=True):
-        act(client, "delete_selected", *rows, post="yes")
+    act(client, "delete_selected", *rows, post="yes")
+    storage.drain()
     assert models.GeneratedImage.objects.get() == kept
     assert storage.read(kept.file.name)
     with pytest.raises(FileNotFoundError):
@@ -141,12 +140,13 @@ def test_forged_delete_without_permission_deletes_nothing(
     assert storage.read(image.file.name)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_thread_with_all_that_belongs_to_it_can_be_deleted(
-    root: Client, everything: Make, django_capture_on_commit_callbacks: Any
+    root: Client, everything: Make
 ) -> None:
     thread, image, *_rest = everything(1)
-    with django_capture_on_commit_callbacks(execute=True):
-        root.post(page(thread, "delete"), {"post": "yes"})
+    root.post(page(thread, "delete"), {"post": "yes"})
+    storage.drain()
     assert not models.Thread.objects.exists()
     with pytest.raises(FileNotFoundError):
         storage.read(image.file.name)

@@ -245,6 +245,7 @@ def test_server_still_ends_those_who_do_not_listen(
     browser: Browser, server: Server
 ) -> None:
     """Daphne ends applications that ignore a disconnect, unless its check has died."""
+
     def killed() -> int:
         return int(httpx.get(f"{server.url}/deaf/killed/", trust_env=False).text)
 
