@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import json
 from typing import Any
 
 import pytest
 from agents import Agent, ImageGenerationTool, RunConfig, Runner
 from chatkit import types
-from chatkit.server import ChatKitServer
+from chatkit.server import ChatKitServer, StreamingResult
 from openai import AsyncOpenAI
 
+from chatkit_images.agents import trackers
 from chatkit_images.context import RequestContext
-from chatkit_images.models import Thread
+from chatkit_images.models import GeneratedImage, Thread
 from chatkit_images.rows import payloads
 from chatkit_images.server import DjangoChatKitServer, expected_previews
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import LoopbackAPI, Text
+from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items
+from tests.client import message as user_message
 
 THREAD = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
 
@@ -139,3 +143,49 @@ async def test_the_history_is_the_newest_items_oldest_first(
         settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HISTORY_ITEMS": count}
         history = await server.get_history(THREAD, context)
         assert [item.id for item in history] == [f"msg_{n}" for n in range(first, 7)]
+
+
+async def test_a_server_works_without_the_endpoint(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    model.respond_with(Image(partials=0), Text("Done."))
+    body = {"type": "threads.create", "params": {"input": user_message("a fox")}}
+
+    result = await TestServer().process(json.dumps(body), context)
+
+    assert isinstance(result, StreamingResult)
+    events = [json.loads(chunk[len(b"data: ") :]) async for chunk in result]
+    assert len(done_items(events, "generated_image")) == 1
+    assert trackers.get() is None
+
+
+async def test_a_cancelled_stream_tells_how_its_image_ended(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    model.respond_with(Image(partials=0, gate=gate), Text("Done."))
+    body = {"type": "threads.create", "params": {"input": user_message("a fox")}}
+    result = await TestServer().process(json.dumps(body), context)
+    assert isinstance(result, StreamingResult)
+    seen: list[dict[str, Any]] = []
+
+    async def read() -> None:
+        async for chunk in result:
+            seen.append(json.loads(chunk[len(b"data: ") :]))
+
+    reader = asyncio.create_task(read())
+    async with asyncio.timeout(20):
+        while not any("generated_image" in str(event) for event in seen):
+            await asyncio.sleep(0.01)
+    reader.cancel()
+    await asyncio.wait([reader])
+    gate.open()
+
+    assert [event["type"] for event in seen[-2:]] == [
+        "thread.item.removed",
+        "thread.item.done",
+    ]
+    image = await GeneratedImage.objects.select_related("item").aget()
+    assert image.status == "cancelled"
+    assert image.item is not None
+    assert image.item.item_id == seen[-1]["item"]["id"]
