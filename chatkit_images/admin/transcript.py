@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..rows import payloads
 from .base import page_url, visible
 from .markup import badge, pretty
 from .pictures import PictureModelAdmin
@@ -148,7 +149,8 @@ def text_of(payload: Any) -> str:
     content = of(payload).get("content")
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    words = "\n".join(text for text in texts if isinstance(text, str))
+    return payloads.readable(words, str(_("[image]")), str(_("[file]")))
 
 
 def attachment_ids(payload: Any) -> list[str]:

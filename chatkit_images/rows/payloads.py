@@ -178,6 +178,11 @@ def dehydrate(
     return changed
 
 
+def readable(text: str, image: str, file: str) -> str:
+    """Return stored text with words for the pictures and files that it quotes."""
+    return FILE_REFERENCE.sub(lambda _: file, REFERENCE.sub(lambda _: image, text))
+
+
 def references(rows: Iterable[models.ThreadItem]) -> set[uuid.UUID]:
     """Return the ids of the pictures that the rows' texts refer to."""
     found: set[uuid.UUID] = set()

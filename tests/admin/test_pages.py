@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -234,6 +235,15 @@ def test_transcript_stops_at_the_newest_items(
     assert "1 older item is not shown" in html
     assert "first" not in html
     assert html.index("second") < html.index("third")
+
+
+def test_transcript_has_words_for_what_a_text_quotes(
+    root: Client, make_thread: Make, make_item: Make
+) -> None:
+    thread = make_thread()
+    quoted = f"like chatkit-image:{uuid.uuid4()} in chatkit-attachment:atc_1"
+    make_item(thread, content=[{"type": "input_text", "text": quoted}])
+    assert "like [image] in [file]" in root.get(change(thread)).content.decode()
 
 
 @pytest.mark.parametrize("payload", [[], "text", {"content": 3}, {"attachments": 3}])
