@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 SESSION_KEY = "chatkit_images_owner"
+VISITOR = "visitor:"
 
 current_run: ContextVar[uuid.UUID | None] = ContextVar("current_run", default=None)
 """The run whose task is executing, if any: rows made by it are linked to it."""
@@ -86,5 +87,10 @@ def visitor(session: SessionBase) -> str:
     It is not the session's key: that one changes at login and opens the session.
     """
     if SESSION_KEY not in session:
-        session[SESSION_KEY] = f"visitor:{secrets.token_hex(16)}"
+        session[SESSION_KEY] = f"{VISITOR}{secrets.token_hex(16)}"
     return str(session[SESSION_KEY])
+
+
+def is_visitor(owner: str) -> bool:
+    """Whether an isolation key is a visitor's; a project may have keys of its own."""
+    return owner.startswith(VISITOR)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 
 from . import models
-from .context import SESSION_KEY, owner_of
+from .context import SESSION_KEY, is_visitor, owner_of
 from .models.files import file_columns
 from .signals import run_finished
 
@@ -45,7 +45,7 @@ def claim_threads(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
 
 def hand_over_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
     """Hand the thread of a run over to who logged in while it went on."""
-    if run.user is not None and run.owner != owner_of(run.user):
+    if run.user is not None and is_visitor(run.owner):
         with transaction.atomic():
             hand_over(run.owner, run.user)
 

@@ -407,3 +407,20 @@ async def test_a_bad_end_is_told_once(chat: ChatClient, model: LoopbackAPI) -> N
         "assistant_message",
         "assistant_message",
     ]
+
+
+async def test_an_owner_of_a_projects_own_keeps_its_threads(
+    ann: User, model: LoopbackAPI
+) -> None:
+    model.respond_with(Text("Hello."))
+    tenant = RequestContext(ann, "tenant:5", "https://shop.example")
+    request = types.ThreadsCreateReq.model_validate(
+        {"params": {"input": user_message("hello")}}
+    )
+    run = await runs.start(
+        TestServer(), request, request.model_dump_json().encode(), tenant
+    )
+    assert [chunk async for chunk in run.events()]
+
+    assert (await Run.objects.aget()).status == "completed"
+    assert (await Thread.objects.aget()).owner == "tenant:5"
