@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import SyncToAsync
 from django.contrib.auth.models import User
+from django.db import connections
 from PIL import Image
 
 from chatkit_images import storage
@@ -18,6 +20,9 @@ from tests.client import ChatClient
 def pytest_runtest_teardown() -> None:
     # What a test left to the background needs its database and its directories.
     storage.drain()
+    # Asynchronous queries of a test itself leave their connection open in asgiref's
+    # thread, and PostgreSQL drops no database that somebody is connected to.
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture(scope="session")
