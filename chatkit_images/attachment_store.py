@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from channels.db import database_sync_to_async
 from chatkit.store import AttachmentStore
 from chatkit.types import Attachment, AttachmentCreateParams
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
-from . import storage
+from . import database, storage
 from .conf import settings
 from .context import RequestContext
 from .exceptions import RequestRefused
@@ -38,8 +37,11 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         check_size(input.size)
         if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
             raise refused_type()
-        row = await database_sync_to_async(uploads.announce)(
-            self.generate_attachment_id(input.mime_type, context), input, context
+        row = await database.call(
+            uploads.announce,
+            self.generate_attachment_id(input.mime_type, context),
+            input,
+            context,
         )
         return attachments.to_attachment(row, context)
 
@@ -65,8 +67,13 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         if stored is None:
             raise refused_type()
         key = attachment_id or self.generate_attachment_id(stored.mime, context)
-        row = await database_sync_to_async(uploads.receive)(
-            key, file.name or "file", stored, context, announced=bool(attachment_id)
+        row = await database.call(
+            uploads.receive,
+            key,
+            file.name or "file",
+            stored,
+            context,
+            announced=bool(attachment_id),
         )
         return attachments.to_attachment(row, context)
 
@@ -81,7 +88,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             NotFoundError: If the owner has no such attachment.
             RequestRefused: If a message shows it.
         """
-        row = await database_sync_to_async(attachments.get)(attachment_id, context)
+        row = await database.call(attachments.get, attachment_id, context)
         if row.thread_id is not None:
             raise RequestRefused(
                 "attachment_in_use", _("A message shows this file; it stays.")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from chatkit.server import ChatKitServer
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
+from django.core.files.storage import storages
 from django.utils.module_loading import import_string
 
 from . import conf
+from .storage import s3
 
 CHOICES = {
     "IMAGE_URLS": conf.IMAGE_URLS,
@@ -23,11 +26,15 @@ POSITIVE = (
     "MAX_BODY_BYTES",
     "HEARTBEAT_SECONDS",
     "RUN_STALE_SECONDS",
+    "RUN_LOG_BYTES",
+    "DATABASE_THREADS",
     "HISTORY_ITEMS",
     "URL_MAX_AGE",
     "URL_WINDOW",
     "STORAGE_ATTEMPTS",
     "STORAGE_THREADS",
+    "STORAGE_TIMEOUT",
+    "STORAGE_MEMORY_BYTES",
     "MAX_IMAGE_BYTES",
     "MAX_IMAGE_PIXELS",
     "THUMBNAIL_SIDE",
@@ -35,6 +42,9 @@ POSITIVE = (
     "MAX_ATTACHMENT_BYTES",
 )
 NOT_NEGATIVE = (
+    "RECONNECT_SECONDS",
+    "DRAIN_SECONDS",
+    "RUN_LOG_SECONDS",
     "MODEL_IMAGE_COUNT",
     "MODEL_FILE_BYTES",
     "STORAGE_BACKOFF_SECONDS",
@@ -44,7 +54,7 @@ NOT_NEGATIVE = (
 
 def known_keys() -> list[str]:
     """Return the names of all settings."""
-    return [name for name in vars(conf.Settings) if name.isupper()]
+    return [name for name in dir(conf.Settings) if name.isupper()]
 
 
 def register() -> None:
@@ -67,7 +77,7 @@ def check_settings(
             )
         ]
     found: list[checks.CheckMessage] = []
-    for part in (_unknown, _choices, _numbers, _server, _storage, _base_url):
+    for part in (_unknown, _choices, _numbers, _server, _storage, _base_url, _log):
         found.extend(part(values))
     return found
 
@@ -165,6 +175,23 @@ def _storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             hint=f"Add {alias!r} to STORAGES.",
             id="chatkit_images.E006",
         )
+        return
+    try:
+        storage = storages.create_storage(django_settings.STORAGES[alias])
+    except Exception as error:
+        yield checks.Error(
+            f"The storage STORAGES[{alias!r}] cannot be made: {error}",
+            hint="Correct its BACKEND and OPTIONS.",
+            id="chatkit_images.E008",
+        )
+        return
+    if s3.is_plain(storage) and s3.is_patient(storage):
+        yield checks.Warning(
+            f"STORAGES[{alias!r}] waits a minute for a silent S3 server, three times.",
+            hint="Give its OPTIONS a client_config with short timeouts: "
+            "botocore.config.Config(connect_timeout=3, read_timeout=10).",
+            id="chatkit_images.W003",
+        )
 
 
 def _base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
@@ -174,4 +201,22 @@ def _base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             f"CHATKIT_IMAGES['BASE_URL'] must be an absolute URL, got {url!r}.",
             hint='Write scheme and host, such as "https://shop.example".',
             id="chatkit_images.E007",
+        )
+
+
+def _log(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    url = values.get("RUN_LOG_URL")
+    if url is None:
+        return
+    if not str(url).startswith(("redis://", "rediss://", "unix://")):
+        yield checks.Error(
+            f"CHATKIT_IMAGES['RUN_LOG_URL'] must be the URL of a Redis, got {url!r}.",
+            hint='Write "redis://127.0.0.1:6379/0".',
+            id="chatkit_images.E009",
+        )
+    elif find_spec("redis") is None:
+        yield checks.Error(
+            "CHATKIT_IMAGES['RUN_LOG_URL'] needs the package redis.",
+            hint='Install "chatkit-images[redis]".',
+            id="chatkit_images.E010",
         )

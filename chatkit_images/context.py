@@ -22,7 +22,28 @@ SESSION_KEY = "chatkit_images_owner"
 VISITOR = "visitor:"
 
 current_run: ContextVar[uuid.UUID | None] = ContextVar("current_run", default=None)
-"""The run whose task is executing, if any: rows made by it are linked to it."""
+"""The run whose task is executing, if any.
+
+Rows made by it are linked to it, its calls of the database are repeated and share the
+threads of runs, and it may only write to its thread while it has its claim.
+"""
+
+
+@dataclass
+class Turn:
+    """What a run's task and whoever ends it tell each other.
+
+    Attributes:
+        interrupted: Whether the server ends it, and not a person.
+        told: Whether its thread has been told that its answer was cut off.
+    """
+
+    interrupted: bool = False
+    told: bool = False
+
+
+current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
+"""The turn whose task is executing, if it is a run's."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +75,15 @@ class RequestContext:
             AuthenticationRequired: If nobody is logged in and visitors are not
                 allowed.
         """
-        base_url = settings.BASE_URL or f"{request.scheme}://{request.get_host()}"
         locale = translation.get_language_from_request(request)
         user = getattr(request, "user", None)
         if user is not None and user.is_authenticated:
-            return cls(user, owner_of(user), base_url.rstrip("/"), locale)
+            # Not Django's lazy one: that keeps the request, whose body may be large.
+            user = getattr(user, "_wrapped", user)
+            return cls(user, owner_of(user), base_url_of(request), locale)
         if not settings.ALLOW_ANONYMOUS:
             raise AuthenticationRequired("Log in to chat.")
-        return cls(None, visitor(request.session), base_url.rstrip("/"), locale)
+        return cls(None, visitor(request.session), base_url_of(request), locale)
 
     @classmethod
     def for_user(
@@ -74,6 +96,12 @@ class RequestContext:
             (base_url or settings.BASE_URL or "").rstrip("/"),
             locale or translation.get_language() or "en",
         )
+
+
+def base_url_of(request: HttpRequest) -> str:
+    """Return scheme and host of the URLs that the sender of a request gets."""
+    base_url = settings.BASE_URL or f"{request.scheme}://{request.get_host()}"
+    return base_url.rstrip("/")
 
 
 def owner_of(user: AbstractBaseUser) -> str:

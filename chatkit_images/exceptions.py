@@ -7,6 +7,8 @@ from django.core.exceptions import PermissionDenied
 
 __all__ = [
     "AuthenticationRequired",
+    "ClaimLost",
+    "GenerationRefused",
     "ImageError",
     "NotFoundError",
     "RequestRefused",
@@ -16,6 +18,22 @@ __all__ = [
 
 class AuthenticationRequired(PermissionDenied):
     """The request has no user, and ``ALLOW_ANONYMOUS`` is off."""
+
+
+class ClaimLost(Exception):
+    """The run may not write any more: it was taken for dead, and its thread is free."""
+
+
+class GenerationRefused(Exception):
+    """Nothing is generated in this turn; its message is the answer.
+
+    Args:
+        message: What the person may read.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class ImageError(ValueError):
@@ -31,6 +49,8 @@ class ImageError(ValueError):
 
 class StorageUnavailable(OSError):
     """Neither the storage nor the spool took the bytes."""
+
+    code = "not_saved"
 
 
 class RequestRefused(Exception):

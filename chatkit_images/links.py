@@ -82,7 +82,7 @@ def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
     if settings.IMAGE_URLS != "storage" or not name:
         return ""
     # A storage would serve an SVG in place, and it has no spooled file yet.
-    if mime not in imaging.INLINE or storage.is_spooled(name):
+    if mime not in imaging.INLINE or storage.spool.has(name):
         return ""
     url = storage.get_storage().url(name)
     return url if "://" in url else absolute(url, context)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import cast
 
-from channels.db import database_sync_to_async
 from chatkit import types
-from chatkit.server import DEFAULT_PAGE_SIZE, ChatKitServer
-from pydantic import BaseModel
+from chatkit.server import (
+    DEFAULT_PAGE_SIZE,
+    ChatKitServer,
+    NonStreamingResult,
+    StreamingResult,
+)
+from pydantic import BaseModel, TypeAdapter
 
-from . import wire
+from . import database, wire
 from .agents import trackers
 from .context import RequestContext
 from .models import GeneratedImage
@@ -21,6 +25,8 @@ from .rows import preflight, threads
 from .store import DjangoStore
 
 Status = GeneratedImage.Status
+# The SDK compiles it at each request, which takes the event loop milliseconds.
+REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
 
 
 class ProtocolServer(ChatKitServer[RequestContext], ABC):
@@ -37,7 +43,16 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             NotFoundError: If it names what its sender does not have.
             RequestRefused: If it is not possible as things stand.
         """
-        await database_sync_to_async(preflight.check)(request, context)
+        await database.call(preflight.check, request, context)
+
+    async def process(
+        self, request: str | bytes | bytearray, context: RequestContext
+    ) -> StreamingResult | NonStreamingResult:
+        """Answer a request, as ChatKit's own does."""
+        parsed = REQUEST.validate_json(request)
+        if types.is_streaming_req(parsed):
+            return StreamingResult(self._process_streaming(parsed, context))
+        return NonStreamingResult(await self._process_non_streaming(parsed, context))
 
     def _serialize(self, obj: BaseModel) -> bytes:
         return wire.dump(obj)
@@ -77,19 +92,20 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             "AsyncGenerator[types.ThreadStreamEvent, None]",
             super()._process_events(thread, context, lambda: source),
         )
+        forming: set[str] = set()
         try:
             async with aclosing(events):
                 async for event in events:
+                    _note(event, forming)
                     yield event
             for tracker in trackers.get() or ():
                 await tracker.abandon(Status.FAILED, "stream_error")
-                for event in tracker.take_leftovers():
-                    yield event
+            for event in _rest(forming):
+                yield event
         except asyncio.CancelledError:
             # handle_stream_cancelled() has ended the images.
-            for tracker in trackers.get() or ():
-                for event in tracker.take_leftovers():
-                    yield event
+            for event in _rest(forming):
+                yield event
             raise
         finally:
             if isinstance(source, AsyncGenerator):
@@ -149,3 +165,25 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     def _without_hidden(self, answer: bytes) -> bytes:
         response = types.SyncCustomActionResponse.model_validate_json(answer)
         return b"{}" if isinstance(response.updated_item, wire.HIDDEN) else answer
+
+
+def _note(event: types.ThreadStreamEvent, forming: set[str]) -> None:
+    """Keep the ids of the images that a client sees forming."""
+    if isinstance(event, types.ThreadItemAddedEvent):
+        if isinstance(event.item, types.GeneratedImageItem):
+            forming.add(event.item.id)
+    elif isinstance(event, types.ThreadItemDoneEvent):
+        forming.discard(event.item.id)
+    elif isinstance(event, types.ThreadItemRemovedEvent):
+        forming.discard(event.item_id)
+
+
+def _rest(forming: set[str]) -> Iterator[types.ThreadStreamEvent]:
+    """Yield the events that end what a stream has left forming."""
+    for tracker in trackers.get() or ():
+        for event in tracker.take_leftovers():
+            _note(event, forming)
+            yield event
+    # ChatKit's own function forgets a call that ends without a picture.
+    for item_id in forming:
+        yield types.ThreadItemRemovedEvent(item_id=item_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import logging
-import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from . import storage
@@ -89,11 +89,16 @@ class RunQuerySet(OwnedQuerySet["Run"]):
     def stale(self) -> Self:
         """Return the running rows whose process has gone silent."""
         age = datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
-        return self.running().filter(heartbeat_at__lt=timezone.now() - age)
+        # By the database's clock: those of two servers may differ.
+        return self.running().filter(heartbeat_at__lt=Now() - age)
 
-    def beat(self, pk: uuid.UUID) -> int:
-        """Say that a run is alive; 0 if it was taken over."""
-        return self.running().filter(pk=pk).update(heartbeat_at=timezone.now())
+    def beat(self) -> int:
+        """Say that those of the runs are alive that were not taken over."""
+        return self.running().update(heartbeat_at=Now())
+
+    def request_stop(self) -> int:
+        """Ask the processes of running rows to end them."""
+        return self.running().update(stop_requested_at=Now())
 
     def finish(self, status: str, error: str = "") -> int:
         """End running rows; 0 if they had ended before."""

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import cache
 from typing import Any, TypeVar, cast
 
 from agents import (
     Agent,
-    ImageGenerationTool,
     RunConfig,
     Runner,
     RunResultStreaming,
     TResponseInputItem,
 )
-from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.agents import AgentContext
 from chatkit.server import ChatKitServer
@@ -25,18 +23,23 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from openai import AsyncOpenAI
 
-from .agents import stream_agent_response, trackers
+from . import database
+from .agents import (
+    cut_off_status,
+    expected_previews,
+    stream_agent_response,
+    trackers,
+)
 from .attachment_store import DjangoAttachmentStore
 from .conf import settings
-from .context import RequestContext
+from .context import RequestContext, Turn, current_turn
 from .converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
-from .models import GeneratedImage
+from .exceptions import ClaimLost, GenerationRefused, NotFoundError
 from .protocol import ProtocolServer
+from .rows import endings, payloads, threads
 from .rows import feedback as feedback_rows
-from .rows import threads
 from .store import DjangoStore
 
-Status = GeneratedImage.Status
 T = TypeVar("T")
 
 
@@ -107,6 +110,17 @@ class DjangoChatKitServer(ProtocolServer):
         title = " ".join(words)
         return title if len(title) <= 60 else title[:59].rstrip() + "…"
 
+    def check_generation(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> None | Awaitable[None]:
+        """Refuse to generate, before the model is asked. Override it for a quota.
+
+        The person's message is saved by then, and the refusal answers it.
+
+        Raises:
+            GenerationRefused: With what the person reads.
+        """
+
     def get_thread_item_converter(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> DjangoThreadItemConverter:
@@ -156,6 +170,18 @@ class DjangoChatKitServer(ProtocolServer):
             )
             # At once: later it would undo a rename made while the model thinks.
             await self.store.save_thread(thread, context)
+        try:
+            await _awaited(self.check_generation(thread, context))
+        except GenerationRefused as refusal:
+            yield types.ThreadItemDoneEvent(
+                item=endings.message(
+                    self.store.generate_item_id("message", thread, context),
+                    thread.id,
+                    payloads.now(),
+                    refusal.message,
+                )
+            )
+            return
         agent = await _awaited(self.get_agent(thread, context))
         converter = self.get_thread_item_converter(thread, context)
         history = await self.get_history(thread, context)
@@ -180,9 +206,7 @@ class DjangoChatKitServer(ProtocolServer):
         context: RequestContext,
     ) -> None:
         """Keep a thumb up or down for each item, all or none."""
-        await database_sync_to_async(feedback_rows.save)(
-            thread_id, item_ids, feedback, context
-        )
+        await database.call(feedback_rows.save, thread_id, item_ids, feedback, context)
 
     async def transcribe(
         self, audio_input: types.AudioInput, context: RequestContext
@@ -207,24 +231,37 @@ class DjangoChatKitServer(ProtocolServer):
         pending_items: list[types.ThreadItem],
         context: RequestContext,
     ) -> None:
-        """Keep the text so far and each image's best preview, and say so."""
+        """Keep the text so far and each image's best preview, and say so.
+
+        If the server ends the answer, the model is not told that the person did.
+        """
+        turn = current_turn.get() or Turn()
+        turn.told = True
         for tracker in trackers.get() or ():
-            await tracker.abandon(Status.CANCELLED)
-        await super().handle_stream_cancelled(thread, pending_items, context)
+            await tracker.abandon(cut_off_status())
+        # The thread was deleted or has another run: that was the end.
+        with suppress(NotFoundError, ClaimLost):
+            if turn.interrupted:
+                await self._keep_text(thread, pending_items, context)
+            else:
+                await super().handle_stream_cancelled(thread, pending_items, context)
+
+    async def _keep_text(
+        self,
+        thread: types.ThreadMetadata,
+        pending_items: list[types.ThreadItem],
+        context: RequestContext,
+    ) -> None:
+        for item in pending_items:
+            if isinstance(item, types.AssistantMessageItem) and any(
+                part.text.strip() for part in item.content
+            ):
+                await self.store.add_thread_item(thread.id, item, context)
 
 
 async def _awaited(value: T | Awaitable[T]) -> T:
     """Return what a hook returned, which may be asynchronous."""
     return await value if inspect.isawaitable(value) else value
-
-
-def expected_previews(agent: Agent[Any]) -> int | None:
-    """Return how many previews an agent's image tool sends, if it says so."""
-    for tool in agent.tools:
-        if isinstance(tool, ImageGenerationTool):
-            count = tool.tool_config.get("partial_images")
-            return int(count) if count else None
-    return None
 
 
 def get_server() -> ChatKitServer[RequestContext]:

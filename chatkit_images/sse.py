@@ -1,9 +1,10 @@
-"""Server-sent events: the headers, and comments while nothing happens."""
+"""Server-sent events: the headers, and the bytes of a batch of chunks."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
+import re
+
+from .runs import Batch
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -13,27 +14,25 @@ HEADERS = {
     "Content-Encoding": "identity",
 }
 HEARTBEAT = b": keep-alive\n\n"
-Chunks = AsyncGenerator[bytes, None]
+NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
 
-async def with_heartbeats(chunks: Chunks, seconds: float) -> Chunks:
-    """Yield chunks, and a comment after every so many seconds without one."""
-    step: asyncio.Future[bytes] | None = None
-    try:
-        while True:
-            step = step or asyncio.ensure_future(anext(chunks))
-            done, _ = await asyncio.wait([step], timeout=seconds)
-            if not done:
-                yield HEARTBEAT
-                continue
-            try:
-                chunk = step.result()
-            except StopAsyncIteration:
-                return
-            step = None
-            yield chunk
-    finally:
-        if step is not None and not step.done():
-            step.cancel()
-            await asyncio.wait([step])
-        await chunks.aclose()
+def encode(batch: Batch, ids: bool) -> bytes:
+    """Return the bytes of a batch; a comment if nothing has happened.
+
+    Args:
+        batch: Numbered chunks.
+        ids: Whether the client asked for the numbers, to read on from one.
+    """
+    if not batch:
+        return HEARTBEAT
+    if not ids:
+        return b"".join(chunk for _, chunk in batch)
+    return b"".join(
+        b"id: %d\n%b" % (number, chunk) if number else chunk for number, chunk in batch
+    )
+
+
+def number(last_event_id: str) -> int:
+    """Return the number in a ``Last-Event-ID``; 0, from the first, if there is none."""
+    return int(last_event_id) if NUMBER.fullmatch(last_event_id) else 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.store import Store, StoreItemType
 
+from . import database
 from .context import RequestContext
 from .rows import attachments, items, threads
 
@@ -52,27 +52,25 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, context: RequestContext
     ) -> types.ThreadMetadata:
         """Return a thread's metadata."""
-        row = await database_sync_to_async(threads.get)(thread_id, context)
+        row = await database.call(threads.get, thread_id, context)
         return threads.to_thread(row)
 
     async def save_thread(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> None:
         """Insert a thread, or update those of its values that changed."""
-        await database_sync_to_async(threads.save)(thread, context)
+        await database.call(threads.save, thread, context)
         threads.remember(thread)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> types.Page[types.ThreadMetadata]:
         """Return a page of the owner's threads, 1 to 100 of them."""
-        return await database_sync_to_async(threads.load_page)(
-            limit, after, order, context
-        )
+        return await database.call(threads.load_page, limit, after, order, context)
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
         """Delete a thread with its items, images and attachments."""
-        await database_sync_to_async(threads.delete)(thread_id, context)
+        await database.call(threads.delete, thread_id, context)
 
     async def load_thread_items(
         self,
@@ -83,8 +81,8 @@ class DjangoStore(Store[RequestContext]):
         context: RequestContext,
     ) -> types.Page[types.ThreadItem]:
         """Return a page of a thread's items, 1 to 100 of them."""
-        return await database_sync_to_async(items.load_page)(
-            thread_id, after, limit, order, context
+        return await database.call(
+            items.load_page, thread_id, after, limit, order, context
         )
 
     async def load_visible_items(
@@ -96,27 +94,27 @@ class DjangoStore(Store[RequestContext]):
         context: RequestContext,
     ) -> types.Page[types.ThreadItem]:
         """Return a full page of what the client may see: no hidden context."""
-        return await database_sync_to_async(items.load_page)(
-            thread_id, after, limit, order, context, hidden=False
+        return await database.call(
+            items.load_page, thread_id, after, limit, order, context, hidden=False
         )
 
     async def load_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> types.ThreadItem:
         """Return one item."""
-        return await database_sync_to_async(items.load)(thread_id, item_id, context)
+        return await database.call(items.load, thread_id, item_id, context)
 
     async def add_thread_item(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
         """Insert an item; one that is there already is updated in its place."""
-        await database_sync_to_async(items.save)(thread_id, item, context)
+        await database.call(items.save, thread_id, item, context)
 
     async def save_item(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
         """Update an item, or insert it."""
-        await database_sync_to_async(items.save)(thread_id, item, context)
+        await database.call(items.save, thread_id, item, context)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -128,23 +126,23 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, item_ids: list[str], context: RequestContext
     ) -> None:
         """Delete several items in one transaction."""
-        await database_sync_to_async(items.delete)(thread_id, item_ids, context)
+        await database.call(items.delete, thread_id, item_ids, context)
 
     async def save_attachment(
         self, attachment: types.Attachment, context: RequestContext
     ) -> None:
         """Insert or update an attachment's metadata."""
-        await database_sync_to_async(attachments.save)(attachment, context)
+        await database.call(attachments.save, attachment, context)
 
     async def load_attachment(
         self, attachment_id: str, context: RequestContext
     ) -> types.Attachment:
         """Return an attachment's metadata."""
-        row = await database_sync_to_async(attachments.get)(attachment_id, context)
+        row = await database.call(attachments.get, attachment_id, context)
         return attachments.to_attachment(row, context)
 
     async def delete_attachment(
         self, attachment_id: str, context: RequestContext
     ) -> None:
         """Delete an attachment with its files."""
-        await database_sync_to_async(attachments.delete)(attachment_id, context)
+        await database.call(attachments.delete, attachment_id, context)

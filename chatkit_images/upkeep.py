@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Iterator
+from itertools import chain
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -12,18 +12,30 @@ from django.utils import timezone
 from . import models, storage
 from .conf import settings
 from .models.files import file_columns
-from .querysets import DeletedFileQuerySet
+from .querysets import DeletedFileQuerySet, GeneratedImageQuerySet
 from .rows import endings
 from .runs import claims
 
 logger = logging.getLogger(__name__)
+Status = models.GeneratedImage.Status
 BATCH = 500
+# So many unknown files never make the sweep doubt that this is the right database.
+UNKNOWN_AT_ONCE = 100
 
 
-def sweep(*, dry_run: bool = False) -> dict[str, int]:
+class SweepRefused(Exception):
+    """So many files are unknown that the database is probably another one."""
+
+
+def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     """Settle what is left behind and return how much of each kind there was.
 
+    Args:
+        dry_run: Count only.
+        force: Delete unknown files even if they are most of all files.
+
     Raises:
+        SweepRefused: If most files are unknown; all else is settled by then.
         Exception: The storage's own, at once if its listing fails, and after
             everything else if a deletion does; what was not settled is found
             again next time.
@@ -35,6 +47,8 @@ def sweep(*, dry_run: bool = False) -> dict[str, int]:
     counts = {
         "dead runs": runs.count() if dry_run else claims.take_over(runs),
         "unfinished images": _images(dry_run),
+        "spooled files": _spooled(dry_run),
+        "recovered images": 0 if dry_run else endings.recover(_lost(old)),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
     }
@@ -43,8 +57,16 @@ def sweep(*, dry_run: bool = False) -> dict[str, int]:
     noted = models.DeletedFile.objects.all()
     errors: list[Exception] = []
     counts["deleted files"] = noted.count() if dry_run else _settle(noted, errors)
-    orphans = list(find_orphans())
+    counts["half-written files"] = _half_written(dry_run)
+    listed, orphans = find_orphans()
     if not dry_run:
+        adopted = adopt(orphans)
+        counts["recovered images"] += len(adopted)
+        orphans = [name for name in orphans if name not in adopted]
+        if not force and len(orphans) > max(UNKNOWN_AT_ONCE, listed / 2):
+            raise SweepRefused(
+                f"{len(orphans)} of {listed} files are unknown to this database."
+            )
         for name in orphans:
             _delete(name, errors)
     counts["unknown files"] = len(orphans)
@@ -53,19 +75,44 @@ def sweep(*, dry_run: bool = False) -> dict[str, int]:
     return counts
 
 
-def find_orphans() -> Iterator[str]:
-    """Yield the files that are older than the grace period and that no row names."""
-    batch: list[str] = []
+def flush_spool() -> list[str]:
+    """Move spooled files to the storage and return their names.
+
+    A picture among them whose process died becomes its image's.
+    """
+    moved = storage.flush_spool()
+    adopt(moved)
+    return moved
+
+
+def adopt(names: list[str]) -> set[str]:
+    """Give files to the images that have reserved their names; return those files."""
+    rows = models.GeneratedImage.objects.filter(
+        key__in=[storage.key_of(name) for name in names]
+    )
+    endings.recover(
+        # A run may still be at work on the first, the others need none.
+        rows.exclude(status__in=(Status.GENERATING, Status.COMPLETED, Status.BLOCKED))
+    )
+    reserved = set(rows.unfinished().values_list("key", flat=True))
+    owned = set(rows.filter(file__in=names).values_list("file", flat=True))
+    return {name for name in names if name in owned or storage.key_of(name) in reserved}
+
+
+def find_orphans() -> tuple[int, list[str]]:
+    """Count all files; name those that no row names and that are old enough."""
+    listed, old = 0, []
     for name, age in storage.listing():
+        listed += 1
         if age > settings.SWEEP_GRACE_SECONDS:
-            batch.append(name)
-        if len(batch) == BATCH:
-            yield from _unknown(batch)
-            batch = []
-    yield from _unknown(batch)
+            old.append(name)
+    found: list[str] = []
+    for start in range(0, len(old), BATCH):
+        found += _unknown(old[start : start + BATCH])
+    return listed, found
 
 
-def _unknown(names: list[str]) -> Iterator[str]:
+def _unknown(names: list[str]) -> list[str]:
     known: set[str] = set()
     columns = file_columns()
     columns[models.DeletedFile] = ["name"]
@@ -73,7 +120,7 @@ def _unknown(names: list[str]) -> Iterator[str]:
         for field in fields:
             rows = model._default_manager.filter(**{f"{field}__in": names})
             known.update(rows.values_list(field, flat=True))
-    return (name for name in names if name not in known)
+    return [name for name in names if name not in known]
 
 
 def _settle(noted: DeletedFileQuerySet, errors: list[Exception]) -> int:
@@ -101,6 +148,29 @@ def _images(dry_run: bool) -> int:
         .filter(Q(run=None) | ~Q(run__status=models.Run.Status.RUNNING))
     )
     return lonely.count() if dry_run else endings.interrupt(lonely)
+
+
+def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
+    """Return the images that ended lately and may have bytes all the same."""
+    return models.GeneratedImage.objects.filter(
+        Q(status=Status.INTERRUPTED) | Q(error_code="not_saved"),
+        finished_at__gt=since,
+    ).exclude(status=Status.COMPLETED)
+
+
+def _spooled(dry_run: bool) -> int:
+    return len(list(storage.spool.released()) if dry_run else flush_spool())
+
+
+def _half_written(dry_run: bool) -> int:
+    """Delete what killed writes left on this host's disks."""
+    count = 0
+    for path, age in chain(storage.unfinished(), storage.spool.unfinished()):
+        if age > settings.SWEEP_GRACE_SECONDS:
+            count += 1
+            if not dry_run:
+                path.unlink(missing_ok=True)
+    return count
 
 
 def _delete_unsent(unsent: QuerySet[models.Attachment]) -> int:

@@ -11,6 +11,21 @@ app_name = "chatkit_images"
 urlpatterns = [
     path("", views.ChatKitView.as_view(), name="chat"),
     path("threads/<str:thread_id>/stop/", views.StopView.as_view(), name="stop"),
+    path(
+        "threads/<str:thread_id>/status/",
+        views.ThreadStatusView.as_view(),
+        name="status",
+    ),
+    path(
+        "threads/<str:thread_id>/events/",
+        views.ThreadEventsView.as_view(),
+        name="thread-events",
+    ),
+    path(
+        "runs/<uuid:run_id>/events/", views.RunEventsView.as_view(), name="run-events"
+    ),
+    path("runs/<uuid:run_id>/stop/", views.StopView.as_view(), name="run-stop"),
+    path("ready/", views.ReadyView.as_view(), name="ready"),
     path("images/<str:token>/", views.ImageView.as_view(), name="image"),
     path(
         "images/<uuid:key>/<slug:variant>/",

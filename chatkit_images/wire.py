@@ -7,6 +7,7 @@ from typing import Any
 
 import pydantic_core
 from chatkit import types
+from chatkit.errors import ErrorCode
 from pydantic import BaseModel
 
 HIDDEN = (types.HiddenContextItem, types.SDKHiddenContextItem)
@@ -26,6 +27,16 @@ def dump(value: BaseModel) -> bytes:
         by_alias=True, exclude_none=True, context={"exclude_metadata": True}
     )
     return pydantic_core.to_json(_with_offsets(data))
+
+
+def chunk(event: types.ThreadStreamEvent) -> bytes:
+    """Return an event as a chunk of a stream."""
+    return b"data: %b\n\n" % dump(event)
+
+
+def broken_off() -> types.ErrorEvent:
+    """Return the event that ends a stream in the middle; the person may try again."""
+    return types.ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
 
 
 def visible(event: types.ThreadStreamEvent) -> types.ThreadStreamEvent | None:

@@ -1,4 +1,4 @@
-"""Write ``docs/settings.md`` from the docstrings of ``chatkit_images/conf.py``.
+"""Write ``docs/settings.md`` from the docstrings in ``chatkit_images/conf``.
 
 Run it with ``python docs/make_settings.py``; it needs the standard library only.
 """
@@ -11,11 +11,13 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-CONF = DOCS.parent / "chatkit_images" / "conf.py"
+CONF = DOCS.parent / "chatkit_images" / "conf"
+# In the order of the page.
+MODULES = ("__init__.py", "runs.py")
 PAGE = DOCS / "settings.md"
 GROUP = re.compile(r"    # (\w[^.]*)")
 INTRO = """\
-<!-- Made by docs/make_settings.py from chatkit_images/conf.py. Do not edit. -->
+<!-- Made by docs/make_settings.py from chatkit_images/conf. Do not edit. -->
 
 # Settings
 
@@ -27,26 +29,22 @@ bad value is an error of `python manage.py check`.
 
 def make() -> str:
     """Return the page."""
-    source = CONF.read_text(encoding="utf-8")
-    lines = source.splitlines()
     parts = [INTRO]
     group = ""
-    for node in properties(ast.parse(source)):
-        found = group_above(lines, node.lineno)
-        if found != group:
-            group = found
-            parts.append(f"## {group}\n")
-        parts.append(section(node))
+    for module in MODULES:
+        source = (CONF / module).read_text(encoding="utf-8")
+        for node in properties(ast.parse(source)):
+            found = group_above(source.splitlines(), node.lineno)
+            if found != group:
+                group = found
+                parts.append(f"## {group}\n")
+            parts.append(section(node))
     return "\n".join(parts)
 
 
 def properties(tree: ast.Module) -> list[ast.FunctionDef]:
     """Return the definitions of the settings, in their order."""
-    (body,) = (
-        node.body
-        for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name == "Settings"
-    )
+    (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef))
     return [
         node
         for node in body

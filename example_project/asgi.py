@@ -1,4 +1,4 @@
-"""ASGI application of the example project: pages, static files, loopback model."""
+"""ASGI application of the example project: streams, pages, static files, a model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
 
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
+from django.urls import path, re_path  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -54,7 +56,23 @@ async def ended(
 
 # The static files handler serves them with DEBUG off as well: the demo has no web
 # server in front of it.
-application: Application = ASGIStaticFilesHandler(get_asgi_application())
+pages = ASGIStaticFilesHandler(get_asgi_application())
+
+# With Django's apps loaded: the routes import models.
+from chatkit_images.routing import (  # noqa: E402
+    http_urlpatterns,
+    websocket_urlpatterns,
+)
+
+# The streams by Channels, which gives them no thread each; the rest by Django.
+application: Application = ProtocolTypeRouter(
+    {
+        "http": URLRouter(
+            [path("chatkit/", URLRouter(http_urlpatterns)), re_path("", pages)]
+        ),
+        "websocket": URLRouter([path("chatkit/", URLRouter(websocket_urlpatterns))]),
+    }
+)
 
 if settings.LOOPBACK:
     from chatkit_images.testing import LoopbackAPI

@@ -114,6 +114,8 @@ CHATKIT_IMAGES: dict[str, Any] = {
     # Anybody may try the demo: a visitor's chats belong to the session.
     "ALLOW_ANONYMOUS": True,
     "SPOOL_DIR": DEMO_DIR / "spool",
+    # What several processes share.
+    "RUN_LOG_URL": REDIS_URL or None,
 }
 
 # The model of the demo. Without an API key the project talks to the loopback

@@ -17,6 +17,7 @@ from agents import (
 from chatkit import types
 from chatkit.actions import Action
 from chatkit.agents import AgentContext, ClientToolCall
+from chatkit.errors import CustomStreamError
 from chatkit.widgets import Card, Text
 from django.conf import settings
 from openai import AsyncOpenAI
@@ -137,6 +138,8 @@ class TestServer(DjangoChatKitServer):
                 content=[types.AssistantMessageContent(text=f"did {action.type}")],
             )
         )
+        if action.type == "refuse":
+            raise CustomStreamError("No more of that.")
 
     async def sync_action(
         self,

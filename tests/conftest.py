@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -10,10 +12,12 @@ from django.contrib.auth.models import User
 from django.db import connections
 from PIL import Image
 
-from chatkit_images import storage
+from chatkit_images import database, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
+
+pytest_plugins = ["tests.rows"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,6 +27,19 @@ def pytest_runtest_teardown() -> None:
     # Asynchronous queries of a test itself leave their connection open in asgiref's
     # thread, and PostgreSQL drops no database that somebody is connected to.
     SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+    # A thread of the runs keeps its connection for a moment.
+    workers = [t for t in threading.enumerate() if "database-runs" in t.name]
+    everybody = threading.Barrier(len(workers) or 1)
+    closed: list[Future[None]] = [Future() for _ in workers]
+    for future in closed:
+        database.jobs("runs").put((future, lambda: close_all(everybody)))
+    for future in closed:
+        future.result(20)
+
+
+def close_all(everybody: threading.Barrier) -> None:
+    connections.close_all()
+    everybody.wait(20)
 
 
 @pytest.fixture(scope="session")

@@ -104,6 +104,7 @@ async def test_a_file_is_uploaded_in_one_step(client: ChatClient, png: bytes) ->
         assert response[header] == value, header
 
 
+@pytest.mark.row("P06")
 async def test_an_upload_in_one_step_needs_a_login_and_csrf(
     ann: User, png: bytes
 ) -> None:
@@ -134,12 +135,14 @@ async def test_an_upload_in_one_step_needs_a_login_and_csrf(
         assert response.status_code == 200, response.content
 
 
+@pytest.mark.row("P08")
 async def test_other_methods_are_not_allowed(client: ChatClient) -> None:
     response = await client.get("/chatkit/uploads/upload.a.b.c.d~e/")
     assert refusal(response)[:2] == (405, "method_not_allowed")
     assert response["Allow"] == "POST, PUT, OPTIONS"
 
 
+@pytest.mark.row("P04")
 async def test_bytes_that_are_not_accepted_leave_nothing(
     client: ChatClient, small: None
 ) -> None:

@@ -202,8 +202,11 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
                 f"upload {method}",
                 lambda send=send, url=url: send(url, b"x", content_type="text/plain"),
             )
-    url = reverse("chatkit_images:stop", args=[ids.thread])
-    yield "stop", lambda url=url: chat.post(url)
+    for name in ("stop", "status", "thread-events", "run-stop", "run-events"):
+        key = ids.run if name.startswith("run-") else ids.thread
+        url = reverse(f"chatkit_images:{name}", args=[key])
+        send = chat.post if name.endswith("stop") else chat.get
+        yield name, lambda send=send, url=url: send(url)
 
 
 # What the tables must have
@@ -218,7 +221,8 @@ def test_every_operation_of_the_sdk_has_a_row() -> None:
 
 def test_every_route_has_a_row() -> None:
     tested = {"session-image", "image", "attachment", "upload", "stop"}
-    others = {"chat", "upload-direct"}
+    tested |= {"status", "thread-events", "run-stop", "run-events"}
+    others = {"chat", "upload-direct", "ready"}
     assert {route.name for route in urls.urlpatterns} == tested | others
 
 
@@ -377,6 +381,7 @@ async def test_stranger_cannot_stop_or_join_a_run(
 # Signed URLs
 
 
+@pytest.mark.row("O05")
 async def test_signed_url_lives_to_its_last_second(
     theirs: Ids, ann: User, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
@@ -501,6 +506,7 @@ async def test_signed_url_survives_a_new_secret_key_only_as_a_fallback(
     assert (await ChatClient().get(url)).status_code == 200
 
 
+@pytest.mark.row("P10")
 async def test_shared_cache_keeps_no_picture_for_the_next_person(
     theirs: Ids, ann: User, bob: User, settings: Any, png: bytes
 ) -> None:

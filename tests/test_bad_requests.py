@@ -141,8 +141,9 @@ async def ask(chat: ChatClient, op: str, **params: Any) -> tuple[int, str]:
 # Bodies
 
 
+@pytest.mark.row("P01")
 async def test_body_that_makes_no_sense_is_a_400(
-    chat: ChatClient, model: LoopbackAPI
+    chat: ChatClient, model: LoopbackAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = await snapshot()
     codes = {}
@@ -152,6 +153,10 @@ async def test_body_that_makes_no_sense_is_a_400(
         response = await chat.post(URL, body, content_type="application/json", **kind)
         status, codes[name] = await refusal(response)
         assert status == 400, name
+        # One line in the log, without a traceback.
+        (line,) = [r for r in caplog.records if r.levelno >= logging.WARNING]
+        assert (line.getMessage(), line.exc_info) == ("Bad Request: /chatkit/", None)
+        caplog.clear()
     others = {name: code for name, code in codes.items() if code != "invalid_request"}
     assert others == {
         "empty_text": "empty_message",
@@ -163,6 +168,7 @@ async def test_body_that_makes_no_sense_is_a_400(
     assert model.requests == []
 
 
+@pytest.mark.row("P12")
 @pytest.mark.parametrize(
     "mime", ["text/html", "audio/webm\r\nX-Evil: 1", "audio/", "", "image/png"]
 )
@@ -175,6 +181,7 @@ async def test_dictation_that_is_no_sound_is_refused(
     assert refused == (415, "unsupported_type")
 
 
+@pytest.mark.row("P08")
 @pytest.mark.parametrize(
     "content_type",
     [
@@ -201,6 +208,7 @@ async def test_content_type_may_name_its_charset(
     assert response.status_code == 200
 
 
+@pytest.mark.row("P04")
 async def test_body_may_be_as_large_as_the_setting_says(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
@@ -214,6 +222,7 @@ async def test_body_may_be_as_large_as_the_setting_says(
     )
 
 
+@pytest.mark.row("P01")
 @pytest.mark.parametrize("field", ["item_ids", "attachments"])
 async def test_endless_list_of_ids_is_refused(
     chat: ChatClient, model: LoopbackAPI, field: str
@@ -231,6 +240,7 @@ async def test_endless_list_of_ids_is_refused(
 # Methods and sites
 
 
+@pytest.mark.row("P08")
 @pytest.mark.parametrize("method", ["get", "head", "put", "patch", "delete"])
 @pytest.mark.parametrize(
     ("route", "args"), [("chat", []), ("stop", ["thr_1"]), ("upload-direct", [])]
@@ -245,6 +255,7 @@ async def test_other_methods_are_told_what_is_allowed(
         assert await refusal(response) == (405, "method_not_allowed")
 
 
+@pytest.mark.row("P08")
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 @pytest.mark.parametrize("route", ["image", "attachment", "session-image"])
 async def test_bytes_can_only_be_read(route: str, method: str) -> None:
@@ -255,6 +266,7 @@ async def test_bytes_can_only_be_read(route: str, method: str) -> None:
     assert response["Allow"] == "GET, HEAD, OPTIONS"
 
 
+@pytest.mark.row("P06")
 @pytest.mark.parametrize("path", ["", "threads/thr_1/stop/", "attachments/"])
 async def test_post_without_csrf_token_is_refused(
     ann: User, model: LoopbackAPI, path: str
@@ -267,6 +279,7 @@ async def test_post_without_csrf_token_is_refused(
     assert await snapshot() == before
 
 
+@pytest.mark.row("P06")
 async def test_csrf_token_is_checked_with_the_origin(
     ann: User, model: LoopbackAPI
 ) -> None:
@@ -289,6 +302,30 @@ async def test_csrf_token_is_checked_with_the_origin(
         assert await refusal(response) == (403, "csrf_failed")
 
 
+@pytest.mark.row("P01")
+@pytest.mark.row("P06")
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"a"),
+        ("multipart/form-data; boundary=x", b"a"),
+        ("application/x-www-form-urlencoded", b"a" * (3 * 2**20)),
+        ("application/x-www-form-urlencoded", b"a&" * 2000),
+    ],
+    ids=["no boundary", "cut", "large", "many fields"],
+)
+async def test_form_that_cannot_be_read_has_no_csrf_token(
+    ann: User, model: LoopbackAPI, content_type: str, body: bytes
+) -> None:
+    chat = ChatClient(enforce_csrf_checks=True)
+    await chat.aforce_login(ann)
+    chat.cookies["csrftoken"] = "a" * 32
+    stop = reverse("chatkit_images:stop", args=["thr_1"])
+    response = await chat.generic("POST", stop, body, content_type=content_type)
+    assert await refusal(response) in {(400, "bad_form"), (403, "csrf_failed")}
+
+
+@pytest.mark.row("P06")
 async def test_form_of_another_site_is_refused_before_it_is_read(
     ann: User, model: LoopbackAPI
 ) -> None:
@@ -333,6 +370,7 @@ def test_table_of_operations_with_a_thread_is_complete() -> None:
     assert set(NAMES_A_THREAD) == OPERATIONS - rest
 
 
+@pytest.mark.row("P02")
 @pytest.mark.parametrize("op", sorted(NAMES_A_THREAD))
 async def test_unknown_thread_is_a_404(
     chat: ChatClient, model: LoopbackAPI, op: str
@@ -345,6 +383,7 @@ async def test_unknown_thread_is_a_404(
     assert model.requests == []
 
 
+@pytest.mark.row("P02")
 @pytest.mark.parametrize("op", sorted(NAMES_AN_ITEM))
 async def test_unknown_item_is_a_404(
     chat: ChatClient, model: LoopbackAPI, op: str
@@ -362,6 +401,7 @@ async def test_unknown_item_is_a_404(
     assert len(model.requests) == 1
 
 
+@pytest.mark.row("P02")
 async def test_unknown_attachment_and_cursor_are_a_404(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -377,6 +417,7 @@ async def test_unknown_attachment_and_cursor_are_a_404(
     assert model.requests == []
 
 
+@pytest.mark.row("P02")
 @pytest.mark.parametrize("path", ["thr_1", "%00", "thr_%00", "%ff", "x" * 5000])
 async def test_stop_of_an_unknown_thread_is_a_404(chat: ChatClient, path: str) -> None:
     response = await chat.post(f"/chatkit/threads/{path}/stop/")
@@ -393,6 +434,7 @@ async def test_stop_of_a_thread_without_a_run_does_nothing(
     assert await snapshot() == before
 
 
+@pytest.mark.row("P03")
 @pytest.mark.parametrize(
     ("limit", "size"),
     [(-1, 1), (0, 20), (None, 20), (7, 7), (10**9, 100), (10**40, 100)],
@@ -429,6 +471,7 @@ async def test_variant_that_is_not_there_is_the_picture_itself(
 # Text that not every database takes
 
 
+@pytest.mark.row("P14")
 async def test_nul_in_text_is_replaced_everywhere(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -457,6 +500,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     return method
 
 
+@pytest.mark.row("P11")
 @pytest.mark.parametrize(
     "hook", ["get_agent", "respond", "get_run_config", "get_title"]
 )
@@ -482,6 +526,7 @@ async def test_exception_of_the_project_is_an_error_event(
     assert done_items(events, "assistant_message")
 
 
+@pytest.mark.row("P11")
 async def test_error_of_the_model_shows_nothing_of_itself(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -507,6 +552,7 @@ async def test_refusal_of_the_project_shows_its_message(
     ]
 
 
+@pytest.mark.row("P11")
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -545,6 +591,7 @@ async def test_exception_before_the_first_event_is_json_with_a_status(
     assert not await models.Run.objects.filter(status="running").aexists()
 
 
+@pytest.mark.row("P11")
 @pytest.mark.parametrize("hook", ["sync_action", "transcribe", "add_feedback"])
 @pytest.mark.parametrize(
     ("error", "expected"),
@@ -584,6 +631,7 @@ async def test_exception_of_a_method_that_does_not_stream_is_json(
 # Settings of the project
 
 
+@pytest.mark.row("P10")
 async def test_gzip_middleware_leaves_the_stream_alone(
     ann: User, model: LoopbackAPI, settings: Any
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from typing import Any
 
 import pytest
@@ -149,7 +150,7 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
         raise OperationalError("the database is away")
 
     monkeypatch.setattr("chatkit_images.rows.images.complete", broken)
-    monkeypatch.setattr("chatkit_images.converters.responses.RETRY_PAUSES", (0,))
+    monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     stage.finish()
     with pytest.raises(OperationalError):
         await stage.call.settled()
@@ -236,7 +237,7 @@ async def test_a_picture_without_a_thumbnail_is_a_picture(
     def broken(*args: Any) -> bytes:
         raise MemoryError
 
-    monkeypatch.setattr("chatkit_images.imaging.scale", broken)
+    monkeypatch.setattr("chatkit_images.imaging.Sketch.webp", broken)
     stage.finish()
     await stage.call.settled()
 
@@ -256,7 +257,7 @@ async def test_a_row_that_the_database_refused_is_tried_again(
         return complete(*args, **kwargs)
 
     monkeypatch.setattr(images, "complete", flaky)
-    monkeypatch.setattr("chatkit_images.converters.responses.RETRY_PAUSES", (0, 0, 0))
+    monkeypatch.setattr("chatkit_images.database.PAUSES", (0, 0, 0))
     stage.finish()
     await stage.call.settled()
 
@@ -274,3 +275,64 @@ def test_words_beside_the_tokens_are_kept() -> None:
         "tier": "auto",
         "only": 1,
     }
+
+
+async def test_what_is_repeated_after_an_unknown_commit_changes_nothing(
+    stage: Stage,
+) -> None:
+    """The database was away when it should have said that all is well."""
+    await stage.converter.begin_image("ig_1")
+    image = await GeneratedImage.objects.aget()
+    again = await sync_to_async(images.begin)(
+        "thr_1", "ig_1", image.key, stage.converter.context
+    )
+    assert again.pk == image.pk and again.key == image.key
+    stage.finish()
+    await stage.call.settled()
+    await image.arefresh_from_db()
+    await sync_to_async(images.announce)(image, image.thumbnail.name)
+    assert files() == sorted([image.file.name, image.thumbnail.name])
+
+
+async def test_thumbnails_do_not_come_back_from_a_storage_elsewhere(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    opened: list[str] = []
+    real = storage.get_storage().open
+
+    def note(name: str, mode: str = "rb") -> Any:
+        opened.append(name)
+        return real(name, mode)
+
+    monkeypatch.setattr(storage.get_storage(), "open", note)
+    stage.finish()
+    await stage.call.settled()
+    image = await GeneratedImage.objects.aget()
+    assert image.thumbnail.name
+    assert opened == []
+    assert not storage.spool.has(str(image.file.name))
+
+
+async def test_previews_that_hang_hold_up_no_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """More of them than there are threads for previews."""
+    settings.CHATKIT_IMAGES |= {"STORAGE_TIMEOUT": 0.1}
+    go, put = threading.Event(), storage.backend.put
+
+    def hang(name: str, data: bytes) -> None:
+        assert go.wait(20)
+        put(name, data)
+
+    monkeypatch.setattr(storage.backend, "put", hang)
+    try:
+        async with asyncio.timeout(10):
+            for index in range(9):
+                stage.call.offer_preview(index, RED)
+                await asyncio.sleep(0.15)
+            stage.finish(GREEN)
+            await stage.call.settled()
+    finally:
+        go.set()
+    assert (await GeneratedImage.objects.aget()).status == "completed"

@@ -23,7 +23,7 @@ def test_every_setting_has_a_default_and_says_what_it_is(settings: Any) -> None:
     del settings.CHATKIT_IMAGES
     for name in known_keys():
         getattr(conf.settings, name)
-        text = vars(conf.Settings)[name].__doc__
+        text = getattr(conf.Settings, name).__doc__
         assert text, name
         assert "Default:" in text or "Required" in text, name
 
@@ -81,6 +81,15 @@ SERVER = {"SERVER": "tests.chat.TestServer"}
             ),
         ),
         (
+            SERVER | {"RUN_LOG_URL": "localhost"},
+            (
+                "chatkit_images.E009",
+                "CHATKIT_IMAGES['RUN_LOG_URL'] must be the URL of a Redis, got "
+                "'localhost'.",
+                'Write "redis://127.0.0.1:6379/0".',
+            ),
+        ),
+        (
             {},
             (
                 "chatkit_images.W002",
@@ -123,6 +132,15 @@ def test_a_bad_value_is_named_with_its_fix(
     assert problems(settings, value) == [expected]
 
 
+def test_a_storage_that_cannot_be_made_is_named(settings: Any) -> None:
+    settings.STORAGES = settings.STORAGES | {"broken": {"BACKEND": "shop.Nowhere"}}
+    ((found_id, message, hint),) = problems(settings, SERVER | {"STORAGE": "broken"})
+    assert found_id == "chatkit_images.E008"
+    assert message.startswith("The storage STORAGES['broken'] cannot be made: ")
+    assert "shop.Nowhere" in message
+    assert hint == "Correct its BACKEND and OPTIONS."
+
+
 def test_a_server_that_cannot_be_imported_is_named(settings: Any) -> None:
     ((found_id, message, _),) = problems(settings, {"SERVER": "shop.chat.Nothing"})
     assert found_id == "chatkit_images.E005"
@@ -148,6 +166,7 @@ def test_there_is_one_server_a_process(settings: Any) -> None:
     assert get_server() is get_server()
 
 
+@pytest.mark.row("O07")
 def test_kept_connections_are_warned_of(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,3 +182,19 @@ def test_the_alias_chatkit_images_is_preferred(settings: Any) -> None:
         "chatkit_images": settings.STORAGES["default"]
     }
     assert conf.settings.STORAGE == "chatkit_images"
+
+
+def test_a_shared_log_needs_its_package(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = SERVER | {"RUN_LOG_URL": "redis://127.0.0.1:6379/0"}
+    monkeypatch.setattr("chatkit_images.checks.find_spec", lambda name: None)
+    assert problems(settings, value) == [
+        (
+            "chatkit_images.E010",
+            "CHATKIT_IMAGES['RUN_LOG_URL'] needs the package redis.",
+            'Install "chatkit-images[redis]".',
+        )
+    ]
+    monkeypatch.setattr("chatkit_images.checks.find_spec", lambda name: "there")
+    assert problems(settings, value) == []

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib
 import importlib.util
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from channels.routing import ProtocolTypeRouter
 from django.apps import apps
 from django.contrib import admin
 from django.core.handlers.asgi import ASGIHandler
@@ -24,7 +26,7 @@ from django.dispatch import Signal
 from django.test import RequestFactory, override_settings
 from django.urls import clear_url_caches, resolve, reverse
 
-from chatkit_images import checks, signals
+from chatkit_images import checks, conf, signals
 from chatkit_images.testing import Image as ImageStep
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items
@@ -56,7 +58,7 @@ def each(*languages: str, name: str | None = None) -> Any:
 
 
 def test_every_block_has_a_test() -> None:
-    tested = {"python", "sh", "js", "json", "html", "toml", "nginx", ""}
+    tested = {"python", "sh", "js", "json", "html", "toml", "nginx", "ini", ""}
     assert {part.language for part in blocks()} == tested
     names = {part.name for part in blocks("python") if part.name}
     assert names == {*OWN_TESTS, "shop/admin.py", "shop/receivers.py"}
@@ -80,10 +82,13 @@ def test_settings_pass_the_checks(
 ) -> None:
     if "botocore" in part.text or "S3Storage" in part.text:
         pytest.importorskip("storages.backends.s3")
+    if "RUN_LOG_URL" in part.text:
+        pytest.importorskip("redis")
     values = shop.settings_of(part, tmp_path)
     server = shop.module("shop.chat", block("README.md", "Install", 2))
     monkeypatch.setattr("chatkit_images.checks.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.django_settings", values)
+    monkeypatch.setattr("chatkit_images.conf.base.django_settings", values)
     with shop.installed(chat=server):
         assert checks.check_settings(None) == []
         assert checks.check_databases(None) == []
@@ -106,6 +111,7 @@ def test_sqlite_options_are_taken(tmp_path: Path) -> None:
         database.close()
 
 
+@pytest.mark.row("O07")
 def test_postgresql_options_are_taken(tmp_path: Path) -> None:
     pytest.importorskip("psycopg_pool")
     values = shop.settings_of(block("install.md", "PostgreSQL"), tmp_path)
@@ -145,7 +151,10 @@ def test_urls_have_the_endpoint(part: Block) -> None:
 @each("python", name="shop/asgi.py")
 def test_asgi_has_an_application(part: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")
-    assert isinstance(shop.module("shop.asgi", part).application, ASGIHandler)
+    application = shop.module("shop.asgi", part).application
+    assert isinstance(application, ASGIHandler | ProtocolTypeRouter)
+    if isinstance(application, ProtocolTypeRouter):
+        assert set(application.application_mapping) == {"http", "websocket"}
 
 
 def test_view_renders_its_template() -> None:
@@ -237,10 +246,22 @@ def test_error_is_the_one_that_is_sent() -> None:
 
 
 def test_nginx_forwards_to_the_endpoint() -> None:
-    (part,) = blocks("nginx")
-    assert part.text.count("{") == part.text.count("}")
-    (prefix,) = re.findall(r"location (\S+)", part.text)
-    assert resolve(prefix).view_name == "chatkit_images:chat"
+    for part in blocks("nginx"):
+        assert part.text.count("{") == part.text.count("}")
+        (prefix,) = re.findall(r"location (\S+)", part.text)
+        assert resolve(prefix).view_name == "chatkit_images:chat"
+
+
+def test_systemd_waits_for_the_drain() -> None:
+    (part,) = blocks("ini")
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(part.text)
+    service = unit["Service"]
+    assert int(service["TimeoutStopSec"]) > conf.settings.DRAIN_SECONDS
+    assert service["ExecStart"].endswith(
+        "daphne -b 127.0.0.1 -p %i shop.asgi:application"
+    )
 
 
 def test_settings_page_is_made_from_the_code() -> None:

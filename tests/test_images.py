@@ -128,6 +128,7 @@ async def test_what_the_events_say_is_kept(
     assert image.run is not None
     assert image.run.status == "completed"
     assert image.run.response_id.startswith("resp_")
+    assert image.response_id == image.run.response_id
     assert image.run.usage == image.usage
 
 
@@ -367,7 +368,7 @@ async def test_a_stopped_image_without_a_preview_says_so(
         event.get("item", {}).get("type") == "generated_image" for event in events
     ):
         await until(stream, events, "thread.item.added")
-    assert runs.stop(thread_id(events), (await Run.objects.aget()).owner)
+    assert await runs.stop(Run.objects.filter(thread=thread_id(events)))
     events += [event async for event in stream]
 
     texts = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
@@ -385,7 +386,7 @@ async def test_a_cancelled_answer_keeps_its_text_and_ends_the_model(
     stream, events = await start(chat, "a story")
     while not any(event.get("update", {}).get("delta") for event in events):
         await until(stream, events, "thread.item.updated")
-    runs.stop(thread_id(events), (await Run.objects.aget()).owner)
+    await runs.stop(Run.objects.filter(thread=thread_id(events)))
     events += [event async for event in stream]
 
     page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
@@ -429,6 +430,8 @@ async def test_the_next_turn_gets_the_picture_as_bytes(
         ("SVG", "image/svg+xml", False),
     ],
 )
+@pytest.mark.row("C01")
+@pytest.mark.row("C15")
 async def test_the_type_is_read_from_the_bytes(
     chat: ChatClient, model: LoopbackAPI, form: str, mime: str, shown: bool
 ) -> None:
@@ -451,6 +454,7 @@ async def test_the_type_is_read_from_the_bytes(
     assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
+@pytest.mark.row("D14")
 async def test_previews_go_when_the_final_is_in(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
@@ -481,20 +485,40 @@ async def test_a_final_that_storage_refuses_is_spooled_served_and_flushed(
         tries.append(name)
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(storage, "_put", refuse)
+    monkeypatch.setattr(storage.backend, "put", refuse)
     answer(model, Image(data=png, partials=0))
     events = await chat.say("an orange")
 
     (item,) = done_items(events, "generated_image")
     image = await one_image()
     assert tries.count(image.file.name) == 3
-    assert set(storage.spooled()) == {image.file.name, image.thumbnail.name}
+    assert set(storage.spool.released()) == {image.file.name, image.thumbnail.name}
     assert await served(chat, item) == png
 
     monkeypatch.undo()
-    assert storage.flush_spool() == 2
-    assert list(storage.spooled()) == []
+    assert len(storage.flush_spool()) == 2
+    assert list(storage.spool.released()) == []
     assert await served(chat, item) == png
+
+
+@pytest.mark.row("S15")
+async def test_a_storage_that_does_not_answer_is_asked_again_later(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(model, Image(partials=0))
+    (item,) = done_items(await chat.say("a fox"), "generated_image")
+
+    def refuse(name: str) -> bytes:
+        raise ConnectionError("secret of the storage")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "read", refuse)
+        response = await chat.get(item["image"]["url"])
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert response.content == b"This file cannot be read now.\n"
+    assert response["Cache-Control"] == "no-store"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert (await chat.get(item["image"]["url"])).status_code == 200
 
 
 async def test_bytes_that_nothing_takes_end_the_image_as_failed(
@@ -503,8 +527,8 @@ async def test_bytes_that_nothing_takes_end_the_image_as_failed(
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(storage, "_put", refuse)
-    monkeypatch.setattr(storage, "_write_file", refuse)
+    monkeypatch.setattr(storage.backend, "put", refuse)
+    monkeypatch.setattr(storage.disk, "write", refuse)
     answer(model, Image(partials=1))
 
     events = await chat.say("an orange")
@@ -517,19 +541,21 @@ async def test_bytes_that_nothing_takes_end_the_image_as_failed(
     assert (image.status, image.error_code) == ("failed", "not_saved")
 
 
+@pytest.mark.row("O09")
+@pytest.mark.row("S28")
 async def test_text_flows_while_an_image_is_being_stored(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import threading
 
     hold = threading.Event()
-    put = storage._put
+    put = storage.backend.put
 
     def slow(name: str, data: bytes) -> None:
         hold.wait(10)
         put(name, data)
 
-    monkeypatch.setattr(storage, "_put", slow)
+    monkeypatch.setattr(storage.backend, "put", slow)
     answer(model, Image(partials=2))
     stream, events = await start(chat, "a fox")
     while not done_items(events, "assistant_message"):

@@ -8,6 +8,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from asgiref.sync import sync_to_async
 from chatkit import types
 from django.apps import apps
@@ -39,6 +40,7 @@ def every_value() -> list[tuple[str, str]]:
     return found
 
 
+@pytest.mark.row("S27")
 async def test_no_column_holds_base64_or_a_url_of_ours(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
@@ -77,6 +79,7 @@ async def test_no_column_holds_base64_or_a_url_of_ours(
     assert attachment["preview_url"] in text
 
 
+@pytest.mark.row("O07")
 async def test_no_connection_is_held_while_the_model_thinks(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:

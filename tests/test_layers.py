@@ -10,12 +10,12 @@ import chatkit_images
 ROOT = Path(chatkit_images.__file__).parent
 # Module or package by layer; a module may import lower layers and its own.
 LAYERS = {
-    0: "conf exceptions context imaging storage tokens signals",
+    0: "conf exceptions context database imaging storage tokens signals",
     1: "querysets models signal_handlers",
     2: "links rows store attachment_store converters agents",
-    3: "wire protocol server runs upkeep",
-    4: "sse views",
-    5: "urls admin management checks apps",
+    3: "wire protocol server runs upkeep integrity",
+    4: "sse views consumers",
+    5: "urls routing admin management checks apps",
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 

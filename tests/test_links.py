@@ -75,7 +75,7 @@ def test_what_the_storage_cannot_serve_comes_from_the_app(
     def refuse(name: str, data: bytes) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(storage, "_put", refuse)
+    monkeypatch.setattr(storage.backend, "put", refuse)
     assert "/chatkit/images/image." in links.image_url(image(), CONTEXT)
 
 

@@ -80,6 +80,7 @@ async def test_tour_visits_every_operation_of_the_sdk(
     assert len(OPERATIONS) >= 16
 
 
+@pytest.mark.row("P10")
 async def test_streaming_and_other_operations_have_their_content_type(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -434,6 +435,7 @@ async def test_hidden_item_of_a_synchronous_action_is_left_out(
     assert await chat.call("threads.sync_custom_action", **params) == {}
 
 
+@pytest.mark.row("P03")
 @pytest.mark.parametrize("order", ["asc", "desc"])
 async def test_pages_are_full_when_half_of_the_items_are_hidden(
     chat: ChatClient, model: LoopbackAPI, ann: User, order: str

@@ -130,6 +130,7 @@ def test_is_ours_knows_what_was_signed_here() -> None:
     assert not payloads.is_ours("https://a.example/fox.png")
 
 
+@pytest.mark.row("P14")
 @pytest.mark.parametrize(
     ("text", "cleaned"),
     [

@@ -86,6 +86,11 @@ def test_what_is_another_visitors_stays(ann: User) -> None:
     assert owners() == everything("visitor:2")
 
 
+def attach(run: Run, thread_id: str) -> None:
+    """Do what a run does when it makes its thread."""
+    Run.objects.filter(pk=run.pk).update(thread_id=thread_id)
+
+
 def test_a_busy_thread_waits_for_the_end_of_its_run(ann: User) -> None:
     run = make_run(make_thread("thr_busy"))
     make_thread("thr_idle")
@@ -116,7 +121,7 @@ def test_a_first_message_is_not_lost_when_its_thread_comes_after_the_login(
 
     # The run goes on as the visitor.
     make_thread("thr_new")
-    claims.attach(run.pk, "thr_new")
+    attach(run, "thr_new")
     assert of_thread("thr_new") == {VISITOR}
     claims.release(run.pk, COMPLETED)
     assert owners() == everything(owner_of(ann))
@@ -129,7 +134,7 @@ def test_a_thread_that_its_run_is_not_linked_to_yet_waits(ann: User) -> None:
     log_in(ann)
     assert of_thread("thr_old") == {owner_of(ann)}
     assert of_thread("thr_new") == {VISITOR}
-    claims.attach(run.pk, "thr_new")
+    attach(run, "thr_new")
     claims.release(run.pk, COMPLETED)
     assert owners() == everything(owner_of(ann))
 

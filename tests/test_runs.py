@@ -20,11 +20,18 @@ from django.utils import timezone
 from chatkit_images import runs, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
+from chatkit_images.querysets import RunQuerySet
 from chatkit_images.runs import claims
-from chatkit_images.runs.log.memory import MemoryLog
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import FailedImage, Gate, Image, LoopbackAPI, Text
+from chatkit_images.testing import (
+    FailedImage,
+    Gate,
+    Image,
+    LoopbackAPI,
+    Text,
+    ToolCall,
+)
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
@@ -37,23 +44,6 @@ async def until_ended() -> Run:
             return run
         await asyncio.sleep(0.01)
     raise AssertionError("the run goes on")
-
-
-async def test_readers_of_a_log_get_everything_from_the_first() -> None:
-    log = MemoryLog()
-    log.append(b"1")
-
-    async def read() -> list[bytes]:
-        return [chunk async for chunk in log.read()]
-
-    early = asyncio.create_task(read())
-    await asyncio.sleep(0)
-    log.append(b"2")
-    late = asyncio.create_task(read())
-    await asyncio.sleep(0)
-    log.append(b"3")
-    log.close()
-    assert await early == await late == await read() == [b"1", b"2", b"3"]
 
 
 async def test_a_run_is_recorded_from_its_request_to_its_end(
@@ -150,7 +140,30 @@ async def test_a_run_that_beats_is_not_taken_over(chat: ChatClient) -> None:
     thread = await Thread.objects.acreate(pk="thr_1", owner="user:1")
     run = await Run.objects.acreate(thread=thread, owner="user:1")
     assert await sync_to_async(claims.take_over)(Run.objects.all()) == 0
-    assert await sync_to_async(Run.objects.beat)(run.pk) == 1
+    assert await sync_to_async(Run.objects.filter(pk=run.pk).beat)() == 1
+
+
+@pytest.mark.row("O04")
+async def test_a_run_that_was_taken_over_writes_nothing_more(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    model.respond_with(gate, Text("Too late."))
+    response = await chat.request_op("threads.create", {"input": user_message("a")})
+    stream = read_events(response)
+    key = (await anext(stream))["thread"]["id"]
+    while not gate.reached.is_set():
+        await asyncio.sleep(0.01)
+    await Run.objects.aupdate(status="interrupted")
+    gate.open()
+
+    rest = [event async for event in stream]
+
+    (error,) = of_type(rest, "error")
+    assert error["allow_retry"]
+    assert (await Run.objects.aget()).status == "interrupted"
+    page = await chat.call("threads.get_by_id", thread_id=key)
+    assert [item["type"] for item in page["items"]["data"]] == ["user_message"]
 
 
 async def test_a_run_that_was_taken_over_stops(
@@ -158,10 +171,12 @@ async def test_a_run_that_was_taken_over_stops(
 ) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.4}
     gate = Gate()
-    model.respond_with(Text("Wait."), gate)
+    model.respond_with(gate, Text("Never."))
     response = await chat.request_op("threads.create", {"input": user_message("a")})
     stream = read_events(response)
     await anext(stream)
+    while not gate.reached.is_set():
+        await asyncio.sleep(0.01)
     await Run.objects.aupdate(status="interrupted")
 
     rest = [event async for event in stream]
@@ -182,6 +197,8 @@ POLICIES = [
 
 
 @pytest.mark.parametrize(("policy", "drawing", "status"), POLICIES)
+@pytest.mark.row("S01")
+@pytest.mark.row("S02")
 async def test_what_becomes_of_a_run_whose_reader_leaves(
     chat: ChatClient,
     model: LoopbackAPI,
@@ -303,6 +320,49 @@ async def test_a_client_that_leaves_during_the_claim_leaves_no_claim(
     assert len(model.requests) == 1
 
 
+@pytest.mark.row("S25")
+@pytest.mark.parametrize("tool", ["pick_colour", "ask"])
+async def test_an_answer_that_was_checked_before_another_was_taken_is_refused(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    name = {"pick_colour": "hint", "ask": "question"}[tool]
+    model.respond_with(ToolCall(tool, {name: "Which?"}))
+    events = await chat.say("hello")
+    params: dict[str, Any] = {"thread_id": thread_id(events)}
+    if tool == "ask":
+        op = "threads.add_structured_input"
+        (question,) = done_items(events, "structured_input")
+        params |= {"item_id": question["id"]}
+        params |= {"input": {"status": "answered", "answers": {"q1": {"values": []}}}}
+    else:
+        op, params = "threads.add_client_tool_output", params | {"result": 1}
+    claim, checked, go = claims.claim, threading.Event(), threading.Event()
+
+    def late(*args: Any) -> Run:
+        if not checked.is_set():
+            checked.set()
+            go.wait(10)
+        return claim(*args)
+
+    monkeypatch.setattr(claims, "claim", late)
+    first = asyncio.create_task(chat.request_op(op, params))
+    while not checked.is_set():
+        await asyncio.sleep(0.01)
+    model.respond_with(Text("Thanks."))
+    events = await chat.stream(op, **params)
+    assert of_type(events, "error") == []
+    await until_ended()
+    go.set()
+    refused = await first
+
+    assert refused.status_code == 409
+    code = {"pick_colour": "no_tool_call", "ask": "already_answered"}[tool]
+    assert refused.json()["error"]["code"] == code
+    assert len(model.requests) == 2
+    statuses = [r.status async for r in Run.objects.all()]
+    assert statuses == ["completed"] * 2
+
+
 async def test_a_run_stopped_before_it_began_ends_all_the_same(
     context: RequestContext, model: LoopbackAPI
 ) -> None:
@@ -327,15 +387,15 @@ async def test_a_beat_that_fails_is_not_the_last(
 ) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.2}
     beats = []
-    beat = Run.objects.beat
+    beat = RunQuerySet.beat
 
-    def broken(pk: Any) -> int:
-        beats.append(pk)
+    def broken(rows: RunQuerySet) -> int:
+        beats.append(rows)
         if len(beats) < 3:
             raise OperationalError("the database is away")
-        return beat(pk)
+        return beat(rows)
 
-    monkeypatch.setattr(type(Run.objects), "beat", lambda self, pk: broken(pk))
+    monkeypatch.setattr(RunQuerySet, "beat", broken)
     gate = Gate()
     model.respond_with(Text("Wait."), gate, Text("Done."))
     response = await chat.request_op("threads.create", {"input": user_message("a")})
@@ -368,6 +428,7 @@ class ForgetfulServer(TestServer):
         super().__init__(store=Forgetful())
 
 
+@pytest.mark.row("S02")
 async def test_a_store_that_fails_in_mid_stream_leaves_no_image_unfinished(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:

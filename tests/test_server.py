@@ -13,11 +13,11 @@ from chatkit import types
 from chatkit.server import ChatKitServer, StreamingResult
 from openai import AsyncOpenAI
 
-from chatkit_images.agents import trackers
+from chatkit_images.agents import expected_previews, trackers
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, Thread
 from chatkit_images.rows import payloads
-from chatkit_images.server import DjangoChatKitServer, expected_previews
+from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.chat import TestServer

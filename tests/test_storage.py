@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from django.core.files.storage import FileSystemStorage, storages
 from chatkit_images import storage
 from chatkit_images.exceptions import StorageUnavailable
 from chatkit_images.models import Attachment
+from chatkit_images.storage import backend, lanes, spool
 
 
 def media() -> list[str]:
@@ -42,6 +44,7 @@ def test_names_are_random_and_nobody_elses() -> None:
         "",
     ],
 )
+@pytest.mark.row("C12")
 def test_other_names_are_refused_everywhere(name: str) -> None:
     for action in (
         lambda: storage.store(name, b"x"),
@@ -94,7 +97,7 @@ class Flaky:
 @pytest.fixture
 def flaky(monkeypatch: pytest.MonkeyPatch) -> Flaky:
     proxy = Flaky(storages["default"], 0)
-    monkeypatch.setattr(storage, "get_storage", lambda: proxy)
+    monkeypatch.setattr(backend, "get_storage", lambda: proxy)
     return proxy
 
 
@@ -104,21 +107,21 @@ def test_a_refused_write_is_tried_again(flaky: Flaky) -> None:
     storage.store(name, b"bytes")
     assert flaky.tries == 3
     assert media() == [name]
-    assert list(storage.spooled()) == []
+    assert list(storage.spool.released()) == []
 
 
 def test_bytes_wait_in_the_spool_until_a_write_gets_through(flaky: Flaky) -> None:
     flaky.failures = 3
     first, second = (storage.new_name("images", "png") for _ in range(2))
     storage.store(first, b"first")
-    assert list(storage.spooled()) == [first]
+    assert list(storage.spool.released()) == [first]
     assert storage.read(first) == b"first"
 
     storage.store(second, b"second")
     storage.drain()
 
     assert media() == sorted([first, second])
-    assert list(storage.spooled()) == []
+    assert list(storage.spool.released()) == []
     assert storage.read(first) == b"first"
 
 
@@ -127,8 +130,8 @@ def test_flushing_stops_at_a_storage_that_still_refuses(flaky: Flaky) -> None:
     names = [storage.new_name("images", "png") for _ in range(2)]
     for name in names:
         storage.store(name, b"bytes")
-    assert storage.flush_spool() == 0
-    assert set(storage.spooled()) == set(names)
+    assert storage.flush_spool() == []
+    assert set(storage.spool.released()) == set(names)
 
 
 def test_a_copy_made_by_a_second_try_is_dropped(flaky: Flaky) -> None:
@@ -149,11 +152,11 @@ def test_bytes_under_a_name_of_the_storages_own_go_to_the_spool(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = Renaming(storages["default"].location)  # type: ignore[attr-defined]
-    monkeypatch.setattr(storage, "get_storage", lambda: real)
+    monkeypatch.setattr(backend, "get_storage", lambda: real)
     name = storage.new_name("images", "png")
     storage.store(name, b"bytes")
     assert storage.read(name) == b"bytes"
-    assert list(storage.spooled()) == [name]
+    assert list(storage.spool.released()) == [name]
     assert media() == []
     assert f"Renaming saved '{name}' as '{name}.Renaming'; it must keep" in caplog.text
 
@@ -183,7 +186,7 @@ def test_a_spooled_file_that_goes_while_it_is_listed_is_passed_over(
         return [*glob(self, pattern), self / storage.new_name("images", "png")]
 
     monkeypatch.setattr(Path, "glob", late)
-    assert list(storage.spooled()) == [name]
+    assert list(storage.spool.released()) == [name]
 
 
 def test_a_write_does_not_wait_for_the_spool(
@@ -214,12 +217,12 @@ def test_a_write_does_not_wait_for_the_spool(
     storage.store(storage.new_name("images", "png"), b"new")
     storage.drain()
     assert sorted(flushed) == sorted(old)
-    assert list(storage.spooled()) == []
+    assert list(storage.spool.released()) == []
 
 
 def test_without_a_spool_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[Any] = []
-    monkeypatch.setattr(storage, "later", begun.append)
+    monkeypatch.setattr(lanes, "later", begun.append)
     storage.store(storage.new_name("images", "png"), b"bytes")
     assert begun == []
 
@@ -234,7 +237,7 @@ def test_a_flush_that_breaks_is_logged_and_lets_the_next_one_begin(
     def broken() -> Any:
         raise OSError("the spool is broken")
 
-    monkeypatch.setattr(storage, "spooled", broken)
+    monkeypatch.setattr(spool, "released", broken)
     for _ in range(2):
         storage.store(storage.new_name("images", "png"), b"bytes")
         storage.drain()
@@ -247,7 +250,7 @@ def test_work_of_a_process_that_ends_is_left(
     ended = ThreadPoolExecutor(1)
     ended.shutdown()
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_background", lambda: ended)
+        patch.setattr(lanes, "executor", lambda lane: ended)
         storage.later(print)
     assert "Left for the next process: RuntimeError" in caplog.text
 
@@ -268,6 +271,8 @@ def test_the_field_of_a_model_goes_the_same_way() -> None:
     assert len(media()) == 1
 
 
+@pytest.mark.row("O09")
+@pytest.mark.row("S28")
 async def test_storage_work_leaves_the_event_loop_free() -> None:
     release = threading.Event()
     held = asyncio.create_task(storage.run(release.wait, 10))
@@ -284,10 +289,10 @@ def test_a_spooled_file_that_another_process_took_is_passed_over(
     for name in names:
         storage.store(name, b"bytes")
     flaky.failures = 0
-    listed = list(storage.spooled())
+    listed = list(storage.spool.released())
     storage.delete(listed[0])
-    monkeypatch.setattr(storage, "spooled", lambda: iter(listed))
-    assert storage.flush_spool() == 1
+    monkeypatch.setattr(spool, "released", lambda: iter(listed))
+    assert storage.flush_spool() == [listed[1]]
     assert media() == [listed[1]]
 
 
@@ -295,5 +300,27 @@ def test_a_flush_can_be_limited(flaky: Flaky) -> None:
     flaky.failures = 6
     for name in (storage.new_name("images", "png") for _ in range(2)):
         storage.store(name, b"bytes")
-    assert storage.flush_spool(limit=1) == 1
-    assert len(list(storage.spooled())) == 1
+    assert len(storage.flush_spool(limit=1)) == 1
+    assert len(list(storage.spool.released())) == 1
+
+
+def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"RUN_STALE_SECONDS": 0.05}
+    names = sorted(storage.new_name("images", "png") for _ in range(3))
+    put = backend.put
+
+    def picky(name: str, data: bytes) -> None:
+        if name == names[0]:
+            raise OSError("not that one")
+        put(name, data)
+
+    for name in names:
+        spool.keep(name, b"bytes")
+    time.sleep(0.1)
+    monkeypatch.setattr(backend, "put", picky)
+    for _ in range(4):
+        storage.flush_spool()
+        time.sleep(0.1)
+    assert list(spool.released()) == [names[0]]

@@ -183,6 +183,7 @@ async def test_attachments_share_the_budget(
     ]
 
 
+@pytest.mark.row("C18")
 async def test_what_cannot_be_shown_is_said_in_words(
     thread: types.ThreadMetadata,
     context: RequestContext,

@@ -34,9 +34,12 @@ LONG_AGO = timezone.now() - datetime.timedelta(days=2)
 NOTHING = {
     "dead runs": 0,
     "unfinished images": 0,
+    "spooled files": 0,
+    "recovered images": 0,
     "unsent attachments": 0,
     "old cursors": 0,
     "deleted files": 0,
+    "half-written files": 0,
     "unknown files": 0,
 }
 
@@ -74,6 +77,12 @@ def leftovers() -> dict[str, Any]:
         scope="s", key="k", position="1", stood_at=LONG_AGO, created_at=LONG_AGO
     )
     DeletedFile.objects.create(name=noted)
+    spooled = storage.new_name("images", "png")
+    storage.spool.keep(spooled, b"bytes")
+    storage.spool.release(spooled)
+    half = Path(storages["default"].path(kept)).with_name(".0123.tmp")
+    half.write_bytes(b"byt")
+    os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
     return {"gone": [noted, orphan, unsent], "left": [kept, young]}
 
 
@@ -82,9 +91,12 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
     counts = {
         "dead runs": 1,
         "unfinished images": 1,
+        "spooled files": 1,
+        "recovered images": 0,
         "unsent attachments": 1,
         "old cursors": 1,
         "deleted files": 1,
+        "half-written files": 1,
         "unknown files": 1,
     }
 
@@ -103,6 +115,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
     assert sweep() == NOTHING
 
 
+@pytest.mark.row("D12")
 def test_the_sweep_stops_at_a_listing_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -117,6 +130,7 @@ def test_the_sweep_stops_at_a_listing_that_fails(
     assert there(orphan)
 
 
+@pytest.mark.row("D09")
 def test_a_row_takes_its_files_with_it_after_the_commit() -> None:
     thread = Thread.objects.create(pk="thr_1", owner="user:1")
     names = [stored() for _ in range(5)]
@@ -253,13 +267,13 @@ def test_a_file_of_any_field_is_known() -> None:
         for field in names:
             kept = stored(old=True)
             row = model._default_manager.create(**others[model], **{field: kept})
-            assert list(find_orphans()) == []
+            assert find_orphans()[1] == []
             row.delete()
             storage.drain()
             assert not there(kept)
     noted = stored(old=True)
     DeletedFile.objects.create(name=noted)
-    assert list(find_orphans()) == []
+    assert find_orphans()[1] == []
 
 
 def test_the_sweep_command_prints_counts() -> None:
@@ -275,7 +289,7 @@ def test_the_flush_command_moves_the_spool(monkeypatch: pytest.MonkeyPatch) -> N
     def refuse(name: str, data: bytes) -> None:
         raise OSError("no")
 
-    monkeypatch.setattr(storage, "_put", refuse)
+    monkeypatch.setattr(storage.backend, "put", refuse)
     name = stored()
     with pytest.raises(CommandError, match="The storage refuses files"):
         call_command("chatkit_images_flush_spool", stdout=StringIO())
@@ -292,8 +306,27 @@ def test_many_files_are_looked_up_in_batches(
     monkeypatch.setattr("chatkit_images.upkeep.BATCH", 2)
     names = [stored(old=True) for _ in range(5)]
     with django_assert_max_num_queries(3 * 6):
-        assert set(find_orphans()) == set(names)
+        listed, orphans = find_orphans()
+        assert (listed, set(orphans)) == (5, set(names))
 
 
 def test_a_position_is_called_by_its_key() -> None:
     assert str(DeletedPosition(key="msg_1")) == "msg_1"
+
+
+def test_recover_ends_dead_runs_and_with_all_every_run() -> None:
+    dead = Run.objects.create(owner="user:1", heartbeat_at=LONG_AGO)
+    alive = Run.objects.create(owner="user:1")
+
+    def recover(*options: str) -> str:
+        out = StringIO()
+        call_command("chatkit_images_recover", *options, stdout=out)
+        return out.getvalue()
+
+    assert recover() == "Ended 1 runs, 1 go on.\n"
+    dead.refresh_from_db()
+    alive.refresh_from_db()
+    assert (dead.status, alive.status) == ("interrupted", "running")
+    assert recover("--all") == "Ended 1 runs, 0 go on.\n"
+    alive.refresh_from_db()
+    assert (alive.status, alive.error) == ("interrupted", "The server stopped.")

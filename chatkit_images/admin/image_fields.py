@@ -74,11 +74,6 @@ class GeneratedImageFields(PictureModelAdmin):
         run = obj.run
         return badge(run.status, run.get_status_display()) if run else EMPTY
 
-    @admin.display(description=_("response id"))
-    def response_id(self, obj: models.GeneratedImage) -> str:
-        """Show the provider's id of the run's last response."""
-        return (obj.run.response_id if obj.run else "") or EMPTY
-
     @admin.display(description=_("token usage"))
     def run_usage(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show the usage of the whole run."""

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from .streaming import stream_agent_response
-from .tracker import ImageTracker, trackers
+from .tools import expected_previews
+from .tracker import ImageTracker, cut_off_status, trackers
 
-__all__ = ["ImageTracker", "stream_agent_response", "trackers"]
+__all__ = [
+    "ImageTracker",
+    "cut_off_status",
+    "expected_previews",
+    "stream_agent_response",
+    "trackers",
+]

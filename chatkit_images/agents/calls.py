@@ -96,18 +96,13 @@ class ImageCall:
             image = await self._converter.save_final(
                 self.call_id, call.result, **fields
             )
-        except ImageError as error:
-            await self._fail(error.code, str(error), fields)
-        except StorageUnavailable as error:
-            logger.exception("The bytes of image call %s are lost", self.call_id)
-            await self._fail("not_saved", str(error), fields)
+        except (ImageError, StorageUnavailable) as error:
+            logger.warning("Image call %s has no picture: %s", self.call_id, error)
+            told = {"error_code": error.code, "error_message": str(error)}
+            await self._end(Status.FAILED, **fields | told)
         else:
             await self._show(image)
-
-    async def _fail(self, code: str, message: str, fields: dict[str, Any]) -> None:
-        await self._end(
-            Status.FAILED, **fields | {"error_code": code, "error_message": message}
-        )
+            await self._converter.save_thumbnail(self.call_id)
 
     async def _upload_previews(self) -> None:
         await self._begun
@@ -115,9 +110,9 @@ class ImageCall:
             (index, text), self._waiting = self._waiting, None
             try:
                 image = await self._converter.save_partial(self.call_id, index, text)
-            except (ImageError, OSError) as error:
+            except Exception as error:
                 # A preview is disposable; the next one or the final replaces it.
-                logger.warning("A preview of %s is left out: %s", self.call_id, error)
+                logger.warning("A preview of %s is left out: %r", self.call_id, error)
                 continue
             if image is None or self._final is not None or self.ended:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
@@ -14,15 +15,15 @@ from agents import (
     StreamEvent,
 )
 from agents.models.fake_id import FAKE_RESPONSES_ID
-from channels.db import database_sync_to_async
 from chatkit import agents as sdk
 from chatkit import types
 from chatkit.agents import AgentContext
 
+from .. import database
 from ..context import RequestContext, current_run
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
-from .tracker import ImageTracker, trackers
+from .tracker import ImageTracker, cut_off_status, trackers
 
 Status = GeneratedImage.Status
 
@@ -61,6 +62,7 @@ async def stream_agent_response(
     if (siblings := trackers.get()) is not None:
         siblings.append(tracker)
     tap = ResultTap(result, tracker)
+    tracker.drain = tap.drain
     ids = ProviderIds(context)
     stream = sdk.stream_agent_response(
         context, cast("RunResultStreaming", tap), converter=converter
@@ -72,24 +74,25 @@ async def stream_agent_response(
                 yield ids.replace(event)
         tracker.complete = True
     except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
-        # The SDK has taken the items back; what was not ready is not shown.
+        # The SDK has taken the items back; nothing of them is shown.
+        await tap.catch_up()
         await tracker.settle(Status.BLOCKED, "guardrail", "A guardrail tripped.")
+        await tracker.withdraw()
         tracker.complete = True
         raise
     except Exception as error:
-        code = str(getattr(error, "code", None) or type(error).__name__)
-        for event in await tracker.settle(Status.FAILED, code, str(error)):
+        await tap.catch_up()
+        code, message = tracker.failure or (type(error).__name__, str(error))
+        for event in await tracker.settle(Status.FAILED, code, message):
             yield event
         tracker.complete = True
         raise
     except (asyncio.CancelledError, GeneratorExit):
-        await tap.close()
-        await tracker.abandon(Status.CANCELLED)
+        await tracker.abandon(cut_off_status())
         raise
     finally:
-        complete = tap.over
         await tap.close()
-        if not complete:
+        if not tap.ran_out:
             # The SDK leaves a task behind that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
         await _record(tracker)
@@ -103,7 +106,11 @@ class ResultTap:
         self._tracker = tracker
         self._events = result.stream_events()
         self._step: asyncio.Task[Any] | None = None
-        self.over = False
+        self._unseen: deque[StreamEvent] = deque()
+        self._closed = False
+        # Whether the run has ended by itself.
+        self.ran_out = False
+        self._watch(getattr(result, "_event_queue", None))
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
         """Return the run's events, of which the SDK sees all but the images'."""
@@ -120,18 +127,61 @@ class ResultTap:
                 event = await anext(self._events)
                 if _pictures_are_the_answer(event):
                     self._result.cancel(mode="after_turn")
-                if not await self._tracker.handle(event):
+                is_image = await self._tracker.handle(event)
+                # Not before: this may have been cancelled.
+                self._note(event)
+                if not is_image:
                     return event
         except StopAsyncIteration:
-            self.over = True
+            self.ran_out = True
+            if self._step is not None:
+                self._step.add_done_callback(_ask)
             await self._tracker.finish()
             raise
 
+    async def drain(self) -> None:
+        """End the model's run and hand the tracker what has arrived of it."""
+        await self.close()
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Hand the tracker what arrived and was not handed out: it is not sent again.
+
+        The SDK throws the events away that wait when a run fails.
+        """
+        unseen, self._unseen = self._unseen, deque()
+        await self._tracker.catch_up(unseen)
+
+    def _watch(self, queue: asyncio.Queue[Any] | None) -> None:
+        """Keep the model's events until they are handed out.
+
+        There is no public way to them. Without the queue some are lost when a run
+        fails, and nothing else.
+        """
+        if queue is None:
+            return
+        put = queue.put_nowait
+
+        def keep(item: Any) -> None:
+            if getattr(item, "type", "") == "raw_response_event":
+                self._unseen.append(item)
+            put(item)
+
+        queue.put_nowait = keep  # type: ignore[method-assign]
+
+    def _note(self, event: StreamEvent) -> None:
+        """Forget an event that is handed out, and whatever was put before it."""
+        for place, unseen in enumerate(self._unseen):
+            if unseen is event:
+                for _ in range(place + 1):
+                    self._unseen.popleft()
+                return
+
     async def close(self) -> None:
         """End the model's run, if it has not ended, and what waits for it."""
-        if self.over:
+        if self.ran_out or self._closed:
             return
-        self.over = True
+        self._closed = True
         self._result.cancel()
         loop_task = getattr(self._result, "run_loop_task", None)
         if self._step is not None and self._step is not asyncio.current_task():
@@ -139,6 +189,12 @@ class ResultTap:
         left = {task for task in (self._step, loop_task) if task and not task.done()}
         if left := left - {asyncio.current_task()}:
             await asyncio.wait(left, timeout=5)
+
+
+def _ask(step: asyncio.Task[Any]) -> None:
+    """Ask a step how it ended: the SDK may not, and asyncio would complain of that."""
+    if not step.cancelled():
+        step.exception()
 
 
 class ProviderIds:
@@ -176,7 +232,7 @@ def _pictures_are_the_answer(event: StreamEvent) -> bool:
     """
     if event.type != "raw_response_event" or event.data.type != "response.completed":
         return False
-    kinds = {item.type for item in event.data.response.output} - {"reasoning"}
+    kinds = {item.type for item in event.data.response.output or ()} - {"reasoning"}
     return kinds == {"image_generation_call"}
 
 
@@ -184,7 +240,9 @@ async def _record(tracker: ImageTracker) -> None:
     if not tracker.response_id:
         return
     if (run_id := current_run.get()) is not None:
-        await database_sync_to_async(Run.objects.filter(pk=run_id).update)(
-            response_id=tracker.response_id, usage=tracker.usage
+        await database.call(
+            Run.objects.filter(pk=run_id).update,
+            response_id=tracker.response_id,
+            usage=tracker.usage,
         )
     await tracker.record_usage()

@@ -1,23 +1,36 @@
-"""Everything about images in the stream of one turn, keyed by call id."""
+"""Everything about images in the stream of one turn, keyed by call id.
+
+The words for endings, from the outside in:
+
+- ``runs.claims.release`` ends the row of a run, and what its images left open.
+- ``abandon``: nobody iterates the stream any more, so its run and its calls end.
+- ``finish``: the model has ended its stream; a call without a result has failed.
+- ``settle``: whatever is under way, every call of the turn ends now.
+- ``ImageCall.end`` ends one call, ``end_image`` its row.
+- ``withdraw``: a guardrail took the turn back, so its pictures leave the thread.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 from agents import StreamEvent
-from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from ..context import RequestContext
+from .. import database
+from ..context import RequestContext, current_turn
 from ..converters import DjangoResponseStreamConverter
+from ..exceptions import NotFoundError
 from ..models import GeneratedImage
-from ..rows import payloads
+from ..rows import images, payloads
 from .calls import ImageCall
 
 logger = logging.getLogger(__name__)
@@ -40,6 +53,8 @@ class ImageTracker:
         self.response_id = ""
         self.usage: dict[str, Any] = {}
         self.complete = False
+        # Code and message of what has ended the model's answer, if it told.
+        self.failure: tuple[str, str] | None = None
         self._leftovers: list[types.ThreadStreamEvent] = []
         self._converter = converter
         self._calls: dict[str, ImageCall] = {}
@@ -47,6 +62,8 @@ class ImageTracker:
         self._known: dict[str, Any] = {}
         self._current: list[str] = []
         self._image_usage: dict[str, dict[str, Any]] = {}
+        # Ends the model's run and hands over what it has left; see ``ResultTap``.
+        self.drain: Callable[[], Awaitable[None]] | None = None
         # Events that the stream has not delivered yet, oldest first.
         self._outbox: list[types.ThreadStreamEvent] = []
         self._open = True
@@ -71,6 +88,8 @@ class ImageTracker:
                 usage = data.response.usage.model_dump(mode="json", exclude_none=True)
                 self.usage = _total(self.usage, usage)
                 self._image_usage.update(dict.fromkeys(self._current, usage))
+        elif (failure := _failure(data)) is not None:
+            self.failure = failure
         elif data.type == "response.image_generation_call.partial_image":
             call = await self._call(data.item_id)
             call.offer_preview(data.partial_image_index, data.partial_image_b64)
@@ -84,9 +103,21 @@ class ImageTracker:
             return True
         return data.type.startswith("response.image_generation_call.")
 
+    async def catch_up(self, events: Iterable[StreamEvent]) -> None:
+        """Take the events that a stream which has ended did not hand out.
+
+        Whatever one of them does, those behind it are taken: a picture may be there.
+        """
+        self._open = False
+        for event in events:
+            try:
+                await self.handle(event)
+            except Exception:
+                logger.exception("An event of the model's is left out")
+
     async def finish(self) -> None:
         """Wait for what is under way, the model having ended its stream."""
-        for call in self._calls.values():
+        for call in list(self._calls.values()):
             await call.settled()
             await call.end(Status.FAILED, "no_result", "The call had no result.")
 
@@ -98,26 +129,37 @@ class ImageTracker:
         Bytes that have arrived are saved first: they are not sent again.
         """
         self._open = False
-        for call in self._calls.values():
+        for call in list(self._calls.values()):
             await call.end(status, code, message)
         events, self._outbox = self._outbox, []
         return events
 
-    async def abandon(self, status: str, code: str = "") -> None:
-        """End every call of a stream that nobody iterates any more; save its items.
+    async def withdraw(self) -> None:
+        """Take the pictures of this turn out of the thread, as its items were."""
+        await database.call(images.supersede, self.context.thread.id, list(self._calls))
 
-        Its events are left over for ``take_leftovers``. After a stream that was
-        iterated to its end this does nothing.
+    async def abandon(self, status: str, code: str = "") -> None:
+        """End the model's run and every call of it; save the calls' items.
+
+        For a stream that nobody iterates any more, though its run may go on. Pictures
+        that have arrived are taken first. Its events are left over for
+        ``take_leftovers``. After a stream that was iterated to its end this does
+        nothing.
         """
         if self.complete:
             return
         self.complete = True
+        if self.drain is not None:
+            await self.drain()
         self._leftovers += await self.settle(status, code)
-        for call in self._calls.values():
-            if call.saved is not None:
-                await self.context.store.add_thread_item(
-                    self.context.thread.id, call.saved, self.context.request_context
-                )
+        with suppress(
+            NotFoundError
+        ):  # The thread was deleted: nobody sees it any more.
+            for call in self._calls.values():
+                if call.saved is not None:
+                    await self.context.store.add_thread_item(
+                        self.context.thread.id, call.saved, self.context.request_context
+                    )
 
     def take_leftovers(self) -> list[types.ThreadStreamEvent]:
         """Return, once, the events of an abandoned stream."""
@@ -130,7 +172,7 @@ class ImageTracker:
             rows = GeneratedImage.objects.filter(
                 thread_id=self.context.thread.id, call_id=call_id
             )
-            await database_sync_to_async(rows.update)(usage=usage)
+            await database.call(rows.update, usage=usage)
 
     def delivered(self, event: types.ThreadStreamEvent) -> None:
         """Note that the stream has handed out an event."""
@@ -150,6 +192,7 @@ class ImageTracker:
             await self._moved.wait()
 
     async def _call(self, call_id: str) -> ImageCall:
+        call_id = images.call_key(call_id)
         if call_id in self._calls:
             return self._calls[call_id]
         item = types.GeneratedImageItem(
@@ -175,6 +218,13 @@ trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default
 """The trackers of the run whose task is executing, if somebody asked for them."""
 
 
+def cut_off_status() -> Status:
+    """Return how images end whose answer is cut off: by the server, or by a person."""
+    turn = current_turn.get()
+    by_server = turn is not None and turn.interrupted
+    return Status.INTERRUPTED if by_server else Status.CANCELLED
+
+
 def _total(before: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
     """Return the tokens of two responses, figure by figure.
 
@@ -196,10 +246,25 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _failure(data: ResponseStreamEvent) -> tuple[str, str] | None:
+    """Return code and message of an event that tells why there is no more."""
+    if data.type == "error":
+        return data.code or "error", data.message
+    if data.type == "response.failed" and data.response.error is not None:
+        return data.response.error.code, data.response.error.message
+    if data.type == "response.incomplete" and data.response.incomplete_details:
+        reason = data.response.incomplete_details.reason or "incomplete"
+        return reason, f"The response is incomplete: {reason}."
+    return None
+
+
 def _request_fields(response: Response) -> dict[str, Any]:
     """Return the columns that are known when the model starts to answer."""
-    fields: dict[str, Any] = {"model": str(response.model)}
-    for tool in response.tools:
+    fields: dict[str, Any] = {
+        "model": str(response.model),
+        "response_id": response.id,
+    }
+    for tool in response.tools or ():  # Some providers leave them out.
         if tool.type == "image_generation":
             for name in ("model", "size", "quality", "background", "output_format"):
                 if value := getattr(tool, name, None):

@@ -7,19 +7,16 @@ import logging
 import time
 from typing import Any
 
-from channels.db import database_sync_to_async
 from chatkit.agents import ResponseStreamConverter
 from chatkit.types import GeneratedImage, ThreadMetadata
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError
 
-from .. import links, models, storage
+from .. import database, imaging, links, models, storage
 from ..context import RequestContext
-from ..exceptions import NotFoundError
-from ..rows import endings, images, payloads
+from ..exceptions import ImageError, NotFoundError, StorageUnavailable
+from ..rows import endings, images, payloads, pictures
 
 logger = logging.getLogger(__name__)
-# Seconds before a row that the database refused is tried again.
-RETRY_PAUSES = (0.1, 0.5, 2.0)
 
 
 class DjangoResponseStreamConverter(ResponseStreamConverter):
@@ -45,7 +42,12 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self.thread = thread
         self.context = context
         self._images: dict[str, models.GeneratedImage] = {}
+        self._keys: dict[str, str] = {}
         self._began: dict[str, float] = {}
+        self._thumbnails: dict[str, asyncio.Task[str]] = {}
+        self._preview_urls: dict[str, str] = {}
+        # Names of stored pictures that are in the spool all the same.
+        self._spooled: dict[str, str] = {}
 
     async def base64_image_to_url(
         self,
@@ -55,15 +57,25 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
     ) -> str:
         """Store one preview or the final image and return its URL.
 
+        A preview that cannot be stored has the URL of the one before it.
+
         Raises:
-            ImageError: If the bytes are not a picture that is accepted.
+            ImageError: If the final's bytes are not a picture that is accepted.
             StorageUnavailable: If neither storage nor spool took them.
         """
+        image_id = images.call_key(image_id)
         await self.begin_image(image_id)
-        if partial_image_index is None:
-            return (await self.save_final(image_id, base64_image)).url
-        saved = await self.save_partial(image_id, partial_image_index, base64_image)
-        return saved.url if saved else ""
+        if partial_image_index is not None:
+            return await self._preview_url(image_id, partial_image_index, base64_image)
+        try:
+            final = await self.save_final(image_id, base64_image)
+        except (ImageError, StorageUnavailable) as error:
+            await self.end_image(
+                image_id, "failed", error_code=error.code, error_message=str(error)
+            )
+            raise
+        await self.save_thumbnail(image_id)
+        return final.url
 
     def partial_image_index_to_progress(self, partial_image_index: int) -> float:
         """Return the progress after a preview, between 0 and 1; 1 is the final's.
@@ -74,6 +86,17 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             return 1 - 0.5 ** (partial_image_index + 1)
         return (partial_image_index + 1) / (self.partial_images + 1)
 
+    async def _preview_url(self, image_id: str, index: int, base64_image: str) -> str:
+        try:
+            preview = await self.save_partial(image_id, index, base64_image)
+        except (ImageError, StorageUnavailable) as error:
+            # ChatKit's own function would end the turn, the final with it.
+            logger.warning("A preview of %s is left out: %s", image_id, error)
+            preview = None
+        if preview is not None:
+            self._preview_urls[image_id] = preview.url
+        return self._preview_urls.get(image_id, "")
+
     async def begin_image(self, call_id: str, **fields: Any) -> None:
         """Make the row of an image call, before any of its bytes is written.
 
@@ -83,16 +106,35 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         """
         if call_id not in self._images:
             self._began.setdefault(call_id, time.monotonic())
-            self._images[call_id] = await database_sync_to_async(images.begin)(
-                self.thread.id, call_id, self.context, **_clean(fields)
+            key = storage.new_key()
+            image = await database.insist(
+                images.begin,
+                self.thread.id,
+                call_id,
+                key,
+                self.context,
+                **_clean(fields),
             )
+            self._images[call_id] = image
+            # Of two processes only the one that made the row may use its name; the
+            # other's key is in no row.
+            self._keys[call_id] = key
 
     async def save_partial(
         self, call_id: str, index: int, base64_image: str
     ) -> GeneratedImage | None:
-        """Store a preview; ``None`` if its image has ended meanwhile."""
+        """Store a preview; ``None`` if it is not wanted any more.
+
+        Nor is it when too many bytes wait for the storage.
+        """
         elapsed = self._elapsed_ms(call_id)
-        stored = await storage.run(images.store_picture, base64_image, thumbnail=False)
+        if not storage.memory.fits(len(base64_image)):
+            return None
+        with storage.memory.hold(len(base64_image)):
+            # Not where previews are stored: a storage may hang there.
+            arrival = await storage.decode(pictures.receive_preview, base64_image)
+        stored = arrival.stored
+        await storage.upload(stored.name, arrival.data, aside=True)
 
         def add() -> GeneratedImage | None:
             partial = images.add_partial(self._images[call_id], index, stored, elapsed)
@@ -103,35 +145,87 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
                 id=call_id, url=links.partial_url(partial, self.context)
             )
 
-        return await database_sync_to_async(add)()
+        # Not insisted on: a preview is disposable.
+        return await database.once(add)
 
     async def save_final(
         self, call_id: str, base64_image: str, **fields: Any
     ) -> GeneratedImage:
         """Store the final image. Its row is complete before this returns.
 
+        ``save_thumbnail`` must follow. A replay of a complete image stores nothing.
+
         Args:
             call_id: The provider's id of the call.
             base64_image: The bytes as the model sent them.
             fields: Columns of ``GeneratedImage`` that the final event tells.
+
+        Raises:
+            ImageError: If the bytes are not a picture that is accepted.
+            NotFoundError: If the thread was deleted meanwhile.
+            StorageUnavailable: If neither storage nor spool took them.
         """
+        image = self._images[call_id]
+        if image.status == image.Status.COMPLETED:
+            return await database.insist(self._shown, image)
         elapsed = self._elapsed_ms(call_id)
-        stored = await storage.run(images.store_picture, base64_image)
+        key = self._keys[call_id]
+        arrival = await storage.decode(pictures.receive, base64_image, key)
+        # Beside the picture: nobody waits for it.
+        self._thumbnails[call_id] = asyncio.ensure_future(
+            self._store_thumbnail(arrival.sketch)
+        )
+        try:
+            return await self._complete(
+                image, arrival, final_ms=elapsed, **_clean(fields)
+            )
+        except BaseException:
+            if name := await self._thumbnails.pop(call_id):
+                # It is in no row; if this fails, the sweep finds it.
+                storage.later(storage.delete, name)
+            raise
+
+    async def _complete(
+        self, image: models.GeneratedImage, arrival: pictures.Arrival, **fields: Any
+    ) -> GeneratedImage:
+        stored = arrival.stored
+        is_stored = await storage.upload(stored.name, arrival.data)
 
         def complete() -> GeneratedImage:
-            image = images.complete(
-                self._images[call_id], stored, final_ms=elapsed, **_clean(fields)
-            )
+            images.complete(image, stored, **fields)
             return self._shown(image)
 
-        for pause in RETRY_PAUSES:
-            try:
-                return await database_sync_to_async(complete)()
-            except (InterfaceError, OperationalError) as error:
-                # The bytes are stored and come only once; their row must follow.
-                logger.warning("Image call %s is not in its row: %s", call_id, error)
-                await asyncio.sleep(pause)
-        return await database_sync_to_async(complete)()
+        final = await database.insist(complete)
+        if is_stored:
+            self._spooled[image.call_id] = stored.name
+        return final
+
+    async def save_thumbnail(self, call_id: str) -> None:
+        """Note the thumbnail of a stored final and tell who listens for images."""
+        task = self._thumbnails.pop(call_id, None)
+        if task is None:
+            return  # A replay.
+        image, thumbnail = self._images[call_id], await task
+        if spooled := self._spooled.pop(call_id, ""):
+            # Not before: until the row is complete a crash needs it.
+            await storage.decode(storage.spool.drop, spooled)
+        try:
+            await database.insist(images.announce, image, thumbnail)
+        except DatabaseError:
+            # The picture is complete; without a thumbnail it is shown itself.
+            logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
+
+    async def _store_thumbnail(self, sketch: imaging.Sketch | None) -> str:
+        data = await storage.scale(sketch.thumbnail) if sketch else b""
+        if not data:
+            return ""
+        name = storage.new_name("thumbnails", "webp")
+        try:
+            await storage.upload(name, data, aside=True)
+        except StorageUnavailable as error:
+            logger.warning("A picture is left without a thumbnail: %s", error)
+            return ""
+        return name
 
     async def end_image(
         self, call_id: str, status: str, **fields: Any
@@ -156,7 +250,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
                 raise NotFoundError(f"Thread {self.thread.id} not found") from None
             return self._shown(image) if image.is_shown else None
 
-        return await database_sync_to_async(end)()
+        return await database.insist(end)
 
     def message_id(self, call_id: str) -> str:
         """Return the id of the message that stands for an image without a picture."""

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pybase64
 from agents import TResponseInputItem
-from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.agents import ThreadItemConverter
 from openai.types.responses import (
@@ -22,7 +21,7 @@ from openai.types.responses.response_input_item_param import (
     Message,
 )
 
-from .. import imaging, links, models, storage
+from .. import database, imaging, links, models, storage
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError
@@ -79,7 +78,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         self, item: types.GeneratedImageItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
         """Return an earlier picture, or a line of text if its bytes cannot go."""
-        image = await database_sync_to_async(images.of_item)(item, self.context)
+        image = await database.call(images.of_item, item, self.context)
         if image is None:
             return _message(
                 _text("An image that the agent generated is not available.")
@@ -105,9 +104,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         """Return a sent file as bytes, or a line of text if they cannot go."""
         missing = _text(f"The file {attachment.name!r} is not available.")
         try:
-            row = await database_sync_to_async(attachments.get)(
-                attachment.id, self.context
-            )
+            row = await database.call(attachments.get, attachment.id, self.context)
         except NotFoundError:
             return missing
         if not row.file:

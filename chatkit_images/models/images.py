@@ -9,7 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import signals
+from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet, OwnedQuerySet
 from .files import file_field
 from .runs import Run
@@ -56,6 +56,14 @@ class GeneratedImage(models.Model):
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.GENERATING
     )
+    key = models.CharField(
+        _("file key"),
+        max_length=32,
+        default=storage.new_key,
+        unique=True,
+        editable=False,
+        help_text=_("Names the final's file before there is one."),
+    )
     file = file_field(_("file"))
     thumbnail = file_field(_("thumbnail"))
     mime = models.CharField(_("MIME type"), max_length=64, blank=True)
@@ -70,6 +78,7 @@ class GeneratedImage(models.Model):
     quality = models.CharField(_("quality"), max_length=32, blank=True)
     background = models.CharField(_("background"), max_length=32, blank=True)
     output_format = models.CharField(_("output format"), max_length=32, blank=True)
+    response_id = models.CharField(_("response id"), max_length=255, blank=True)
     usage = models.JSONField(_("token usage"), default=dict, blank=True)
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_message = models.TextField(_("error message"), blank=True)

@@ -51,6 +51,21 @@ class Run(models.Model):
         _("worker"), max_length=255, blank=True, help_text=_("Host and process id.")
     )
     heartbeat_at = models.DateTimeField(_("heartbeat"), default=timezone.now)
+    stop_requested_at = models.DateTimeField(
+        _("stop requested"),
+        null=True,
+        blank=True,
+        help_text=_("By a person, in whichever process the run is."),
+    )
+    followed_at = models.DateTimeField(
+        _("followed"),
+        null=True,
+        blank=True,
+        help_text=_("When it was last read in another process."),
+    )
+    idempotency_key = models.CharField(  # noqa: DJ001 - most have none
+        _("idempotency key"), max_length=255, null=True, blank=True
+    )
     response_id = models.CharField(_("response id"), max_length=255, blank=True)
     usage = models.JSONField(_("token usage"), default=dict, blank=True)
     error = models.TextField(_("error"), blank=True)
@@ -68,6 +83,9 @@ class Run(models.Model):
                 fields=["thread"],
                 condition=Q(status="running"),
                 name="chatkit_run_one_per_thread",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"], name="chatkit_run_once"
             ),
         ]
         indexes = [

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import logging
+import uuid
+from typing import Any
 
 from chatkit import types
 from django.utils.translation import gettext as _
@@ -10,8 +13,9 @@ from django.utils.translation import gettext as _
 from .. import links, models
 from ..context import RequestContext
 from ..querysets import GeneratedImageQuerySet
-from . import items, payloads
+from . import items, payloads, recovery
 
+logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
 
 
@@ -51,20 +55,73 @@ def message(
 def interrupt(images: GeneratedImageQuerySet) -> int:
     """End images whose run has died and show them in their threads.
 
-    The newest preview, where there is one, becomes the picture. A picture that
-    was complete but not yet in its thread gets there.
+    A picture whose bytes are on a disk of this host is complete after all. Else the
+    newest preview, where there is one, becomes the picture.
 
     Returns:
         How many images this call ended.
     """
+    return _end(images, Status.INTERRUPTED)
+
+
+def close(run_id: uuid.UUID, run_status: str) -> None:
+    """End what a run leaves unfinished when it ends, and show what it did not.
+
+    ChatKit's own function loses images that are generated in parallel. What a run
+    that failed did not show was taken back.
+    """
+    images = models.GeneratedImage.objects.filter(run_id=run_id)
+    lacking = images.exclude(status=Status.COMPLETED)
+    if run_status == models.Run.Status.COMPLETED:
+        _end(images, Status.FAILED, error_code="no_result")
+    elif run_status == models.Run.Status.INTERRUPTED:
+        _end(images, Status.INTERRUPTED)
+    elif run_status == models.Run.Status.CANCELLED:
+        _end(lacking, Status.CANCELLED)
+    else:
+        _end(lacking, Status.FAILED, error_code="stream_error")
+
+
+def recover(images: GeneratedImageQuerySet) -> int:
+    """Complete ended images whose bytes are there after all; show them.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        Exception: The storage's own, if it does not answer.
+    """
+    recovered = 0
+    for image in images.select_related("thread", "item"):
+        if recovery.recover(image):
+            recovered += 1
+            if image.superseded_at is None:
+                # What a guardrail or a retry took back stays out of the thread.
+                _show(image)
+    return recovered
+
+
+def _end(images: GeneratedImageQuerySet, status: str, **fields: Any) -> int:
     ended = 0
-    for image in images.filter(item=None, superseded_at=None).select_related("thread"):
-        ended += image.settle(Status.INTERRUPTED)
+    hidden = images.filter(item=None, superseded_at=None)
+    for image in hidden.select_related("thread"):
+        ended += _recover_here(image) or image.settle(status, **fields)
         _show(image)
     return ended
 
 
+def _recover_here(image: models.GeneratedImage) -> bool:
+    try:
+        return recovery.recover(image, here=True)
+    except Exception:
+        # A disk or a storage that does not answer now; the sweep looks again.
+        logger.warning("Image %s is not looked for", image.pk, exc_info=True)
+        return False
+
+
 def _show(image: models.GeneratedImage) -> None:
+    if image.item is not None and image.item.type == "generated_image":
+        return  # Its URL is made when it is read.
     context = RequestContext(image.thread.user, image.thread.owner)
     key, created_at = message_id(image), payloads.to_naive(image.created_at)
     item: types.ThreadItem

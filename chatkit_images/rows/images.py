@@ -1,76 +1,54 @@
-"""Rows and files of generated images: intent row, blob, state, in that order."""
+"""Rows of generated images: intent row, blob, state, in that order."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Any
 
 from chatkit import types
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from .. import imaging, models, signals, storage
+from .. import imaging, models, signals
 from ..conf import settings
 from ..context import RequestContext, current_run
-from ..exceptions import ImageError
-from . import threads
+from ..exceptions import ImageError, NotFoundError
+from . import payloads, pictures, threads
+from .pictures import StoredImage
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class StoredImage:
-    """A picture that is in the storage.
-
-    Attributes:
-        name: Its name there.
-        info: What its bytes say.
-        thumbnail: Name of its thumbnail, empty if it has none.
-    """
-
-    name: str
-    info: imaging.ImageInfo
-    thumbnail: str = ""
-
-    def columns(self) -> dict[str, Any]:
-        """Return the columns that a picture and a preview have in common."""
-        return {
-            "file": self.name,
-            "mime": self.info.mime,
-            "width": self.info.width,
-            "height": self.info.height,
-            "bytes": self.info.size,
-        }
-
-
-def store_picture(text: str, thumbnail: bool = True) -> StoredImage:
-    """Decode base64, look at the bytes and write them. For a storage thread.
-
-    Raises:
-        ImageError: If it is not a picture that this project accepts.
-        StorageUnavailable: If neither storage nor spool took it.
-    """
-    data = imaging.decode_base64(text)
-    info = imaging.inspect(data)
-    name = storage.new_name("images", info.extension)
-    storage.store(name, data)
-    wanted = thumbnail and info.mime in imaging.INLINE
-    return StoredImage(name, info, store_thumbnail(data) if wanted else "")
+def call_key(call_id: str) -> str:
+    """Return a provider's id of a call as its column and its item take it."""
+    return payloads.clean(call_id)[:255]
 
 
 def begin(
-    thread_id: str, call_id: str, context: RequestContext, **fields: Any
+    thread_id: str, call_id: str, key: str, context: RequestContext, **fields: Any
 ) -> models.GeneratedImage:
     """Return the row of an image call, made before any of its bytes is written.
 
-    A replayed call id finds its row, whatever state that is in.
+    A replayed call id finds its row, whatever state that is in. May be repeated.
+
+    Args:
+        thread_id: Its thread.
+        call_id: The provider's id, as ``call_key`` returns it.
+        key: What a new row reserves for the name of its file.
+        context: Who asked.
+        fields: Further columns of a new row.
     """
     thread = threads.get(thread_id, context)
     image, _ = thread.images.get_or_create(
         call_id=call_id,
-        defaults={"run_id": current_run.get(), "prompt": last_words(thread), **fields},
+        defaults={
+            "key": key,
+            "run_id": current_run.get(),
+            "prompt": last_words(thread),
+            **fields,
+        },
     )
     return image
 
@@ -83,10 +61,10 @@ def add_partial(
         counted = (
             models.GeneratedImage.objects.filter(pk=image.pk)
             .unfinished()
-            .update(partial_count=F("partial_count") + 1)
-        )
-        models.GeneratedImage.objects.filter(pk=image.pk, first_partial_ms=None).update(
-            first_partial_ms=elapsed_ms
+            .update(
+                partial_count=F("partial_count") + 1,
+                first_partial_ms=Coalesce("first_partial_ms", elapsed_ms),
+            )
         )
         if not counted:
             models.DeletedFile.objects.discard([stored.name])
@@ -99,19 +77,27 @@ def add_partial(
     return partial
 
 
-def complete(
-    image: models.GeneratedImage, stored: StoredImage, **fields: Any
-) -> models.GeneratedImage:
+def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -> bool:
     """Make a stored picture the image's own and drop its previews.
 
     A complete image keeps its picture: a replay changes nothing. A final that comes
     after the image was stopped or interrupted replaces the preview shown for it.
+
+    Returns:
+        Whether this call completed it.
+
+    Raises:
+        NotFoundError: If the row is gone; the picture goes too then.
     """
     with transaction.atomic():
         rows = models.GeneratedImage.objects.select_for_update().filter(pk=image.pk)
-        before = rows.exclude(status=models.GeneratedImage.Status.COMPLETED).first()
-        if before is None:
-            models.DeletedFile.objects.discard([stored.name, stored.thumbnail])
+        before = rows.first()
+        done = before is not None and before.status == before.Status.COMPLETED
+        if before is None or done:
+            # Somebody who took this run for dead may have found the picture first.
+            kept = {before.file.name, before.thumbnail.name} if before else set()
+            names = {stored.name, stored.thumbnail} - kept
+            models.DeletedFile.objects.discard(names)
         else:
             models.DeletedFile.objects.discard([str(before.file.name)])
             rows.update(
@@ -124,10 +110,33 @@ def complete(
             )
             if not settings.KEEP_PARTIAL_IMAGES:
                 image.partials.all().delete()
+    if before is None:
+        raise NotFoundError(f"Thread {image.thread_id} not found")
     image.refresh_from_db()
-    if before is not None:
-        signals.image_saved.send_robust(models.GeneratedImage, image=image)
-    return image
+    return not done
+
+
+def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
+    """Tell who listens that an image is complete, its late thumbnail being in.
+
+    May be repeated.
+    """
+    if thumbnail:
+        rows = models.GeneratedImage.objects.filter(pk=image.pk)
+        with transaction.atomic():
+            taken = rows.filter(thumbnail__in=("", thumbnail))
+            if not taken.update(thumbnail=thumbnail):
+                models.DeletedFile.objects.discard([thumbnail])
+        image.thumbnail = thumbnail
+    signals.image_saved.send_robust(models.GeneratedImage, image=image)
+
+
+def supersede(thread_id: str, call_ids: list[str]) -> None:
+    """Take images out of their thread for good: a guardrail took their turn back."""
+    rows = models.GeneratedImage.objects.filter(
+        thread_id=thread_id, call_id__in=call_ids
+    )
+    rows.update(superseded_at=timezone.now())
 
 
 def save_inline(
@@ -139,17 +148,20 @@ def save_inline(
         ``None`` if the bytes are no picture.
     """
     try:
-        data = imaging.decode_base64(text)
+        data = imaging.trim(imaging.decode_base64(text))
         info = imaging.inspect(data)
     except ImageError as error:
-        logger.warning("An inline image of thread %s is no picture: %s", thread, error)
+        logger.warning(
+            "An inline image of thread %s is no picture: %s", thread.pk, error
+        )
         return None
     key = call_id or f"inline-{info.sha256[:32]}"
     image, created = thread.images.get_or_create(
         call_id=key, defaults={"run_id": current_run.get(), "prompt": ""}
     )
     if created or not image.file:
-        complete(image, store_picture(text))
+        complete(image, pictures.store(data, image.key))
+        announce(image)
     return image
 
 
@@ -174,17 +186,3 @@ def of_item(
         .exclude(file="")
         .first()
     )
-
-
-def store_thumbnail(data: bytes) -> str:
-    """Store a picture's thumbnail and return its name, empty if that fails.
-
-    The picture itself is stored by then and must not be lost for it.
-    """
-    name = storage.new_name("thumbnails", "webp")
-    try:
-        storage.store(name, imaging.scale(data, settings.THUMBNAIL_SIDE))
-    except Exception:
-        logger.warning("A picture is left without a thumbnail", exc_info=True)
-        return ""
-    return name

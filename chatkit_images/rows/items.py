@@ -13,7 +13,7 @@ from django.utils import timezone
 from .. import models
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from . import attachments, images, pages, payloads, threads
+from . import attachments, fence, images, pages, payloads, threads
 
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # Ids of the items that stand for an image without a picture.
@@ -77,6 +77,7 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
         same = models.Thread.objects.filter(pk=thread.pk)
         if not same.update(updated_at=timezone.now()):
             raise NotFoundError(f"Thread {thread_id} not found")
+        fence.check()
         row, created = thread.items.get_or_create(
             item_id=item.id,
             defaults={
@@ -112,6 +113,8 @@ def _link(
 def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
     """Delete items that are there; their images stay as superseded versions."""
     thread = threads.get(thread_id, context)
+    models.Thread.objects.select_for_update().filter(pk=thread.pk).first()
+    fence.check()
     rows = list(thread.items.filter(item_id__in=map(payloads.clean, item_ids)))
     keys = [row.pk for row in rows]
     pages.bury(thread_id, [(row.item_id, row.pk, row.created_at) for row in rows])

@@ -245,8 +245,14 @@ def hydrate(
                 "created_at": to_naive(row.created_at),
             }
         )
-    except ValidationError:
-        logger.exception("Item %s of thread %s is left out", row.pk, row.thread_id)
+    except ValidationError as error:
+        # By itself it would say what is in the item.
+        problems = error.errors(
+            include_url=False, include_context=False, include_input=False
+        )
+        logger.error(
+            "Item %s of thread %s is left out: %s", row.pk, row.thread_id, problems
+        )
         return None
 
 

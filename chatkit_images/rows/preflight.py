@@ -41,12 +41,11 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
         _check_message(request.params.input, thread, context)
     elif isinstance(request, types.ThreadsRetryAfterItemReq):
         _check_item(thread, request.params.item_id, "user_message")
-    elif isinstance(request, types.ThreadsAddStructuredInputReq):
-        row = _check_item(thread, request.params.item_id, "structured_input")
-        if row.payload.get("status") != "pending":
-            raise RequestRefused("already_answered", _("This was answered before."))
-    elif isinstance(request, types.ThreadsAddClientToolOutputReq):
-        _check_tool_call(thread)
+    elif isinstance(
+        request,
+        types.ThreadsAddStructuredInputReq | types.ThreadsAddClientToolOutputReq,
+    ):
+        check_waiting(request, context)
     elif isinstance(
         request, types.ThreadsCustomActionReq | types.ThreadsSyncCustomActionReq
     ):
@@ -54,6 +53,22 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
             _check_item(thread, request.params.item_id, "widget")
     elif isinstance(request, types.InputTranscribeReq):
         _check_audio(request.params)
+
+
+def check_waiting(request: types.ChatKitReq, context: RequestContext) -> None:
+    """Refuse an answer that nothing in its thread waits for.
+
+    Raises:
+        NotFoundError: If the thread or the item is not the owner's.
+        RequestRefused: If it was answered before.
+    """
+    if isinstance(request, types.ThreadsAddStructuredInputReq):
+        thread = threads.get(request.params.thread_id, context)
+        row = _check_item(thread, request.params.item_id, "structured_input")
+        if row.payload.get("status") != "pending":
+            raise RequestRefused("already_answered", _("This was answered before."))
+    elif isinstance(request, types.ThreadsAddClientToolOutputReq):
+        _check_tool_call(threads.get(request.params.thread_id, context))
 
 
 def check_ids(ids: Sequence[str]) -> None:
@@ -134,8 +149,7 @@ def _check_item(
     return row
 
 
-def _check_tool_call(thread: models.Thread | None) -> None:
-    assert thread is not None
+def _check_tool_call(thread: models.Thread) -> None:
     row = thread.items.order_by("-created_at", "-pk").first()
     if (
         row is None

@@ -8,9 +8,9 @@ from chatkit import types
 from django.db import transaction
 
 from .. import models
-from ..context import RequestContext
+from ..context import RequestContext, current_run
 from ..exceptions import NotFoundError
-from . import pages, payloads
+from . import fence, pages, payloads
 
 LOADED = "_chatkit_images_loaded"
 
@@ -64,6 +64,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     values = _values(thread)
     loaded = thread.__dict__.get(LOADED)
     row = models.Thread.objects.select_for_update().filter(pk=thread.id).first()
+    fence.check()
     if row is None and loaded is None:
         models.Thread.objects.create(
             pk=thread.id,
@@ -72,6 +73,10 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
             created_at=payloads.to_aware(thread.created_at),
             **values,
         )
+        # The run that makes a thread has the claim of it from the first moment.
+        if (run_id := current_run.get()) is not None:
+            runs = models.Run.objects.filter(pk=run_id, thread=None)
+            runs.update(thread_id=thread.id)
     elif row is None or row.owner != context.owner:
         # One that was deleted while somebody worked on it must not come back.
         raise NotFoundError(f"Thread {thread.id} not found")

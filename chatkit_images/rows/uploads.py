@@ -33,20 +33,10 @@ class StoredFile:
 def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
     """Store a file if its bytes are of an accepted type. For a storage thread."""
     data = file.read()
-    info = _inspect(data)
-    mime = info.mime if info else _document_type(data)
-    if mime not in settings.ATTACHMENT_TYPES:
-        return None
-    extension = info.extension if info else {"application/pdf": "pdf"}.get(mime, "txt")
-    name = storage.new_name("attachments", extension)
-    storage.store(name, data)
-    if info is None or mime not in imaging.INLINE:
-        return StoredFile(name, mime, len(data), hashlib.sha256(data).hexdigest())
-    thumbnail = storage.new_name("thumbnails", "webp")
-    storage.store(thumbnail, imaging.scale(data, settings.THUMBNAIL_SIDE))
-    return StoredFile(
-        name, mime, info.size, info.sha256, info.width, info.height, thumbnail
-    )
+    try:
+        return _store_picture(data)
+    except ImageError:
+        return _store_document(data)
 
 
 def announce(
@@ -118,11 +108,30 @@ def _row(
     return row
 
 
-def _inspect(data: bytes) -> imaging.ImageInfo | None:
-    try:
-        return imaging.inspect(data)
-    except ImageError:
+def _store_picture(data: bytes) -> StoredFile | None:
+    # What is appended to a picture goes either way.
+    data = imaging.strip(data) if settings.STRIP_METADATA else imaging.trim(data)
+    info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
+    if info.mime not in settings.ATTACHMENT_TYPES:
         return None
+    name = storage.new_name("attachments", info.extension)
+    storage.store(name, data)
+    thumbnail = storage.new_name("thumbnails", "webp") if preview else ""
+    if thumbnail:
+        storage.store(thumbnail, preview)
+    # An SVG has no size of its own.
+    size = (info.width or None, info.height or None)
+    return StoredFile(name, info.mime, info.size, info.sha256, *size, thumbnail)
+
+
+def _store_document(data: bytes) -> StoredFile | None:
+    mime = _document_type(data)
+    if mime not in settings.ATTACHMENT_TYPES:
+        return None
+    extension = "pdf" if mime == "application/pdf" else "txt"
+    name = storage.new_name("attachments", extension)
+    storage.store(name, data)
+    return StoredFile(name, mime, len(data), hashlib.sha256(data).hexdigest())
 
 
 def _document_type(data: bytes) -> str:

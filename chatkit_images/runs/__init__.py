@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from .runner import LiveRun, start, stop
+from . import drain
+from .claims import Replayed, check_replay, find
+from .following import follow, stop
+from .log import Batch, Batches
+from .looks import recent
+from .runner import LIVE, LiveRun
+from .starting import start
+from .supervisor import Watch, supervisor
 
-__all__ = ["LiveRun", "start", "stop"]
+__all__ = [
+    "LIVE",
+    "Batch",
+    "Batches",
+    "LiveRun",
+    "Replayed",
+    "Watch",
+    "check_replay",
+    "drain",
+    "find",
+    "follow",
+    "recent",
+    "start",
+    "stop",
+    "supervisor",
+]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import uuid
 
 from chatkit import types
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from .. import models, signals
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..querysets import RunQuerySet
-from ..rows import endings, payloads, threads
+from ..rows import endings, payloads, preflight, threads
+
+logger = logging.getLogger(__name__)
 
 
 def worker_name() -> str:
@@ -22,30 +26,51 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+class Replayed(Exception):
+    """The same request was sent before; ``run`` is the one that answers it."""
+
+    def __init__(self, run: models.Run) -> None:
+        super().__init__(str(run.pk))
+        self.run = run
+
+
 def claim(
-    run_id: uuid.UUID, request: types.StreamingReq, context: RequestContext
+    run_id: uuid.UUID,
+    request: types.StreamingReq,
+    context: RequestContext,
+    idempotency_key: str | None = None,
 ) -> models.Run:
     """Make the row of a run, which is the right to write to its thread.
 
     Raises:
         NotFoundError: If the owner has no such thread.
-        RequestRefused: If the thread is locked, closed or busy.
+        Replayed: If a run was made with the same idempotency key.
+        RequestRefused: If the thread is locked, closed or busy, or has got by now the
+            answer that the request brings.
     """
+    check_replay(context, idempotency_key)
     thread_id: str | None = getattr(request.params, "thread_id", None)
     if thread_id is not None:
         check_open(threads.get(thread_id, context))
         take_over(models.Run.objects.filter(thread_id=thread_id))
     try:
         with transaction.atomic():
-            return models.Run.objects.create(
+            run = models.Run.objects.create(
                 pk=run_id,
                 thread_id=thread_id,
                 owner=context.owner,
                 user_id=context.user_id,
                 operation=request.type,
                 worker=worker_name(),
+                heartbeat_at=Now(),
+                idempotency_key=idempotency_key,
             )
+            # Now nobody else writes to the thread: somebody may have since the check.
+            preflight.check_waiting(request, context)
+            return run
     except IntegrityError:
+        # Two at once: the other one was first.
+        check_replay(context, idempotency_key)
         raise RequestRefused(
             "run_in_progress",
             _("An answer is still being written in this chat."),
@@ -71,22 +96,72 @@ def take_over(runs: RunQuerySet) -> int:
     Returns:
         How many runs this call ended.
     """
+    return interrupt(runs.stale())
+
+
+def interrupt(runs: RunQuerySet) -> int:
+    """End those of the runs that go on, as if their process had died, and count.
+
+    Raises:
+        Exception: The first, when all were tried.
+    """
     ended = 0
-    for pk in list(runs.stale().values_list("pk", flat=True)):
+    first: Exception | None = None
+    for pk in list(runs.running().values_list("pk", flat=True)):
         # Each by itself: another process may be doing the same.
-        ended += release(pk, models.Run.Status.INTERRUPTED, "The server stopped.")
-        endings.interrupt(models.GeneratedImage.objects.filter(run_id=pk))
+        try:
+            ended += release(pk, models.Run.Status.INTERRUPTED, "The server stopped.")
+        except Exception as error:
+            logger.warning("Run %s is not ended", pk, exc_info=True)
+            first = first or error
+    if first is not None:
+        raise first
     return ended
 
 
-def attach(run_id: uuid.UUID, thread_id: str) -> None:
-    """Link a run to the thread that it has made."""
-    models.Run.objects.filter(pk=run_id).update(thread_id=thread_id)
+def check_replay(context: RequestContext, idempotency_key: str | None) -> None:
+    """Look for a run that answers this request already.
+
+    Raises:
+        Replayed: If there is one.
+    """
+    if idempotency_key is not None:
+        rows = models.Run.objects.for_owner(context.owner)
+        run = rows.filter(idempotency_key=idempotency_key).first()
+        if run is not None:
+            raise Replayed(run)
 
 
-def release(run_id: uuid.UUID, status: str, error: str = "") -> bool:
-    """End the row of a run and tell who listens; ``False`` if it had ended."""
+def find(rows: RunQuerySet) -> models.Run | None:
+    """Return the run of those that is going on, when dead ones are out of the way."""
+    take_over(rows)
+    return rows.running().first()
+
+
+def request_stop(rows: RunQuerySet) -> list[uuid.UUID]:
+    """Ask for the end of those of the runs that go on, and return which."""
+    take_over(rows)
+    keys = list(rows.running().values_list("pk", flat=True))
+    rows.request_stop()
+    return keys
+
+
+def release(
+    run_id: uuid.UUID, status: str, error: str = "", *, answered: bool = True
+) -> bool:
+    """End the row of a run and tell who listens; ``False`` if it had ended.
+
+    Args:
+        run_id: The run.
+        status: How it ended.
+        error: Why, for staff.
+        answered: Whether it said anything. If not, the same request begins anew.
+    """
+    # First: a run that has ended is not looked at again.
+    endings.close(run_id, status)
     rows = models.Run.objects.filter(pk=run_id)
+    if not answered:
+        rows.update(idempotency_key=None)
     if not rows.finish(status, payloads.clean(error)):
         return False
     signals.run_finished.send_robust(models.Run, run=rows.select_related("user").get())

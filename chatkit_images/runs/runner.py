@@ -6,25 +6,29 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from contextvars import Context
 
 from asgiref.sync import ThreadSensitiveContext
-from channels.db import database_sync_to_async
 from chatkit import types
-from chatkit.errors import ErrorCode
 from chatkit.server import ChatKitServer, StreamingResult
+from django.db import Error
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import translation
 
+from .. import database, wire
 from ..agents import ImageTracker, trackers
 from ..conf import settings
-from ..context import RequestContext, current_run
+from ..context import RequestContext, Turn, current_run, current_turn
 from ..models import Run
+from ..protocol import ProtocolServer
 from . import claims
-from .log.memory import MemoryLog
+from .log import Batches, get_logs
+from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
 ERROR_PREFIX = b'data: {"type":"error"'
+CREATED_PREFIX = b'data: {"type":"thread.created"'
 LIVE: dict[uuid.UUID, LiveRun] = {}
 """The runs of this process by id."""
 
@@ -37,19 +41,28 @@ class LiveRun:
         server: ChatKitServer[RequestContext],
         request: types.StreamingReq,
         context: RequestContext,
+        idempotency_key: str | None = None,
     ) -> None:
         self.id = uuid.uuid4()
-        self.owner = context.owner
         self.thread_id: str | None = getattr(request.params, "thread_id", None)
-        self.log = MemoryLog()
+        self.log = get_logs().create(self.id)
         self.failure: Exception | None = None
         self.readers = 0
         self.claimed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Time of the event loop; a run of which another process says that it reads it.
+        self.read_elsewhere_until = 0.0
         self._server = server
         self._request = request
         self._context = context
+        self._key = idempotency_key
+        self._turn = Turn()
         self._trackers: list[ImageTracker] = []
         self._task: asyncio.Task[None] | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+        # Time of the event loop until which somebody may come back.
+        self._patient_until = 0.0
+        # What URLs are made from; Django keeps it in the request's context.
+        self._urls = get_script_prefix(), get_urlconf()
         self._streaming = False
         self._ending = False
 
@@ -62,26 +75,47 @@ class LiveRun:
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._work(body), context=Context())
         LIVE[self.id] = self
-        self._task.add_done_callback(lambda task: LIVE.pop(self.id, None))
+        # A callback keeps the context it is made in, if it is not given one.
+        self._task.add_done_callback(
+            lambda task: LIVE.pop(self.id, None), context=Context()
+        )
         # Nobody may be left to ask why a claim was refused.
-        self.claimed.add_done_callback(lambda claimed: claimed.exception())
+        self.claimed.add_done_callback(
+            lambda claimed: claimed.exception(), context=Context()
+        )
 
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """Yield the run's chunks from the first; leaving may end the run.
+    async def events(
+        self,
+        after: int = 0,
+        *,
+        join: bool = False,
+        patient: bool = False,
+        idle: float | None = None,
+    ) -> Batches:
+        """Yield the run's chunks; leaving may end the run.
+
+        Args:
+            after: Number of the last chunk that the reader has.
+            join: Whether it gets what the stream shows by now instead.
+            patient: Whether the reader may come back if it leaves.
+            idle: Seconds of silence after which an empty batch is yielded.
 
         Raises:
             Exception: What made the run fail before its first chunk.
         """
         self.readers += 1
+        if self._leaving is not None:
+            self._leaving.cancel()
         try:
-            async for chunk in self.log.read():
-                yield chunk
+            async with aclosing(self.log.batches(after, join, idle)) as batches:
+                async for batch in batches:
+                    yield batch
             if self.failure is not None:
                 raise self.failure
         finally:
             self.readers -= 1
-            if not self.readers:
-                self._abandoned()
+            if not self.readers and not self.log.closed:
+                self.left(patient)
 
     def stop(self) -> None:
         """End the run, whatever it is doing; a second call changes nothing."""
@@ -92,6 +126,33 @@ class LiveRun:
         if self._streaming and self._task is not None:
             self._task.cancel()
 
+    def interrupt(self) -> None:
+        """End the run because the server ends."""
+        if not self._ending:
+            self._turn.interrupted = True
+            self.stop()
+
+    async def wait(self) -> None:
+        """Wait until the run has ended and its row says so."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def left(self, patient: bool) -> None:
+        """Let the last reader leave, who may come back, here or in another process."""
+        if patient:
+            now = asyncio.get_running_loop().time()
+            self._patient_until = now + settings.RECONNECT_SECONDS
+        self._wait_for_readers()
+
+    def _wait_for_readers(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = max(self._patient_until, self.read_elsewhere_until)
+        if until > loop.time():
+            wait = self._wait_for_readers
+            self._leaving = loop.call_at(until, wait, context=Context())
+        elif not self.readers:
+            self._abandoned()
+
     def _abandoned(self) -> None:
         policy = settings.ON_DISCONNECT
         generating = any(tracker.busy for tracker in self._trackers)
@@ -100,113 +161,111 @@ class LiveRun:
 
     async def _work(self, body: bytes) -> None:
         current_run.set(self.id)
+        current_turn.set(self._turn)
         trackers.set(self._trackers)
+        prefix, urlconf = self._urls
+        set_script_prefix(prefix)
+        set_urlconf(urlconf)
         with translation.override(self._context.locale):
             async with ThreadSensitiveContext():
                 # Here, not in the request: if the client leaves in this moment, the
                 # row is made all the same, and somebody has to release it.
-                claim = database_sync_to_async(claims.claim)
                 try:
-                    await claim(self.id, self._request, self._context)
+                    await database.once(
+                        claims.claim, self.id, self._request, self._context, self._key
+                    )
                 except Exception as refusal:
                     self.claimed.set_exception(refusal)
-                    self.log.close()
+                    get_logs().discard(self.id)
+                    await self._disclaim(refusal)
                     return
                 self.claimed.set_result(None)
                 await self._conduct(body)
 
+    async def _disclaim(self, refusal: Exception) -> None:
+        """Release what a claim may have made although its answer did not come."""
+        if isinstance(refusal, Error | OSError):
+            await database.call(
+                claims.release, self.id, Run.Status.FAILED, answered=False
+            )
+
     async def _conduct(self, body: bytes) -> None:
         """Write the stream to the log and release the claim, whatever happens."""
-        beating = asyncio.create_task(self._beat())
+        supervisor().live[self.id] = self
+        supervisor().begin()
         status, error = Run.Status.CANCELLED, ""
         try:
-            if not self._ending:
-                self._streaming = True
-                error = await self._stream(body)
-                status = Run.Status.FAILED if error else Run.Status.COMPLETED
+            if self.thread_id is not None:
+                supervisor().tell(self.thread_id, self.id)
+            if self._ending:
+                raise asyncio.CancelledError  # Before it began.
+            self._streaming = True
+            error = await self._stream(body)
+            status = Run.Status.FAILED if error else Run.Status.COMPLETED
         except asyncio.CancelledError:
-            status = Run.Status.CANCELLED
+            await self._cut_off()
+            if self._turn.interrupted:
+                status, error = Run.Status.INTERRUPTED, "The server stopped."
         except Exception as failure:
             status, error = Run.Status.FAILED, f"{type(failure).__name__}: {failure}"
             self._fail(failure)
         finally:
             self._ending = True
-            beating.cancel()
+            del supervisor().live[self.id]
             try:
-                await database_sync_to_async(claims.release)(self.id, status, error)
+                await database.call(
+                    claims.release,
+                    self.id,
+                    status,
+                    error,
+                    answered=self._streaming and self.log.last > 0,
+                )
             finally:
-                self.log.close()
+                get_logs().end(self.id)
+                # Connections to the model outlive the run, and keep its context.
+                self._trackers.clear()
 
     async def _stream(self, body: bytes) -> str:
-        """Write the stream to the log and return the error it told of, if any."""
+        """Write the stream to the log and return the error it told of, if any.
+
+        It waits for nothing but the stream: a cancellation reaches the SDK, which
+        would not notice one that came in between.
+        """
         result = await self._server.process(body, self._context)
         assert isinstance(result, StreamingResult)
         error = ""
         async for chunk in result:
-            if self.thread_id is None:
-                await self._attach(chunk)
+            if self.thread_id is None and chunk.startswith(CREATED_PREFIX):
+                event = json.loads(chunk.removeprefix(b"data: "))
+                self.thread_id = str(event["thread"]["id"])
             if chunk.startswith(ERROR_PREFIX):
                 error = chunk[len(b"data: ") :].decode().strip()
             self.log.append(chunk)
         return error
 
-    async def _attach(self, chunk: bytes) -> None:
-        event = json.loads(chunk.removeprefix(b"data: "))
-        if event["type"] == "thread.created":
-            self.thread_id = str(event["thread"]["id"])
-            await database_sync_to_async(claims.attach)(self.id, self.thread_id)
+    async def _cut_off(self) -> None:
+        """See to it that the thread tells of its end, and the client of the server's.
+
+        The SDK tells the thread only if its answer had begun.
+        """
+        server, context = self._server, self._context
+        if self._turn.interrupted:
+            self.log.append(wire.chunk(wire.broken_off()))
+        if self._turn.told or not isinstance(server, ProtocolServer):
+            return
+        if self.thread_id is None or not self._streaming:
+            return
+        try:
+            thread = await server.store.load_thread(self.thread_id, context)
+            await server.handle_stream_cancelled(thread, [], context)
+        except Exception:
+            # The run ends as it is; only the model will not know of it.
+            logger.warning("Thread %s is not told", self.thread_id, exc_info=True)
 
     def _fail(self, failure: Exception) -> None:
-        if not len(self.log):
+        if not self.log.last:
             # Nothing is sent yet: the door can answer with a status.
             self.failure = failure
             return
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)
-        event = types.ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
-        self.log.append(
-            b"data: %s\n\n" % event.model_dump_json(exclude_none=True).encode()
-        )
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(settings.RUN_STALE_SECONDS / 4)
-            try:
-                alive = await database_sync_to_async(Run.objects.beat)(self.id)
-            except Exception:
-                # The next beat may get through; without one the run is taken over.
-                logger.warning("Run %s could not beat", self.id, exc_info=True)
-                continue
-            if not alive:
-                logger.warning("Run %s was taken over", self.id)
-                return self.stop()
-
-
-async def start(
-    server: ChatKitServer[RequestContext],
-    request: types.StreamingReq,
-    body: bytes,
-    context: RequestContext,
-) -> LiveRun:
-    """Claim a turn and start its task.
-
-    Raises:
-        NotFoundError: If the owner has no such thread.
-        RequestRefused: If the thread is locked, closed or busy.
-    """
-    run = LiveRun(server, request, context)
-    run.begin(body)
-    try:
-        await asyncio.shield(run.claimed)
-    except asyncio.CancelledError:
-        run.stop()
-        raise
-    return run
-
-
-def stop(thread_id: str, owner: str) -> bool:
-    """Stop the run of an owner's thread; ``False`` if this process has none."""
-    for run in LIVE.values():
-        if run.thread_id == thread_id and run.owner == owner:
-            run.stop()
-            return True
-    return False
+        self.log.append(wire.chunk(wire.broken_off()))

@@ -1,17 +1,28 @@
-"""HTTP doors: the chat endpoint, pictures, uploads."""
+"""HTTP doors: the chat endpoint, runs, pictures, uploads."""
 
 from __future__ import annotations
 
 from .attachments import AnnouncedUploadView, UploadView
-from .chat import ChatKitView, StopView
+from .chat import ChatKitView
 from .images import AttachmentView, ImageView, SessionImageView
+from .runs import (
+    ReadyView,
+    RunEventsView,
+    StopView,
+    ThreadEventsView,
+    ThreadStatusView,
+)
 
 __all__ = [
     "AnnouncedUploadView",
     "AttachmentView",
     "ChatKitView",
     "ImageView",
+    "ReadyView",
+    "RunEventsView",
     "SessionImageView",
     "StopView",
+    "ThreadEventsView",
+    "ThreadStatusView",
     "UploadView",
 ]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from channels.db import database_sync_to_async
 from chatkit.server import ChatKitServer
-from django.core.exceptions import SuspiciousOperation
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -42,7 +40,7 @@ class UploadView(JsonView):
                 return context
             return await receive(await read_file(request), context)
         except Exception as exception:
-            return refusal(exception)
+            return errors.from_exception(exception)
 
 
 @method_decorator(csrf_exempt, name="dispatch")
@@ -61,7 +59,7 @@ class AnnouncedUploadView(JsonView):
             context, key = await database_sync_to_async(announced)(request, token)
             response = await receive(await read_file(request), context, key)
         except Exception as exception:
-            response = refusal(exception)
+            response = errors.from_exception(exception)
         return _with_cors(response)
 
     async def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
@@ -140,15 +138,6 @@ def check_length(request: HttpRequest) -> None:
     length = request.headers.get("Content-Length", "0")
     if length.isdigit() and int(length) > settings.MAX_ATTACHMENT_BYTES + OVERHEAD:
         raise RequestRefused("too_large", _("The file is too large."), status=413)
-
-
-def refusal(exception: Exception) -> HttpResponse:
-    """Return what an exception means to a client, a form that is none included."""
-    if isinstance(exception, MultiPartParserError | SuspiciousOperation):
-        exception = RequestRefused(
-            "bad_form", _("The form cannot be read."), status=400
-        )
-    return errors.from_exception(exception)
 
 
 def _with_cors(response: HttpResponse) -> HttpResponse:

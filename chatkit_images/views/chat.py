@@ -1,29 +1,25 @@
-"""The chat endpoint: every request of ChatKit.js, and the person's stop."""
+"""The chat endpoint: every request of ChatKit.js."""
 
 from __future__ import annotations
 
-from channels.db import database_sync_to_async
 from chatkit import types
 from chatkit.server import NonStreamingResult
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from pydantic import TypeAdapter
 
-from .. import runs, sse
+from .. import database, runs
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import RequestRefused
-from ..protocol import ProtocolServer
-from ..rows import preflight, threads
+from ..protocol import REQUEST, ProtocolServer
 from ..server import get_server
 from . import errors
-from .doors import JsonView, admit
-
-REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
+from .doors import JsonView, respond
+from .streams import stream_response, wants_resume
 
 
 # admit() checks CSRF, with a refusal that a program can read.
@@ -40,66 +36,65 @@ class ChatKitView(JsonView):
         """Handle one request."""
         try:
             body = read_body(request)
-            context = await database_sync_to_async(admit)(request)
-            if isinstance(context, HttpResponseBase):
-                return context
-            return await self.answer(body, context)
         except Exception as exception:
             return errors.from_exception(exception)
+        return await respond(request, self.answer, request, body)
 
-    async def answer(self, body: bytes, context: RequestContext) -> HttpResponseBase:
+    async def answer(
+        self, context: RequestContext, request: HttpRequest, body: bytes
+    ) -> HttpResponseBase:
         """Return the response to a request body."""
         parsed = REQUEST.validate_json(body)
         server = get_server()
+        if types.is_streaming_req(parsed):
+            return await self.stream(context, request, parsed, body)
         if isinstance(server, ProtocolServer):
             await server.check_request(parsed, context)
-        if types.is_streaming_req(parsed):
-            run = await runs.start(server, parsed, body, context)
-            return await stream_response(run)
         result = await server.process(body, context)
         assert isinstance(result, NonStreamingResult)
         response = HttpResponse(result.json, content_type="application/json")
         response["Cache-Control"] = "no-store"
         return response
 
-
-@method_decorator(csrf_exempt, name="dispatch")
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
-class StopView(JsonView):
-    """Ends the answer that is being written in a thread."""
-
-    async def post(self, request: HttpRequest, thread_id: str) -> HttpResponseBase:
-        """Stop the run; the stream then ends by itself."""
+    async def stream(
+        self,
+        context: RequestContext,
+        request: HttpRequest,
+        parsed: types.StreamingReq,
+        body: bytes,
+    ) -> HttpResponseBase:
+        """Start a run, or find the one that the same request has started before."""
+        patient, idle = wants_resume(request), settings.HEARTBEAT_SECONDS
+        key = idempotency_key(request)
+        server = get_server()
         try:
-            context = await database_sync_to_async(admit)(request)
-            if isinstance(context, HttpResponseBase):
-                return context
-            preflight.check_ids([thread_id])
-            await database_sync_to_async(threads.get)(thread_id, context)
-        except Exception as exception:
-            return errors.from_exception(exception)
-        return JsonResponse({"stopped": runs.stop(thread_id, context.owner)})
+            # First: what was answered before may not be asked any more.
+            await database.call(runs.check_replay, context, key)
+            if isinstance(server, ProtocolServer):
+                await server.check_request(parsed, context)
+            run = await runs.start(server, parsed, body, context, key)
+        except runs.Replayed as replayed:
+            before = replayed.run
+            events = runs.follow(before, context, patient=patient, idle=idle)
+            return await stream_response(before.pk, events, patient)
+        events = run.events(patient=patient, idle=idle)
+        return await stream_response(run.id, events, patient)
 
 
-async def stream_response(run: runs.LiveRun) -> HttpResponseBase:
-    """Return the stream of a run, its first event being there already.
+def idempotency_key(request: HttpRequest) -> str | None:
+    """Return the key under which a client may send the same request again.
 
-    What fails before that still gets a status.
+    Raises:
+        RequestRefused: If it is too long.
     """
-    events = run.events()
-    try:
-        first = await anext(events, None)
-    except BaseException:
-        await events.aclose()
-        raise
-
-    async def body() -> sse.Chunks:
-        if first is not None:
-            yield first
-        async for chunk in sse.with_heartbeats(events, settings.HEARTBEAT_SECONDS):
-            yield chunk
-
-    return StreamingHttpResponse(body(), headers=sse.HEADERS)
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > 255 or not key.isprintable():
+        raise RequestRefused(
+            "bad_idempotency_key",
+            _("An idempotency key has at most 255 printable characters."),
+            status=400,
+        )
+    return key or None
 
 
 def read_body(request: HttpRequest) -> bytes:

@@ -6,7 +6,9 @@ import logging
 import secrets
 
 from chatkit.errors import CustomStreamError
+from django.core.exceptions import SuspiciousOperation
 from django.http import JsonResponse
+from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
@@ -48,6 +50,9 @@ def from_exception(exception: Exception) -> JsonResponse:
             return error(
                 409, "refused", exception.message, allow_retry=exception.allow_retry
             )
+        case MultiPartParserError() | SuspiciousOperation():
+            # The CSRF check and the uploads read forms, whatever a view expects.
+            return error(400, "bad_form", _("The form cannot be read."))
         case ValidationError():
             return error(400, "invalid_request", validation_message(exception))
         case NotImplementedError():

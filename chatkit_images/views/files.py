@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 
 from .. import imaging, storage
 
+logger = logging.getLogger(__name__)
 # An SVG or an HTML file that got in would run nothing, load nothing.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -23,7 +26,9 @@ CROSS_ORIGIN_HEADERS = {
 def file_response(
     name: str, mime: str, *, filename: str, inline: bool = True, max_age: int = 0
 ) -> HttpResponse:
-    """Return the bytes of a stored file; 410 if they are gone. Blocks on storage.
+    """Return the bytes of a stored file. Blocks on the storage.
+
+    It is a 410 if they are gone, a 503 if the storage does not answer.
 
     Args:
         name: The file's name in the storage.
@@ -35,17 +40,29 @@ def file_response(
     try:
         response = HttpResponse(storage.read(name))
     except (FileNotFoundError, ValueError):
-        response = HttpResponse("This file is gone.\n", status=410)
-        mime = "text/plain; charset=utf-8"
-        max_age = 0
+        return _trouble(410, "This file is gone.")
+    except Exception:
+        # Whatever the storage raises, the file may be there the next time.
+        logger.warning("%s cannot be read", name, exc_info=True)
+        response = _trouble(503, "This file cannot be read now.")
+        response["Retry-After"] = "5"
+        return response
     safe = mime in imaging.INLINE
-    response["Content-Type"] = (
-        mime if safe or response.status_code == 410 else "application/octet-stream"
-    )
+    response["Content-Type"] = mime if safe else "application/octet-stream"
     disposition = content_disposition_header(not (inline and safe), filename)
-    if disposition and response.status_code == 200:
+    if disposition:
         response["Content-Disposition"] = disposition
     response["Cache-Control"] = f"private, max-age={max_age}" if max_age else "no-store"
+    return _safe(response)
+
+
+def _trouble(status: int, text: str) -> HttpResponse:
+    response = HttpResponse(f"{text}\n", status=status, content_type="text/plain")
+    response["Cache-Control"] = "no-store"
+    return _safe(response)
+
+
+def _safe(response: HttpResponse) -> HttpResponse:
     for header, value in SAFE_HEADERS.items():
         response[header] = value
     return response

@@ -64,6 +64,7 @@ def test_image_without_file_is_not_found(root: Client, make_image: Make) -> None
     assert root.get(picture(make_image(file=""), "full")).status_code == 404
 
 
+@pytest.mark.row("D07")
 def test_missing_file_is_gone_and_the_pages_stay(
     root: Client, make_image: Make
 ) -> None:

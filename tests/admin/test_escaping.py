@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.test import Client
 
 from chatkit_images import models
@@ -15,6 +16,7 @@ Make = Callable[..., Any]
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.mark.row("C19")
 def test_no_text_becomes_markup(
     root: Client, everything: Make, make_item: Make
 ) -> None:

@@ -123,9 +123,11 @@ def test_page_of_an_image_shows_picture_previews_run_and_thread(
     root: Client, make_image: Make, everything: Make
 ) -> None:
     thread, image, _upload, run, *_rest = everything(1)
-    run.usage, run.response_id = {"output_tokens": 41}, "resp_1"
+    run.usage = {"output_tokens": 41}
     run.save()
-    models.GeneratedImage.objects.update(final_ms=31840, superseded_at=timezone.now())
+    models.GeneratedImage.objects.update(
+        final_ms=31840, response_id="resp_1", superseded_at=timezone.now()
+    )
     html = root.get(change(image)).content.decode()
     for expected in (
         picture(image, "full"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -38,13 +40,6 @@ def unavailable(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def demo_environment(scratch: Path) -> dict[str, str]:
@@ -75,12 +70,17 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run `manage.py demo`; yields its base URL."""
-    scratch = tmp_path_factory.mktemp("demo")
-    address = f"127.0.0.1:{free_port()}"
+def demo_scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the demo keeps its database and files."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@contextmanager
+def running(scratch: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `manage.py demo` until the end of the block, or until it ends by itself."""
+    address = f"127.0.0.1:{port}"
     log = scratch / "demo.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "demo", address],
             cwd=ROOT,
@@ -94,10 +94,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"The demo did not start:\n{log.read_text()}")
             time.sleep(0.2)
-        yield f"http://{address}"
+        yield process
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def demo(demo_scratch: Path) -> Iterator[str]:
+    """Run `manage.py demo`; yields its base URL."""
+    port = free_port()
+    with running(demo_scratch, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 # Playwright keeps an event loop running in this thread, in which Django refuses

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, answers, demo_environment, free_port
+from tests.ports import free_port
+
+from .conftest import ROOT, answers, demo_environment
 
 
 def demo(scratch: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:

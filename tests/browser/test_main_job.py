@@ -106,16 +106,18 @@ def test_blocked_picture_shows_its_reason(page: Page, shot: Shot) -> None:
     assert "safety" in said or "violence" in said
 
 
-def test_answer_goes_on_without_the_page_and_shows_up_after_a_reload(
-    page: Page, shot: Shot
-) -> None:
+def test_picture_goes_on_after_a_reload(page: Page, shot: Shot) -> None:
     say(page, "a slow tree")
-    wait_for_partial(page)
+    progress = wait_for_partial(page)
     page.reload()
-    page.locator(".user .bubble").wait_for()
+    # The tile comes back with its preview.
+    assert wait_for_partial(page) >= progress
+    assert page.locator("#log[aria-busy=true]").count() == 1
     assert pictures(page).count() == 0
-    pictures(page).wait_for(timeout=30_000)
     shot(page, "12-after-reload")
+    wait_for_answer(page)
+    pictures(page).wait_for()
+    assert page.locator(".tile").count() == page.locator(".user").count() == 1
 
 
 @pytest.mark.parametrize("prompt", ["an error at sea", "a drop of water"])

@@ -118,20 +118,36 @@ async def test_dictation_goes_to_another_service(
     assert heard == {"text": "5 bytes of audio/webm"}
 
 
-async def test_the_quota_refuses_before_anything_is_written(
+async def test_the_quota_answers_without_the_model(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    part = block("server.md", "Custom checks and quotas")
-    with serving(part) as made:
+    with serving(block("server.md", "Custom quotas")) as made:
         made.IMAGES_A_DAY = 1
         answer(model, Image(partials=0))
         await chat.say("a fox")
+        asked = len(model.requests)
+        events = await chat.say("more")
+    assert len(model.requests) == asked
+    (said,) = done_items(events, "assistant_message")
+    text = "You have made 1 images today. Come back tomorrow."
+    assert said["content"][0]["text"] == text
+    page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
+    assert [item["type"] for item in page["items"]["data"]] == [
+        "user_message",
+        "assistant_message",
+    ]
+    assert (await Run.objects.order_by("-created_at").afirst()).status == "completed"
+
+
+async def test_a_check_refuses_before_anything_is_written(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    with serving(block("server.md", "Custom checks")) as made:
+        made.CLOSED = True
         response = await chat.request_op("threads.create", {"input": message("more")})
-    assert response.status_code == 429
-    assert response.json()["error"]["message"] == (
-        "You have made 1 images today. Come back tomorrow."
-    )
-    assert (await Thread.objects.acount(), await Run.objects.acount()) == (1, 1)
+    assert response.status_code == 503
+    assert response.json()["error"]["message"] == "The studio is closed for the night."
+    assert (await Thread.objects.acount(), await Run.objects.acount()) == (0, 0)
 
 
 async def test_ids_are_the_projects(chat: ChatClient, model: LoopbackAPI) -> None:
@@ -151,13 +167,14 @@ async def test_some_messages_need_no_model(
     assert model.requests == []
 
 
-async def test_what_the_sdks_own_function_loses(
+async def test_single_pieces_work_with_the_sdks_own_function(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     answer(model, Image(data=png, partials=1), Image(result=False, partials=0))
     with serving(block("images.md", "Single pieces")):
         events = await chat.say("two foxes")
     assert len(done_items(events, "generated_image")) == 1
-    assert of_type(events, "thread.item.removed") == []
     image = await GeneratedImage.objects.aget(status="completed")
+    # What is lost with it, as the page says.
     assert (image.model, image.revised_prompt, image.usage) == ("", "", {})
+    assert of_type(events, "thread.item.removed") == []

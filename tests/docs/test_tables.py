@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+import uuid
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.dispatch import Signal
 from django.urls import Resolver404, resolve
 
@@ -15,6 +17,7 @@ import chatkit_images
 from chatkit_images import checks, models, signals
 from chatkit_images.rows.endings import reason
 from chatkit_images.testing import script
+from chatkit_images.views import streams
 from tests.test_layers import LAYERS
 
 from . import pages
@@ -24,13 +27,22 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def rows(page: str, heading: str) -> list[list[str]]:
-    """Return the cells of the table below a heading, without its head."""
+    """Return the cells of the first table below a heading, without its head."""
+    return tables(page, heading)[0]
+
+
+def tables(page: str, heading: str) -> list[list[list[str]]]:
+    """Return the cells of the tables below a heading, without their heads."""
     text = pages.prose((ROOT / "docs" / page).read_text(encoding="utf-8"))
     section = re.split(r"^#+ ", text, flags=re.MULTILINE)
     (found,) = [part for part in section if part.startswith(f"{heading}\n")]
-    table = found[found.index("\n|") :].strip().partition("\n\n")[0].splitlines()
+    parts = [part for part in found.split("\n\n") if part.startswith("|")]
     return [
-        [cell.strip() for cell in line.strip("|").split(" | ")] for line in table[2:]
+        [
+            [cell.strip() for cell in line.strip("|").split(" | ")]
+            for line in part.strip().splitlines()[2:]
+        ]
+        for part in parts
     ]
 
 
@@ -87,6 +99,26 @@ def test_paths_lead_to_views() -> None:
             resolve(path)
         except Resolver404:
             pytest.fail(path)
+
+
+def test_routes_of_streams_lead_to_views() -> None:
+    for cells in tables("resume.md", "Headers and routes")[1]:
+        method, path = cells[0].strip("`").split(" ")
+        path = path.replace("<run>", str(uuid.uuid4())).replace("<thread>", "x")
+        assert hasattr(resolve(path).func.view_class, method.lower()), path  # type: ignore[attr-defined]
+
+
+def test_headers_of_streams_are_those_of_the_code() -> None:
+    names = [cells[0] for cells in tables("resume.md", "Headers and routes")[0]]
+    assert names == [f"`{streams.RESUME}: 1`", *names[1:]]
+    assert names[2] == f"`{streams.RUN}`"
+
+
+def test_options_of_the_module_are_those_of_its_code() -> None:
+    script = finders.find("chatkit_images/chatkit-fetch.js")
+    options = re.findall(r"\[options\.(\w+)\]", Path(script).read_text())
+    shown = [cells[0].strip("`") for cells in rows("resume.md", "Options")]
+    assert shown == options
 
 
 def test_extras_are_those_of_the_package() -> None:

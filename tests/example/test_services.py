@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,25 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import services
+from tests.ports import free_port
+from tests.services import REDIS_URL, absent, answers
+
 ROOT = Path(__file__).resolve().parents[2]
 HOST = os.environ.get("PGHOST", "127.0.0.1")
 PORT = os.environ.get("PGPORT", "5432")
 USER = os.environ.get("PGUSER", "postgres")
-REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 pytestmark = pytest.mark.service
-
-
-def absent(what: str) -> None:
-    """Skip for want of a service; where all are required, fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is required here.")
-    pytest.skip(f"{what} is not there.")
-
-
-def answers(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(2)
-        return probe.connect_ex((host, port)) == 0
 
 
 def manage(tmp_path: Path, *args: str, **env: str) -> str:
@@ -81,9 +70,7 @@ def test_postgresql_by_its_url(tmp_path: Path) -> None:
 
 def test_redis_by_its_url(tmp_path: Path) -> None:
     pytest.importorskip("channels_redis")
-    host, _, port = REDIS_URL.partition("//")[2].partition("/")[0].rpartition(":")
-    if not answers(host, int(port)):
-        absent("Redis")
+    services.redis()
     code = (
         "from asgiref.sync import async_to_sync as s;"
         "from channels.layers import get_channel_layer as g;"
@@ -100,9 +87,7 @@ def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
     rclone = shutil.which("rclone", path=f"{Path(sys.executable).parent}:{os.defpath}")
     if rclone is None:
         absent("rclone")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "s3" / "pictures").mkdir(parents=True)
     server = subprocess.Popen(
         [
@@ -138,7 +123,7 @@ def test_s3_by_its_settings(tmp_path: Path, s3: dict[str, str]) -> None:
     code = (
         "from chatkit_images import storage as s; import urllib.request as u;"
         "n = s.new_name('images', 'png'); s.store(n, b'bytes');"
-        "assert not list(s.spooled());"
+        "assert not list(s.spool.released());"
         "print(s.read(n), u.urlopen(s.get_storage().url(n)).read(),"
         " [m == n for m, _ in s.listing()]); s.delete(n); print(list(s.listing()))"
     )

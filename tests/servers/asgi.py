@@ -1,20 +1,29 @@
-"""The application that the server processes run, and a probe of the server itself."""
+"""The application that the server processes run, and probes of the server itself."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
 from tests.asgi import application as django_application
 
+# Not before Django is set up.
+from chatkit_images.runs import LIVE  # isort: skip
+
 killed = 0
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answer ``/deaf/`` as an application that does not listen for disconnects."""
+    """Answer ``/deaf/`` as an application that does not listen for disconnects.
+
+    ``/probe/`` says what is going on in the process.
+    """
     if scope["type"] == "http" and scope["path"].startswith("/deaf/"):
         await deaf(scope, send)
+    elif scope["type"] == "http" and scope["path"] == "/probe/":
+        await probe(send)
     else:
         await django_application(scope, receive, send)
 
@@ -34,3 +43,15 @@ async def deaf(scope: Any, send: Any) -> None:
     except asyncio.CancelledError:
         killed += 1
         raise
+
+
+async def probe(send: Any) -> None:
+    """Say how many runs there are, who reads them, and how many tasks there are."""
+    gc.collect()
+    body = {
+        "runs": len(LIVE),
+        "readers": sum(run.readers for run in LIVE.values()),
+        "tasks": len(asyncio.all_tasks()),
+    }
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})

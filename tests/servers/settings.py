@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,9 @@ DATABASES = base.DATABASES
 DATABASES["default"]["NAME"] = os.environ["CHATKIT_TEST_DATABASE"]
 MEDIA_ROOT = Path(os.environ["CHATKIT_TEST_FILES"]) / "media"
 CHATKIT_IMAGES = base.CHATKIT_IMAGES | {
+    "SERVER": "tests.servers.chat.ActingServer",
     "SPOOL_DIR": Path(os.environ["CHATKIT_TEST_FILES"]) / "spool",
     "HEARTBEAT_SECONDS": 0.2,
+    "RECONNECT_SECONDS": 1.5,
+    **json.loads(os.environ.get("CHATKIT_TEST_SETTINGS", "{}")),
 }

@@ -63,6 +63,7 @@ def test_picture_is_fetched_without_a_cookie(
     assert response.headers["Content-Type"] == "image/png"
 
 
+@pytest.mark.row("P10")
 def test_first_events_come_while_the_model_is_held(
     browser: Browser, model: LoopbackAPI
 ) -> None:
@@ -189,6 +190,7 @@ def test_stop_ends_an_image_with_its_preview(
     assert until(ended).status == "cancelled"
 
 
+@pytest.mark.row("P02")
 @pytest.mark.parametrize("op", sorted(STREAMING - {"threads.create"}))
 def test_unknown_thread_is_a_404_at_once(browser: Browser, op: str) -> None:
     params: dict[str, Any] = {
@@ -205,6 +207,7 @@ def test_unknown_thread_is_a_404_at_once(browser: Browser, op: str) -> None:
     )
 
 
+@pytest.mark.row("P01")
 def test_bad_requests_leave_the_server_well(
     browser: Browser, server: Server, model: LoopbackAPI
 ) -> None:
@@ -240,7 +243,7 @@ def test_bad_requests_leave_the_server_well(
     assert until(ended, SOON, "the end of the run").status == "cancelled"
 
 
-@pytest.mark.parametrize("process", ["daphne"], indirect=True)
+@pytest.mark.parametrize("process", ["daphne-view", "daphne-consumer"], indirect=True)
 def test_server_still_ends_those_who_do_not_listen(
     browser: Browser, server: Server
 ) -> None:
@@ -274,3 +277,24 @@ def test_many_clients_at_once(browser: Browser, model: LoopbackAPI) -> None:
         manager.__exit__(None, None, None)
     until(lambda: not Run.objects.running().exists())
     assert Run.objects.filter(status="completed").count() == len(gates)
+
+
+@pytest.mark.row("O07")
+def test_requests_leave_no_connection_behind(
+    browser: Browser, server: Server, model: LoopbackAPI
+) -> None:
+    def work() -> None:
+        model.respond_with(Text("Done."))
+        key = browser.call("threads.create", **HELLO)[0]["thread"]["id"]
+        for op in ("threads.get_by_id", "items.list", "threads.delete"):
+            browser.call(op, thread_id=key)
+        for _ in range(10):
+            assert browser.ask("threads.get_by_id", thread_id=key).status_code == 404
+
+    work()
+    until(lambda: not Run.objects.running().exists())
+    before = server.descriptors
+    for _ in range(8):
+        work()
+    # A thread of the runs may still have its own for a moment.
+    until(lambda: server.descriptors <= before, SOON, "the end of the connections")

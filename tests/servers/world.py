@@ -29,6 +29,7 @@ class Ids:
         image: Primary key of a finished picture with a preview.
         attachment: Id of a file that is uploaded and in no thread.
         upload: Id of a file that is announced.
+        run: Primary key of a run that has ended.
     """
 
     thread: str
@@ -39,6 +40,7 @@ class Ids:
     image: uuid.UUID
     attachment: str
     upload: str
+    run: uuid.UUID
 
 
 def unknown() -> Ids:
@@ -53,6 +55,7 @@ def unknown() -> Ids:
         image=uuid.uuid4(),
         attachment=generate_id("attachment"),
         upload=generate_id("attachment"),
+        run=uuid.uuid4(),
     )
 
 
@@ -64,7 +67,7 @@ def build(owner: str, user: AbstractBaseUser | None, mark: str, png: bytes) -> I
     thread = models.Thread.objects.create(pk=ids.thread, **person, **texts)
     waiting = models.Thread.objects.create(pk=ids.tool_thread, **person, **texts)
     run = models.Run.objects.create(
-        **person, thread=thread, status="failed", error=f"error {mark}"
+        pk=ids.run, **person, thread=thread, status="failed", error=f"error {mark}"
     )
     call_id = f"ig_{mark}"
     for item_id, payload in {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...upkeep import sweep
+from ...upkeep import SweepRefused, sweep
 
 
 class Command(BaseCommand):
@@ -22,7 +22,20 @@ class Command(BaseCommand):
             "--dry-run", action="store_true", help="Count only, change nothing."
         )
 
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="Delete unknown files even if they are most of all files.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        verb = "Would settle" if options["dry_run"] else "Settled"
-        for kind, count in sweep(dry_run=options["dry_run"]).items():
+        dry_run, force = options["dry_run"], options["force"]
+        verb = "Would settle" if dry_run else "Settled"
+        try:
+            counts = sweep(dry_run=dry_run, force=force)
+        except SweepRefused as error:
+            raise CommandError(
+                f"{error} If they are to be deleted, say --force."
+            ) from error
+        for kind, count in counts.items():
             self.stdout.write(f"{verb} {count} {kind}.")

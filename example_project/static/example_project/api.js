@@ -1,5 +1,7 @@
 /** ChatKit's wire protocol: one endpoint, JSON in, JSON or an event stream out. */
 
+import { createFetch, follow, status } from "../chatkit_images/chatkit-fetch.js";
+
 /** A request the server refused, or that never reached it. */
 export class ApiError extends Error {
   constructor(message, { code = "network", status = 0 } = {}) {
@@ -7,11 +9,6 @@ export class ApiError extends Error {
     this.code = code;
     this.status = status;
   }
-}
-
-function csrfToken() {
-  const match = document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/);
-  return match ? decodeURIComponent(match[1]) : "";
 }
 
 const MESSAGES = {
@@ -30,7 +27,7 @@ async function errorFrom(response) {
   );
 }
 
-/** Yield the JSON of each `data:` frame of an event stream. */
+/** Yield the JSON of each `data:` frame of an event stream; there are no others. */
 export async function* readEvents(stream) {
   let buffer = "";
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
@@ -38,18 +35,9 @@ export async function* readEvents(stream) {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      buffer = (buffer + value).replaceAll("\r\n", "\n");
-      const frames = buffer.split("\n\n");
+      const frames = (buffer + value).split("\n\n");
       buffer = frames.pop();
-      for (const frame of frames) {
-        // Lines that begin with a colon are heartbeats; `id:` and the like are not
-        // needed here.
-        const data = frame
-          .split("\n")
-          .filter((line) => line.startsWith("data:"))
-          .map((line) => line.slice(5).trimStart());
-        if (data.length) yield JSON.parse(data.join("\n"));
-      }
+      for (const frame of frames) yield JSON.parse(frame.slice("data:".length));
     }
   } finally {
     reader.cancel().catch(() => {});
@@ -58,19 +46,18 @@ export async function* readEvents(stream) {
 
 /** Client of one ChatKit endpoint. */
 export class ChatKitApi {
-  constructor(endpoint) {
+  #link;
+
+  /** @param {(state: {lost: boolean}) => void} onReconnect Told of lost connections. */
+  constructor(endpoint, onReconnect) {
     this.endpoint = endpoint;
+    this.#link = { onReconnect, fetch: createFetch({ onReconnect }) };
   }
 
   async #fetch(path, options) {
     let response;
     try {
-      response = await fetch(this.endpoint + path, {
-        method: "POST",
-        credentials: "same-origin",
-        ...options,
-        headers: { "X-CSRFToken": csrfToken(), ...options.headers },
-      });
+      response = await this.#link.fetch(this.endpoint + path, { method: "POST", ...options });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ApiError("The server cannot be reached. Check the connection.");
@@ -96,6 +83,12 @@ export class ChatKitApi {
   async *stream(type, params, signal) {
     const response = await this.#send(type, params, signal);
     yield* readEvents(response.body);
+  }
+
+  /** Return the events of the answer that is being written in a thread, if there is one. */
+  async live(threadId, signal) {
+    const { busy } = await status(this.endpoint, threadId, this.#link);
+    return busy ? follow(this.endpoint, threadId, { ...this.#link, signal }) : null;
   }
 
   /** End the thread's running answer on the server; the stream then ends by itself. */

@@ -10,7 +10,7 @@ import { Sidebar, threadTitle } from "./sidebar.js";
 import { textOf } from "./thread.js";
 
 const config = JSON.parse(byId("config").textContent);
-const api = new ChatKitApi(config.endpoint);
+const api = new ChatKitApi(config.endpoint, onReconnect);
 const scroller = byId("scroller");
 
 // Sessions whose answer is still on its way when another chat is opened go on in
@@ -26,6 +26,13 @@ const log = new Log(byId("log"), {
   onFeedback: feedback,
   onStale: () => session.refresh().catch(showProblem),
 });
+
+let lostConnections = 0;
+
+function onReconnect({ lost }) {
+  lostConnections += lost ? 1 : -1;
+  byId("connection").hidden = !lostConnections;
+}
 
 function showProblem(error) {
   composer.setProblem(error.message);
@@ -103,25 +110,23 @@ async function send(message) {
   scrollToEnd();
   try {
     await sending.send(message);
-    watchIfLost(sending);
   } catch (error) {
     if (sending !== session) return;
     if (error.name !== "AbortError") showProblem(error);
     composer.restore(message);
+    // Another page has asked in this chat.
+    if (error.code === "run_in_progress") look();
   }
 }
 
 async function retry() {
-  const retrying = session;
-  await retrying.retry().then(() => watchIfLost(retrying), showProblem);
+  await session.retry().catch(showProblem);
 }
 
-function watch(watched) {
-  watched.watch(() => watched === session);
-}
-
-function watchIfLost(followed) {
-  if (followed.lost) watch(followed);
+/** Find out what happened while nobody looked at this page, or it had no network. */
+function look() {
+  // What is out of reach now is looked for the next time.
+  if (!document.hidden) session.look().catch(() => {});
 }
 
 async function stop() {
@@ -169,10 +174,11 @@ async function openFromHash() {
   try {
     await next.open(id);
     // Another chat may have been opened while this one was on its way.
-    if (location.hash.slice(1) !== id) return;
-    show(next);
-    focusChat();
-    watch(next);
+    if (location.hash.slice(1) === id) {
+      show(next);
+      focusChat();
+    }
+    next.join().catch(showProblem);
   } catch (error) {
     history.replaceState(null, "", location.pathname);
     show(new Session(api, onChange));
@@ -250,6 +256,9 @@ document.addEventListener("keydown", (event) => {
 });
 
 window.addEventListener("hashchange", openFromHash);
+document.addEventListener("visibilitychange", look);
+window.addEventListener("focus", look);
+window.addEventListener("online", look);
 setUpDialogs();
 drawFrame();
 sidebar.load().catch(showProblem);

@@ -1,5 +1,6 @@
 /** Set up OpenAI's ChatKit.js against this project's endpoint. */
 
+import { createFetch, follow } from "../chatkit_images/chatkit-fetch.js";
 import { byId } from "./dom.js";
 
 const SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
@@ -7,15 +8,25 @@ const PATIENCE = 15_000;
 
 const { endpoint, domainKey } = JSON.parse(byId("config").textContent);
 
-function csrfToken() {
-  return document.cookie.match(/(?:^|;\s*)csrftoken=([^;]+)/)?.[1] ?? "";
-}
+let threadId = location.hash.slice(1) || null;
+let answering = false;
 
-/** ChatKit's requests, with what Django wants of a browser it knows. */
-function chatKitFetch(input, init = {}) {
-  const headers = new Headers(init.headers);
-  headers.set("X-CSRFToken", csrfToken());
-  return fetch(input, { ...init, headers, credentials: "same-origin" });
+/**
+ * Show what comes of an answer that ChatKit.js does not follow itself: one that was on its
+ * way before a reload, or that another page has asked for.
+ */
+async function look(chatkit) {
+  if (answering || !threadId || document.hidden) return;
+  answering = true;
+  try {
+    const events = await follow(endpoint, threadId);
+    for await (const { type } of events ?? []) {
+      if (type === "thread.item.done") await chatkit.fetchUpdates();
+    }
+    if (events) await chatkit.fetchUpdates();
+  } finally {
+    answering = false;
+  }
 }
 
 function load() {
@@ -42,11 +53,21 @@ load().then(() => {
     api: {
       url: endpoint,
       domainKey,
-      fetch: chatKitFetch,
+      fetch: createFetch(),
       uploadStrategy: { type: "direct", uploadUrl: new URL("attachments/", endpoint).href },
     },
     composer: { attachments: { enabled: true } },
+    initialThread: threadId,
   });
+  // The open thread is in the address, where a reload finds it again.
+  chatkit.addEventListener("chatkit.thread.change", ({ detail }) => {
+    threadId = detail.threadId;
+    history.replaceState(null, "", threadId ? `#${threadId}` : location.pathname);
+  });
+  chatkit.addEventListener("chatkit.response.start", () => { answering = true; });
+  chatkit.addEventListener("chatkit.response.end", () => { answering = false; });
+  chatkit.addEventListener("chatkit.thread.load.end", () => look(chatkit).catch(() => {}));
+  document.addEventListener("visibilitychange", () => look(chatkit).catch(() => {}));
   byId("status").hidden = true;
   chatkit.hidden = false;
 }, showOffline);

@@ -2,11 +2,15 @@
 
 import { byId, h, iconButton } from "./dom.js";
 
+// Stop takes the place of Send: the second click of a double click is not meant for it.
+const DOUBLE_CLICK = 500;
+
 /** The form at the foot of the page. */
 export class Composer {
   #files = new Map();
   #busy = false;
   #locked = "";
+  #sentAt = -DOUBLE_CLICK;
 
   /** @param {{onSend: Function, onStop: Function}} actions */
   constructor(api, { onSend, onStop }) {
@@ -26,7 +30,9 @@ export class Composer {
     this.text.addEventListener("input", () => this.#refresh());
     this.text.addEventListener("keydown", (event) => this.#keydown(event));
     this.text.addEventListener("paste", (event) => this.attach(event.clipboardData.files));
-    this.stop.addEventListener("click", onStop);
+    this.stop.addEventListener("click", () => {
+      if (performance.now() - this.#sentAt > DOUBLE_CLICK) onStop();
+    });
     byId("attach").addEventListener("click", () => file.click());
     file.addEventListener("change", () => {
       this.attach(file.files);
@@ -139,6 +145,7 @@ export class Composer {
     this.text.value = "";
     this.setProblem("");
     this.#refresh();
+    this.#sentAt = performance.now();
     this.onSend({ text, attachments });
   }
 

@@ -3,16 +3,12 @@
 import { ApiError } from "./api.js";
 import * as state from "./thread.js";
 
-const LOST =
-  "The connection was lost. What becomes of the answer will be shown here as it comes.";
-const WATCH_EVERY = 3_000;
-const WATCH_FOR = 60_000;
-
 /** A thread together with its running stream. Reports changes, draws nothing. */
 export class Session {
   busy = false;
-  lost = false;
-  #abort = null;
+  #abort = new AbortController();
+  #live = null;
+  #looking = false;
 
   /** @param {(session: Session, ids: string[]) => void} onChange */
   constructor(api, onChange) {
@@ -23,10 +19,15 @@ export class Session {
 
   /** Load a thread that the server has, with its latest items. */
   async open(threadId) {
+    // Before the items are read: what is done by then is among them.
+    this.#live = await this.api.live(threadId, this.#abort.signal);
     const [thread, page] = await Promise.all([
       this.api.call("threads.get_by_id", { thread_id: threadId }),
       this.#page(threadId),
-    ]);
+    ]).catch((error) => {
+      this.#abort.abort();
+      throw error;
+    });
     this.thread.id = thread.id;
     state.reduce(this.thread, { type: "thread.updated", thread });
     state.addPage(this.thread, page);
@@ -37,33 +38,39 @@ export class Session {
     state.addPage(this.thread, await this.#page(this.thread.id, this.thread.after));
   }
 
-  /**
-   * Load the latest items again: their picture URLs are fresh, a lost end is there.
-   * Resolves to whether there was anything new.
-   */
+  /** Load the latest items again: their picture URLs are fresh, a lost end is there. */
   async refresh() {
     const fresh = state.newThread();
     state.addPage(fresh, await this.#page(this.thread.id));
-    const news = [...fresh.items.keys()].some((id) => !this.thread.items.has(id));
     for (const [id, item] of fresh.items) {
+      // The stream knows better what is in the making.
+      if (this.thread.unfinished.has(id)) continue;
       this.thread.items.set(id, item);
       if (fresh.images.has(id)) this.thread.images.set(id, fresh.images.get(id));
     }
     this.onChange(this, [...fresh.items.keys()]);
-    return news;
   }
 
-  /**
-   * Look for the rest of an answer that this page does not follow: its run goes on
-   * after a reload or a lost connection. Gives up once nothing is new for a while.
-   */
-  async watch(isWanted) {
-    const latest = [...this.thread.items.values()].findLast((item) => !item.local);
-    let until = new Date(latest?.created_at ?? 0).getTime() + WATCH_FOR;
-    while (Date.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, WATCH_EVERY));
-      if (this.busy || !isWanted()) return;
-      if (await this.refresh().catch(() => false)) until = Date.now() + WATCH_FOR;
+  /** Follow the answer that was on its way when the thread was opened. */
+  async join() {
+    const live = this.#live;
+    this.#live = null;
+    if (live) await this.#follow(live);
+  }
+
+  /** Look for what another page has asked in this thread, and follow the answer. */
+  async look() {
+    if (this.busy || this.#looking || !this.thread.id) return;
+    this.#looking = true;
+    const abort = new AbortController();
+    try {
+      const live = await this.api.live(this.thread.id, abort.signal);
+      await this.refresh();
+      // The person may have asked something meanwhile.
+      if (live && !this.busy) await this.#follow(live);
+    } finally {
+      this.#looking = false;
+      abort.abort();
     }
   }
 
@@ -90,8 +97,8 @@ export class Session {
     const id = state.addLocal(this.thread, { type: "user_message", content, attachments });
     this.onChange(this, [...gone, id]);
     const { id: threadId } = this.thread;
-    if (threadId) await this.#follow("threads.add_user_message", { input, thread_id: threadId });
-    else await this.#follow("threads.create", { input });
+    if (threadId) await this.#ask("threads.add_user_message", { input, thread_id: threadId });
+    else await this.#ask("threads.create", { input });
   }
 
   /** Have the last user message answered again. */
@@ -101,7 +108,7 @@ export class Session {
     this.onChange(this, state.truncateAfter(this.thread, message.id));
     const params = { thread_id: this.thread.id, item_id: message.id };
     try {
-      await this.#follow("threads.retry_after_item", params);
+      await this.#ask("threads.retry_after_item", params);
     } catch (error) {
       // Refused: what was to be replaced is still there.
       await this.refresh().catch(() => {});
@@ -113,42 +120,38 @@ export class Session {
   async stop() {
     if (!this.busy) return;
     if (!this.thread.id) {
-      this.#abort?.abort();
+      this.#abort.abort();
       return;
     }
     this.thread.stopping = true;
     await this.api.stop(this.thread.id);
   }
 
-  async #follow(type, params) {
+  async #ask(type, params) {
+    this.#abort = new AbortController();
+    if (await this.#follow(this.api.stream(type, params, this.#abort.signal))) return;
+    throw new ApiError("The server sent no answer.");
+  }
+
+  /** Show the events of an answer as they come; resolves to whether there were any. */
+  async #follow(events) {
     let begun = false;
     this.busy = true;
-    this.lost = false;
     this.thread.stopping = false;
-    this.#abort = new AbortController();
-    this.onChange(this, []);
+    this.onChange(this, state.removeLocal(this.thread, "error"));
     try {
-      for await (const event of this.api.stream(type, params, this.#abort.signal)) {
+      for await (const event of events) {
         begun = true;
         this.onChange(this, state.reduce(this.thread, event), event);
       }
-      if (!begun) throw new ApiError("The server sent no answer.");
+      return begun;
     } catch (error) {
-      if (!begun) {
-        const gone = state.removeLocal(this.thread, "user_message");
-        this.onChange(this, gone);
-        throw error;
-      }
-      if (error.name !== "AbortError") this.#lose();
+      if (!begun || error.name !== "AbortError") throw error;
+      return begun;
     } finally {
       this.busy = false;
-      this.onChange(this, state.settle(this.thread));
+      const gone = begun ? [] : state.removeLocal(this.thread, "user_message");
+      this.onChange(this, [...gone, ...state.settle(this.thread)]);
     }
-  }
-
-  #lose() {
-    this.lost = true;
-    const event = { type: "error", message: LOST, allow_retry: true };
-    this.onChange(this, state.reduce(this.thread, event), event);
   }
 }

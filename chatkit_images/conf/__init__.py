@@ -7,20 +7,19 @@ made from them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from django.conf import settings as django_settings
 
+from .runs import ON_DISCONNECT, Runs
+
+__all__ = ["IMAGE_URLS", "MODEL_IMAGES", "ON_DISCONNECT", "Settings", "settings"]
 IMAGE_URLS = ("signed", "storage", "session")
 MODEL_IMAGES = ("data_url", "signed_url", "call_id")
-ON_DISCONNECT = ("auto", "finish", "cancel")
 
 
-class Settings:
+class Settings(Runs):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
-
-    def _get(self, name: str, default: Any) -> Any:
-        return getattr(django_settings, "CHATKIT_IMAGES", {}).get(name, default)
 
     # The server
 
@@ -42,34 +41,6 @@ class Settings:
     def MAX_BODY_BYTES(self) -> int:
         """Largest request body of the chat endpoint, in bytes. Default: 10 MiB."""
         return int(self._get("MAX_BODY_BYTES", 10 * 2**20))
-
-    @property
-    def HEARTBEAT_SECONDS(self) -> float:
-        """Seconds of silence before a stream sends a comment. Default: 15.
-
-        Many proxies cut a connection that is silent for 60 seconds.
-        """
-        return float(self._get("HEARTBEAT_SECONDS", 15))
-
-    @property
-    def ON_DISCONNECT(self) -> Literal["auto", "finish", "cancel"]:
-        """What becomes of a run whose last reader has left. Default: ``"auto"``.
-
-        ``"finish"`` lets it end, ``"cancel"`` ends it, ``"auto"`` lets it end
-        only if it is generating an image.
-        """
-        return cast(
-            "Literal['auto', 'finish', 'cancel']", self._get("ON_DISCONNECT", "auto")
-        )
-
-    @property
-    def RUN_STALE_SECONDS(self) -> float:
-        """Seconds without a heartbeat after which a run counts as dead. Default: 60.
-
-        A dead run's thread accepts messages again, its unfinished images end as
-        interrupted.
-        """
-        return float(self._get("RUN_STALE_SECONDS", 60))
 
     @property
     def TRANSCRIPTION_MODEL(self) -> str:
@@ -154,9 +125,29 @@ class Settings:
         return float(self._get("STORAGE_BACKOFF_SECONDS", 0.5))
 
     @property
+    def STORAGE_TIMEOUT(self) -> float:
+        """Seconds after which a final image waits for its storage no longer.
+
+        Default: 10. It is complete then and served from the spool; the write goes on
+        by itself.
+        """
+        return float(self._get("STORAGE_TIMEOUT", 10))
+
+    @property
     def STORAGE_THREADS(self) -> int:
-        """Threads that talk to the storage. Default: 8. Read once per process."""
+        """Threads that store final images. Default: 8. Read once per process.
+
+        Half as many store previews and thumbnails.
+        """
         return int(self._get("STORAGE_THREADS", 8))
+
+    @property
+    def STORAGE_MEMORY_BYTES(self) -> int:
+        """Bytes of images that may wait for the storage in memory. Default: 128 MiB.
+
+        Above it final images wait in the spool and previews are left out.
+        """
+        return int(self._get("STORAGE_MEMORY_BYTES", 128 * 2**20))
 
     @property
     def SWEEP_GRACE_SECONDS(self) -> int:
@@ -248,6 +239,15 @@ class Settings:
             "text/plain",
         )
         return tuple(self._get("ATTACHMENT_TYPES", default))
+
+    @property
+    def STRIP_METADATA(self) -> bool:
+        """Whether EXIF, GPS positions and other metadata are removed from pictures.
+
+        Only from those that people upload; what a model made keeps its provenance.
+        What a picture looks like does not change. Default: ``True``.
+        """
+        return bool(self._get("STRIP_METADATA", True))
 
 
 settings = Settings()

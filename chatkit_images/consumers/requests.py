@@ -1,0 +1,58 @@
+"""Django's request of a connection that does not go through Django's handler."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, cast
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.handlers.asgi import ASGIRequest, get_script_prefix
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from ..views.doors import no_response
+
+
+def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
+    """Return the request of a connection, with its session and its user.
+
+    Those are Django's, read when they are used, unless a middleware of Channels has
+    put its own into the scope.
+
+    Raises:
+        ValueError: If the path or the headers cannot be read.
+    """
+    if scope["type"] == "websocket":
+        schemes = {"ws": "http", "wss": "https"}
+        scheme = schemes.get(scope.get("scheme", "ws"), "http")
+        scope = scope | {"type": "http", "method": "GET", "scheme": scheme}
+    set_script_prefix(get_script_prefix(scope))
+    request = ASGIRequest(scope, BytesIO(body))
+    if "user" in scope and "session" in scope:
+        request.user = scope["user"]
+        request.session = scope["session"]
+    else:
+        SessionMiddleware(no_response).process_request(request)
+        AuthenticationMiddleware(no_response).process_request(request)
+    return request
+
+
+def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None:
+    """Save the session and set its cookie, if it changed. Not for the loop."""
+    if "session" not in request.scope:
+        SessionMiddleware(no_response).process_response(
+            request, cast(HttpResponse, response)
+        )
+
+
+def header_pairs(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response as ASGI wants them, its cookies included."""
+    pairs = [
+        (name.encode("ascii"), value.encode("latin1"))
+        for name, value in response.items()
+    ]
+    for cookie in response.cookies.values():
+        pairs.append((b"Set-Cookie", cookie.output(header="").strip().encode()))
+    return pairs

@@ -1,0 +1,137 @@
+"""A WebSocket that shows what happens in a thread, to other tabs and to staff."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from contextlib import aclosing
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest
+
+from .. import database, runs
+from ..context import RequestContext, base_url_of
+from ..exceptions import AuthenticationRequired, NotFoundError
+from ..models import Run, Thread
+from ..rows import preflight, threads
+from ..views.doors import CsrfCheck, no_response
+from .http import Gone, Message, Receive, Send, emit, until_gone
+from .requests import make_request
+
+logger = logging.getLogger(__name__)
+PERMISSION = "chatkit_images.view_threaditem"
+# Close codes of an application: what a browser shows its script.
+NOT_FOUND, FAILED = 4404, 1011
+REFUSALS = (AuthenticationRequired, NotFoundError, SuspiciousOperation, ValueError)
+
+
+class ThreadConsumer:
+    """Sends a thread's live items as they stand, then what happens to them.
+
+    Each frame is JSON: ``{"run": id, "status": "running"}`` when a run begins,
+    ``{"run": id, "id": number, "event": {...}}`` for each of its events, as ChatKit's
+    stream has them, and ``{"run": id, "status": "completed"}`` or how else it ended.
+    Its owner may watch a thread, and staff with the permission to view items. Who only
+    watches is no reason for a run to go on.
+    """
+
+    @classmethod
+    def as_asgi(cls) -> Any:
+        """Return an ASGI application, as the consumers of Channels do."""
+
+        async def application(scope: Any, receive: Receive, send: Send) -> None:
+            await cls()(scope, receive, send)
+
+        application.consumer_class = cls  # type: ignore[attr-defined]
+        return application
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one connection until its client leaves."""
+        database.shared.set(True)
+        await receive()  # websocket.connect
+        thread_id = scope["url_route"]["kwargs"]["thread_id"]
+        try:
+            context = await database.call(admit, make_request(scope), thread_id)
+        except Exception as refusal:
+            if not isinstance(refusal, REFUSALS):
+                logger.exception("Nobody watches thread %s", thread_id)
+            # The same for what is missing and for what is another owner's.
+            return await send({"type": "websocket.close", "code": NOT_FOUND})
+        await send({"type": "websocket.accept"})
+        work = asyncio.ensure_future(self._watch(thread_id, context, send))
+        gone = asyncio.ensure_future(until_gone(receive))
+        tasks = [work, gone]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not gone.done():
+                await emit(send, {"type": "websocket.close", "code": FAILED})
+        except Gone:
+            logger.info("A client has left", exc_info=True)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(self, thread_id: str, context: RequestContext, send: Send) -> None:
+        try:
+            with runs.supervisor().watching(thread_id) as watch:
+                run, before = await database.call(current, thread_id)
+                watch.skip(before)
+                while True:
+                    if run is not None:
+                        await self._show(run, context, send)
+                    run_id = await watch.next()
+                    run = await database.call(Run.objects.get, pk=run_id)
+        except Run.DoesNotExist:
+            logger.info("Thread %s was deleted", thread_id)
+        except Gone:
+            logger.info("A client has left", exc_info=True)
+        except Exception:
+            logger.exception("Thread %s is not watched any more", thread_id)
+
+    async def _show(self, run: Run, context: RequestContext, send: Send) -> None:
+        key = str(run.pk)
+        await send_json(send, {"run": key, "status": run.status})
+        events = runs.follow(run, context, join=True, watch=True)
+        async with aclosing(events) as batches:
+            async for batch in batches:
+                for number, chunk in batch:
+                    event = json.loads(chunk.removeprefix(b"data: "))
+                    await send_json(send, {"run": key, "id": number, "event": event})
+        ended = await database.call(Run.objects.get, pk=run.pk)
+        await send_json(send, {"run": key, "status": ended.status})
+
+
+async def send_json(send: Send, value: dict[str, Any]) -> None:
+    """Send a frame."""
+    await emit(send, {"type": "websocket.send", "text": json.dumps(value)})
+
+
+def current(thread_id: str) -> tuple[Run | None, list[uuid.UUID]]:
+    """Return the run that goes on in a thread, and all of late. Not for the loop."""
+    rows = Run.objects.filter(thread_id=thread_id)
+    run = runs.find(rows)
+    return run, list(runs.recent(rows).values_list("pk", flat=True))
+
+
+def admit(request: HttpRequest, thread_id: str) -> RequestContext:
+    """Return the context in which a thread is read. Not for the loop.
+
+    Raises:
+        AuthenticationRequired: If nobody is logged in.
+        NotFoundError: If who asks may not watch it, or the page is another site's.
+    """
+    if not CsrfCheck(no_response).is_own_page(request):
+        raise NotFoundError("Another site's page")
+    preflight.check_ids([thread_id])
+    user = getattr(request, "user", None)
+    if user is not None and user.is_staff and user.has_perm(PERMISSION):
+        thread = Thread.objects.filter(pk=thread_id).first()
+        if thread is not None:
+            return RequestContext(thread.user, thread.owner, base_url_of(request))
+    context = RequestContext.from_request(request)
+    threads.get(thread_id, context)
+    return context

@@ -1,0 +1,30 @@
+"""Bytes of pictures: decode, recognise, clean, measure, scale.
+
+Nothing here does I/O, and everything may be called in many threads at once.
+"""
+
+from __future__ import annotations
+
+from .base64 import decode_base64
+from .containers import strip, trim
+from .exif import ORIENTATION
+from .formats import EXTENSIONS, INLINE, is_svg, sniff
+from .pictures import ImageInfo, examine, inspect, scale, sketch
+from .thumbnails import Sketch
+
+__all__ = [
+    "EXTENSIONS",
+    "INLINE",
+    "ORIENTATION",
+    "ImageInfo",
+    "Sketch",
+    "decode_base64",
+    "examine",
+    "inspect",
+    "is_svg",
+    "scale",
+    "sketch",
+    "sniff",
+    "strip",
+    "trim",
+]

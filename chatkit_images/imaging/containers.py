@@ -1,0 +1,65 @@
+"""What the container of a picture tells without decoding a pixel."""
+
+from __future__ import annotations
+
+import struct
+
+from . import buffers, gif, jpeg, png, webp
+from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
+from .layout import Layout, damaged
+
+READERS = {
+    PNG[0]: png.read,
+    JPEG[0]: jpeg.read,
+    WEBP[0]: webp.read,
+    GIF[0]: gif.read,
+}
+
+
+def read(data: bytes, mime: str) -> Layout:
+    """Return the layout of a raster picture.
+
+    Raises:
+        ImageError: If its container is damaged, or ends early.
+    """
+    try:
+        return READERS[mime](data)
+    except (IndexError, struct.error) as error:
+        raise damaged() from error
+
+
+def trim(data: bytes) -> bytes:
+    """Return the picture without what follows its end.
+
+    A page or an archive that is appended to a picture makes a file that is both. An
+    SVG, and a picture that nothing follows, are returned as they are.
+
+    Raises:
+        ImageError: If the type is unknown or the container damaged.
+    """
+    mime, _ = sniff(data)
+    if mime == SVG[0]:
+        return data
+    end = read(data, mime).end
+    return data if end == len(data) else buffers.join([memoryview(data)[:end]])
+
+
+def strip(data: bytes) -> bytes:
+    """Return the picture without metadata, and without what follows its end.
+
+    EXIF (with it the place where a photo was taken), XMP, IPTC, text and comments go.
+    What the picture looks like stays to the bit: pixels, colour profile,
+    transparency, animation and orientation. An SVG is returned as it is.
+
+    Raises:
+        ImageError: If the type is unknown or the container damaged.
+    """
+    mime, _ = sniff(data)
+    return data if mime == SVG[0] else stripped(data, read(data, mime))
+
+
+def stripped(data: bytes, layout: Layout) -> bytes:
+    """Return the parts of a picture that its layout names."""
+    if layout.parts == [(0, len(data))]:
+        return data
+    return buffers.join(layout.parts_of(data))

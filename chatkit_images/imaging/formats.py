@@ -1,0 +1,40 @@
+"""The formats that are accepted, and how their bytes begin."""
+
+from __future__ import annotations
+
+import re
+
+from ..exceptions import ImageError
+
+PNG = ("image/png", "png")
+JPEG = ("image/jpeg", "jpg")
+WEBP = ("image/webp", "webp")
+GIF = ("image/gif", "gif")
+SVG = ("image/svg+xml", "svg")
+RASTER = (PNG, JPEG, WEBP, GIF)
+EXTENSIONS = dict([*RASTER, SVG])
+# Types that a browser may show in place; an SVG could run as a document.
+INLINE = frozenset(mime for mime, _ in RASTER)
+# One group for each of RASTER.
+SIGNATURE = re.compile(
+    rb"(\x89PNG\r\n\x1a\n)|(\xff\xd8\xff)|(RIFF....WEBP)|(GIF8[79]a)", re.DOTALL
+)
+
+
+def sniff(data: bytes) -> tuple[str, str]:
+    """Return MIME type and extension by how the bytes begin.
+
+    Raises:
+        ImageError: If they begin like none of the formats that are accepted.
+    """
+    if match := SIGNATURE.match(data):
+        return RASTER[(match.lastindex or 0) - 1]
+    if is_svg(data):
+        return SVG
+    raise ImageError("unknown_type", "The image is of an unknown type.")
+
+
+def is_svg(data: bytes) -> bool:
+    """Whether the bytes begin as an SVG document."""
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return head.startswith((b"<svg", b"<?xml")) and b"<svg" in data[:4096].lower()

@@ -1,0 +1,88 @@
+"""The container of JPEG. Of several pictures in one file, it is the first."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from . import exif
+from .layout import Layout, damaged
+
+# In the coded pixels, 0xFF is followed by 0 or by the number of a restart.
+MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# So much is searched at once; other threads have their turn in between.
+WINDOW = 2**20
+START, END, SCAN, COMMENT, TEMPORARY = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
+APP0, APP1, APP15 = 0xE0, 0xE1, 0xEF
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# What decoders need of the application segments: size of a pixel, colour profile,
+# colour transform.
+KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
+JFIF_BYTES = 18
+# Far beyond any real picture. Each scan, be it empty, is a pass over all pixels.
+MAX_SEGMENTS = 10_000
+MAX_SCANS = 100
+
+
+def read(data: bytes) -> Layout:
+    """Return the layout of a JPEG."""
+    layout = Layout()
+    layout.keep(0, 2)
+    position, scans, turned = 2, 0, False
+    for _ in range(MAX_SEGMENTS):
+        start = _marker(data, position)
+        code = data[start + 1]
+        if code == END and scans and layout.width and layout.height:
+            layout.keep(start, start + 2)
+            layout.end = start + 2
+            return layout
+        if code in (START, END):
+            raise damaged()
+        if code == TEMPORARY:
+            position = start + 2
+            continue
+        (length,) = struct.unpack_from(">H", data, start + 2)
+        position = start + 2 + length
+        if length < 2 or position > len(data) or scans > MAX_SCANS:
+            raise damaged()
+        if code == SCAN:
+            scans += 1
+            position = _marker(data, position)
+            layout.keep(start, position)
+        elif code == APP1 and not turned and data.startswith(exif.PREFIX, start + 4):
+            turned = True
+            layout.orientation = exif.orientation(data[start + 4 : position])
+            if layout.orientation > 1:
+                layout.put(_exif(layout.orientation))
+        elif code == APP0 and position - start > JFIF_BYTES:
+            # It has a thumbnail, which may show what was cut from the picture.
+            if data.startswith(KEPT[APP0], start + 4):
+                body = data[start + 4 : start + JFIF_BYTES - 2]
+                layout.put(b"\xff\xe0\x00\x10" + body + b"\0\0")
+        elif _is_kept(data, code, start + 4):
+            layout.keep(start, position)
+        if code in FRAMES and not scans:
+            layout.height, layout.width = struct.unpack_from(">HH", data, start + 5)
+    raise damaged()
+
+
+def _marker(data: bytes, position: int) -> int:
+    """Return where the next segment begins; what is before it has no meaning."""
+    while position < len(data):
+        if match := MARKER.search(data, position, position + WINDOW + 1):
+            return match.start()
+        position += WINDOW
+    raise damaged()
+
+
+def _is_kept(data: bytes, code: int, body: int) -> bool:
+    if code == COMMENT:
+        return False
+    return not APP0 <= code <= APP15 or (
+        code in KEPT and data.startswith(KEPT[code], body)
+    )
+
+
+def _exif(orientation: int) -> bytes:
+    body = exif.PREFIX + exif.minimal(orientation)
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body

@@ -1,0 +1,58 @@
+"""Where the parts of a picture's container are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..exceptions import ImageError
+
+
+@dataclass
+class Layout:
+    """What a walk through a container found.
+
+    Attributes:
+        width: Pixels, as they are coded.
+        height: Pixels, as they are coded.
+        end: Where the container ends and foreign bytes may begin.
+        orientation: What EXIF says, 1 to 8.
+        parts: The picture without its metadata: ranges of the data, and new bytes.
+    """
+
+    width: int = 0
+    height: int = 0
+    end: int = 0
+    orientation: int = 1
+    parts: list[tuple[int, int] | bytes] = field(default_factory=list)
+
+    def keep(self, start: int, stop: int) -> None:
+        """Note a range of the data as a part of the picture."""
+        last = self.parts[-1] if self.parts else b""
+        if isinstance(last, tuple) and last[1] == start:
+            self.parts[-1] = (last[0], stop)
+        else:
+            self.parts.append((start, stop))
+
+    def put(self, data: bytes) -> None:
+        """Note new bytes as a part of the picture."""
+        self.parts.append(data)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(
+            len(part) if isinstance(part, bytes) else part[1] - part[0]
+            for part in self.parts
+        )
+
+    def parts_of(self, data: bytes) -> Iterator[bytes | memoryview]:
+        """Yield the bytes of the parts."""
+        view = memoryview(data)
+        for part in self.parts:
+            yield part if isinstance(part, bytes) else view[part[0] : part[1]]
+
+
+def damaged() -> ImageError:
+    """Return the error of bytes that are not what they begin as."""
+    return ImageError("damaged", "The image is damaged.")

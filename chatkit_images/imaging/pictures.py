@@ -1,0 +1,169 @@
+"""Pictures as they are displayed: measured, checked, decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from ..conf import settings
+from ..exceptions import ImageError
+from . import buffers, containers, png
+from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
+from .layout import Layout, damaged
+from .thumbnails import Sketch
+
+# The decoders that a picture may reach. Pillow has many more, and most of its
+# security fixes are in those.
+DECODERS: dict[str, type[ImageFile]] = {
+    PNG[0]: PngImageFile,
+    JPEG[0]: JpegImageFile,
+    WEBP[0]: WebPImageFile,
+    GIF[0]: GifImageFile,
+}
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What the bytes of a picture say about it.
+
+    Attributes:
+        mime: MIME type, read from the bytes.
+        extension: File extension without the dot.
+        width: Pixels as displayed, EXIF applied; 0 for an SVG.
+        height: Pixels as displayed, EXIF applied; 0 for an SVG.
+        size: Bytes.
+        sha256: Hexadecimal digest; empty if the pixels were not decoded.
+    """
+
+    mime: str
+    extension: str
+    width: int
+    height: int
+    size: int
+    sha256: str
+
+
+def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
+    """Return what the bytes say.
+
+    Args:
+        data: The picture.
+        decode: Whether the first frame is decoded from end to end. Otherwise the
+            container is checked only, which is enough for a preview; there is no
+            digest then.
+
+    Raises:
+        ImageError: If the type is unknown, the data damaged or the picture larger
+            than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``.
+    """
+    info, layout = _check(data)
+    if not decode:
+        return info
+    if layout is not None:
+        _load(data, info.mime, layout)
+    return replace(info, sha256=hashlib.sha256(data).hexdigest())
+
+
+def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
+    """Return what the bytes say and a thumbnail, decoding the first frame once.
+
+    The thumbnail is that of ``scale``. It is empty for an SVG, or if making it
+    failed: a picture must not be lost for it.
+
+    Raises:
+        ImageError: As ``inspect`` does.
+    """
+    info, sketched = sketch(data, side)
+    return info, sketched.thumbnail() if sketched else b""
+
+
+def sketch(data: bytes, side: int) -> tuple[ImageInfo, Sketch | None]:
+    """Return what the bytes say and what a thumbnail can be made of later.
+
+    An SVG has none.
+
+    Raises:
+        ImageError: As ``inspect`` does.
+    """
+    info, layout = _check(data)
+    found = None
+    if layout is not None:
+        picture = _load(data, info.mime, layout, side)
+        found = Sketch(picture, side, layout.orientation).reduced()
+    return replace(info, sha256=hashlib.sha256(data).hexdigest()), found
+
+
+def scale(data: bytes, side: int) -> bytes:
+    """Return the picture as WebP, upright, its longer side at most ``side`` pixels.
+
+    Raises:
+        ImageError: If the bytes are not a raster picture.
+    """
+    mime, _ = sniff(data)
+    if mime == SVG[0]:
+        raise ImageError("unknown_type", "An SVG cannot be scaled.")
+    layout = _layout(data, mime)
+    picture = _load(data, mime, layout, side)
+    with _damage():
+        return Sketch(picture, side, layout.orientation).reduced().webp()
+
+
+def _check(data: bytes) -> tuple[ImageInfo, Layout | None]:
+    """Return what can be said without decoding; an SVG has no layout."""
+    if len(data) > settings.MAX_IMAGE_BYTES:
+        raise ImageError("too_large", "The image has too many bytes.")
+    mime, extension = sniff(data)
+    if mime == SVG[0]:
+        return ImageInfo(mime, extension, 0, 0, len(data), ""), None
+    layout = _layout(data, mime)
+    if mime == PNG[0]:
+        png.verify(data)
+    width, height = layout.width, layout.height
+    if layout.orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return ImageInfo(mime, extension, width, height, len(data), ""), layout
+
+
+def _layout(data: bytes, mime: str) -> Layout:
+    layout = containers.read(data, mime)
+    if layout.width * layout.height > settings.MAX_IMAGE_PIXELS:
+        raise ImageError("too_many_pixels", "The image has too many pixels.")
+    return layout
+
+
+def _load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
+    """Return the first frame, decoded to no fewer pixels than ``side`` asks for."""
+    with _damage():
+        # Without metadata: Pillow parses more of it than anybody needs here.
+        plain = containers.stripped(data, layout)
+        if mime == PNG[0]:
+            plain = png.joined(plain)
+        picture = DECODERS[mime](io.BytesIO(plain))
+        # Else 64 KB: after each piece the decoder waits for the interpreter's lock.
+        picture.decodermaxblock = buffers.SLICE
+        if picture.size != (layout.width, layout.height):
+            raise damaged()
+        # A JPEG is read from end to end for any size, with less work for a small one.
+        picture.draft("RGB", (side, side))
+        picture.load()
+    return picture
+
+
+@contextmanager
+def _damage() -> Iterator[None]:
+    """Turn what Pillow raises at broken data, all sorts of things, into one error."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged() from error

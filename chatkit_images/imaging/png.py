@@ -1,0 +1,110 @@
+"""The container of PNG, animated ones included."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+
+from . import buffers, exif
+from .layout import Layout, damaged
+
+HEADER = struct.Struct(">I4s")
+# What makes the picture: chunks of the standard and of APNG. Text, time, EXIF and
+# what only one program understands are left out.
+KEPT = frozenset(
+    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs "
+    b"sPLT acTL fcTL fdAT".split()
+)
+# Far beyond any real picture; Pillow takes its time over each.
+MAX_CHUNKS = 100_000
+# The most bytes over which zlib keeps the interpreter's lock. Beside a busy event loop
+# getting it back takes up to 5 ms, and a picture has a few dozen chunks.
+LOCKED = 5 * 1024
+# From here on the work takes longer than getting the lock back.
+LARGE = 2**20
+
+
+def read(data: bytes) -> Layout:
+    """Return the layout of a PNG."""
+    layout = Layout()
+    layout.keep(0, 8)
+    for kind, start, stop in chunks(data):
+        if start == 8:
+            if kind != b"IHDR":
+                raise damaged()
+            layout.width, layout.height = struct.unpack_from(">II", data, start + 8)
+        if kind == b"eXIf" and layout.orientation == 1:
+            layout.orientation = exif.orientation(data[start + 8 : stop - 4])
+            if layout.orientation > 1:
+                layout.put(chunk(b"eXIf", exif.minimal(layout.orientation)))
+        elif kind in KEPT:
+            layout.keep(start, stop)
+        layout.end = stop
+    return layout
+
+
+def verify(data: bytes) -> None:
+    """Compare the checksums of all chunks.
+
+    Raises:
+        ImageError: If one is wrong.
+    """
+    view = memoryview(data)
+    for _, start, stop in chunks(data):
+        found = _checksum(view[start + 4 : stop - 4])
+        if found != int.from_bytes(view[stop - 4 : stop], "big"):
+            raise damaged()
+
+
+def joined(data: bytes) -> bytes:
+    """Return a PNG for Pillow's decoder, its image data in one chunk.
+
+    For each chunk the decoder would let go of the interpreter's lock. The checksum of
+    the one chunk is left out: Pillow does not look at it, and ``verify`` has.
+    """
+    view = memoryview(data)
+    spans = [(start, stop) for kind, start, stop in chunks(data) if kind == b"IDAT"]
+    if len(spans) < 2 or any(end != start for (_, end), (start, _) in pairwise(spans)):
+        return data
+    length = sum(stop - start - 12 for start, stop in spans)
+    return buffers.join(
+        [
+            view[: spans[0][0]],
+            HEADER.pack(length, b"IDAT"),
+            *(view[start + 8 : stop - 4] for start, stop in spans),
+            bytes(4),
+            view[spans[-1][1] :],
+        ]
+    )
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and stop of each chunk up to the end of the picture."""
+    start = 8
+    for _ in range(MAX_CHUNKS):
+        length, kind = HEADER.unpack_from(data, start)
+        stop = start + length + 12
+        if stop > len(data):
+            raise damaged()
+        yield kind, start, stop
+        if kind == b"IEND":
+            return
+        start = stop
+    raise damaged()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Return the bytes of one chunk."""
+    checksum = zlib.crc32(kind + body)
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
+
+
+def _checksum(view: memoryview) -> int:
+    if len(view) >= LARGE:
+        return zlib.crc32(view)
+    found = 0
+    for start in range(0, len(view), LOCKED):
+        found = zlib.crc32(view[start : start + LOCKED], found)
+    return found

@@ -1,0 +1,25 @@
+"""``manage.py chatkit_images_verify``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ...integrity import verify
+
+
+class Command(BaseCommand):
+    """Reads every complete picture and compares it with its row."""
+
+    help = "Lists the pictures that the storage has lost or changed."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = 0
+        for finding in verify():
+            found += 1
+            image = finding.image
+            self.stdout.write(f"{finding.problem} {image.pk} {image.file.name}")
+        if found:
+            raise CommandError(f"{found} pictures are not what their rows say.")
+        self.stdout.write("Every picture is what its row says.")

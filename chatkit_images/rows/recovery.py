@@ -1,0 +1,60 @@
+"""Pictures whose bytes were written before their process died, found by their key."""
+
+from __future__ import annotations
+
+import logging
+
+from .. import imaging, models, storage
+from ..conf import settings
+from ..exceptions import ImageError
+from . import images, pictures
+
+logger = logging.getLogger(__name__)
+Status = models.GeneratedImage.Status
+
+
+def recover(image: models.GeneratedImage, *, here: bool = False) -> bool:
+    """Complete an image whose bytes are there although its row says otherwise.
+
+    Args:
+        image: One that is not complete. A blocked one stays blocked.
+        here: Look only at this host's disks, which answer at once.
+
+    Returns:
+        Whether it is complete now.
+
+    Raises:
+        Exception: The storage's own, if it does not answer.
+    """
+    if image.status in (Status.COMPLETED, Status.BLOCKED):
+        return False
+    for extension in sorted(imaging.EXTENSIONS.values()):
+        name = storage.name_of("images", image.key, extension)
+        data = _read(name, here)
+        if data is not None:
+            return _complete(image, name, data)
+    return False
+
+
+def _read(name: str, here: bool) -> bytes | None:
+    if here and not (storage.is_local() or storage.spool.has(name)):
+        return None
+    try:
+        return storage.read(name)
+    except FileNotFoundError:
+        return None
+
+
+def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
+    try:
+        info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
+    except ImageError as error:
+        # It was written before it was looked at.
+        logger.warning("Image call %s left no picture: %s", image.call_id, error)
+        storage.delete(name)
+        return False
+    stored = pictures.StoredImage(name, info, pictures.store_thumbnail(thumbnail))
+    if images.complete(image, stored):
+        logger.info("Image call %s is recovered", image.call_id)
+        images.announce(image)
+    return True

@@ -1,0 +1,114 @@
+"""Reading a run, in whichever process it is, while it goes on or afterwards."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from chatkit import types
+
+from .. import database, wire
+from ..context import RequestContext
+from ..models import Run
+from ..querysets import RunQuerySet
+from ..rows import items, threads
+from . import claims
+from .log import Batch, Batches, MemoryLog, get_logs
+from .runner import LIVE
+from .supervisor import supervisor
+
+
+def follow(
+    run: Run,
+    context: RequestContext,
+    after: int = 0,
+    *,
+    join: bool = False,
+    patient: bool = True,
+    idle: float | None = None,
+    watch: bool = False,
+) -> Batches:
+    """Return a run's chunks, from its log; without a log, what is in the database.
+
+    Args:
+        run: The row, of the context's owner.
+        context: Who reads.
+        after: Number of the last chunk that the reader has.
+        join: Whether it gets what the stream shows by now instead.
+        patient: Whether the reader may come back if it leaves.
+        idle: Seconds of silence after which an empty batch is yielded.
+        watch: Whether it only looks on, and does not count as a reader.
+    """
+    live = LIVE.get(run.pk)
+    if live is not None and not watch:
+        return live.events(after, join=join, patient=patient, idle=idle)
+    return _follow_elsewhere(run, context, after, join, idle, watch)
+
+
+async def _follow_elsewhere(
+    run: Run,
+    context: RequestContext,
+    after: int,
+    join: bool,
+    idle: float | None,
+    watch: bool,
+) -> Batches:
+    """Yield the chunks of a run that is no concern of its reader's process."""
+    live = LIVE.get(run.pk)
+    log = live.log if live is not None else await get_logs().open(run.pk)
+    if log is None:
+        # Nobody appends to it: it is silent until the run has ended.
+        log = MemoryLog()
+        if run.status != Run.Status.RUNNING:
+            log.close(complete=False)
+    while True:
+        with supervisor().following(run.pk, log, present=not watch):
+            async with aclosing(log.batches(after, join, idle)) as batches:
+                async for batch in batches:
+                    yield batch
+        if supervisor().closed or (log.complete and log.last):
+            return
+        if not await database.insist(goes_on, run):
+            break
+        # Its log is lost, it is not.
+        log = MemoryLog()
+    yield await database.insist(shown, run, context)
+
+
+def goes_on(run: Run) -> bool:
+    """Whether a run has not ended. Not for the loop."""
+    return Run.objects.filter(pk=run.pk).running().exists()
+
+
+async def stop(rows: RunQuerySet) -> bool:
+    """End those of the runs that go on, here at once, elsewhere within a second.
+
+    Returns:
+        Whether there was one.
+    """
+    keys = await database.call(claims.request_stop, rows)
+    for key in keys:
+        if (live := LIVE.get(key)) is not None:
+            live.stop()
+    return bool(keys)
+
+
+def shown(run: Run, context: RequestContext) -> Batch:
+    """Return what a run has left in its thread, as events. Not for the loop."""
+    run.refresh_from_db()
+    events: list[types.ThreadStreamEvent] = []
+    found: list[types.ThreadItem] = []
+    if run.thread is not None:
+        thread = wire.public_thread(threads.to_thread(run.thread))
+        created = run.operation == "threads.create"
+        kind = types.ThreadCreatedEvent if created else types.ThreadUpdatedEvent
+        events.append(kind(thread=thread))
+        rows = run.thread.items.filter(created_at__gte=run.created_at)
+        if run.finished_at is not None:
+            rows = rows.filter(created_at__lte=run.finished_at)
+        rows = rows.exclude(type__in=items.HIDDEN_TYPES).order_by("created_at", "pk")
+        found = items.to_items(list(rows), run.thread.pk, context)
+        events += [types.ThreadItemDoneEvent(item=item) for item in found]
+    broken = run.status in (Run.Status.FAILED, Run.Status.INTERRUPTED)
+    if broken or not found:
+        events.append(wire.broken_off())
+    return [(0, wire.chunk(event)) for event in events]

@@ -1,0 +1,200 @@
+/**
+ * A `fetch` for ChatKit.js whose answers survive a lost connection:
+ *
+ *     chatkit.setOptions({ api: { url, domainKey, fetch: createFetch() } });
+ *
+ * docs/resume.md says what it asks the server, and what happens when.
+ */
+
+import { isStream, pause, read, route, teller } from "./chatkit-stream.js";
+
+// A page that goes away lets go of its streams: that is no stop of the person.
+let leaving = false;
+addEventListener("pagehide", () => { leaving = true; });
+addEventListener("pageshow", () => { leaving = false; });
+
+/**
+ * Return a function to be given as ChatKit.js's `api.fetch`, or to be called as `fetch`.
+ *
+ * @param {object} [options]
+ * @param {string | (() => string)} [options.csrfToken] Where no script can read the cookie.
+ * @param {string} [options.cookieName] Name of Django's CSRF cookie.
+ * @param {number} [options.retrySeconds] For how long a POST without an answer is sent again.
+ * @param {number} [options.reconnectSeconds] For how long a lost stream is looked for.
+ * @param {number} [options.silenceSeconds] Silence after which a connection counts as lost.
+ * @param {(state: {lost: boolean, run: string | null}) => void} [options.onReconnect]
+ *   Called when a connection is lost, and once more when it is back or given up.
+ * @param {typeof globalThis.fetch} [options.fetch] What makes the requests.
+ */
+export function createFetch({
+  csrfToken, cookieName = "csrftoken", retrySeconds = 30, reconnectSeconds = 120,
+  silenceSeconds = 45, onReconnect = () => {}, fetch = globalThis.fetch,
+} = {}) {
+  /** Make a request as Django wants it of its own pages. */
+  function send(url, init) {
+    if (url.origin !== location.origin) return fetch(url, init);
+    const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${cookieName}=`));
+    const given = typeof csrfToken === "function" ? csrfToken() : csrfToken;
+    const headers = new Headers(init.headers);
+    headers.set("X-CSRFToken", given ?? decodeURIComponent(cookie?.slice(cookieName.length + 1) ?? ""));
+    return fetch(url, { ...init, headers, credentials: "same-origin" });
+  }
+
+  /** Make a request until the app answers it, for `retrySeconds` or until nobody waits. */
+  async function insist(url, init, signal) {
+    const lost = teller(onReconnect, null);
+    let spent = 0;
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const begun = Date.now();
+        const answer = await send(url, init).catch((error) => error);
+        const again = answer instanceof Response ? await isAway(answer) : answer instanceof TypeError;
+        // A page that slept in between has not tried.
+        spent += Math.min(Date.now() - begun, 10_000);
+        if (!again || signal?.aborted || spent > retrySeconds * 1000) {
+          if (answer instanceof Response) return answer;
+          throw answer;
+        }
+        lost(true);
+        spent += await pause(attempt, signal);
+      }
+    } finally {
+      lost(false);
+    }
+  }
+
+  return async function chatkitFetch(input, init = {}) {
+    if (input instanceof Request) {
+      const { url, method, headers, credentials, signal } = input;
+      const body = method === "POST" ? await input.clone().blob() : undefined;
+      const text = /json/.test(body?.type) ? await body.text() : body;
+      return chatkitFetch(url, { method, headers, credentials, signal, body: text, ...init });
+    }
+    const url = new URL(input, location.href);
+    const { body, signal } = init;
+    // What is not ChatKit's JSON, such as an upload, is passed on: it may go elsewhere.
+    if (init.method?.toUpperCase() !== "POST" || (body && !mayRepeat(body))) return send(url, init);
+    if (!body) return insist(url, init, signal);
+
+    signal?.throwIfAborted();
+    const kept = new Headers(init.headers);
+    kept.delete("Content-Type");
+    const headers = new Headers(init.headers);
+    headers.set("ChatKit-Resume", "1");
+    if (!headers.has("Idempotency-Key")) headers.set("Idempotency-Key", randomKey());
+    const gone = new AbortController();
+    const answer = insist(url, { ...init, headers, signal: gone.signal }, signal);
+    let over = false;
+
+    /** The caller wants no more of it, so its run ends; not if the page goes. */
+    async function leave(reason) {
+      if (over) return;
+      over = true;
+      // What has no answer yet has perhaps begun a run all the same.
+      const run = (await answer.catch(() => null))?.headers.get("ChatKit-Run");
+      gone.abort(reason);
+      await new Promise((resolve) => setTimeout(resolve));
+      if (!run || leaving) return;
+      const stop = { method: "POST", credentials: init.credentials, headers: kept, keepalive: true };
+      await insist(route(url, `runs/${run}/stop/`), stop).catch(() => {});
+    }
+
+    const aborted = new Promise((resolve, reject) => {
+      signal?.addEventListener("abort", () => {
+        reject(signal.reason);
+        leave(signal.reason);
+      }, { once: true });
+    });
+    const response = await Promise.race([answer, aborted]);
+    const run = response.headers.get("ChatKit-Run");
+    if (!run || !isStream(response)) return response;
+
+    const events = read(response, run, {
+      url, signal: gone.signal, silenceSeconds, reconnectSeconds, onReconnect,
+      fetch: (to, more) => send(to, {
+        credentials: init.credentials, ...more, headers: new Headers([...kept, ...more.headers]),
+      }),
+    });
+    const encoder = new TextEncoder();
+    const stream = new ReadableStream({
+      start(controller) {
+        aborted.catch((reason) => controller.error(reason));
+      },
+      async pull(controller) {
+        const { value, done } = await events.next();
+        if (over) return;
+        over = done;
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(`data: ${value}\n\n`));
+      },
+      cancel(reason) { leave(reason); },
+    });
+    const { status, statusText } = response;
+    return new Response(stream, { status, statusText, headers: response.headers });
+  };
+}
+
+/**
+ * Return the events of the answer that is being written in a thread: first what it shows
+ * by now, then what follows. `null` if there is none. To leave them does not stop it.
+ *
+ * @param {string | URL} url The chat endpoint.
+ * @param {string} threadId
+ * @param {object} [options] `signal`; the others as for `createFetch`.
+ * @returns {Promise<AsyncGenerator<object> | null>}
+ */
+export async function follow(url, threadId, {
+  signal = new AbortController().signal, reconnectSeconds = 120, silenceSeconds = 45,
+  onReconnect = () => {}, fetch = globalThis.fetch,
+} = {}) {
+  const path = `threads/${encodeURIComponent(threadId)}/events/`;
+  const response = await get(route(url, path), { signal, fetch });
+  if (response.status === 204) return null;
+  if (!isStream(response)) throw refusal(response);
+  const link = { url, signal, fetch, reconnectSeconds, silenceSeconds, onReconnect };
+  const events = read(response, response.headers.get("ChatKit-Run"), link);
+  return (async function* () {
+    for await (const data of events) yield JSON.parse(data);
+  })();
+}
+
+/**
+ * Return whether an answer is being written in a thread, and by which run.
+ *
+ * @returns {Promise<{busy: boolean, run: string | null}>}
+ */
+export async function status(url, threadId, { signal, fetch = globalThis.fetch } = {}) {
+  const path = `threads/${encodeURIComponent(threadId)}/status/`;
+  return (await get(route(url, path), { signal, fetch })).json();
+}
+
+/** Whether something before the app answered, or the app asks to come again. */
+async function isAway(response) {
+  if (![502, 503, 504].includes(response.status)) return false;
+  const told = await response.clone().json().catch(() => null);
+  return told?.error?.allow_retry ?? true;
+}
+
+/** Whether a body is ChatKit's, and may be sent twice: a synchronous action may not. */
+function mayRepeat(body) {
+  try {
+    const { type } = JSON.parse(body);
+    return Boolean(type) && type !== "threads.sync_custom_action";
+  } catch {
+    return false;
+  }
+}
+
+async function get(url, { signal, fetch }) {
+  const response = await fetch(url, { signal, cache: "no-store" });
+  if (!response.ok) throw refusal(response);
+  return response;
+}
+
+function refusal({ status }) {
+  return Object.assign(new Error(`The server answered ${status}.`), { status });
+}
+
+function randomKey() {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
+}

@@ -1,0 +1,44 @@
+"""Bytes in and out of the project's storage, off the event loop.
+
+Names are random and ours, files appear whole or not at all, and bytes that the
+storage would not take wait in the spool.
+"""
+
+from __future__ import annotations
+
+from . import memory, spool
+from .backend import get_storage, is_local, listing, unfinished
+from .fields import ProjectStorage
+from .lanes import decode, drain, later, run, scale
+from .names import NAME, PREFIX, key_of, name_of, new_key, new_name
+from .reading import delete, exists, open_file, read
+from .writing import flush_spool, keep, store, upload
+
+__all__ = [
+    "NAME",
+    "PREFIX",
+    "ProjectStorage",
+    "decode",
+    "delete",
+    "drain",
+    "exists",
+    "flush_spool",
+    "get_storage",
+    "is_local",
+    "keep",
+    "key_of",
+    "later",
+    "listing",
+    "memory",
+    "name_of",
+    "new_key",
+    "new_name",
+    "open_file",
+    "read",
+    "run",
+    "scale",
+    "spool",
+    "store",
+    "unfinished",
+    "upload",
+]

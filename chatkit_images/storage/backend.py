@@ -1,0 +1,86 @@
+"""The project's storage: one write, one listing, whatever kind it is of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from ..conf import settings
+from . import disk, s3
+from .names import NAME, PREFIX, checked
+
+
+def get_storage() -> Storage:
+    """Return the storage of pictures and attachments."""
+    return storages[settings.STORAGE]
+
+
+def is_local() -> bool:
+    """Whether the storage is a directory of this host, which takes files whole."""
+    return type(get_storage()) is FileSystemStorage
+
+
+def put(name: str, data: bytes) -> None:
+    """Write a file once; it appears whole or not at all, and replaces none.
+
+    Raises:
+        Exception: The storage's own.
+    """
+    storage = get_storage()
+    if type(storage) is FileSystemStorage:
+        # FileSystemStorage writes in place: a kill would leave a cut file.
+        path = Path(storage.path(checked(name)))
+        return disk.write(path, data, storage.file_permissions_mode)
+    if s3.is_plain(storage):
+        return s3.put(storage, checked(name), data)
+    saved = storage.save(checked(name), ContentFile(data))
+    if saved == name:
+        return
+    # Either the first try got through although it raised, and this is a copy, or
+    # the storage gives names of its own, under which nobody would look.
+    is_copy = storage.exists(name)
+    storage.delete(saved)
+    if not is_copy:
+        raise OSError(
+            f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
+        )
+
+
+def listing() -> Iterator[tuple[str, float]]:
+    """Yield name and age in seconds of every file of ours in the storage."""
+    storage = get_storage()
+    if s3.is_plain(storage):
+        # Its listing tells the dates; asking for each would be a request a file.
+        dated = s3.listing(storage, PREFIX)
+    else:
+        dated = (
+            (name, storage.get_modified_time(name).timestamp())
+            for name in _walk(storage, PREFIX)
+            if NAME.fullmatch(name)
+        )
+    for name, modified in dated:
+        if NAME.fullmatch(name):
+            yield name, time.time() - modified
+
+
+def unfinished() -> Iterator[tuple[Path, float]]:
+    """Yield path and age in seconds of what a killed write left on a local storage."""
+    storage = get_storage()
+    if type(storage) is FileSystemStorage:
+        yield from disk.unfinished(Path(storage.path(PREFIX)))
+
+
+def _walk(storage: Storage, folder: str) -> Iterator[str]:
+    try:
+        folders, files = storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in files:
+        yield f"{folder}/{name}"
+    for name in folders:
+        if name:
+            yield from _walk(storage, f"{folder}/{name}")

@@ -1,0 +1,64 @@
+"""Files on a disk that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+
+def write(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write a file that survives a crash once this returns.
+
+    A file that is there already stays as it is: names are random, so it can only be
+    an earlier try at the same bytes.
+
+    Raises:
+        OSError: If the disk refuses it. Nothing is left behind then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        _give_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def unfinished(root: Path) -> Iterator[tuple[Path, float]]:
+    """Yield path and age in seconds of the temporary files of killed writes."""
+    for path in root.glob("*/*/.*.tmp"):
+        # A write that is alive may finish meanwhile.
+        with suppress(FileNotFoundError):
+            yield path, time.time() - path.stat().st_mtime
+
+
+def _give_name(temporary: Path, path: Path) -> None:
+    try:
+        # Unlike a rename, a link never replaces what has the name.
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return
+    except OSError:
+        # Some network and FAT file systems have no links.
+        temporary.replace(path)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(folder: Path) -> None:
+    # Without it a power cut may forget the name, though the bytes are there. Windows
+    # cannot open a directory.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,90 @@
+"""The threads that work on bytes. None of this ever runs on the event loop.
+
+Each kind of work has a lane of its own, so that what somebody waits for never queues
+behind what may be late: a final picture behind previews, or decoding behind a storage
+that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from threading import Barrier
+from typing import Literal, ParamSpec, TypeVar
+
+from ..conf import settings
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+Lane = Literal["decode", "storage", "aside", "scale", "background"]
+
+
+@cache
+def executor(lane: Lane) -> ThreadPoolExecutor:
+    """Return the threads of a lane, made at the first use.
+
+    They live as long as the process: a boto3 session per thread is dear.
+    """
+    threads = {
+        # Pillow frees the interpreter while it decodes, so cores are the limit.
+        "decode": max(2, os.cpu_count() or 2),
+        "storage": settings.STORAGE_THREADS,
+        "aside": max(2, settings.STORAGE_THREADS // 2),
+        # One core at most: a thumbnail is what finals wait for least.
+        "scale": 1,
+        "background": 1,
+    }[lane]
+    pool = ThreadPoolExecutor(threads, f"chatkit-images-{lane}")
+    # All at once: whoever starts a thread waits for it, and later the event loop would
+    # have to wait for its turn among busy ones.
+    everybody = Barrier(threads)
+    for _ in range(threads):
+        pool.submit(everybody.wait)
+    return pool
+
+
+async def decode(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function that works on the bytes of a final returns."""
+    return await _run("decode", partial(func, *args, **kwargs))
+
+
+async def run(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function that waits for the storage returns."""
+    return await _run("storage", partial(func, *args, **kwargs))
+
+
+async def run_aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function returns whose result may be late: a preview's."""
+    return await _run("aside", partial(func, *args, **kwargs))
+
+
+async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function that makes a thumbnail returns."""
+    return await _run("scale", partial(func, *args, **kwargs))
+
+
+def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Call a function in the background, after what was given before it.
+
+    Nobody waits for it: it must handle its own errors, and what it would do must
+    be found again if the process dies.
+    """
+    try:
+        executor("background").submit(func, *args, **kwargs)
+    except RuntimeError as error:
+        # The process is ending. What was not begun is found again.
+        logger.warning("Left for the next process: %r", error)
+
+
+def drain() -> None:
+    """Wait until what was given to ``later()`` is done. For tests and scripts."""
+    executor("background").submit(lambda: None).result()
+
+
+async def _run(lane: Lane, func: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(executor(lane), func)

@@ -1,0 +1,30 @@
+"""How many bytes of pictures wait for the storage, so that they stay few."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..conf import settings
+
+_lock = threading.Lock()
+_held = 0
+
+
+def fits(size: int) -> bool:
+    """Whether so many bytes may wait in memory; else they go to a disk or away."""
+    return _held + size <= settings.STORAGE_MEMORY_BYTES
+
+
+@contextmanager
+def hold(size: int) -> Iterator[None]:
+    """Count bytes as waiting."""
+    global _held
+    with _lock:
+        _held += size
+    try:
+        yield
+    finally:
+        with _lock:
+            _held -= size

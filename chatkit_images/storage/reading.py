@@ -1,0 +1,42 @@
+"""Files out of the spool or the storage, wherever they are."""
+
+from __future__ import annotations
+
+from typing import IO
+
+from . import backend, spool
+
+
+def open_file(name: str) -> IO[bytes]:
+    """Return an open file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Exception: The storage's own, if it does not answer.
+    """
+    try:
+        return spool.path_of(name).open("rb")
+    except FileNotFoundError:
+        return backend.get_storage().open(name, "rb")
+
+
+def read(name: str) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Exception: The storage's own, if it does not answer.
+    """
+    with open_file(name) as file:
+        return file.read()
+
+
+def exists(name: str) -> bool:
+    """Whether there is such a file."""
+    return spool.has(name) or backend.get_storage().exists(name)
+
+
+def delete(name: str) -> None:
+    """Delete a file; one that is not there is fine."""
+    spool.drop(name)
+    backend.get_storage().delete(name)

@@ -1,0 +1,77 @@
+"""What django-storages' ``S3Storage`` does not do: create-only writes, dated lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.files.storage import Storage
+
+try:
+    from botocore.exceptions import ClientError
+    from storages.backends.s3 import S3Storage
+    from storages.utils import clean_name
+except ImportError:  # The extra "s3" is not installed; there is no such storage.
+    S3Storage = None
+
+# Seconds; boto3's own timeouts. With its retries a silent server takes minutes.
+PATIENCE = 60
+# Amazon's answer to a create-only write of a name that is taken.
+TAKEN = "PreconditionFailed"
+# Some servers of the same protocol do not know conditional writes.
+UNKNOWN = "NotImplemented"
+
+
+def is_plain(storage: Storage) -> bool:
+    """Whether a storage writes to S3 as django-storages does, without compression."""
+    return (
+        S3Storage is not None
+        and isinstance(storage, S3Storage)
+        and type(storage)._save is S3Storage._save
+        and not storage.gzip
+    )
+
+
+def is_patient(storage: Any) -> bool:
+    """Whether a storage has the timeouts of boto3, 60 seconds each."""
+    config = storage.client_config
+    return bool(max(config.connect_timeout, config.read_timeout) >= PATIENCE)
+
+
+def put(storage: Any, name: str, data: bytes) -> None:
+    """Write an object in one request that never replaces another.
+
+    A name that is taken is fine: names are random, so an earlier try got through.
+
+    Source: "Conditional writes" in Amazon's S3 user guide.
+    """
+    key = _key(storage, name)
+    request: dict[str, Any] = {
+        "Bucket": storage.bucket_name,
+        "Key": key,
+        "Body": data,
+        **storage._get_write_parameters(key),
+    }
+    client = storage.connection.meta.client
+    try:
+        client.put_object(IfNoneMatch="*", **request)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        if code == UNKNOWN:
+            client.put_object(**request)
+        elif code != TAKEN:
+            raise
+
+
+def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float]]:
+    """Yield name and time of the last change of every object under a prefix."""
+    root = _key(storage, prefix) + "/"
+    cut = len(root) - len(prefix) - 1
+    pages = storage.connection.meta.client.get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=storage.bucket_name, Prefix=root):
+        for entry in page.get("Contents", ()):
+            yield entry["Key"][cut:], entry["LastModified"].timestamp()
+
+
+def _key(storage: Any, name: str) -> str:
+    return str(storage._normalize_name(clean_name(name)))

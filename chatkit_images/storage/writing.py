@@ -1,0 +1,149 @@
+"""Bytes on their way to the storage: tried again, kept, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import threading
+import time
+
+from ..conf import settings
+from ..exceptions import StorageUnavailable
+from . import backend, lanes, memory, spool
+from .names import PREFIX
+
+logger = logging.getLogger(__name__)
+_flushing = threading.Lock()
+
+
+def store(name: str, data: bytes | None = None) -> bool:
+    """Write a file under a new name, in the spool if the storage refuses it.
+
+    A write that gets through moves one file of the spool along, in the background.
+
+    Args:
+        name: A name of the app's own.
+        data: The bytes; ``None`` if they are in the spool.
+
+    Returns:
+        Whether the storage has it.
+
+    Raises:
+        StorageUnavailable: If the spool refuses it too.
+    """
+    try:
+        _retry(name, spool.path_of(name).read_bytes() if data is None else data)
+    except Exception as error:
+        logger.warning("The storage refused %s, spooling it: %r", name, error)
+        _leave(name, data)
+        return False
+    waits = (settings.SPOOL_DIR / PREFIX).is_dir()
+    if waits and _flushing.acquire(blocking=False):
+        lanes.later(_flush_one)
+    return True
+
+
+def keep(name: str, data: bytes) -> bool:
+    """Put bytes that come only once on a disk before they go to a storage elsewhere.
+
+    With a storage on this host that would be the same work twice. They are kept all
+    the same if too many bytes wait in memory already.
+
+    Returns:
+        Whether they are in the spool.
+    """
+    if backend.is_local() and memory.fits(len(data)):
+        return False
+    try:
+        spool.keep(name, data)
+    except OSError as error:
+        logger.warning("The spool refused %s: %r", name, error)
+        return False
+    return True
+
+
+async def upload(name: str, data: bytes | None, *, aside: bool = False) -> bool:
+    """Store a file, or leave it in the spool when ``STORAGE_TIMEOUT`` has passed.
+
+    A write that hangs is not ended by that: it may still get through.
+
+    Args:
+        name: A name of the app's own.
+        data: The bytes; ``None`` if ``keep`` has put them in the spool.
+        aside: Whether it may be late, as a preview may.
+
+    Returns:
+        Whether the storage has it.
+
+    Raises:
+        StorageUnavailable: If neither storage nor spool took it.
+    """
+    with memory.hold(len(data or b"")):
+        lane = lanes.run_aside if aside else lanes.run
+        writing = asyncio.ensure_future(lane(store, name, data))
+        await asyncio.wait([writing], timeout=settings.STORAGE_TIMEOUT)
+        if writing.done():
+            return writing.result()
+        # One that has not begun need not begin.
+        writing.cancel()
+        logger.warning("The storage is silent, %s stays in the spool", name)
+        await lanes.decode(_leave, name, data)
+        return False
+
+
+def flush_spool(limit: int | None = None) -> list[str]:
+    """Move files from the spool to the storage and return their names.
+
+    Stops at the first that the storage refuses. A file that another process is just
+    storing is left to it.
+    """
+    moved: list[str] = []
+    for name in spool.released():
+        if len(moved) == limit:
+            break
+        try:
+            backend.put(name, spool.path_of(name).read_bytes())
+        except FileNotFoundError:
+            continue  # Another process was quicker.
+        except Exception as error:
+            logger.warning("The storage still refuses %s: %r", name, error)
+            # To the end: it may be the file, and the next flush begins with another.
+            spool.release(name)
+            break
+        spool.drop(name)
+        moved.append(name)
+    return moved
+
+
+def _leave(name: str, data: bytes | None) -> None:
+    try:
+        if data is not None:
+            spool.keep(name, data)
+    except OSError as error:
+        raise StorageUnavailable(
+            f"Neither storage {settings.STORAGE!r} nor the spool took {name!r}."
+        ) from error
+    spool.release(name)
+
+
+def _retry(name: str, data: bytes) -> None:
+    for attempt in range(settings.STORAGE_ATTEMPTS):
+        try:
+            return backend.put(name, data)
+        except Exception:
+            if attempt + 1 == settings.STORAGE_ATTEMPTS:
+                raise
+            # Not all at the same moment: many writes fail together.
+            pause = settings.STORAGE_BACKOFF_SECONDS * 2**attempt
+            time.sleep(pause * random.uniform(0.75, 1.25))
+
+
+def _flush_one() -> None:
+    try:
+        flush_spool(limit=1)
+    except Exception:
+        # The file stays where it is; the next write tries again.
+        logger.warning("The spool cannot be flushed", exc_info=True)
+    finally:
+        _flushing.release()

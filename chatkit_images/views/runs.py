@@ -1,0 +1,142 @@
+"""Runs that are going on: their state, their end, and their streams once more."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+
+from .. import database, runs, sse
+from ..conf import settings
+from ..context import RequestContext
+from ..exceptions import NotFoundError
+from ..models import Run
+from ..querysets import RunQuerySet
+from ..rows import preflight, threads
+from .doors import JsonView, respond
+from .streams import stream_response
+
+
+def of_thread(thread_id: str, context: RequestContext) -> RunQuerySet:
+    """Return the runs of an owner's thread. Not for the loop.
+
+    Raises:
+        NotFoundError: If the owner has no such thread.
+    """
+    preflight.check_ids([thread_id])
+    return threads.get(thread_id, context).runs.all()
+
+
+def of_owner(run_id: uuid.UUID, context: RequestContext) -> Run:
+    """Return an owner's run. Not for the loop.
+
+    Raises:
+        NotFoundError: If the owner has no such run.
+    """
+    run = Run.objects.for_owner(context.owner).filter(pk=run_id).first()
+    if run is None:
+        raise NotFoundError(f"Run {run_id} not found")
+    return run
+
+
+def current(thread_id: str, context: RequestContext) -> Run | None:
+    """Return the run that is going on in an owner's thread. Not for the loop."""
+    return runs.find(of_thread(thread_id, context))
+
+
+@method_decorator(csrf_exempt, name="dispatch")
+@method_decorator(transaction.non_atomic_requests, name="dispatch")
+class RunView(JsonView):
+    """What the routes of runs have in common."""
+
+
+class ThreadStatusView(RunView):
+    """Says whether an answer is being written in a thread, and by which run."""
+
+    async def get(self, request: HttpRequest, thread_id: str) -> HttpResponseBase:
+        """Return ``{"busy": true, "run": "<id>"}``, or ``false`` and ``null``."""
+        return await respond(request, self.answer, thread_id)
+
+    async def answer(self, context: RequestContext, thread_id: str) -> HttpResponseBase:
+        """Return the state of an admitted request's thread."""
+        run = await database.call(current, thread_id, context)
+        state = {"busy": run is not None, "run": run and str(run.pk)}
+        response = JsonResponse(state)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+class ThreadEventsView(RunView):
+    """Shows a thread's live items as they stand, then what happens to them."""
+
+    async def get(self, request: HttpRequest, thread_id: str) -> HttpResponseBase:
+        """Return the stream; 204 if nothing is going on."""
+        return await respond(request, self.answer, thread_id)
+
+    async def answer(self, context: RequestContext, thread_id: str) -> HttpResponseBase:
+        """Return the stream of an admitted request's thread."""
+        run = await database.call(current, thread_id, context)
+        if run is None:
+            return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+        idle = settings.HEARTBEAT_SECONDS
+        events = runs.follow(run, context, join=True, idle=idle)
+        return await stream_response(run.pk, events, True)
+
+
+class RunEventsView(RunView):
+    """Reads on in the stream of a run, behind ``Last-Event-ID``."""
+
+    async def get(self, request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
+        """Return the rest of the stream; without a log what it has left."""
+        after = sse.number(request.headers.get("Last-Event-ID", ""))
+        return await respond(request, self.answer, run_id, after)
+
+    async def answer(
+        self, context: RequestContext, run_id: uuid.UUID, after: int
+    ) -> HttpResponseBase:
+        """Return the rest of the stream of an admitted request's run."""
+        run = await database.call(of_owner, run_id, context)
+        idle = settings.HEARTBEAT_SECONDS
+        events = runs.follow(run, context, after, idle=idle)
+        return await stream_response(run.pk, events, True)
+
+
+class StopView(RunView):
+    """Ends the answer that is being written in a thread, or by a run."""
+
+    async def post(
+        self,
+        request: HttpRequest,
+        thread_id: str | None = None,
+        run_id: uuid.UUID | None = None,
+    ) -> HttpResponseBase:
+        """Return ``{"stopped": true}`` if there was one; its stream ends by itself."""
+        return await respond(request, self.answer, thread_id, run_id)
+
+    async def answer(
+        self,
+        context: RequestContext,
+        thread_id: str | None,
+        run_id: uuid.UUID | None,
+    ) -> HttpResponseBase:
+        """Stop what an admitted request names."""
+        if thread_id is not None:
+            rows = await database.call(of_thread, thread_id, context)
+        else:
+            assert run_id is not None
+            run = await database.call(of_owner, run_id, context)
+            rows = Run.objects.filter(pk=run.pk)
+        return JsonResponse({"stopped": await runs.stop(rows)})
+
+
+class ReadyView(RunView):
+    """Says whether this process takes new runs, for a load balancer."""
+
+    async def get(self, request: HttpRequest) -> HttpResponseBase:
+        """Return 200; 503 from the moment at which the server is told to stop."""
+        ready = not runs.drain.draining()
+        return JsonResponse({"ready": ready}, status=200 if ready else 503)

@@ -1,0 +1,222 @@
+"""chatkit-fetch.js in a page, against a server that answers from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Script = Callable[..., Any]
+SCENARIOS = Path(__file__).with_name("scenarios.js")
+PLAY = """async ([name, arguments_]) => {
+    const scenarios = await import("/scenarios.js");
+    return scenarios[name](...arguments_);
+}"""
+FAILED = {"type": "error", "code": "stream.error", "allow_retry": True}
+
+
+@pytest.fixture(scope="module")
+def blank(browser: Any, demo: str) -> Any:
+    """A page of the demo's origin with nothing on it."""
+    page = browser.new_page()
+    page.route(
+        "**/blank/", lambda route: route.fulfill(body="", content_type="text/html")
+    )
+    page.route("**/scenarios.js", lambda route: route.fulfill(path=SCENARIOS))
+    page.goto(f"{demo}/blank/")
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def script(blank: Page) -> Script:
+    """Return a function that plays one of the scenarios in a page."""
+
+    def script(name: str, *arguments: Any) -> Any:
+        return blank.evaluate(PLAY, [name, list(arguments)])
+
+    return script
+
+
+def types(events: list[dict[str, Any]]) -> list[str]:
+    """Return what kinds of events those are, an item's with its id."""
+    return [
+        " ".join(
+            filter(
+                None,
+                [
+                    event["type"].removeprefix("thread."),
+                    event.get("item", event.get("thread", {})).get("id")
+                    or event.get("item_id"),
+                ],
+            )
+        )
+        for event in events
+    ]
+
+
+def test_numbers_and_heartbeats_stay_behind(script: Script) -> None:
+    seen = script("numbersAndHeartbeats")
+    assert [event["message"] for event in seen["events"]] == [
+        "a\u2028id: 7\u2029data: x, and data:\n\nid: 9",
+        "über",
+    ]
+    assert seen["strange"] == seen["states"] == []
+    (request,) = seen["requests"]
+    headers = request["headers"]
+    assert headers["x-csrftoken"] == "token"
+    assert headers["chatkit-resume"] == "1"
+    assert len(headers["idempotency-key"]) > 20
+    assert request["credentials"] == "same-origin"
+
+
+def test_a_cut_stream_is_read_on_behind_its_last_event(script: Script) -> None:
+    seen = script("cuts")
+    assert types(seen["events"]) == [
+        "created t",
+        "item.done b",
+        "item.added c",
+        "item.done c",
+    ]
+    assert seen["states"] == [True, False, True, False]
+    first, *others = seen["requests"]
+    run = "/chatkit/runs/6d2f2c3e-0000-4000-8000-000000000001/events/"
+    assert {request["path"] for request in others} == {run}
+    assert [each["headers"]["last-event-id"] for each in others] == ["1"] * 3 + ["3"]
+    assert all("idempotency-key" not in each["headers"] for each in others)
+    # A header of the caller's may be what lets it in.
+    assert all(each["headers"]["x-tenant"] == "7" for each in seen["requests"])
+
+
+def test_silence_is_a_lost_connection_and_a_heartbeat_is_none(script: Script) -> None:
+    seen = script("silence")
+    assert types(seen["events"]) == ["created t", "item.done b"]
+    assert seen["count"] == 2
+    assert seen["ms"] > 600
+
+
+def test_a_stream_that_ends_in_the_middle_of_an_item_is_asked_about(
+    script: Script,
+) -> None:
+    seen = script("endsInAnItem")
+    assert [(types(events), count) for events, count in seen] == [
+        (["item.added a", "item.done a"], 2),
+        (["item.added a"], 2),
+        (["item.added a"], 2),
+        (["created t"], 1),
+    ]
+
+
+def test_without_a_log_what_the_database_lacks_is_removed(script: Script) -> None:
+    seen = script("noLog")
+    assert types(seen) == [
+        "created t",
+        "item.done user",
+        "item.added a",
+        "item.added b",
+        "updated t",
+        "item.done a",
+        "item.done c",
+        "item.removed b",
+        "error",
+    ]
+
+
+def test_a_digest_tells_what_is_new_once(script: Script) -> None:
+    seen = script("digest")
+    assert types(seen["events"]) == [
+        "created t",
+        "notice",
+        "item.done user",
+        "item.added a",
+        "item.added a",
+        "item.removed b",
+        "item.done a",
+    ]
+    assert seen["events"][4]["item"]["text"] == "grown"
+    assert seen["last"][1:] == ["4", "4", "9"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "options"),
+    [
+        ({"status": 404, "json": {}}, {}),
+        ({"status": 403, "json": {}}, {}),
+        ({"html": "Log in"}, {}),
+        ("down", {"reconnectSeconds": 0.5}),
+        ({"status": 503, "json": {}}, {"reconnectSeconds": 0.5}),
+    ],
+)
+def test_a_run_that_is_out_of_reach_ends_with_one_error(
+    script: Script, answer: Any, options: Any
+) -> None:
+    seen = script("outOfReach", answer, options)
+    assert seen["events"][1:] == [FAILED]
+    assert seen["states"] == [True, False]
+
+
+def test_a_post_without_an_answer_is_sent_again_under_its_key(script: Script) -> None:
+    seen = script("sentAgain")
+    assert types(seen["events"]) == ["created t"]
+    assert seen["states"] == [True, False]
+    keys = {request["headers"]["idempotency-key"] for request in seen["requests"]}
+    assert (len(seen["requests"]), len(keys)) == (4, 1)
+    assert len({request["body"] for request in seen["requests"]}) == 1
+
+
+def test_what_must_not_come_twice_is_sent_once(script: Script) -> None:
+    seen = script("sentOnce")
+    chat = ["chatkit-resume", "content-type", "idempotency-key", "x-csrftoken"]
+    assert seen == [
+        [503, [chat]],
+        [500, [chat]],
+        ["TypeError", [["content-type", "x-csrftoken"]]],
+        ["TypeError", [["x-csrftoken"]]],
+        # Another server gets nothing that its CORS rules do not know.
+        ["TypeError", [[]]],
+    ]
+
+
+@pytest.mark.parametrize("way", ["abort", "cancel", "abort-before-the-answer"])
+def test_who_stops_reading_stops_the_run(script: Script, way: str) -> None:
+    seen = script("stops", way)
+    assert seen.get("error") == (None if way == "cancel" else "AbortError")
+    _, stop = seen["requests"]
+    assert stop["path"] == "/chatkit/runs/6d2f2c3e-0000-4000-8000-000000000001/stop/"
+    assert (stop["method"], stop["keepalive"]) == ("POST", True)
+    assert stop["headers"]["x-csrftoken"] == "token"
+
+
+def test_a_page_that_goes_away_stops_nothing(script: Script) -> None:
+    seen = script("pageGoes")
+    assert seen == 1
+
+
+def test_a_stream_that_has_ended_is_not_stopped(script: Script) -> None:
+    seen = script("hasEnded")
+    assert seen == 1
+
+
+def test_other_answers_are_passed_on(script: Script) -> None:
+    seen = script("otherAnswers")
+    assert seen["json"] == {"id": "t"}
+    assert seen["bare"] == ": keep-alive\n\ndata: 1\n\n"
+    assert seen["request"] == [{"id": "t"}, '{"type": "threads.list"}']
+
+
+def test_a_running_answer_is_followed(script: Script) -> None:
+    seen = script("follows")
+    assert types(seen["events"]) == ["created t", "item.added a", "item.done a"]
+    assert seen["paths"] == [
+        "/chatkit/threads/t%2F1/events/",
+        "/chatkit/runs/6d2f2c3e-0000-4000-8000-000000000001/events/",
+    ]
+    assert (seen["idle"], seen["lost"]) == (None, 404)
+    # To look away is no stop.
+    assert (seen["error"], seen["stops"]) == ("AbortError", 1)
+    assert seen["status"] == {"busy": True, "run": "r"}

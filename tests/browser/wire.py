@@ -1,0 +1,161 @@
+"""A wire between the browser and the demo that a test can cut."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tests.faults.proxy import reset
+
+LIMIT = 64 * 1024
+# For the browser to read what came before a reset, which would discard it.
+ARRIVE_SECONDS = 0.05
+
+
+class Wire:
+    """Relays TCP connections, one after the other and in both directions.
+
+    Attributes:
+        url: Where it answers.
+        requests: The first lines of what the browser has asked.
+    """
+
+    def __init__(self, upstream: int) -> None:
+        self.url = ""
+        self.requests: list[str] = []
+        self._upstream = upstream
+        self._cuts: list[bytes] = []
+        self._lost: bytes | None = None
+        self._down = False
+        self._open: set[asyncio.StreamWriter] = set()
+        self.loop = asyncio.new_event_loop()
+
+    def cut_at(self, *marks: bytes) -> None:
+        """Reset a connection when it has brought the first mark, then at the next."""
+        self._cuts = list(marks)
+
+    @property
+    def cuts_left(self) -> int:
+        """How many of the marks have not come yet."""
+        return len(self._cuts)
+
+    def lose_answer(self, request: bytes) -> None:
+        """Pass on the next request that begins so, and reset at its answer."""
+        self._lost = request
+
+    def asked(self, *words: str) -> list[str]:
+        """Return the first lines that have all of the words."""
+        return [line for line in self.requests if all(word in line for word in words)]
+
+    def break_down(self) -> None:
+        """Reset every connection, the next ones too."""
+        self._down = True
+        self.loop.call_soon_threadsafe(self._reset_all)
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self._down = False
+
+    def _reset_all(self) -> None:
+        for writer in list(self._open):
+            reset(writer)
+
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Relay one connection; when the wire is taken away, it ends."""
+        with suppress(asyncio.CancelledError):
+            await self._relay(reader, writer)
+
+    async def _relay(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if self._down:
+            return reset(writer)
+        source, target = await asyncio.open_connection("127.0.0.1", self._upstream)
+        ends = {writer, target}
+        self._open |= ends
+        losing = asyncio.Event()
+        ways = [
+            asyncio.ensure_future(self._up(reader, target, losing)),
+            asyncio.ensure_future(self._back(source, writer, losing)),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            self._open -= ends
+            for end in ends:
+                end.close()
+
+    async def _up(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        losing: asyncio.Event,
+    ) -> None:
+        while data := await reader.read(LIMIT):
+            line = data.partition(b"\r\n")[0]
+            if b" HTTP/1.1" in line:
+                self.requests.append(line.decode())
+            if self._lost and data.startswith(self._lost):
+                self._lost = None
+                losing.set()
+            writer.write(data)
+            await writer.drain()
+
+    async def _back(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        losing: asyncio.Event,
+    ) -> None:
+        before = b""
+        while data := await reader.read(LIMIT):
+            if losing.is_set():
+                return reset(writer)
+            brought = before + data
+            if self._cuts and self._cuts[0] in brought:
+                mark = self._cuts.pop(0)
+                end = brought.index(mark) + len(mark) - len(before)
+                writer.write(data[: max(end, 0)])
+                await writer.drain()
+                await asyncio.sleep(ARRIVE_SECONDS)
+                return reset(writer)
+            before = brought[-LIMIT:]
+            writer.write(data)
+            await writer.drain()
+
+
+@contextmanager
+def wired(upstream: int) -> Iterator[Wire]:
+    """Lay a wire to a port of this host."""
+    wire = Wire(upstream)
+    thread = threading.Thread(target=wire.loop.run_forever, daemon=True)
+    thread.start()
+
+    async def begin() -> asyncio.Server:
+        return await asyncio.start_server(wire.serve, "127.0.0.1", 0, limit=LIMIT)
+
+    server = asyncio.run_coroutine_threadsafe(begin(), wire.loop).result(10)
+    port = server.sockets[0].getsockname()[1]
+    wire.url = f"http://127.0.0.1:{port}"
+    try:
+        yield wire
+    finally:
+
+        async def end() -> None:
+            server.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(end(), wire.loop).result(10)
+        wire.loop.call_soon_threadsafe(wire.loop.stop)
+        thread.join(10)
+        wire.loop.close()

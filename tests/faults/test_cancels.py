@@ -1,0 +1,134 @@
+"""Calls of the database that are cancelled at any moment: done, or not done at all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from chatkit_images import database, runs
+from chatkit_images.conf import settings
+from chatkit_images.context import RequestContext, current_run
+from chatkit_images.models import DeletedPosition, Run, Thread, ThreadItem
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import LoopbackAPI, Text
+from chatkit_images.testing.contracts import make_message, make_thread
+from tests.client import ChatClient, of_type, thread_id
+from tests.client import message as user_message
+
+COUNT = 250
+
+
+async def seconds_of(call: Callable[[], Coroutine[Any, Any, Any]]) -> float:
+    """Return how long a call takes that nobody cancels."""
+    seconds = []
+    for _ in range(9):
+        began = time.monotonic()
+        await call()
+        seconds.append(time.monotonic() - began)
+    return statistics.median(seconds)
+
+
+async def cut(
+    moments: random.Random, seconds: float, call: Coroutine[Any, Any, Any]
+) -> bool:
+    """Cancel a call at some moment; whether it was in time."""
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(moments.random() * seconds * 2)
+    task.cancel()
+    await asyncio.wait([task])
+    return task.cancelled()
+
+
+async def everybody(there: int) -> list[tuple[bool, bool]]:
+    """Return of each thread of the runs whether it is in a transaction."""
+    barrier = threading.Barrier(there)
+
+    def look() -> tuple[bool, bool]:
+        barrier.wait(10)
+        ThreadItem.objects.count()
+        return connection.in_atomic_block, connection.get_autocommit()
+
+    async with asyncio.timeout(20):
+        return list(await asyncio.gather(*(database.call(look) for _ in range(there))))
+
+
+@pytest.mark.row("O10")
+@pytest.mark.parametrize("in_run", [True, False], ids=["in a run", "in a request"])
+async def test_a_call_that_is_cancelled_is_done_or_not(
+    context: RequestContext, in_run: bool
+) -> None:
+    moments, store = random.Random(10), DjangoStore()
+    await store.save_thread(make_thread(), context)
+    before = await Thread.objects.aget()
+    token = current_run.set(uuid.uuid4() if in_run else None)
+    keys = [f"msg_{n}" for n in range(COUNT)]
+    first = make_message(keys[0], text=keys[0] * 50)
+    seconds = await seconds_of(lambda: store.add_thread_item("thr_1", first, context))
+    cuts = 0
+    for key in keys:
+        item = make_message(key, text=key * 50)
+        call = store.add_thread_item("thr_1", item, context)
+        cuts += await cut(moments, seconds, call)
+    assert 0 < cuts < COUNT
+    # Who does not know does it again, and it is there once.
+    for key in keys:
+        item = make_message(key, text=key * 50)
+        await store.add_thread_item("thr_1", item, context)
+    rows = {row.item_id: row async for row in ThreadItem.objects.all()}
+    assert sorted(rows) == sorted(keys)
+    assert await ThreadItem.objects.acount() == COUNT
+    for key in keys:
+        assert rows[key].payload["content"][0]["text"] == key * 50
+    cuts = 0
+    for key in keys:
+        call = store.delete_thread_item("thr_1", key, context)
+        cuts += await cut(moments, seconds, call)
+    assert 0 < cuts < COUNT
+    if in_run:
+        found = await everybody(settings.DATABASE_THREADS)
+        assert found == [(False, True)] * settings.DATABASE_THREADS
+    else:
+        await database.call(lambda: None)
+    current_run.reset(token)
+    # Where an item stood is noted with its end and not without it.
+    left = {key async for key in ThreadItem.objects.values_list("item_id", flat=True)}
+    noted = DeletedPosition.objects.values_list("key", flat=True)
+    assert {key async for key in noted} == set(keys) - left
+    assert (await Thread.objects.aget()).created_at == before.created_at
+
+
+@pytest.mark.row("O10")
+async def test_a_request_that_is_cancelled_leaves_no_run_behind(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    moments = random.Random(10)
+    model.respond_with(Text("Hello."))
+    key = thread_id(await chat.say("hello"))
+    params = {"thread_id": key, "input": user_message("more")}
+    for _ in range(40):
+        task = asyncio.ensure_future(chat.stream("threads.add_user_message", **params))
+        await asyncio.sleep(moments.random() * 0.06)
+        task.cancel()
+        await asyncio.wait([task])
+        async with asyncio.timeout(10):
+            while runs.LIVE:
+                await asyncio.sleep(0.002)
+        assert not await Run.objects.running().aexists()
+    statuses = {row.status async for row in Run.objects.all()}
+    assert statuses <= {"completed", "cancelled"}
+    assert "cancelled" in statuses
+    # Each run that began has what was said to it, whole.
+    async for row in ThreadItem.objects.filter(type="user_message"):
+        assert row.payload["content"][0]["text"] in ("hello", "more")
+    model.respond_with(Text("Still here."))
+    events = await chat.say("still there?", key)
+    assert of_type(events, "error") == []

@@ -1,0 +1,387 @@
+"""SIGKILL at every step of a picture, of a deletion and of the upkeep.
+
+A server process dies at the step; a new one starts. What had reached a disk by then is
+in the thread, what had not is interrupted, and nothing else is left anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from chatkit_images.testing import Gate, LoopbackAPI, Text
+from tests.client import done_items, of_type, thread_id
+from tests.pictures import picture
+
+from .arming import Fault, sha256
+from .browsing import Browser, answer, image_call
+from .proxy import Network
+from .world import World
+
+End = Literal["picture", "preview", "message", "either"]
+FINAL = picture("green", size=(640, 480))
+PREVIEW = picture("red")
+HOLDS, HOLDS_PREVIEW = sha256(FINAL), sha256(PREVIEW)
+SWEEP = "chatkit_images_sweep"
+FLUSH = "chatkit_images_flush_spool"
+# Whatever is there is old enough for the upkeep.
+NOW = {"RUN_STALE_SECONDS": 0.01, "SWEEP_GRACE_SECONDS": 0}
+# A new server takes the dead one's run over at once.
+SOON = {"RUN_STALE_SECONDS": 0.2}
+FINISHED = {"completed", "failed", "blocked", "cancelled", "interrupted"}
+APP = "chatkit_images"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the process dies, and what must be left of the picture.
+
+    Attributes:
+        name: For the table.
+        fault: The step.
+        fs: What the thread shows with files on the filesystem; empty where the step
+            does not exist.
+        s3: The same with S3.
+    """
+
+    name: str
+    fault: Fault
+    fs: End | Literal[""]
+    s3: End | Literal[""]
+
+
+def step(name: str, at: str, when: Any, fs: Any, s3: Any, /, **more: Any) -> Step:
+    path = at if at.startswith(("sql:", "pathlib.", "os.")) else f"{APP}.{at}"
+    return Step(name, Fault(path, when, **more), fs, s3)
+
+
+COMPLETING = r"sql:UPDATE .chatkit_images_generatedimage.*(completed|COMPLETED)"
+STEPS = [
+    step("after-intent-row", "rows.images.begin", "after", "message", "message"),
+    # A preview: file, then row.
+    step("before-preview-file", "storage.backend.put", "before", "message", "message",
+         holding=HOLDS_PREVIEW),
+    step("after-preview-file", "storage.backend.put", "after", "message", "message",
+         holding=HOLDS_PREVIEW),
+    step("before-preview-row", "rows.images.add_partial", "before",
+         "message", "message"),
+    step("after-preview-row", "rows.images.add_partial", "after",
+         "preview", "preview"),
+    # The final arrives.
+    step("before-decode", "rows.pictures.receive", "before", "preview", "preview"),
+    step("after-decode", "imaging.sniff", "before", "preview", "preview",
+         holding=HOLDS),
+    step("before-spool", "storage.writing.keep", "before", "preview", "preview",
+         holding=HOLDS),
+    step("in-file", "pathlib.Path.hardlink_to", "before", "preview", "preview",
+         holding=HOLDS),
+    step("after-file", "pathlib.Path.hardlink_to", "after", "picture", "picture",
+         holding=HOLDS),
+    step("after-spool", "storage.writing.keep", "after", "preview", "picture",
+         holding=HOLDS),
+    step("after-examination", "rows.pictures.receive", "after", "preview", "picture"),
+    step("before-put", "storage.backend.put", "before", "preview", "picture",
+         holding=HOLDS),
+    step("after-put", "storage.backend.put", "after", "picture", "picture",
+         holding=HOLDS),
+    # Its row.
+    step("before-row", "rows.images.complete", "before", "picture", "picture"),
+    step("in-transaction", COMPLETING, "after", "picture", "picture"),
+    step("after-row", "rows.images.complete", "after", "picture", "picture"),
+    step("before-spool-dropped", "storage.spool.drop", "before", "picture", "picture",
+         naming="/images/"),
+    step("after-spool-dropped", "storage.spool.drop", "after", "picture", "picture",
+         naming="/images/"),
+    step("preview-deleted", "storage.reading.delete", "before", "picture", "picture"),
+    step("preview-deleted-noted", "storage.reading.delete", "after",
+         "picture", "picture"),
+    # Its thumbnail, which is on its way at the same time.
+    step("before-thumbnail", "storage.backend.put", "before", "either", "picture",
+         naming="/thumbnails/"),
+    step("after-thumbnail", "storage.backend.put", "after", "either", "picture",
+         naming="/thumbnails/"),
+    step("before-thumbnail-row", "rows.images.announce", "before",
+         "picture", "picture"),
+    step("after-thumbnail-row", "rows.images.announce", "after", "picture", "picture"),
+    # Its item, the words after it, the end of the run.
+    step("before-item", "rows.items.save", "before", "picture", "picture",
+         naming="GeneratedImageItem"),
+    step("after-item", "rows.items.save", "after", "picture", "picture",
+         naming="GeneratedImageItem"),
+    step("before-text", "rows.items.save", "before", "picture", "picture",
+         naming="AssistantMessageItem"),
+    step("after-text", "rows.items.save", "after", "picture", "picture",
+         naming="AssistantMessageItem"),
+    step("before-release", "runs.claims.release", "before", "picture", "picture"),
+    step("in-release", "rows.endings.close", "after", "picture", "picture"),
+    step("after-release", "runs.claims.release", "after", "picture", "picture"),
+]  # fmt: skip
+
+
+def cases() -> Iterator[Any]:
+    for at in STEPS:
+        for storage, end in (("fs", at.fs), ("s3", at.s3)):
+            if end:
+                yield pytest.param(
+                    storage, at.fault, end, id=f"S12-kill-{at.name}-{storage}"
+                )
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest, world: World, storage: str) -> World:
+    """A world whose files are in one of the storages."""
+    if storage == "s3":
+        net: Network = request.getfixturevalue("net")
+        _, root = request.getfixturevalue("bucket")
+        world.endpoint, world.bucket_root = net.url, root
+    return world
+
+
+def converse(browser: Browser, model: LoopbackAPI) -> list[dict[str, Any]]:
+    """Ask for a picture and return the events up to its end or the server's."""
+    final, words = Gate(), Gate()
+    call = image_call("ig_1", FINAL, PREVIEW, gate=final)
+    model.respond_with(*answer(call, words))
+
+    def seen(event: dict[str, Any]) -> None:
+        # What comes next is sent when this is shown, so that the steps have an order.
+        if event["type"] == "thread.item.updated":
+            final.open()
+        if done_items([event], "generated_image"):
+            words.open()
+
+    return browser.say("Draw a meadow.", seen=seen)
+
+
+def die(world: World, model: LoopbackAPI, fault: Fault) -> list[dict[str, Any]]:
+    """Let a server die at a step of a conversation; return what the browser saw."""
+    with world.server(fault) as server, Browser(server.url, world.cookies) as browser:
+        events = converse(browser, model)
+        assert world.killed(server), f"It survived {fault}."
+    return events
+
+
+def settle(world: World, *commands: str) -> list[dict[str, Any]]:
+    """Run commands of the upkeep in a new process; return what is there after each."""
+    status, seen = world.run("settle", options=NOW, commands=list(commands))
+    assert status == 0
+    assert isinstance(seen, list)
+    return seen
+
+
+def check_rows(world: World, there: dict[str, Any]) -> None:
+    """Compare rows and files: all final, all named, all there, all whole."""
+    assert {image["status"] for image in there["images"]} <= FINISHED
+    assert "running" not in there["runs"]
+    assert there["noted"] == []
+    assert there["missing"] == []
+    assert set(world.files()) == set(there["files"])
+    for image in there["images"]:
+        if image["status"] == "completed":
+            assert there["files"][image["file"]] == image["sha256"]
+
+
+def check_thread(browser: Browser, key: str, end: End) -> None:
+    """Look at the thread as Ann does when she comes back."""
+    items = browser.items(key)
+    pictures = [item for item in items if item["type"] == "generated_image"]
+    shown = [browser.fetch(item) for item in pictures]
+    assert all(response.status_code == 200 for response in shown)
+    seen = [response.content for response in shown]
+    if end == "either":
+        assert seen in ([FINAL], [PREVIEW])
+    else:
+        assert seen == {"picture": [FINAL], "preview": [PREVIEW], "message": []}[end]
+    texts = [
+        part["text"]
+        for item in items
+        if item["type"] == "assistant_message"
+        for part in item["content"]
+    ]
+    told = [text for text in texts if text.startswith("The image was interrupted")]
+    assert len(told) == (end == "message")
+
+
+def check_talk(browser: Browser, model: LoopbackAPI, key: str) -> None:
+    """Go on talking."""
+    model.reset()
+    model.respond_with(Text("Again."))
+    events = browser.say("And now?", key)
+    assert of_type(events, "error") == []
+    (done,) = done_items(events, "assistant_message")
+    assert done["content"][0]["text"] == "Again."
+
+
+@pytest.mark.row("S12")
+@pytest.mark.parametrize(("storage", "fault", "end"), list(cases()))
+def test_a_kill_and_then_the_sweep(
+    home: World, model: LoopbackAPI, fault: Fault, end: End
+) -> None:
+    events = die(home, model, fault)
+    with home.server() as server, Browser(server.url, home.cookies) as browser:
+        first, second = settle(home, SWEEP, SWEEP)
+        check_rows(home, first)
+        assert second == first
+        (image,) = first["images"]
+        if end != "either":
+            completed = end == "picture"
+            assert image["status"] == ("completed" if completed else "interrupted")
+        check_thread(browser, thread_id(events), end)
+        check_talk(browser, model, thread_id(events))
+        # What the browser was told is true.
+        if done_items(events, "generated_image"):
+            assert image["status"] == "completed"
+
+
+TAKEN_OVER = ("after-preview-row", "before-decode", "after-spool", "after-put",
+              "before-row", "after-row", "before-item", "before-release")  # fmt: skip
+
+
+@pytest.mark.row("S12")
+@pytest.mark.parametrize(
+    ("storage", "fault", "end"),
+    [
+        pytest.param(storage, at.fault, end, id=f"S12-kill-{at.name}-{storage}-message")
+        for at in STEPS
+        if at.name in TAKEN_OVER
+        for storage, end in (("fs", at.fs), ("s3", at.s3))
+    ],
+)
+def test_a_kill_and_then_the_next_message(
+    home: World, model: LoopbackAPI, fault: Fault, end: End
+) -> None:
+    """The thread is whole as soon as somebody writes in it, without any upkeep."""
+    key = thread_id(die(home, model, fault))
+    with home.server(**SOON) as server, Browser(server.url, home.cookies) as browser:
+        check_talk(browser, model, key)
+        check_thread(browser, key, end)
+    (there,) = settle(home, SWEEP)
+    check_rows(home, there)
+
+
+@pytest.mark.row("S12")
+@pytest.mark.parametrize("storage", [pytest.param("s3", id="S12-kill-in-put-s3")])
+def test_a_kill_while_the_body_is_sent(
+    home: World, model: LoopbackAPI, net: Network
+) -> None:
+    """The S3 server has got a part of the object when its client dies."""
+    # Previews get through; the final is the second.
+    trouble = net.suffer(stall_after=500, writes_only=True, skip=1)
+    with home.server() as server, Browser(server.url, home.cookies) as browser:
+
+        def kill() -> None:
+            assert trouble.stalled.wait(15)
+            os.kill(server.pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        events = converse(browser, model)
+        killer.join(20)
+        assert home.killed(server)
+    net.heal()
+    with home.server() as server, Browser(server.url, home.cookies) as browser:
+        (there,) = settle(home, SWEEP)
+        check_rows(home, there)
+        check_thread(browser, thread_id(events), "picture")
+        check_talk(browser, model, thread_id(events))
+
+
+DELETIONS = {
+    "before-commit": Fault(
+        r"sql:DELETE FROM .chatkit_images_thread[^_i]", "before", naming=""
+    ),
+    "after-commit": Fault(f"{APP}.querysets.DeletedFileQuerySet._settle_quietly"),
+    "before-file": Fault(f"{APP}.storage.reading.delete", naming="/images/", call=2),
+    "after-file": Fault(
+        f"{APP}.storage.reading.delete", "after", naming="/images/", call=2
+    ),
+    "after-thumbnail": Fault(
+        f"{APP}.storage.reading.delete", "after", naming="/thumbnails/"
+    ),
+}
+
+
+@pytest.mark.row("D10")
+@pytest.mark.parametrize("storage", ["fs", "s3"])
+@pytest.mark.parametrize("at", [pytest.param(a, id=f"D10-kill-{a}") for a in DELETIONS])
+def test_a_kill_while_a_thread_is_deleted(
+    home: World, model: LoopbackAPI, at: str
+) -> None:
+    fault = DELETIONS[at]
+    if at == "after-commit":
+        # The first are the previews'.
+        fault = Fault(fault.at, call=2)
+    with home.server(fault) as server, Browser(server.url, home.cookies) as browser:
+        key = thread_id(converse(browser, model))
+        with pytest.raises(Exception, match="disconnect|reset|closed|Disconnected|20"):
+            browser.call("threads.delete", thread_id=key)
+            assert home.killed(server, 10), "20"
+            raise RuntimeError("20")
+    (there,) = settle(home, SWEEP)
+    if at == "before-commit":
+        assert len(there["images"]) == 1
+    else:
+        assert there["images"] == []
+        assert home.files() == {}
+    check_rows(home, there)
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """A command, where it dies, and what it finds.
+
+    Attributes:
+        elsewhere: Whether another host, whose spool is empty, has ended the run first.
+    """
+
+    command: str
+    at: str
+    when: Literal["before", "after"] = "before"
+    elsewhere: bool = False
+
+
+UPKEEP = {
+    "flush-before-put": Upkeep(FLUSH, "storage.backend.put"),
+    "flush-after-put": Upkeep(FLUSH, "storage.spool.drop"),
+    "flush-after-unlink": Upkeep(FLUSH, "storage.spool.drop", "after"),
+    "flush-before-row": Upkeep(FLUSH, "rows.images.complete", "before", True),
+    "flush-after-row": Upkeep(FLUSH, "rows.images.complete", "after", True),
+    "sweep-in-take-over": Upkeep(SWEEP, "rows.endings.close"),
+    "sweep-before-row": Upkeep(SWEEP, "rows.images.complete"),
+    "sweep-after-row": Upkeep(SWEEP, "rows.images.complete", "after"),
+    "sweep-before-item": Upkeep(SWEEP, "rows.items.save"),
+    "sweep-after-item": Upkeep(SWEEP, "rows.items.save", "after"),
+    "sweep-after-release": Upkeep(SWEEP, "runs.claims.release", "after"),
+    "sweep-elsewhere": Upkeep(SWEEP, "rows.images.complete", "before", True),
+}
+
+
+@pytest.mark.row("D08")
+@pytest.mark.parametrize("storage", ["s3"])
+@pytest.mark.parametrize(
+    "upkeep", [pytest.param(UPKEEP[at], id=f"D08-kill-{at}") for at in UPKEEP]
+)
+def test_a_kill_of_the_upkeep_itself(
+    home: World, model: LoopbackAPI, upkeep: Upkeep
+) -> None:
+    """The server died with the picture in its spool; so does what would save it."""
+    events = die(home, model, Fault(f"{APP}.storage.backend.put", holding=HOLDS))
+    if upkeep.elsewhere:
+        options = NOW | {"SPOOL_DIR": str(home.folder / "elsewhere")}
+        _, (seen,) = home.run("settle", options=options, commands=[SWEEP])
+        assert [image["status"] for image in seen["images"]] == ["interrupted"]
+    fault = Fault(f"{APP}.{upkeep.at}", upkeep.when)
+    status, _ = home.run("settle", fault, options=NOW, commands=[upkeep.command])
+    assert status == -signal.SIGKILL
+    with home.server() as server, Browser(server.url, home.cookies) as browser:
+        first, second = settle(home, SWEEP, SWEEP)
+        check_rows(home, first)
+        assert second == first
+        check_thread(browser, thread_id(events), "picture")
+        check_talk(browser, model, thread_id(events))

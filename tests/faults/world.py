@@ -1,0 +1,286 @@
+"""A world of its own for each fault: a database, files, and processes that may die."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.ports import free_port
+
+from .arming import VARIABLE, Fault
+from .storages import BUCKET, answers
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30
+
+
+class ForkServer:
+    """The parent of every process that the tests start; see ``forkserver``."""
+
+    def __init__(self, scratch: Path) -> None:
+        # Asyncio's debug mode would complain of a busy machine.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONDEVMODE"}
+        self.log = scratch / "forkserver.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.forkserver"],
+                cwd=ROOT,
+                env=environment | {"PYTHONWARNINGS": "ignore"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        self._read()
+
+    def spawn(
+        self,
+        target: str,
+        environment: dict[str, str],
+        log: Path,
+        result: Path | None = None,
+        **arguments: Any,
+    ) -> int:
+        """Start ``tests.faults.inside``'s function of a name; return its process id."""
+        request = {
+            "target": target,
+            "arguments": arguments,
+            "environment": environment,
+            "log": str(log),
+            "result": str(result or ""),
+        }
+        return int(self._ask(request)["pid"])
+
+    def wait(self, pid: int, seconds: float) -> int | None:
+        """Return a child's exit code or minus its signal; ``None`` if it runs on."""
+        status = self._ask({"wait": pid, "seconds": seconds})["status"]
+        return None if status is None else int(status)
+
+    def close(self) -> None:
+        """End the server, which ends its children."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+        self._process.stdout.close()
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"The fork server ended: {self.log.read_text()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class Database:
+    """Copies of one migrated database, of the kind that ``TEST_DATABASE`` names."""
+
+    def __init__(self, kind: str, scratch: Path, loopback: str) -> None:
+        self.kind = kind
+        self.loopback = loopback
+        self._stem = f"chatkit_faults_{os.getpid()}"
+        self._count = 0
+        self._scratch = scratch
+        self.template = str(scratch / "template.sqlite3")
+        if kind == "postgres":
+            self.template = f"{self._stem}_template"
+            self.execute(f"CREATE DATABASE {self.template}")
+
+    def copy(self) -> str:
+        """Return the name of a new copy of the template."""
+        self._count += 1
+        if self.kind == "postgres":
+            name = f"{self._stem}_{self._count}"
+            self.execute(f"CREATE DATABASE {name} TEMPLATE {self.template}")
+            return name
+        name = str(self._scratch / f"{self._count}.sqlite3")
+        shutil.copyfile(self.template, name)
+        return name
+
+    def drop(self, name: str) -> None:
+        """Delete a database, whoever is connected to it."""
+        if self.kind == "postgres":
+            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        else:
+            for path in Path(name).parent.glob(f"{Path(name).name}*"):
+                path.unlink()
+
+    def execute(self, sql: str) -> list[Any]:
+        """Execute a statement in PostgreSQL's own database."""
+        import psycopg
+
+        with psycopg.connect(
+            host=os.environ.get("PGHOST", "127.0.0.1"),
+            port=os.environ.get("PGPORT", "5432"),
+            user=os.environ.get("PGUSER", "postgres"),
+            dbname="postgres",
+            autocommit=True,
+        ) as connection:
+            # Names of our own: nothing of this comes from outside.
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@dataclass
+class Process:
+    """A server process."""
+
+    pid: int
+    url: str
+    log: Path
+
+
+@dataclass
+class World:
+    """What outlives a process: database, files, and how the app is set up.
+
+    Attributes:
+        folder: Everything of this world is in it.
+        database: Name of the database.
+        endpoint: URL of an S3 server; empty for the filesystem.
+        bucket_root: Folder that the S3 server serves.
+        settings: More of ``CHATKIT_IMAGES``.
+        port: Where the servers find PostgreSQL, if not where the tests do.
+        door: ``"view"`` or ``"consumer"``: what the servers answer with.
+    """
+
+    folder: Path
+    forks: ForkServer
+    databases: Database
+    database: str
+    cookies: dict[str, str]
+    endpoint: str = ""
+    bucket_root: Path | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    port: int = 0
+    door: str = "view"
+    _results: int = 0
+
+    def environment(
+        self, fault: Fault | None = None, **settings: Any
+    ) -> dict[str, str]:
+        """Return what a process of this world gets to know."""
+        # Each process makes a scratch directory while it reads the tests' settings.
+        scratch = self.folder / "tmp"
+        scratch.mkdir(exist_ok=True)
+        return {
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "TEST_DATABASE": self.databases.kind,
+            "TMPDIR": str(scratch),
+            "CHATKIT_LOOPBACK_URL": self.databases.loopback,
+            "CHATKIT_FAULTS_WORLD": str(self.folder),
+            "CHATKIT_FAULTS_DATABASE": self.database,
+            "CHATKIT_FAULTS_S3": self.endpoint,
+            "CHATKIT_FAULTS_SETTINGS": json.dumps(self.settings | settings),
+            "CHATKIT_TEST_DOOR": self.door,
+            VARIABLE: fault.dump() if fault else "",
+            **({"PGPORT": str(self.port)} if self.port else {}),
+        }
+
+    @contextmanager
+    def server(
+        self,
+        fault: Fault | None = None,
+        *,
+        kind: str = "daphne",
+        door: str | None = None,
+        **settings: Any,
+    ) -> Iterator[Process]:
+        """Run a server that may be about to die."""
+        port = free_port()
+        log = self.folder / f"server-{port}.log"
+        environment = self.environment(fault, **settings)
+        environment["CHATKIT_TEST_DOOR"] = door or self.door
+        pid = self.forks.spawn("serve", environment, log, port=port, kind=kind)
+        process = Process(pid, f"http://127.0.0.1:{port}", log)
+        with ExitStack() as stack:
+            stack.callback(self._end, process)
+            deadline = time.monotonic() + START_SECONDS
+            while not answers(port):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"No server: {log.read_text()}")
+                time.sleep(0.01)
+            yield process
+
+    def killed(self, process: Process, seconds: float = 15) -> bool:
+        """Whether a server dies by SIGKILL within some seconds."""
+        return self.ended(process, seconds) == -signal.SIGKILL
+
+    def ended(self, process: Process, seconds: float = 15) -> int | None:
+        """Return how a server has ended within some seconds, ``None`` if it has not."""
+        status = self.forks.wait(process.pid, seconds)
+        process.pid = process.pid if status is None else 0
+        return status
+
+    def run(
+        self,
+        target: str,
+        fault: Fault | None = None,
+        *,
+        seconds: float = 60,
+        options: dict[str, Any] | None = None,
+        **arguments: Any,
+    ) -> tuple[int | None, Any]:
+        """Run a function in a process of its own; return how it ended and its value."""
+        self._results += 1
+        result = self.folder / f"result-{self._results}.json"
+        log = self.folder / f"{target}-{self._results}.log"
+        environment = self.environment(fault, **(options or {}))
+        pid = self.forks.spawn(target, environment, log, result, **arguments)
+        status = self.forks.wait(pid, seconds)
+        if status is None:
+            os.kill(pid, signal.SIGKILL)
+            self.forks.wait(pid, 10)
+            raise TimeoutError(f"{target} did not end: {log.read_text()}")
+        if status > 0:
+            raise AssertionError(f"{target} failed: {log.read_text()}")
+        value = json.loads(result.read_text()) if result.exists() else None
+        return status, value
+
+    def files(self) -> dict[str, str]:
+        """Return every file there is, by its name and the place it is in.
+
+        The folder is read, not the app's listing: nothing escapes that.
+        """
+        roots = {"spool": self.folder / "spool", "storage": self.folder / "media"}
+        if self.bucket_root is not None:
+            roots["storage"] = self.bucket_root / BUCKET / self.folder.name
+        found: dict[str, str] = {}
+        for place, root in roots.items():
+            for path in root.rglob("*"):
+                if path.is_file():
+                    name = path.relative_to(root).as_posix()
+                    found[name] = f"{found[name]}, {place}" if name in found else place
+        return found
+
+    def logs(self) -> str:
+        """Return what the processes have said, for a failure."""
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text()}"
+            for path in sorted(self.folder.glob("*.log"))
+        )
+
+    def _end(self, process: Process) -> None:
+        if process.pid and self.forks.wait(process.pid, 0) is None:
+            os.kill(process.pid, signal.SIGKILL)
+            self.forks.wait(process.pid, 10)

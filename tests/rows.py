@@ -1,0 +1,75 @@
+"""Rows of the fault table: which test is of which row, and how many were survived."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+# Rows on generated images: content (C), data (D), streams and runs (S). What a row is
+# about stands in the docstrings and names of its tests.
+IMAGE_ROWS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        C01 C02 C03 C04 C05 C06 C07 C08 C09 C11 C12 C14 C15 C17 C18 C19
+        D03 D07 D08 D09 D10 D11 D12 D14 D19 D20
+        S01 S02 S03 S12 S13 S15 S16 S18 S19 S20 S21 S27 S28 S30
+        """,
+    )
+)
+
+# The other rows on streams and runs: readers, races, and what a run waits for.
+RUN_ROWS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        S04 S05 S06 S07 S08 S09 S10 S11 S14 S17 S22 S23 S24 S25 S26 S29
+        """,
+    )
+)
+
+# Rows on requests (P), and on what a server lives with (O).
+PROTOCOL_ROWS = frozenset(f"P{number:02}" for number in range(1, 15))
+OPERATION_ROWS = frozenset(f"O{number:02}" for number in range(1, 19))
+ROWS = IMAGE_ROWS | RUN_ROWS | PROTOCOL_ROWS | OPERATION_ROWS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "row(id): the row of the fault table it tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in item.iter_markers("row"):
+            # Properties travel with the report, from a worker of pytest-xdist too.
+            item.user_properties.append(("row", (item.path.stem, mark.args[0])))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print how many faults were survived: by file, and by row."""
+    if config.getoption("-m") != "row":
+        return
+    survived: dict[str, bool] = {}
+    places: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for outcome in ("passed", "failed", "error", ""):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties:
+                if name == "row":
+                    places[report.nodeid].add(tuple(value))
+                    well = report.passed and survived.get(report.nodeid, True)
+                    survived[report.nodeid] = well
+    tables: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for nodeid, found in places.items():
+        for file, row in found:
+            tables["rows"][row].append(survived[nodeid])
+            tables["files"][file].append(survived[nodeid])
+    terminalreporter.section("faults survived")
+    for title, counts in tables.items():
+        terminalreporter.line(f"{title}:")
+        for name, wells in sorted(counts.items()):
+            terminalreporter.line(f"  {name:24} {sum(wells):4} of {len(wells)}")
+    total = list(survived.values())
+    terminalreporter.line(f"faults survived: {sum(total)} of {len(total)}")

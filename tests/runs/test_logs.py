@@ -1,0 +1,320 @@
+"""The log of a run: one suite for the log in memory and the one in Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from chatkit_images.runs.log import MemoryLog, MemoryLogs
+from tests import services
+
+URL = services.REDIS_URL
+
+
+def shared(url: str = URL) -> MemoryLogs:
+    """Return logs that are shared by a Redis, or skip for want of its client."""
+    redis = pytest.importorskip("chatkit_images.runs.log.redis", exc_type=ImportError)
+    logs: MemoryLogs = redis.RedisLogs(url)
+    return logs
+
+
+async def forget(run_id: uuid.UUID) -> None:
+    """Let Redis lose a log. Others work at this server: only what is ours goes."""
+    from redis.asyncio import Redis
+
+    from chatkit_images.runs.log.redis import keys
+
+    async with Redis.from_url(URL) as client:
+        await client.delete(*keys(run_id))
+
+
+def chunk(number: int) -> bytes:
+    return b'data: {"type":"notice","level":"info","message":"%d"}\n\n' % number
+
+
+def numbers(batches: list[Any]) -> list[int]:
+    return [number for batch in batches for number, _ in batch]
+
+
+async def read(log: MemoryLog, after: int = 0) -> list[Any]:
+    return [batch async for batch in log.read(after)]
+
+
+class Pair:
+    """The logs of the process of a run, and those of the process of a reader."""
+
+    def __init__(self, writer: MemoryLogs, reader: MemoryLogs) -> None:
+        self.writer = writer
+        self.reader = reader
+        self.run_id = uuid.uuid4()
+        self.log = writer.create(self.run_id)
+
+    def append(self, first: int, last: int) -> None:
+        for number in range(first, last + 1):
+            self.log.append(chunk(number))
+
+    async def open(self) -> MemoryLog:
+        """Return the reader's log, which may need a moment to be there."""
+        async with asyncio.timeout(5):
+            while (log := await self.reader.open(self.run_id)) is None:
+                await asyncio.sleep(0.01)
+        return log
+
+    async def reach(self, log: MemoryLog, number: int) -> None:
+        async with asyncio.timeout(5):
+            async for batch in log.read():
+                if batch and batch[-1][0] >= number:
+                    return
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    if request.param == "memory":
+        logs = MemoryLogs()
+        yield Pair(logs, logs)
+        return
+    services.redis()
+    writer, reader = shared(), shared()
+    pair = Pair(writer, reader)
+    yield pair
+    await forget(pair.run_id)
+    await writer.aclose()
+    await reader.aclose()
+
+
+async def test_readers_get_everything_from_the_first(pair: Pair) -> None:
+    pair.append(1, 2)
+    log = await pair.open()
+    early = asyncio.create_task(read(log))
+    await asyncio.sleep(0)
+    pair.append(3, 4)
+    await pair.reach(log, 4)
+    late = asyncio.create_task(read(log))
+    pair.append(5, 5)
+    pair.writer.end(pair.run_id)
+    async with asyncio.timeout(5):
+        for batches in (await early, await late, await read(log)):
+            assert numbers(batches) == [1, 2, 3, 4, 5]
+            assert b"".join(c for b in batches for _, c in b) == b"".join(
+                chunk(number) for number in range(1, 6)
+            )
+    assert log.complete
+
+
+@pytest.mark.parametrize("after", range(7))
+async def test_a_reader_goes_on_behind_any_number(pair: Pair, after: int) -> None:
+    pair.append(1, 6)
+    pair.writer.end(pair.run_id)
+    log = await pair.open()
+    async with asyncio.timeout(5):
+        assert numbers(await read(log, after)) == list(range(after + 1, 7))
+
+
+async def test_a_number_that_never_was_is_none(pair: Pair) -> None:
+    pair.append(1, 3)
+    pair.writer.end(pair.run_id)
+    log = await pair.open()
+    async with asyncio.timeout(5):
+        assert numbers(await read(log, 99)) == [1, 2, 3]
+
+
+async def test_what_is_trimmed_comes_as_a_digest(pair: Pair, settings: Any) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    text = message_events(300)
+    for event in text[:150]:
+        pair.log.append(event)
+        await asyncio.sleep(0)
+    log = await pair.open()
+    await pair.reach(log, 150)
+    for event in text[150:]:
+        pair.log.append(event)
+        await asyncio.sleep(0)
+    pair.writer.end(pair.run_id)
+    async with asyncio.timeout(5):
+        for after in (0, 20):
+            batches = await read(log, after)
+            assert shown(batches) == "x" * 299
+            assert len(numbers(batches)) < 60
+        assert numbers(await read(log, 299)) == [300]
+        fresh = await pair.open()
+        assert shown(await read(fresh)) == "x" * 299
+
+
+async def test_joining_shows_what_there_is_then_the_rest(pair: Pair) -> None:
+    for event in message_events(40):
+        pair.log.append(event)
+    log = await pair.open()
+    await pair.reach(log, 40)
+    stream = log.batches(0, True, None)
+    first = await anext(stream)
+    assert numbers([first])[-1] == 40
+    assert len(first) == 1
+    assert shown([first]) == "x" * 39
+    pair.append(41, 42)
+    pair.writer.end(pair.run_id)
+    async with asyncio.timeout(5):
+        assert numbers([batch async for batch in stream]) == [41, 42]
+
+
+async def test_silence_is_told(pair: Pair) -> None:
+    pair.append(1, 1)
+    log = await pair.open()
+    stream = log.read(1, idle=0.02)
+    assert [await anext(stream) for _ in range(3)] == [[], [], []]
+    await stream.aclose()
+    assert log.readers == 0
+
+
+async def test_an_unknown_log_is_not_there(pair: Pair) -> None:
+    assert await pair.reader.open(uuid.uuid4()) is None
+
+
+async def test_a_log_is_forgotten_after_its_time(pair: Pair, settings: Any) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_SECONDS": 0.05}
+    pair.append(1, 1)
+    log = await pair.open()
+    pair.writer.end(pair.run_id)
+    assert numbers(await read(log)) == [1]
+    async with asyncio.timeout(10):
+        while await pair.reader.open(pair.run_id) is not None:
+            await asyncio.sleep(0.1)
+
+
+async def test_a_slow_reader_does_not_hold_the_log(settings: Any) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 4000}
+    log = MemoryLog()
+    stream = log.read()
+    events = message_events(1000)
+    log.append(events[0])
+    await anext(stream)
+    for event in events[1:]:
+        log.append(event)
+    log.close()
+    assert sum(len(c) for c in log._chunks) <= 4000
+    rest = [batch async for batch in stream]
+    assert shown(rest) == "x" * 999
+
+
+async def test_a_copy_that_is_behind_its_reader_catches_up() -> None:
+    log = MemoryLog()
+    log.is_copy = True
+    log.append(chunk(1))
+    reader = asyncio.create_task(read(log, 3))
+    await asyncio.sleep(0)
+    for number in range(2, 6):
+        log.append(chunk(number))
+        await asyncio.sleep(0)
+    log.close()
+    assert numbers(await reader) == [4, 5]
+    assert numbers(await read(log, 99)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.row("S17")
+async def test_chunks_that_come_fast_come_together() -> None:
+    log = MemoryLog()
+    reading = asyncio.create_task(read(log))
+    for number in range(1, 101):
+        log.append(chunk(number))
+        # Each time the reader has its turn.
+        await asyncio.sleep(0.001)
+    log.close()
+    batches = await reading
+    assert numbers(batches) == list(range(1, 101))
+    assert len(batches[0]) == 1  # The first one was not held back.
+    assert len(batches) < 50
+
+
+async def test_the_end_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatkit_images.runs.log.memory.BATCH_SECONDS", 60)
+    log = MemoryLog()
+    reading = asyncio.create_task(read(log))
+    for number in (1, 2):
+        await asyncio.sleep(0.01)
+        log.append(chunk(number))
+    await asyncio.sleep(0.01)
+    log.close()
+    async with asyncio.timeout(5):
+        assert [len(batch) for batch in await reading] == [1, 1]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_what_redis_forgets_is_told_again(goes_on: bool) -> None:
+    services.redis()
+    writer, reader = shared(), shared()
+    pair = Pair(writer, reader)
+    try:
+        pair.append(1, 5)
+        log = await pair.open()
+        await pair.reach(log, 5)
+        await forget(pair.run_id)
+        if goes_on:
+            pair.append(6, 8)
+            fresh = await pair.open()
+            async with asyncio.timeout(5):
+                await pair.reach(log, 8)
+                await pair.reach(fresh, 8)
+        writer.end(pair.run_id)
+        async with asyncio.timeout(10):
+            assert numbers(await read(log))[-1] == log.last
+        assert log.complete
+    finally:
+        await writer.aclose()
+        await reader.aclose()
+
+
+@pytest.mark.row("S17")
+async def test_without_redis_the_run_goes_on() -> None:
+    logs = shared("redis://127.0.0.1:1/0")
+    run_id = uuid.uuid4()
+    log = logs.create(run_id)
+    log.append(chunk(1))
+    await asyncio.sleep(0.05)
+    log.append(chunk(2))
+    logs.end(run_id)
+    assert numbers(await read(log)) == [1, 2]
+    assert await logs.open(uuid.uuid4()) is None
+    await logs.aclose()
+
+
+# What the events show
+
+
+def message_events(count: int) -> list[bytes]:
+    """Return the events of a message that grows by a letter with each."""
+    item = {"id": "msg_1", "type": "assistant_message", "content": []}
+    added = {"type": "thread.item.added", "item": item}
+    delta = {
+        "type": "thread.item.updated",
+        "item_id": "msg_1",
+        "update": {
+            "type": "assistant_message.content_part.text_delta",
+            "content_index": 0,
+            "delta": "x",
+        },
+    }
+    return [encode(added), *[encode(delta)] * (count - 1)]
+
+
+def encode(event: Any) -> bytes:
+    return b"data: %b\n\n" % json.dumps(event).encode()
+
+
+def shown(batches: list[Any]) -> str:
+    """Return the message that a client shows."""
+    text = ""
+    for batch in batches:
+        for _, data in batch:
+            event = json.loads(data.removeprefix(b"data: "))
+            if event["type"] == "thread.item.added":
+                text = "".join(part["text"] for part in event["item"]["content"])
+            else:
+                text += event["update"]["delta"]
+    return text
+
+
+Check = Callable[[], Awaitable[None]]
