@@ -110,7 +110,7 @@ class ChatKitConsumer:
             return errors.error(400, "bad_request", _("The request is malformed."))
         arguments = scope.get("url_route", {}).get("kwargs", {})
         response = await self._handler(request, **arguments)
-        await database.call(keep_session, request, response)
+        await keep_session(request, response)
         if response.status_code >= 400:
             # As Django's handler does.
             reason = response.reason_phrase

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import BytesIO
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
@@ -12,6 +14,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from .. import database
 from ..views.doors import no_response
 
 
@@ -39,12 +42,20 @@ def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
     return request
 
 
-def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None:
-    """Save the session and set its cookie, if it changed. Not for the loop."""
-    if "session" not in request.scope:
-        SessionMiddleware(no_response).process_response(
-            request, cast(HttpResponse, response)
-        )
+async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None:
+    """Save the session and set its cookie, if it changed."""
+    if "session" in request.scope:
+        return
+    keep = partial(
+        SessionMiddleware(no_response).process_response,
+        request,
+        cast(HttpResponse, response),
+    )
+    if request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST:
+        await database.call(keep)
+    else:
+        # Headers only.
+        keep()
 
 
 def header_pairs(response: HttpResponseBase) -> list[tuple[bytes, bytes]]:

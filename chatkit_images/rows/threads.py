@@ -64,7 +64,6 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     values = _values(thread)
     loaded = thread.__dict__.get(LOADED)
     row = models.Thread.objects.select_for_update().filter(pk=thread.id).first()
-    fence.check()
     if row is None and loaded is None:
         models.Thread.objects.create(
             pk=thread.id,
@@ -73,11 +72,10 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
             created_at=payloads.to_aware(thread.created_at),
             **values,
         )
-        # The run that makes a thread has the claim of it from the first moment.
-        if (run_id := current_run.get()) is not None:
-            runs = models.Run.objects.filter(pk=run_id, thread=None)
-            runs.update(thread_id=thread.id)
-    elif row is None or row.owner != context.owner:
+        _claim(thread.id)
+        return
+    fence.check()
+    if row is None or row.owner != context.owner:
         # One that was deleted while somebody worked on it must not come back.
         raise NotFoundError(f"Thread {thread.id} not found")
     else:
@@ -85,6 +83,17 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
             if loaded is None or loaded[name] != value:
                 setattr(row, name, value)
         row.save()
+
+
+def _claim(thread_id: str) -> None:
+    """Give a new thread to the run that makes it, from the first moment."""
+    run_id = current_run.get()
+    if run_id is None:
+        return
+    going = models.Run.objects.running().filter(pk=run_id, thread=None)
+    if not going.update(thread_id=thread_id):
+        # It has one already, or has ended.
+        fence.check()
 
 
 def load_page(

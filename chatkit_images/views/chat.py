@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatkit import types
-from chatkit.server import NonStreamingResult
+from chatkit.server import ChatKitServer, NonStreamingResult
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -68,17 +68,37 @@ class ChatKitView(JsonView):
         key = idempotency_key(request)
         server = get_server()
         try:
-            # First: what was answered before may not be asked any more.
-            await database.call(runs.check_replay, context, key)
-            if isinstance(server, ProtocolServer):
-                await server.check_request(parsed, context)
-            run = await runs.start(server, parsed, body, context, key)
+            run = await self.start(server, parsed, body, context, key)
         except runs.Replayed as replayed:
             before = replayed.run
             events = runs.follow(before, context, patient=patient, idle=idle)
             return await stream_response(before.pk, events, patient)
         events = run.events(patient=patient, idle=idle)
         return await stream_response(run.id, events, patient)
+
+    async def start(
+        self,
+        server: ChatKitServer[RequestContext],
+        parsed: types.StreamingReq,
+        body: bytes,
+        context: RequestContext,
+        key: str | None,
+    ) -> runs.LiveRun:
+        """Start a run.
+
+        Raises:
+            Replayed: If the same request was answered before, though it may be one
+                that would be refused by now.
+            Exception: Why it cannot be answered.
+        """
+        try:
+            if isinstance(server, ProtocolServer):
+                await server.check_request(parsed, context)
+            return await runs.start(server, parsed, body, context, key)
+        except Exception:
+            if key is not None:
+                await database.call(runs.check_replay, context, key)
+            raise
 
 
 def idempotency_key(request: HttpRequest) -> str | None:
