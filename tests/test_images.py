@@ -182,7 +182,8 @@ async def test_a_blocked_image_ends_with_its_reason(
     failures = []
     receiver = failures.append
     image_failed.connect(lambda image, **kw: receiver(image.status), weak=False)
-    answer(model, FailedImage(categories=("violence",), stage="output", partials=1))
+    awful = FailedImage(categories=("violence",), stage="output", partials=1, delay=0.3)
+    answer(model, awful)
 
     events = await chat.say("something awful")
 
@@ -212,6 +213,16 @@ async def test_a_blocked_image_ends_with_its_reason(
     assert page["items"]["data"][1]["content"][0]["text"] == text
     image_failed.receivers.clear()
     assert failures == ["blocked"]
+    # Its preview is for staff: the URLs that the client got, and others, are dead.
+    assert storage.read(image.file.name)
+    updated = of_type(events, "thread.item.updated")
+    urls = [
+        event["update"]["image"]["url"]
+        for event in updated
+        if event["update"]["type"] == "generated_image.updated"
+    ]
+    urls += [f"/chatkit/images/{image.pk}/{name}/" for name in ("full", "partial-0")]
+    assert [(await chat.get(url)).status_code for url in urls] == [410] * 3
 
 
 async def test_reasons_are_told_in_the_language_of_the_person(

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext
@@ -30,6 +31,7 @@ from chatkit_images.testing.contracts import (
     make_message,
     make_thread,
 )
+from tests.pictures import picture
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +112,30 @@ def text_of(item: types.ThreadItem) -> str:
 def files() -> list[str]:
     storage.drain()
     return sorted(name for name, _ in storage.listing())
+
+
+async def test_a_text_full_of_pictures_keeps_the_first_ones(
+    store: DjangoStore,
+    context: RequestContext,
+    thread: types.ThreadMetadata,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inspected = Mock(side_effect=imaging.inspect)
+    monkeypatch.setattr(imaging, "inspect", inspected)
+    urls = [
+        f"data:image/png;base64,{base64.b64encode(picture(f'rgb(0,0,{n})')).decode()}"
+        for n in range(25)
+    ]
+    text = " ".join(url for url in urls for _ in range(3))
+    await store.add_thread_item("thr_1", make_message("msg_t", text=text), context)
+
+    kept = item_rows.MAX_INLINE
+    assert await models.GeneratedImage.objects.acount() == kept
+    assert inspected.call_count == kept
+    item = await store.load_item("thr_1", "msg_t", context)
+    shown = text_of(item).split()
+    assert len(shown) == 3 * kept and len(set(shown)) == kept
+    assert "base64" not in text_of(item)
 
 
 async def test_rows_hold_references_and_readers_get_pictures(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import random
+import threading
 from typing import Any
 
 import pytest
@@ -180,6 +181,53 @@ async def test_attachments_share_the_budget(
     assert contents(await converter.to_agent_input([message, item])) == [
         ["Look", "The image 'fox.png' is too large to show."],
         [f"{WORDS}prompt of ig_1", picture_part],
+    ]
+
+
+async def test_pictures_that_cannot_fit_any_more_are_not_read(
+    thread: types.ThreadMetadata,
+    context: RequestContext,
+    configure: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small, large = picture("navy"), noise()
+    sent = [
+        await DjangoAttachmentStore().upload(
+            SimpleUploadedFile(f"{name}.png", data), context
+        )
+        for name, data in (("a", small), ("b", large), ("c", large), ("d", large))
+    ]
+    messages = [user_message(text("Look"), attachments=[file]) for file in sent]
+    read, names = storage.read, []
+    monkeypatch.setattr(storage, "read", lambda name: names.append(name) or read(name))
+    configure(MODEL_IMAGE_BYTES=len(small))
+    found = await DjangoThreadItemConverter(context).to_agent_input(messages)
+    # What is smaller still fits.
+    assert contents(found) == [
+        ["Look", ("data:image/png;base64", small)],
+        ["Look", "The image 'b.png' is too large to show."],
+        ["Look", "The image 'c.png' is too large to show."],
+        ["Look", "The image 'd.png' is too large to show."],
+    ]
+    assert len(names) == 2
+
+
+async def test_a_storage_that_hangs_does_not_hold_up_the_turn(
+    thread: types.ThreadMetadata,
+    context: RequestContext,
+    configure: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    item = await generated("ig_1", picture("navy"), context)
+    until, read = threading.Event(), storage.read
+    monkeypatch.setattr(storage, "read", lambda name: until.wait(30) and read(name))
+    configure(STORAGE_TIMEOUT=0.1)
+    try:
+        found = await DjangoThreadItemConverter(context).to_agent_input(item)
+    finally:
+        until.set()
+    assert contents(found) == [
+        ["An earlier image, not shown again: prompt of ig_1 (msg_ig_1)"]
     ]
 
 

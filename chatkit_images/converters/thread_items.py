@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any, cast
@@ -48,6 +49,8 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         self.context = context
         self._budget = settings.MODEL_IMAGE_BYTES
         self._file_budget = settings.MODEL_FILE_BYTES
+        # Whether a picture did not fit, small as it was made.
+        self._full = False
         self._shown: set[str] | None = None
 
     async def to_agent_input(
@@ -60,6 +63,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         self._shown = set(pictures[-count:] if count else ())
         self._budget = settings.MODEL_IMAGE_BYTES
         self._file_budget = settings.MODEL_FILE_BYTES
+        self._full = False
         # Newest first, so that the budget runs out on the oldest.
         parts = [
             await self._thread_item_to_input_item(
@@ -109,30 +113,14 @@ class DjangoThreadItemConverter(ThreadItemConverter):
             return missing
         if not row.file:
             return missing
-        is_image = row.mime_type in imaging.INLINE
-        too_large = _text(f"The file {row.name!r} is too large to show.")
-        if not is_image and (row.bytes or 0) > self._file_budget:
-            return too_large
         try:
-            data = await storage.run(storage.read, str(row.file.name))
+            if row.mime_type in imaging.INLINE:
+                part = await self._fit(str(row.file.name), row.bytes, row.mime_type)
+                return part or _text(f"The image {row.name!r} is too large to show.")
+            return await self._document(row)
         except Exception:
             logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
             return missing
-        if is_image:
-            part = await self._fit(data, row.mime_type)
-            return part or _text(f"The image {row.name!r} is too large to show.")
-        # Other files of the message may have been read meanwhile.
-        if len(data) > self._file_budget:
-            return too_large
-        self._file_budget -= len(data)
-        if row.mime_type == "text/plain":
-            text = data.decode("utf-8", errors="replace")
-            return _text(f"The file {row.name!r}:\n{text}")
-        return ResponseInputFileParam(
-            type="input_file",
-            filename=row.name,
-            file_data=_data_url(row.mime_type, data),
-        )
 
     async def tag_to_message_content(
         self, tag: types.UserMessageTagContent
@@ -165,25 +153,61 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         if settings.MODEL_IMAGES == "signed_url":
             return _image(links.signed_url(image, self.context))
         try:
-            data = await storage.run(storage.read, str(image.file.name))
+            return await self._fit(str(image.file.name), image.bytes, image.mime)
         except Exception:
             # Whatever ails the storage, the turn goes on without the picture.
             logger.warning("Image %s cannot be read", image.pk, exc_info=True)
             return None
-        return await self._fit(data, image.mime)
 
-    async def _fit(self, data: bytes, mime: str) -> ResponseInputImageParam | None:
-        """Return a picture within what is left of the budget, scaled if need be."""
-        if len(data) > self._budget:
+    async def _document(
+        self, row: models.Attachment
+    ) -> ResponseInputFileParam | ResponseInputTextParam:
+        """Return a file that is no picture, within what is left of its budget."""
+        too_large = _text(f"The file {row.name!r} is too large to show.")
+        if (row.bytes or 0) > self._file_budget:
+            return too_large
+        data = await _read(str(row.file.name))
+        # Other files of the message may have been read meanwhile.
+        if len(data) > self._file_budget:
+            return too_large
+        self._file_budget -= len(data)
+        if row.mime_type == "text/plain":
+            text = data.decode("utf-8", errors="replace")
+            return _text(f"The file {row.name!r}:\n{text}")
+        return ResponseInputFileParam(
+            type="input_file",
+            filename=row.name,
+            file_data=_data_url(row.mime_type, data),
+        )
+
+    async def _fit(
+        self, name: str, size: int | None, mime: str
+    ) -> ResponseInputImageParam | None:
+        """Return a picture within what is left of the budget, scaled if need be.
+
+        When one did not fit, none is scaled any more: a long chat has many, and each
+        is a file to read and a second of work before the model is asked.
+        """
+        if self._full and (size or 0) > self._budget:
+            return None
+        data = await _read(name)
+        if len(data) > self._budget and not self._full:
             try:
-                data = await storage.run(imaging.scale, data, MODEL_SIDE)
+                data = await storage.scale(imaging.scale, data, MODEL_SIDE)
             except ImageError:
                 return None
             mime = "image/webp"
+            self._full = len(data) > self._budget
         if len(data) > self._budget:
             return None
         self._budget -= len(data)
         return _image(_data_url(mime, data))
+
+
+async def _read(name: str) -> bytes:
+    """Return the bytes of a file; a storage that hangs is not waited for for ever."""
+    async with asyncio.timeout(settings.STORAGE_TIMEOUT):
+        return await storage.run(storage.read, name)
 
 
 def _has_picture(item: types.ThreadItem) -> bool:

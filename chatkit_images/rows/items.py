@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 
@@ -15,6 +16,9 @@ from ..context import RequestContext
 from ..exceptions import NotFoundError
 from . import attachments, fence, images, pages, payloads, threads
 
+logger = logging.getLogger(__name__)
+# ``data:`` images that are stored of one item: each is decoded and written at once.
+MAX_INLINE = 20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # Ids of the items that stand for an image without a picture.
 IMAGE_PREFIX = "img_"
@@ -60,17 +64,20 @@ def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadI
 def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> None:
     """Insert an item, or update the one of that id in its place."""
     thread = threads.get(thread_id, context)
-    saved: list[models.GeneratedImage] = []
+    saved: dict[tuple[str, str], models.GeneratedImage | None] = {}
 
     def save_image(call_id: str, text: str) -> models.GeneratedImage | None:
-        image = images.save_inline(thread, call_id, text)
-        if image is not None:
-            saved.append(image)
-        return image
+        picture = call_id, text
+        if picture not in saved:
+            if len(saved) == MAX_INLINE:
+                logger.warning("Item %s has too many inline images", item.id)
+                return None
+            saved[picture] = images.save_inline(thread, call_id, text)
+        return saved[picture]
 
     # Blobs are written before the transaction, which must not wait for storage. This
     # thread does: what a model makes is stored before it gets here, so only a project's
-    # own item brings a picture of its own.
+    # own item brings pictures of its own, or a person's text, where they are few.
     payload = payloads.dehydrate(item, context.owner, save_image)
     with transaction.atomic():
         # This locks the thread: one that is being deleted takes no items.
@@ -90,7 +97,7 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
             # The first created_at stays: ChatKit stamps a message twice.
             row.type, row.payload = item.type, payload
             row.save(update_fields=["type", "payload"])
-        _link(thread, row, item, [image.pk for image in saved])
+        _link(thread, row, item, [image.pk for image in saved.values() if image])
 
 
 def _link(

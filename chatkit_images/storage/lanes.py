@@ -35,7 +35,7 @@ def executor(lane: Lane) -> ThreadPoolExecutor:
         "decode": max(2, os.cpu_count() or 2),
         "storage": settings.STORAGE_THREADS,
         "aside": max(2, settings.STORAGE_THREADS // 2),
-        # One core at most: a thumbnail is what finals wait for least.
+        # One core at most: a smaller picture is what finals wait for least.
         "scale": 1,
         "background": 1,
     }[lane]
@@ -64,7 +64,7 @@ async def run_aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function that makes a thumbnail returns."""
+    """Return what a function that makes a picture smaller returns."""
     return await _run("scale", partial(func, *args, **kwargs))
 
 

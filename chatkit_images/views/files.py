@@ -40,7 +40,7 @@ def file_response(
     try:
         response = HttpResponse(storage.read(name))
     except (FileNotFoundError, ValueError):
-        return _trouble(410, "This file is gone.")
+        return gone()
     except Exception:
         # Whatever the storage raises, the file may be there the next time.
         logger.warning("%s cannot be read", name, exc_info=True)
@@ -54,6 +54,11 @@ def file_response(
         response["Content-Disposition"] = disposition
     response["Cache-Control"] = f"private, max-age={max_age}" if max_age else "no-store"
     return _safe(response)
+
+
+def gone() -> HttpResponse:
+    """Return the answer for a file that is not to be had any more."""
+    return _trouble(410, "This file is gone.")
 
 
 def _trouble(status: int, text: str) -> HttpResponse:

@@ -14,7 +14,7 @@ from ..context import RequestContext
 from ..exceptions import AuthenticationRequired, NotFoundError
 from . import errors
 from .doors import JsonView
-from .files import CROSS_ORIGIN_HEADERS, file_response
+from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
 
@@ -80,7 +80,12 @@ class AttachmentView(JsonView):
 
 
 def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
-    """Return one variant of a picture."""
+    """Return one variant of a picture, of one that has ended only if it is shown.
+
+    Of one that was blocked, say, a client may know the URL of a preview.
+    """
+    if image.finished_at is not None and not image.is_shown:
+        return gone()
     name, mime = str(image.file.name), image.mime
     if variant == "thumbnail" and image.thumbnail:
         name, mime = str(image.thumbnail.name), "image/webp"
