@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
+
+from chatkit_images.context import visitor
 
 EXAMPLE_PROMPTS = [
     "A red fox in the snow",
@@ -23,6 +26,15 @@ EXAMPLE_PROMPTS = [
 @method_decorator(ensure_csrf_cookie, name="dispatch")
 class ChatPageView(TemplateView):
     """Render a page whose script talks to the ChatKit endpoint."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the page, and begin the session of a visitor.
+
+        A first message whose answer is lost finds its run again by that.
+        """
+        if request.user.is_anonymous:
+            visitor(request.session)
+        return super().get(request, *args, **kwargs)
 
     def get_endpoint(self) -> str:
         """Return the path that `chatkit_images.urls` is included under."""

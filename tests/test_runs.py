@@ -6,19 +6,22 @@ import asyncio
 import datetime
 import threading
 import time
+import uuid
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from asgiref.sync import sync_to_async
 from chatkit import types
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from chatkit_images import runs, storage
 from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.querysets import RunQuerySet
 from chatkit_images.runs import claims
@@ -184,6 +187,81 @@ async def test_a_run_that_was_taken_over_stops(
     assert of_type(rest, "error") == []
     assert (await Run.objects.aget()).status == "interrupted"
     gate.open()
+
+
+async def test_a_run_that_waits_for_its_last_write_is_not_taken_for_dead(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.4}
+    release = claims.release
+
+    def late(run_id: Any, status: str, *args: Any, **kwargs: Any) -> bool:
+        if status == "completed":
+            time.sleep(1.2)
+        return release(run_id, status, *args, **kwargs)
+
+    monkeypatch.setattr(claims, "release", late)
+    model.respond_with(Text("Hello."))
+    await chat.say("Hi")
+    assert (await until_ended()).status == "completed"
+
+
+@pytest.mark.row("S01")
+async def test_who_may_come_back_is_waited_for_although_another_left_last(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RECONNECT_SECONDS": 1.0}
+    gate = Gate()
+    model.respond_with(Text("Wait."), gate, Text("Done."))
+    response = await chat.request_op(
+        "threads.create", {"input": user_message("a")}, headers={"ChatKit-Resume": "1"}
+    )
+
+    async def read() -> None:
+        async for _ in read_events(response):
+            pass
+
+    patient = asyncio.create_task(read())
+    while not gate.reached.is_set():
+        await asyncio.sleep(0.01)
+    (run,) = runs.LIVE.values()
+    other = run.events()
+    await anext(other)
+
+    patient.cancel()
+    await asyncio.wait([patient])
+    await other.aclose()
+
+    await asyncio.sleep(0.3)
+    assert (await Run.objects.aget()).status == "running"
+    assert (await until_ended()).status == "cancelled"
+    gate.open()
+
+
+@pytest.mark.row("S23")
+async def test_one_run_a_thread_where_no_constraint_can_say_so(
+    context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Thread.objects.acreate(pk="thr_1", owner=context.owner)
+    request = types.ThreadsAddUserMessageReq.model_validate(
+        {"params": {"thread_id": "thr_1", "input": user_message("a")}}
+    )
+
+    def claim() -> Run:
+        return claims.claim(uuid.uuid4(), request, context)
+
+    # As on MySQL and MariaDB.
+    monkeypatch.setattr(type(connection.features), "supports_partial_indexes", False)
+    await sync_to_async(claim)()
+    create = Mock()
+    monkeypatch.setattr(Run.objects, "create", create)
+    with pytest.raises(RequestRefused) as refused:
+        await sync_to_async(claim)()
+    assert refused.value.code == "run_in_progress"
+    create.assert_not_called()
 
 
 POLICIES = [

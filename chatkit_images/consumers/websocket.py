@@ -23,7 +23,8 @@ from .requests import make_request
 
 logger = logging.getLogger(__name__)
 PERMISSION = "chatkit_images.view_threaditem"
-# Close codes of an application: what a browser shows its script.
+# Close codes. The first comes before the connection is accepted: servers make it a 403
+# of HTTP, and a browser's script sees only that there is no connection.
 NOT_FOUND, FAILED = 4404, 1011
 REFUSALS = (AuthenticationRequired, NotFoundError, SuspiciousOperation, ValueError)
 
@@ -94,7 +95,8 @@ class ThreadConsumer:
 
     async def _show(self, run: Run, context: RequestContext, send: Send) -> None:
         key = str(run.pk)
-        await send_json(send, {"run": key, "status": run.status})
+        # One that has ended meanwhile is told from its beginning all the same.
+        await send_json(send, {"run": key, "status": Run.Status.RUNNING})
         events = runs.follow(run, context, join=True, watch=True)
         async with aclosing(events) as batches:
             async for batch in batches:

@@ -8,7 +8,7 @@ import socket
 import uuid
 
 from chatkit import types
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -55,6 +55,7 @@ def claim(
         take_over(models.Run.objects.filter(thread_id=thread_id))
     try:
         with transaction.atomic():
+            _keep_out_others(thread_id)
             run = models.Run.objects.create(
                 pk=run_id,
                 thread_id=thread_id,
@@ -71,11 +72,29 @@ def claim(
     except IntegrityError:
         # Two at once: the other one was first.
         check_replay(context, idempotency_key)
-        raise RequestRefused(
-            "run_in_progress",
-            _("An answer is still being written in this chat."),
-            allow_retry=True,
-        ) from None
+        raise busy() from None
+
+
+def busy() -> RequestRefused:
+    """Return the refusal of a thread that is being answered."""
+    return RequestRefused(
+        "run_in_progress",
+        _("An answer is still being written in this chat."),
+        allow_retry=True,
+    )
+
+
+def _keep_out_others(thread_id: str | None) -> None:
+    """Lock a thread, on databases that cannot keep two runs from it by a constraint.
+
+    Source: "Conditional unique constraints" are not supported by MySQL, MariaDB and
+    Oracle; Django's check ``models.W036`` says so.
+    """
+    if thread_id is None or connection.features.supports_partial_indexes:
+        return
+    models.Thread.objects.select_for_update().filter(pk=thread_id).first()
+    if models.Run.objects.running().filter(thread_id=thread_id).exists():
+        raise busy()
 
 
 def check_open(thread: models.Thread) -> None:

@@ -49,6 +49,8 @@ class LiveRun:
         self.failure: Exception | None = None
         self.readers = 0
         self.claimed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Whether it does its last writes, or is about to.
+        self.ending = False
         # Time of the event loop; a run of which another process says that it reads it.
         self.read_elsewhere_until = 0.0
         self._server = server
@@ -64,7 +66,6 @@ class LiveRun:
         # What URLs are made from; Django keeps it in the request's context.
         self._urls = get_script_prefix(), get_urlconf()
         self._streaming = False
-        self._ending = False
 
     def begin(self, body: bytes) -> None:
         """Start the task, in a context of its own.
@@ -114,21 +115,20 @@ class LiveRun:
                 raise self.failure
         finally:
             self.readers -= 1
-            if not self.readers and not self.log.closed:
-                self.left(patient)
+            self.left(patient)
 
     def stop(self) -> None:
         """End the run, whatever it is doing; a second call changes nothing."""
-        if self._ending:
+        if self.ending:
             return  # It must not be cancelled in the middle of its last writes.
-        self._ending = True
+        self.ending = True
         # Nor in the middle of its claim: that one looks at the flag when it is through.
         if self._streaming and self._task is not None:
             self._task.cancel()
 
     def interrupt(self) -> None:
         """End the run because the server ends."""
-        if not self._ending:
+        if not self.ending:
             self._turn.interrupted = True
             self.stop()
 
@@ -138,11 +138,12 @@ class LiveRun:
             await asyncio.wait([self._task])
 
     def left(self, patient: bool) -> None:
-        """Let the last reader leave, who may come back, here or in another process."""
+        """Let a reader leave, who may come back, here or in another process."""
         if patient:
             now = asyncio.get_running_loop().time()
             self._patient_until = now + settings.RECONNECT_SECONDS
-        self._wait_for_readers()
+        if not self.readers and not self.log.closed:
+            self._wait_for_readers()
 
     def _wait_for_readers(self) -> None:
         loop = asyncio.get_running_loop()
@@ -197,7 +198,7 @@ class LiveRun:
         try:
             if self.thread_id is not None:
                 supervisor().tell(self.thread_id, self.id)
-            if self._ending:
+            if self.ending:
                 raise asyncio.CancelledError  # Before it began.
             self._streaming = True
             error = await self._stream(body)
@@ -210,8 +211,7 @@ class LiveRun:
             status, error = Run.Status.FAILED, f"{type(failure).__name__}: {failure}"
             self._fail(failure)
         finally:
-            self._ending = True
-            del supervisor().live[self.id]
+            self.ending = True
             try:
                 await database.call(
                     claims.release,
@@ -221,6 +221,8 @@ class LiveRun:
                     answered=self._streaming and self.log.last > 0,
                 )
             finally:
+                # Not before: while it waits for a thread it has to be known as alive.
+                del supervisor().live[self.id]
                 get_logs().end(self.id)
                 # Connections to the model outlive the run, and keep its context.
                 self._trackers.clear()

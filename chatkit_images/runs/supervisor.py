@@ -32,6 +32,7 @@ LOOK_SECONDS, GRACE_SECONDS = 1.0, 1.0
 class Supervised(Protocol):
     """A run of this process, as its supervisor sees it."""
 
+    ending: bool
     read_elsewhere_until: float
 
     def stop(self) -> None:
@@ -42,22 +43,25 @@ class Watch:
     """Somebody who waits for the runs of a thread and sees each of them once."""
 
     def __init__(self) -> None:
-        self._seen: set[uuid.UUID] = set()
+        self._told: set[uuid.UUID] = set()
+        self._skipped: set[uuid.UUID] = set()
         self._news: asyncio.Queue[uuid.UUID] = asyncio.Queue()
 
     def skip(self, run_ids: Iterable[uuid.UUID]) -> None:
         """Say nothing of some runs, which are shown already or were before."""
-        self._seen.update(run_ids)
+        self._skipped.update(run_ids)
 
     def tell(self, run_id: uuid.UUID) -> None:
         """Say that a run is going on."""
-        self._news.put_nowait(run_id)
+        # It is said each second: the queue of who takes nothing must not grow.
+        if run_id not in self._told:
+            self._told.add(run_id)
+            self._news.put_nowait(run_id)
 
     async def next(self) -> uuid.UUID:
         """Return the next run."""
-        while (run_id := await self._news.get()) in self._seen:
+        while (run_id := await self._news.get()) in self._skipped:
             pass
-        self._seen.add(run_id)
         return run_id
 
 
@@ -167,7 +171,8 @@ class Supervisor:
 
     def _act(self, seen: looks.Seen) -> None:
         for run_id in seen.lost:
-            if (run := self.live.get(run_id)) is not None:
+            run = self.live.get(run_id)
+            if run is not None and not run.ending:
                 logger.warning("Run %s was taken over", run_id)
                 run.stop()
         for run_id in seen.stops:

@@ -23,14 +23,14 @@ def shared(url: str = URL) -> MemoryLogs:
     return logs
 
 
-async def forget(run_id: uuid.UUID) -> None:
+async def forget(run_id: uuid.UUID, *, digest: bool = True) -> None:
     """Let Redis lose a log. Others work at this server: only what is ours goes."""
     from redis.asyncio import Redis
 
     from chatkit_images.runs.log.redis import keys
 
     async with Redis.from_url(URL) as client:
-        await client.delete(*keys(run_id))
+        await client.delete(*keys(run_id)[: 1 + digest])
 
 
 def chunk(number: int) -> bytes:
@@ -265,6 +265,40 @@ async def test_what_redis_forgets_is_told_again(goes_on: bool) -> None:
     finally:
         await writer.aclose()
         await reader.aclose()
+
+
+async def test_a_stream_that_redis_evicts_without_its_digest_is_told_again(
+    settings: Any,
+) -> None:
+    services.redis()
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    writer, reader, late = shared(), shared(), shared()
+    pair = Pair(writer, reader)
+    text = message_events(300)
+    try:
+        for event in text[:150]:
+            pair.log.append(event)
+            await asyncio.sleep(0)
+        log = await pair.open()
+        await pair.reach(log, 150)
+        await forget(pair.run_id, digest=False)
+        pair.log.append(text[150])
+        async with asyncio.timeout(5):
+            await pair.reach(log, 151)
+            # Who comes only now.
+            while (fresh := await late.open(pair.run_id)) is None:
+                await asyncio.sleep(0.01)
+            await pair.reach(fresh, 151)
+        for event in text[151:]:
+            pair.log.append(event)
+        writer.end(pair.run_id)
+        async with asyncio.timeout(5):
+            for told in (log, fresh):
+                assert shown(await read(told)) == "x" * 299
+        assert log.complete
+    finally:
+        for logs in (writer, reader, late):
+            await logs.aclose()
 
 
 @pytest.mark.row("S17")

@@ -103,28 +103,33 @@ class Publisher:
         # Bytes since the last trimming, and the number up to which the next one goes.
         self._bytes = 0
         self._mark = 0
+        # When to give up on a Redis that is away; nothing is set while the run goes on.
+        self._over = 0.0
 
     async def publish(self) -> None:
         """Publish until the log ends; try again as long as somebody may ask for it."""
         async for batch in self._log.read():
-            await self._insist(batch)
+            if not await self._insist(batch):
+                return
         await self._insist([], settings.RUN_LOG_SECONDS)
 
-    async def _insist(self, batch: Batch, seconds: float | None = None) -> None:
-        clock, over = asyncio.get_running_loop().time, 0.0
-        while not over or clock() < over:
+    async def _insist(self, batch: Batch, seconds: float | None = None) -> bool:
+        clock = asyncio.get_running_loop().time
+        while not self._over or clock() < self._over:
             try:
-                return await self._write(batch, seconds)
+                await self._write(batch, seconds)
+                return True
             except (RedisError, OSError) as error:
                 logger.warning("%s is not published: %s", self._stream, error)
             await asyncio.sleep(RETRY_SECONDS)
             if self._log.closed:
-                over = over or clock() + settings.RUN_LOG_SECONDS
+                self._over = self._over or clock() + settings.RUN_LOG_SECONDS
+        return False
 
     async def _write(self, batch: Batch, end: float | None) -> None:
         """Write a batch, or the end and the seconds for which it is kept."""
         pipe = self._redis.pipeline(transaction=True)
-        pipe.exists(self._stream, self._digest)
+        pipe.exists(self._stream)
         numbers = [number for number, _ in batch]
         following = range(self._published + 1, self._published + 1 + len(batch))
         if numbers == list(following):
@@ -205,7 +210,7 @@ class Hub:
         value, entries = await pipe.execute()
         if value is None and not entries:
             return False
-        if self._extend(copy, entries):
+        if entries and self._extend(copy, entries):
             return True
         told: dict[str, Any] = {"number": 0} if value is None else json.loads(value)
         if told["number"] <= copy.last:
