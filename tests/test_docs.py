@@ -20,13 +20,17 @@ import pytest
 from channels.routing import ProtocolTypeRouter
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core.handlers.asgi import ASGIHandler
 from django.db import ConnectionHandler
 from django.dispatch import Signal
+from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
 from django.urls import clear_url_caches, resolve, reverse
 
 from chatkit_images import checks, conf, signals
+from chatkit_images.context import SESSION_KEY, is_visitor
 from chatkit_images.testing import Image as ImageStep
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items
@@ -158,7 +162,8 @@ def test_asgi_has_an_application(part: Block, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_view_renders_its_template() -> None:
-    view = shop.module("shop.views", *blocks("python", name="shop/views.py"))
+    page, _ = blocks("python", name="shop/views.py")
+    view = shop.module("shop.views", page)
     (template,) = blocks("html")
     assert template.name == "shop/templates/shop/design.html"
     loader = (
@@ -174,6 +179,18 @@ def test_view_renders_its_template() -> None:
     assert b'data-endpoint="/chatkit/"' in response.content
     assert b'data-domain-key="domain_pk_localhost_dev"' in response.content
     assert "csrftoken" in response.cookies
+
+
+def test_view_begins_the_session_of_a_visitor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, page = blocks("python", name="shop/views.py")
+    view = shop.module("shop.views", page)
+    monkeypatch.setattr(view, "render", lambda request, template: HttpResponse())
+    request = RequestFactory().get("/")
+    request.user, request.session = AnonymousUser(), SessionStore()
+    view.design(request)
+    assert is_visitor(request.session[SESSION_KEY])
 
 
 @pytest.mark.django_db(transaction=True)
