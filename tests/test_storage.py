@@ -141,6 +141,70 @@ def test_a_copy_made_by_a_second_try_is_dropped(flaky: Flaky) -> None:
     assert media() == [name]
 
 
+class InPlace(FileSystemStorage):
+    """A storage of a project's own; like Django's it writes in place."""
+
+    keeps_files = False
+    is_measured = True
+
+    def size(self, name: str) -> int:
+        if not self.is_measured:
+            raise NotImplementedError("This storage knows no sizes.")
+        return super().size(name)
+
+    def delete(self, name: str) -> None:
+        if not self.keeps_files:
+            super().delete(name)
+
+
+@pytest.fixture
+def in_place(monkeypatch: pytest.MonkeyPatch) -> InPlace:
+    real = InPlace(storages["default"].location)  # type: ignore[attr-defined]
+    monkeypatch.setattr(backend, "get_storage", lambda: real)
+    return real
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+@pytest.mark.parametrize("there", [b"", b"who", b"wrong", b"whole"])
+def test_only_whole_bytes_pass_for_an_earlier_try(
+    in_place: InPlace, there: bytes, is_measured: bool
+) -> None:
+    """A full disk or a kill in the middle of a write leaves a cut file."""
+    in_place.is_measured = is_measured
+    name = storage.new_name("images", "png")
+    in_place.save(name, ContentFile(there))
+    assert storage.store(name, b"whole") is True
+    assert media() == [name]
+    assert Path(in_place.path(name)).read_bytes() == b"whole"
+
+
+def test_a_flush_replaces_a_cut_file_before_it_forgets_the_bytes(
+    in_place: InPlace,
+) -> None:
+    name = storage.new_name("images", "png")
+    in_place.save(name, ContentFile(b"who"))
+    spool.keep(name, b"whole")
+    spool.release(name)
+    assert storage.flush_spool() == [name]
+    assert not spool.has(name)
+    assert media() == [name]
+    assert storage.read(name) == b"whole"
+
+
+def test_bytes_stay_in_the_spool_while_a_cut_file_has_their_name(
+    in_place: InPlace, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_place.keeps_files = True
+    name = storage.new_name("images", "png")
+    in_place.save(name, ContentFile(b"who"))
+    spool.keep(name, b"whole")
+    spool.release(name)
+    assert storage.flush_spool() == []
+    assert storage.read(name) == b"whole"
+    assert list(spool.released()) == [name]
+    assert f"InPlace saved {name!r} as " in caplog.text
+
+
 class Renaming(FileSystemStorage):
     """A storage that gives names of its own."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.core.files.base import ContentFile
@@ -40,14 +41,21 @@ def put(name: str, data: bytes) -> None:
     saved = storage.save(checked(name), ContentFile(data))
     if saved == name:
         return
-    # Either the first try got through although it raised, and this is a copy, or
-    # the storage gives names of its own, under which nobody would look.
-    is_copy = storage.exists(name)
+    # Either a file has the name already and this is a copy, or the storage gives names
+    # of its own, under which nobody would look.
     storage.delete(saved)
-    if not is_copy:
-        raise OSError(
-            f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
-        )
+    if storage.exists(name):
+        if _holds(storage, name, data):
+            return  # An earlier try got through although it raised.
+        # It was cut in the middle, by a full disk or a kill.
+        storage.delete(name)
+        saved = storage.save(name, ContentFile(data))
+        if saved == name:
+            return
+        storage.delete(saved)
+    raise OSError(
+        f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
+    )
 
 
 def listing() -> Iterator[tuple[str, float]]:
@@ -72,6 +80,15 @@ def unfinished() -> Iterator[tuple[Path, float]]:
     storage = get_storage()
     if type(storage) is FileSystemStorage:
         yield from disk.unfinished(Path(storage.path(PREFIX)))
+
+
+def _holds(storage: Storage, name: str, data: bytes) -> bool:
+    """Whether a file is these bytes."""
+    with suppress(NotImplementedError):  # Not every storage knows sizes.
+        if storage.size(name) != len(data):
+            return False
+    with storage.open(name, "rb") as file:
+        return bool(file.read() == data)
 
 
 def _walk(storage: Storage, folder: str) -> Iterator[str]:
