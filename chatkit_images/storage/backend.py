@@ -61,15 +61,9 @@ def put(name: str, data: bytes) -> None:
 def listing() -> Iterator[tuple[str, float]]:
     """Yield name and age in seconds of every file of ours in the storage."""
     storage = get_storage()
-    if s3.is_plain(storage):
-        # Its listing tells the dates; asking for each would be a request a file.
-        dated = s3.listing(storage, PREFIX)
-    else:
-        dated = (
-            (name, storage.get_modified_time(name).timestamp())
-            for name in _walk(storage, PREFIX)
-            if NAME.fullmatch(name)
-        )
+    # The listing of S3 tells the dates; asking for each would be a request a file.
+    is_s3 = s3.is_plain(storage)
+    dated = s3.listing(storage, PREFIX) if is_s3 else _dated(storage)
     for name, modified in dated:
         if NAME.fullmatch(name):
             yield name, time.time() - modified
@@ -89,6 +83,14 @@ def _holds(storage: Storage, name: str, data: bytes) -> bool:
             return False
     with storage.open(name, "rb") as file:
         return bool(file.read() == data)
+
+
+def _dated(storage: Storage) -> Iterator[tuple[str, float]]:
+    for name in _walk(storage, PREFIX):
+        if NAME.fullmatch(name):
+            # It may be deleted meanwhile.
+            with suppress(FileNotFoundError):
+                yield name, storage.get_modified_time(name).timestamp()
 
 
 def _walk(storage: Storage, folder: str) -> Iterator[str]:
