@@ -78,6 +78,41 @@ def test_a_write_that_breaks_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert media() == []
 
 
+def modes(name: str) -> list[str]:
+    """Return the permissions of a file and of all folders up to the storage's own."""
+    root = Path(storages["default"].location)  # type: ignore[attr-defined]
+    paths = [root / name, *(root / name).parents][: len(Path(name).parents) + 1]
+    return [f"{path.stat().st_mode & 0o7777:o}" for path in paths]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_files_and_folders_have_djangos_permissions(settings: Any, mask: int) -> None:
+    settings.FILE_UPLOAD_PERMISSIONS = 0o640
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o2750
+    names = [storage.new_name("images", "png") for _ in range(2)]
+    before = os.umask(mask)
+    try:
+        storage.store(names[0], b"bytes")
+        # Folders that are there already stay as they are.
+        Path(storages["default"].path(names[0])).parents[1].chmod(0o700)
+        storage.store(names[1], b"bytes")
+    finally:
+        os.umask(before)
+    assert modes(names[0]) == ["640", "2750", "700", "2750", "2750"]
+    assert modes(names[1]) == ["640", "2750", "700", "2750", "2750"]
+
+
+def test_permissions_that_django_leaves_alone_are_the_processs(settings: Any) -> None:
+    settings.FILE_UPLOAD_PERMISSIONS = settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = None
+    name = storage.new_name("images", "png")
+    before = os.umask(0o027)
+    try:
+        storage.store(name, b"bytes")
+    finally:
+        os.umask(before)
+    assert modes(name) == ["640", "750", "750", "750", "750"]
+
+
 class Flaky:
     """A storage that refuses some writes."""
 

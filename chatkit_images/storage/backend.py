@@ -35,7 +35,12 @@ def put(name: str, data: bytes) -> None:
     if type(storage) is FileSystemStorage:
         # FileSystemStorage writes in place: a kill would leave a cut file.
         path = Path(storage.path(checked(name)))
-        return disk.write(path, data, storage.file_permissions_mode)
+        return disk.write(
+            path,
+            data,
+            storage.file_permissions_mode,
+            storage.directory_permissions_mode,
+        )
     if s3.is_plain(storage):
         return s3.put(storage, checked(name), data)
     saved = storage.save(checked(name), ContentFile(data))
