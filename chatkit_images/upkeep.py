@@ -79,10 +79,29 @@ def flush_spool() -> list[str]:
     """Move spooled files to the storage and return their names.
 
     A picture among them whose process died becomes its image's.
+
+    Raises:
+        Exception: The first of a dead run that could not be ended; its files stay, all
+            others are moved by then.
     """
-    moved = storage.flush_spool()
-    adopt(moved)
+    try:
+        # Before their files go: a takeover looks only at this host's disks.
+        claims.take_over(models.Run.objects.all())
+    finally:
+        moved = storage.flush_spool(spooled())
+        adopt(moved)
     return moved
+
+
+def spooled() -> list[str]:
+    """Return the names of the spooled files that no process is at work on."""
+    names = list(storage.spool.released(aged=True))
+    working = models.GeneratedImage.objects.unfinished().filter(
+        key__in=[storage.key_of(name) for name in names],
+        run__status=models.Run.Status.RUNNING,
+    )
+    keys = set(working.values_list("key", flat=True))
+    return [name for name in names if storage.key_of(name) not in keys]
 
 
 def adopt(names: list[str]) -> set[str]:
@@ -159,7 +178,8 @@ def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
 
 
 def _spooled(dry_run: bool) -> int:
-    return len(list(storage.spool.released()) if dry_run else flush_spool())
+    # Dead runs are not ended in a dry run, so their files count.
+    return len(list(storage.spool.released(aged=True)) if dry_run else flush_spool())
 
 
 def _half_written(dry_run: bool) -> int:

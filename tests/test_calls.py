@@ -13,7 +13,7 @@ from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import storage
+from chatkit_images import links, storage
 from chatkit_images.agents.calls import ImageCall
 from chatkit_images.agents.tracker import _total
 from chatkit_images.context import RequestContext
@@ -264,6 +264,32 @@ async def test_a_row_that_the_database_refused_is_tried_again(
     assert len(tries) == 3
     assert stage.kinds == [UPDATED, DONE]
     assert len(files()) == 2
+
+
+async def test_a_final_that_was_noted_already_may_be_noted_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is complete and the spool has forgotten the bytes by then."""
+    image_url, tries = links.image_url, []
+
+    def flaky(*args: Any, **kwargs: Any) -> str:
+        tries.append(args)
+        if len(tries) == 1:
+            raise OperationalError("the database is away")
+        return image_url(*args, **kwargs)
+
+    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    monkeypatch.setattr(links, "image_url", flaky)
+    monkeypatch.setattr("chatkit_images.database.PAUSES", (0, 0, 0))
+    stage.finish()
+    await stage.call.settled()
+
+    assert len(tries) == 2
+    assert stage.kinds == [UPDATED, DONE]
+    image = await GeneratedImage.objects.aget()
+    assert files() == sorted([image.file.name, image.thumbnail.name])
+    assert storage.read(str(image.file.name)) == picture("red")
+    assert not storage.spool.has(str(image.file.name))
 
 
 def test_words_beside_the_tokens_are_kept() -> None:

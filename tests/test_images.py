@@ -512,6 +512,49 @@ async def test_a_final_that_storage_refuses_is_spooled_served_and_flushed(
     assert await served(chat, item) == png
 
 
+async def test_a_final_has_the_storages_url_from_the_first_event_on(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The browser has fetched it by the time the thread is read again."""
+    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"IMAGE_URLS": "storage"}
+    answer(model, Image(partials=0))
+    events = await chat.say("a fox")
+
+    (item,) = done_items(events, "generated_image")
+    updates = [event["update"] for event in of_type(events, "thread.item.updated")]
+    urls = {update["image"]["url"] for update in updates if "image" in update}
+    urls.add(item["image"]["url"])
+    page = await chat.call("items.list", thread_id=thread_id(events), limit=100)
+    (shown,) = [found for found in page["data"] if found["id"] == item["id"]]
+    assert urls == {shown["image"]["url"]}
+    image = await one_image()
+    assert shown["image"]["url"] == f"http://testserver/media/{image.file.name}"
+    assert not storage.spool.has(str(image.file.name))
+
+
+async def test_a_spool_that_cannot_forget_costs_no_picture(
+    chat: ChatClient, model: LoopbackAPI, png: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise OSError("the disk cannot be written")
+
+    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    answer(model, Image(data=png, partials=0))
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.spool, "drop", refuse)
+        events = await chat.say("an orange")
+
+    (item,) = done_items(events, "generated_image")
+    image = await one_image()
+    assert (image.status, image.error_code) == ("completed", "")
+    assert image.thumbnail.name
+    assert await served(chat, item) == png
+
+
 @pytest.mark.row("S15")
 async def test_a_storage_that_does_not_answer_is_asked_again_later(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
+import time
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -17,12 +20,13 @@ from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.rows import endings, images, items, pictures, recovery
 from chatkit_images.runs import claims
-from chatkit_images.signals import image_saved
+from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.storage import backend, spool
 from chatkit_images.upkeep import SweepRefused, flush_spool, sweep
 from tests.pictures import SVG, picture
 
 RED = picture("red")
+LONG_AGO = time.time() - 24 * 60 * 60
 FORMATS = {
     "png": RED,
     "jpg": picture("red", "JPEG"),
@@ -146,6 +150,88 @@ def test_the_disk_of_a_host_that_comes_back_late_is_not_forgotten(
     assert image.status == "completed"
     (item,) = shown(context)
     assert item.type == "generated_image"
+
+
+@pytest.fixture
+def left(image: GeneratedImage, elsewhere: None) -> str:
+    """The name of the final, which a killed process has left in the spool."""
+    name = final(image)
+    spool.keep(name, RED)
+    os.utime(spool.path_of(name), (LONG_AGO, LONG_AGO))
+    return name
+
+
+def test_a_write_that_comes_first_leaves_the_picture_to_the_takeover(
+    image: GeneratedImage, left: str
+) -> None:
+    storage.store(storage.new_name("images", "png"), RED)
+    storage.drain()
+
+    claims.take_over(Run.objects.all())
+
+    image.refresh_from_db()
+    assert (image.status, image.file.name) == ("completed", left)
+
+
+def test_the_flush_ends_dead_runs_before_it_moves_their_pictures(
+    image: GeneratedImage, run: Run, context: RequestContext, left: str
+) -> None:
+    failed = []
+
+    def receive(image: GeneratedImage, **kwargs: Any) -> None:
+        failed.append(image)
+
+    image_failed.connect(receive)
+    try:
+        assert flush_spool() == [left]
+    finally:
+        image_failed.disconnect(receive)
+
+    assert failed == []
+    assert not spool.has(left)
+    image.refresh_from_db()
+    run.refresh_from_db()
+    assert (image.status, run.status) == ("completed", "interrupted")
+    (item,) = shown(context)
+    assert item.type == "generated_image"
+
+
+def test_the_flush_leaves_a_file_to_the_run_that_is_at_work_on_it(
+    image: GeneratedImage, left: str
+) -> None:
+    """It may die yet, and whoever takes it over looks in the spool only."""
+    Run.objects.update(heartbeat_at=timezone.now())
+    out = StringIO()
+    call_command("chatkit_images_flush_spool", stdout=out)
+    assert out.getvalue() == "Moved 0 files to the storage, 0 are left.\n"
+    assert spool.has(left)
+
+    claims.interrupt(Run.objects.all())
+
+    image.refresh_from_db()
+    assert image.status == "completed"
+    assert flush_spool() == [left]
+
+
+def test_a_run_that_cannot_be_ended_keeps_its_file_here_and_no_other(
+    image: GeneratedImage, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = storage.new_name("images", "png")
+    spool.keep(other, RED)
+    spool.release(other)
+
+    def refuse(*args: Any) -> None:
+        raise RuntimeError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(endings, "close", refuse)
+        with pytest.raises(RuntimeError, match="not now"):
+            flush_spool()
+    assert spool.has(left) and not spool.has(other)
+
+    assert flush_spool() == [left]
+    image.refresh_from_db()
+    assert image.status == "completed"
 
 
 def test_a_file_that_an_ended_image_has_reserved_is_adopted_not_deleted(

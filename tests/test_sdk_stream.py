@@ -154,7 +154,7 @@ async def test_a_preview_that_is_no_picture_does_not_end_the_turn(
     assert image.status == "completed"
 
 
-def _no_disk(path: Any, data: bytes, mode: int | None = None) -> None:
+def _no_disk(path: Any, data: bytes, *modes: int | None) -> None:
     if "spool" in str(path):
         raise OSError("no spool")
     path.parent.mkdir(parents=True, exist_ok=True)

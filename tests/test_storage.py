@@ -78,6 +78,41 @@ def test_a_write_that_breaks_leaves_no_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert media() == []
 
 
+def modes(name: str) -> list[str]:
+    """Return the permissions of a file and of all folders up to the storage's own."""
+    root = Path(storages["default"].location)  # type: ignore[attr-defined]
+    paths = [root / name, *(root / name).parents][: len(Path(name).parents) + 1]
+    return [f"{path.stat().st_mode & 0o7777:o}" for path in paths]
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+def test_files_and_folders_have_djangos_permissions(settings: Any, mask: int) -> None:
+    settings.FILE_UPLOAD_PERMISSIONS = 0o640
+    settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o2750
+    names = [storage.new_name("images", "png") for _ in range(2)]
+    before = os.umask(mask)
+    try:
+        storage.store(names[0], b"bytes")
+        # Folders that are there already stay as they are.
+        Path(storages["default"].path(names[0])).parents[1].chmod(0o700)
+        storage.store(names[1], b"bytes")
+    finally:
+        os.umask(before)
+    assert modes(names[0]) == ["640", "2750", "700", "2750", "2750"]
+    assert modes(names[1]) == ["640", "2750", "700", "2750", "2750"]
+
+
+def test_permissions_that_django_leaves_alone_are_the_processs(settings: Any) -> None:
+    settings.FILE_UPLOAD_PERMISSIONS = settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS = None
+    name = storage.new_name("images", "png")
+    before = os.umask(0o027)
+    try:
+        storage.store(name, b"bytes")
+    finally:
+        os.umask(before)
+    assert modes(name) == ["640", "750", "750", "750", "750"]
+
+
 class Flaky:
     """A storage that refuses some writes."""
 
@@ -139,6 +174,70 @@ def test_a_copy_made_by_a_second_try_is_dropped(flaky: Flaky) -> None:
     flaky.real.save(name, ContentFile(b"bytes"))
     storage.store(name, b"bytes")
     assert media() == [name]
+
+
+class InPlace(FileSystemStorage):
+    """A storage of a project's own; like Django's it writes in place."""
+
+    keeps_files = False
+    is_measured = True
+
+    def size(self, name: str) -> int:
+        if not self.is_measured:
+            raise NotImplementedError("This storage knows no sizes.")
+        return super().size(name)
+
+    def delete(self, name: str) -> None:
+        if not self.keeps_files:
+            super().delete(name)
+
+
+@pytest.fixture
+def in_place(monkeypatch: pytest.MonkeyPatch) -> InPlace:
+    real = InPlace(storages["default"].location)  # type: ignore[attr-defined]
+    monkeypatch.setattr(backend, "get_storage", lambda: real)
+    return real
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+@pytest.mark.parametrize("there", [b"", b"who", b"wrong", b"whole"])
+def test_only_whole_bytes_pass_for_an_earlier_try(
+    in_place: InPlace, there: bytes, is_measured: bool
+) -> None:
+    """A full disk or a kill in the middle of a write leaves a cut file."""
+    in_place.is_measured = is_measured
+    name = storage.new_name("images", "png")
+    in_place.save(name, ContentFile(there))
+    assert storage.store(name, b"whole") is True
+    assert media() == [name]
+    assert Path(in_place.path(name)).read_bytes() == b"whole"
+
+
+def test_a_flush_replaces_a_cut_file_before_it_forgets_the_bytes(
+    in_place: InPlace,
+) -> None:
+    name = storage.new_name("images", "png")
+    in_place.save(name, ContentFile(b"who"))
+    spool.keep(name, b"whole")
+    spool.release(name)
+    assert storage.flush_spool() == [name]
+    assert not spool.has(name)
+    assert media() == [name]
+    assert storage.read(name) == b"whole"
+
+
+def test_bytes_stay_in_the_spool_while_a_cut_file_has_their_name(
+    in_place: InPlace, caplog: pytest.LogCaptureFixture
+) -> None:
+    in_place.keeps_files = True
+    name = storage.new_name("images", "png")
+    in_place.save(name, ContentFile(b"who"))
+    spool.keep(name, b"whole")
+    spool.release(name)
+    assert storage.flush_spool() == []
+    assert storage.read(name) == b"whole"
+    assert list(spool.released()) == [name]
+    assert f"InPlace saved {name!r} as " in caplog.text
 
 
 class Renaming(FileSystemStorage):
@@ -321,6 +420,6 @@ def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
     time.sleep(0.1)
     monkeypatch.setattr(backend, "put", picky)
     for _ in range(4):
-        storage.flush_spool()
+        storage.flush_spool(spool.released(aged=True))
         time.sleep(0.1)
-    assert list(spool.released()) == [names[0]]
+    assert list(spool.released(aged=True)) == [names[0]]

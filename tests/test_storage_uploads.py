@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,10 +141,42 @@ def test_a_file_that_its_process_left_behind_is_flushed_when_it_is_old(
     name: str, elsewhere: None, settings: Any
 ) -> None:
     storage.keep(name, b"bytes")
-    assert storage.flush_spool() == []
+    assert storage.flush_spool(spool.released(aged=True)) == []
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0}
-    assert storage.flush_spool() == [name]
+    assert storage.flush_spool(spool.released(aged=True)) == [name]
     assert not spool.has(name) and stored(name)
+
+
+def test_a_write_takes_along_only_what_was_released(
+    name: str, elsewhere: None, settings: Any
+) -> None:
+    """What is only old may be a picture that the takeover of its run looks for."""
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0}
+    storage.keep(name, b"bytes")
+    storage.store(storage.new_name("images", "png"), b"other")
+    storage.drain()
+    assert spool.has(name) and not stored(name)
+
+    spool.release(name)
+    storage.store(storage.new_name("images", "png"), b"other")
+    storage.drain()
+    assert not spool.has(name) and stored(name)
+
+
+def test_files_wait_in_the_order_in_which_they_were_left(settings: Any) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 60}
+    first, second, third, young = (storage.new_name("images", "png") for _ in range(4))
+    for each in (first, second, third, young):
+        spool.keep(each, b"bytes")
+    spool.release(first)
+    # As one of an older version that was released a second ago.
+    then = time.time() - 61
+    os.utime(spool.path_of(second), (then, then))
+    spool.release(third)
+    assert list(spool.released()) == [first, third]
+    assert list(spool.released(aged=True)) == [second, first, third]
+    spool.release(first)
+    assert list(spool.released()) == [third, first]
 
 
 def test_releasing_what_is_gone_is_fine(name: str) -> None:

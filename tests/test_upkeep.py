@@ -115,6 +115,22 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
     assert sweep() == NOTHING
 
 
+def test_the_sweep_passes_over_a_file_that_goes_while_it_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = sorted(stored(old=True) for _ in range(3))
+    modified = storages["default"].get_modified_time
+
+    def late(name: str) -> datetime.datetime:
+        if name == names[1]:
+            storages["default"].delete(name)
+        return modified(name)
+
+    monkeypatch.setattr(storages["default"], "get_modified_time", late)
+    assert sweep()["unknown files"] == 2
+    assert not any(there(name) for name in names)
+
+
 @pytest.mark.row("D12")
 def test_the_sweep_stops_at_a_listing_that_fails(
     monkeypatch: pytest.MonkeyPatch,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from chatkit.agents import ResponseStreamConverter
@@ -46,8 +47,6 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self._began: dict[str, float] = {}
         self._thumbnails: dict[str, asyncio.Task[str]] = {}
         self._preview_urls: dict[str, str] = {}
-        # Names of stored pictures that are in the spool all the same.
-        self._spooled: dict[str, str] = {}
 
     async def base64_image_to_url(
         self,
@@ -193,12 +192,14 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
         def complete() -> GeneratedImage:
             images.complete(image, stored, **fields)
+            if is_stored:
+                # Not before: until the row is complete a crash needs it. Nor later: the
+                # URL is not the storage's while it is there. The flush drops it too.
+                with suppress(OSError):
+                    storage.spool.drop(stored.name)
             return self._shown(image)
 
-        final = await database.insist(complete)
-        if is_stored:
-            self._spooled[image.call_id] = stored.name
-        return final
+        return await database.insist(complete)
 
     async def save_thumbnail(self, call_id: str) -> None:
         """Note the thumbnail of a stored final and tell who listens for images."""
@@ -206,9 +207,6 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         if task is None:
             return  # A replay.
         image, thumbnail = self._images[call_id], await task
-        if spooled := self._spooled.pop(call_id, ""):
-            # Not before: until the row is complete a crash needs it.
-            await storage.decode(storage.spool.drop, spooled)
         try:
             await database.insist(images.announce, image, thumbnail)
         except DatabaseError:

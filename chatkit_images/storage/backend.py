@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.core.files.base import ContentFile
@@ -34,34 +35,40 @@ def put(name: str, data: bytes) -> None:
     if type(storage) is FileSystemStorage:
         # FileSystemStorage writes in place: a kill would leave a cut file.
         path = Path(storage.path(checked(name)))
-        return disk.write(path, data, storage.file_permissions_mode)
+        return disk.write(
+            path,
+            data,
+            storage.file_permissions_mode,
+            storage.directory_permissions_mode,
+        )
     if s3.is_plain(storage):
         return s3.put(storage, checked(name), data)
     saved = storage.save(checked(name), ContentFile(data))
     if saved == name:
         return
-    # Either the first try got through although it raised, and this is a copy, or
-    # the storage gives names of its own, under which nobody would look.
-    is_copy = storage.exists(name)
+    # Either a file has the name already and this is a copy, or the storage gives names
+    # of its own, under which nobody would look.
     storage.delete(saved)
-    if not is_copy:
-        raise OSError(
-            f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
-        )
+    if storage.exists(name):
+        if _holds(storage, name, data):
+            return  # An earlier try got through although it raised.
+        # It was cut in the middle, by a full disk or a kill.
+        storage.delete(name)
+        saved = storage.save(name, ContentFile(data))
+        if saved == name:
+            return
+        storage.delete(saved)
+    raise OSError(
+        f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
+    )
 
 
 def listing() -> Iterator[tuple[str, float]]:
     """Yield name and age in seconds of every file of ours in the storage."""
     storage = get_storage()
-    if s3.is_plain(storage):
-        # Its listing tells the dates; asking for each would be a request a file.
-        dated = s3.listing(storage, PREFIX)
-    else:
-        dated = (
-            (name, storage.get_modified_time(name).timestamp())
-            for name in _walk(storage, PREFIX)
-            if NAME.fullmatch(name)
-        )
+    # The listing of S3 tells the dates; asking for each would be a request a file.
+    is_s3 = s3.is_plain(storage)
+    dated = s3.listing(storage, PREFIX) if is_s3 else _dated(storage)
     for name, modified in dated:
         if NAME.fullmatch(name):
             yield name, time.time() - modified
@@ -72,6 +79,23 @@ def unfinished() -> Iterator[tuple[Path, float]]:
     storage = get_storage()
     if type(storage) is FileSystemStorage:
         yield from disk.unfinished(Path(storage.path(PREFIX)))
+
+
+def _holds(storage: Storage, name: str, data: bytes) -> bool:
+    """Whether a file is these bytes."""
+    with suppress(NotImplementedError):  # Not every storage knows sizes.
+        if storage.size(name) != len(data):
+            return False
+    with storage.open(name, "rb") as file:
+        return bool(file.read() == data)
+
+
+def _dated(storage: Storage) -> Iterator[tuple[str, float]]:
+    for name in _walk(storage, PREFIX):
+        if NAME.fullmatch(name):
+            # It may be deleted meanwhile.
+            with suppress(FileNotFoundError):
+                yield name, storage.get_modified_time(name).timestamp()
 
 
 def _walk(storage: Storage, folder: str) -> Iterator[str]:

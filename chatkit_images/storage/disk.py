@@ -10,16 +10,24 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write(path: Path, data: bytes, mode: int | None = None) -> None:
+def write(
+    path: Path, data: bytes, mode: int | None = None, folder_mode: int | None = None
+) -> None:
     """Write a file that survives a crash once this returns.
 
     A file that is there already stays as it is: names are random, so it can only be
     an earlier try at the same bytes.
 
+    Args:
+        path: Where.
+        data: Its bytes.
+        mode: Its permissions; ``None`` for those of the process.
+        folder_mode: Those of the folders that are made for it.
+
     Raises:
         OSError: If the disk refuses it. Nothing is left behind then.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent, folder_mode)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -39,6 +47,21 @@ def unfinished(root: Path) -> Iterator[tuple[Path, float]]:
         # A write that is alive may finish meanwhile.
         with suppress(FileNotFoundError):
             yield path, time.time() - path.stat().st_mtime
+
+
+def _make_folder(folder: Path, mode: int | None) -> None:
+    if mode is None:
+        return folder.mkdir(parents=True, exist_ok=True)
+    # One by one: Python gives the mode to the last folder only.
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        with suppress(FileExistsError):  # Another write made it.
+            each.mkdir(mode)
+            # What the umask has taken off.
+            each.chmod(mode)
 
 
 def _give_name(temporary: Path, path: Path) -> None:

@@ -1,8 +1,10 @@
 """A directory of this host that keeps bytes until the storage has them.
 
 A final picture of a storage elsewhere is written here first: it comes only once, and
-the process may die while it is sent. While such a file is young it is in the hands of
-the process that wrote it; ``release`` or age hands it over to whoever flushes.
+the process may die while it is sent. Such a file is in the hands of the process that
+wrote it until ``release`` hands it over to whoever writes next. One that has only grown
+old may be all that is left of a picture: it is moved when dead runs have been ended, as
+who ends them looks for it here.
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ from pathlib import Path
 from ..conf import settings
 from . import disk
 from .names import NAME, PREFIX, checked
+
+# Seconds that a released file is set back: no other is as old, and the order stays.
+# Some file systems know no time before 1980.
+RELEASED = 10**9
 
 
 def path_of(name: str) -> Path:
@@ -33,8 +39,8 @@ def keep(name: str, data: bytes) -> None:
 
 
 def release(name: str) -> None:
-    """Leave a file to whoever flushes the spool next."""
-    then = time.time() - settings.RUN_STALE_SECONDS
+    """Leave a file to whoever flushes the spool next, after those left before it."""
+    then = time.time() - RELEASED
     with suppress(FileNotFoundError):  # Flushed or deleted meanwhile.
         os.utime(path_of(name), (then, then))
 
@@ -49,17 +55,23 @@ def has(name: str) -> bool:
     return path_of(name).exists()
 
 
-def released() -> Iterator[str]:
-    """Yield the names of the files that nobody is storing, oldest first."""
-    root = settings.SPOOL_DIR
-    limit = time.time() - settings.RUN_STALE_SECONDS
+def released(*, aged: bool = False) -> Iterator[str]:
+    """Yield the names of the files that were released, the first one first.
+
+    Args:
+        aged: Also those that their process has held for ``RUN_STALE_SECONDS``, and
+            those that an older version of this app has released.
+    """
+    root, now, stale = settings.SPOOL_DIR, time.time(), settings.RUN_STALE_SECONDS
     files = []
     for path in root.glob(f"{PREFIX}/*/*/*"):
         # Another process may move it along meanwhile.
         with suppress(FileNotFoundError):
             modified = path.stat().st_mtime
-            if modified <= limit:
-                files.append((modified, path))
+            if modified < now - RELEASED / 2:
+                files.append((modified + RELEASED, path))
+            elif aged and modified <= now - stale:
+                files.append((modified + stale, path))
     for _, path in sorted(files):
         name = path.relative_to(root).as_posix()
         if NAME.fullmatch(name):

@@ -7,6 +7,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Iterable
 
 from ..conf import settings
 from ..exceptions import StorageUnavailable
@@ -92,14 +93,19 @@ async def upload(name: str, data: bytes | None, *, aside: bool = False) -> bool:
         return False
 
 
-def flush_spool(limit: int | None = None) -> list[str]:
+def flush_spool(
+    names: Iterable[str] | None = None, *, limit: int | None = None
+) -> list[str]:
     """Move files from the spool to the storage and return their names.
 
-    Stops at the first that the storage refuses. A file that another process is just
-    storing is left to it.
+    Stops at the first that the storage refuses.
+
+    Args:
+        names: Which files; those that were released unless it says so.
+        limit: How many at most.
     """
     moved: list[str] = []
-    for name in spool.released():
+    for name in spool.released() if names is None else names:
         if len(moved) == limit:
             break
         try:

@@ -347,9 +347,11 @@ class Upkeep:
 
 
 UPKEEP = {
-    "flush-before-put": Upkeep(FLUSH, "storage.backend.put"),
-    "flush-after-put": Upkeep(FLUSH, "storage.spool.drop"),
-    "flush-after-unlink": Upkeep(FLUSH, "storage.spool.drop", "after"),
+    "flush-in-take-over": Upkeep(FLUSH, "rows.endings.close"),
+    "flush-after-take-over": Upkeep(FLUSH, "runs.claims.release", "after"),
+    "flush-before-put": Upkeep(FLUSH, "storage.backend.put", "before", True),
+    "flush-after-put": Upkeep(FLUSH, "storage.spool.drop", "before", True),
+    "flush-after-unlink": Upkeep(FLUSH, "storage.spool.drop", "after", True),
     "flush-before-row": Upkeep(FLUSH, "rows.images.complete", "before", True),
     "flush-after-row": Upkeep(FLUSH, "rows.images.complete", "after", True),
     "sweep-in-take-over": Upkeep(SWEEP, "rows.endings.close"),

@@ -147,7 +147,7 @@ async def test_a_picture_survives_the_storage(
 
 def unreleased() -> set[str]:
     """Return the files of the spool that a write may still be at work on."""
-    return set(spooled()) - set(storage.spool.released())
+    return set(spooled()) - set(storage.spool.released(aged=True))
 
 
 @pytest.mark.row("O09")
