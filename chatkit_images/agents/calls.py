@@ -91,7 +91,7 @@ class ImageCall:
         except Exception as error:
             logger.exception("Image call %s failed on its way", self.call_id)
             status, code, message = Status.FAILED, "not_saved", str(error)
-        await self._end(status, error_code=code[:64], error_message=message)
+        await self._end(status, error_code=code, error_message=message)
 
     async def _row(self) -> None:
         """Wait for the row, and make it if that has failed.

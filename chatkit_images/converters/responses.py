@@ -269,5 +269,4 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:
     """Return columns of the provider's words as every database takes them."""
-    cleaned: dict[str, Any] = payloads.map_strings(fields, payloads.clean)
-    return cleaned
+    return payloads.columns(models.GeneratedImage, fields)
