@@ -155,7 +155,7 @@ def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
     return models.GeneratedImage.objects.filter(
         Q(status=Status.INTERRUPTED) | Q(error_code="not_saved"),
         finished_at__gt=since,
-    ).exclude(status=Status.COMPLETED)
+    )
 
 
 def _spooled(dry_run: bool) -> int:

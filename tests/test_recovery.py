@@ -207,6 +207,20 @@ def test_a_process_that_was_taken_for_dead_does_not_take_the_picture_away(
     assert storage.read(str(image.file.name)) == RED
 
 
+def test_a_recovered_picture_keeps_nothing_of_its_earlier_end(
+    image: GeneratedImage, elsewhere: None
+) -> None:
+    image.settle("failed", error_code="not_saved", error_message="The disk was full.")
+    backend.put(final(image), RED)
+
+    assert sweep()["recovered images"] == 1
+
+    image.refresh_from_db()
+    assert image.status == "completed"
+    assert (image.error_code, image.error_message) == ("", "")
+    assert sweep()["recovered images"] == 0
+
+
 def test_a_recovered_picture_is_announced(image: GeneratedImage) -> None:
     saved = []
     backend.put(final(image), RED)
