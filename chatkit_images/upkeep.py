@@ -48,7 +48,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "dead runs": runs.count() if dry_run else claims.take_over(runs),
         "unfinished images": _images(dry_run),
         "spooled files": _spooled(dry_run),
-        "recovered images": 0 if dry_run else endings.recover(_lost(old)),
+        "recovered images": 0 if dry_run else _recover(old),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
     }
@@ -148,6 +148,16 @@ def _images(dry_run: bool) -> int:
         .filter(Q(run=None) | ~Q(run__status=models.Run.Status.RUNNING))
     )
     return lonely.count() if dry_run else endings.interrupt(lonely)
+
+
+def _recover(since: datetime.datetime) -> int:
+    """Complete images whose bytes are there, and show what their threads lack."""
+    stale = datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
+    # What is younger may be about to be shown by its own run.
+    complete = models.GeneratedImage.objects.filter(
+        finished_at__lt=timezone.now() - stale
+    )
+    return endings.recover(_lost(since)) + endings.show_late(complete)
 
 
 def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
