@@ -46,9 +46,9 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     counts = {
         "dead runs": runs.count() if dry_run else claims.take_over(runs),
-        "unfinished images": _images(dry_run),
+        "unfinished images": _images(old, dry_run),
         "spooled files": _spooled(dry_run),
-        "recovered images": 0 if dry_run else endings.recover(_lost(old)),
+        "recovered images": 0 if dry_run else _recover(old),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
     }
@@ -158,15 +158,27 @@ def _delete(name: str, errors: list[Exception]) -> None:
         errors.append(error)
 
 
-def _images(dry_run: bool) -> int:
+def _images(old: datetime.datetime, dry_run: bool) -> int:
     """End images that no running run is working on."""
-    age = datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
-    lonely = (
-        models.GeneratedImage.objects.unfinished()
-        .filter(created_at__lt=timezone.now() - age)
-        .filter(Q(run=None) | ~Q(run__status=models.Run.Status.RUNNING))
+    # Without a run nothing tells that one is alive, as in a project's own view.
+    alone = Q(run=None, created_at__lt=old)
+    ended = Q(run__isnull=False, created_at__lt=_stale())
+    lonely = models.GeneratedImage.objects.unfinished().filter(
+        alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
     )
     return lonely.count() if dry_run else endings.interrupt(lonely)
+
+
+def _stale() -> datetime.datetime:
+    """Return the time before which a run's work must have left its mark."""
+    return timezone.now() - datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
+
+
+def _recover(since: datetime.datetime) -> int:
+    """Complete images whose bytes are there, and show what their threads lack."""
+    # What is younger may be about to be shown by its own run.
+    complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
+    return endings.recover(_lost(since)) + endings.show_late(complete)
 
 
 def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
@@ -174,7 +186,7 @@ def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
     return models.GeneratedImage.objects.filter(
         Q(status=Status.INTERRUPTED) | Q(error_code="not_saved"),
         finished_at__gt=since,
-    ).exclude(status=Status.COMPLETED)
+    )
 
 
 def _spooled(dry_run: bool) -> int:

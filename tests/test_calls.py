@@ -29,7 +29,7 @@ RED, GREEN = (base64.b64encode(picture(c)).decode() for c in ("red", "green"))
 class Stage:
     """A call, and the events that it has emitted."""
 
-    def __init__(self, context: RequestContext) -> None:
+    def __init__(self, context: RequestContext, **fields: Any) -> None:
         self.events: list[types.ThreadStreamEvent] = []
         thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
         self.converter = DjangoResponseStreamConverter(thread, context, 3)
@@ -37,7 +37,7 @@ class Stage:
             id="msg_1", thread_id="thr_1", created_at=payloads.now()
         )
         self.call = ImageCall(
-            "ig_1", item, self.converter, self.emit, lambda: "msg_2", {}
+            "ig_1", item, self.converter, self.emit, lambda: "msg_2", fields
         )
 
     async def emit(self, event: types.ThreadStreamEvent) -> None:
@@ -60,8 +60,12 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(context: RequestContext) -> Stage:
-    await Thread.objects.acreate(pk="thr_1", owner=context.owner)
+async def thread(context: RequestContext) -> Thread:
+    return await Thread.objects.acreate(pk="thr_1", owner=context.owner)
+
+
+@pytest.fixture
+async def stage(thread: Thread, context: RequestContext) -> Stage:
     return Stage(context)
 
 
@@ -290,6 +294,105 @@ async def test_a_final_that_was_noted_already_may_be_noted_again(
     assert files() == sorted([image.file.name, image.thumbnail.name])
     assert storage.read(str(image.file.name)) == picture("red")
     assert not storage.spool.has(str(image.file.name))
+
+
+class Away:
+    """A database that refuses the first rows of images."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refuses: int) -> None:
+        self.keys: list[str] = []
+        self._begin, self._refuses = images.begin, refuses
+        monkeypatch.setattr(images, "begin", self.begin)
+        monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
+
+    def begin(self, *args: Any, **fields: Any) -> GeneratedImage:
+        self.keys.append(args[2])
+        if len(self.keys) <= self._refuses:
+            raise OperationalError("the database is away")
+        return self._begin(*args, **fields)
+
+
+async def test_a_picture_makes_the_row_that_the_database_refused_at_its_beginning(
+    thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model takes a minute, the database is asked for some seconds only."""
+    away = Away(monkeypatch, 2)
+    stage = Stage(context, model="gpt-4.1")
+    await stage.call.settled()
+    assert not await GeneratedImage.objects.aexists()
+    stage.finish()
+    await stage.call.settled()
+
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, image.model) == ("completed", "gpt-4.1")
+    assert storage.read(str(image.file.name)) == picture("red")
+    assert stage.kinds == [UPDATED, DONE]
+    # A try whose answer was lost may have reserved the name: it is the row's own.
+    assert set(away.keys) == {image.key}
+
+
+async def test_a_row_is_made_once_however_many_need_it(
+    thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away(monkeypatch, 2)
+    stage = Stage(context)
+    stage.call.offer_preview(0, GREEN)
+    await asyncio.sleep(0)
+    stage.finish()
+    await stage.call.settled()
+
+    assert len(away.keys) == 3
+    assert (await GeneratedImage.objects.aget()).status == "completed"
+    assert stage.kinds == [UPDATED, DONE]
+
+
+async def test_a_preview_makes_the_row_too(
+    thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = Away(monkeypatch, 4)
+    stage = Stage(context)
+    stage.call.offer_preview(0, GREEN)
+    await stage.call.settled()
+    assert stage.kinds == []
+    stage.call.offer_preview(1, GREEN)
+    await stage.call.settled()
+
+    assert len(away.keys) == 5
+    assert [partial.index async for partial in PartialImage.objects.all()] == [1]
+
+
+@pytest.mark.parametrize(("refuses", "status"), [(2, ["cancelled"]), (9, [])])
+async def test_a_call_without_a_row_is_stopped_like_any_other(
+    thread: Thread,
+    context: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+    refuses: int,
+    status: list[str],
+) -> None:
+    Away(monkeypatch, refuses)
+    stage = Stage(context)
+    await stage.call.end("cancelled")
+
+    assert [i.status async for i in GeneratedImage.objects.all()] == status
+    assert stage.kinds == [REMOVED, DONE]
+    saved = stage.call.saved
+    assert isinstance(saved, types.AssistantMessageItem)
+    assert saved.content[0].text == "The image was stopped before it was ready."
+
+
+async def test_a_picture_that_no_row_can_be_made_for_is_told_of(
+    thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Away(monkeypatch, 9)
+    stage = Stage(context)
+    stage.finish()
+    with pytest.raises(OperationalError):
+        await stage.call.settled()
+    await stage.call.end("failed")
+
+    saved = stage.call.saved
+    assert isinstance(saved, types.AssistantMessageItem)
+    assert saved.content[0].text == "The image was made but could not be saved."
 
 
 def test_words_beside_the_tokens_are_kept() -> None:

@@ -23,8 +23,10 @@ from chatkit_images.testing import (
     Image,
     Images,
     LoopbackAPI,
+    Raw,
     Text,
     Wait,
+    wire,
 )
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
@@ -130,6 +132,46 @@ async def test_what_the_events_say_is_kept(
     assert image.run.response_id.startswith("resp_")
     assert image.response_id == image.run.response_id
     assert image.run.usage == image.usage
+
+
+async def test_words_that_are_longer_than_their_columns_are_cut(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch, png: bytes
+) -> None:
+    """PostgreSQL refuses them, and the picture would go with them."""
+    new_response, long = wire.new_response, "x" * 300
+
+    def wordy(body: dict[str, Any]) -> dict[str, Any]:
+        tool = {"type": "image_generation", "model": long, "output_format": long}
+        said = {"id": f"resp_\x00{long}", "tools": [tool]}
+        return new_response(body) | said
+
+    monkeypatch.setattr(wire, "new_response", wordy)
+
+    def done(call_id: str, **fields: Any) -> Raw:
+        look = {"size": long, "quality": long, "background": long}
+        item = {"id": call_id, "type": "image_generation_call", "status": "completed"}
+        event = {"type": "response.output_item.done", "output_index": 0}
+        return Raw(event | {"item": item | look | fields})
+
+    answer(
+        model,
+        done("ig_1", result=base64.b64encode(png).decode()),
+        done("ig_2", result=None, error={"code": long, "message": long}),
+    )
+
+    await chat.say("a red fox")
+
+    image, failed = await one_image(call_id="ig_1"), await one_image(call_id="ig_2")
+    assert (image.status, failed.status) == ("completed", "failed")
+    assert (failed.error_code, failed.error_message) == (long[:64], long)
+    for row in (image, failed):
+        assert row.model == long[:255]
+        assert row.response_id == f"resp_\ufffd{long}"[:255]
+        assert {row.size, row.quality, row.background} == {long[:32]}
+    assert image.output_format == long[:32]
+    assert image.run is not None
+    assert image.run.status == "completed"
+    assert image.run.response_id == image.response_id
 
 
 @pytest.mark.parametrize("order", ["interleaved", "reversed", "sequential"])

@@ -293,6 +293,82 @@ def test_a_process_that_was_taken_for_dead_does_not_take_the_picture_away(
     assert storage.read(str(image.file.name)) == RED
 
 
+def test_a_recovered_picture_keeps_nothing_of_its_earlier_end(
+    image: GeneratedImage, elsewhere: None
+) -> None:
+    image.settle("failed", error_code="not_saved", error_message="The disk was full.")
+    backend.put(final(image), RED)
+
+    assert sweep()["recovered images"] == 1
+
+    image.refresh_from_db()
+    assert image.status == "completed"
+    assert (image.error_code, image.error_message) == ("", "")
+    assert sweep()["recovered images"] == 0
+
+
+@pytest.fixture
+def late(image: GeneratedImage, elsewhere: None) -> GeneratedImage:
+    """An image that was taken for dead, a text in its place, and got its picture."""
+    claims.take_over(Run.objects.all())
+    images.complete(image, pictures.store(RED, image.key))
+    long_ago = timezone.now().replace(2020)
+    GeneratedImage.objects.update(finished_at=long_ago)
+    Run.objects.update(finished_at=long_ago.replace(2019))
+    image.refresh_from_db()
+    return image
+
+
+def test_the_sweep_shows_a_picture_that_came_after_the_takeover(
+    late: GeneratedImage, context: RequestContext
+) -> None:
+    """Its process died before it could show it itself."""
+    (text,) = shown(context)
+    assert isinstance(text, types.AssistantMessageItem)
+
+    assert sweep()["recovered images"] == 1
+
+    (item,) = shown(context)
+    assert (item.id, item.type) == (text.id, "generated_image")
+    assert sweep()["recovered images"] == 0
+
+
+def test_the_sweep_shows_a_late_picture_that_had_no_text(
+    late: GeneratedImage, context: RequestContext
+) -> None:
+    late.thread.items.all().delete()
+
+    assert sweep()["recovered images"] == 1
+
+    (item,) = shown(context)
+    assert item.type == "generated_image"
+
+
+def test_a_late_picture_whose_text_is_gone_from_the_thread_stays_out(
+    late: GeneratedImage, context: RequestContext
+) -> None:
+    """The person has asked for the answer again."""
+    items.delete("thr_1", [endings.message_id(late)], context)
+    assert sweep()["recovered images"] == 0
+    assert shown(context) == []
+
+
+def test_a_picture_that_its_run_may_still_show_is_left_to_it(
+    late: GeneratedImage,
+) -> None:
+    GeneratedImage.objects.update(finished_at=timezone.now())
+    assert sweep()["recovered images"] == 0
+
+
+def test_a_picture_in_a_text_of_a_projects_own_is_shown_there_only(
+    late: GeneratedImage, context: RequestContext
+) -> None:
+    late.thread.items.update(item_id="img_of_the_week")
+    assert sweep()["recovered images"] == 0
+    (item,) = shown(context)
+    assert item.type == "assistant_message"
+
+
 def test_a_recovered_picture_is_announced(image: GeneratedImage) -> None:
     saved = []
     backend.put(final(image), RED)

@@ -264,6 +264,78 @@ async def test_one_run_a_thread_where_no_constraint_can_say_so(
     create.assert_not_called()
 
 
+async def taken_over() -> None:
+    """Take the run over as another process does while this one is asleep."""
+    await Run.objects.aupdate(heartbeat_at=timezone.now().replace(2020))
+    assert await sync_to_async(claims.take_over)(Run.objects.all()) == 1
+
+
+async def shown(chat: ChatClient, key: str) -> list[dict[str, Any]]:
+    page = await chat.call("threads.get_by_id", thread_id=key)
+    items: list[dict[str, Any]] = page["items"]["data"]
+    return items
+
+
+@pytest.mark.row("O04")
+async def test_a_picture_that_comes_after_the_takeover_is_shown_for_its_text(
+    chat: ChatClient, model: LoopbackAPI, png: bytes
+) -> None:
+    """The process was asleep: its row says completed, so must the thread."""
+    gate = Gate()
+    model.respond_with(Image(data=png, partials=0, gate=gate), Text("Too late."))
+    response = await chat.request_op("threads.create", {"input": user_message("a")})
+    stream = read_events(response)
+    key = (await anext(stream))["thread"]["id"]
+    async with asyncio.timeout(10):
+        while not await GeneratedImage.objects.aexists():
+            await asyncio.sleep(0.01)
+    await taken_over()
+    text = (await shown(chat, key))[1]
+    assert text["content"][0]["text"].startswith("The image was interrupted")
+    gate.open()
+
+    assert of_type([event async for event in stream], "error")
+
+    image = await GeneratedImage.objects.aget()
+    assert image.status == "completed"
+    _, item = await shown(chat, key)
+    assert (item["id"], item["type"]) == (text["id"], "generated_image")
+    assert (await chat.get(item["image"]["url"])).content == png
+    assert (await Run.objects.aget()).status == "interrupted"
+
+
+@pytest.mark.row("O04")
+@pytest.mark.parametrize(
+    ("step", "status", "kinds"),
+    [
+        (Image(partials=0), "completed", ["generated_image"]),
+        (FailedImage(), "blocked", []),
+    ],
+)
+async def test_of_calls_that_begin_after_the_takeover_pictures_are_shown(
+    chat: ChatClient, model: LoopbackAPI, step: Any, status: str, kinds: list[str]
+) -> None:
+    model.respond_with(Text("Hello."))
+    key = thread_id(await chat.say("hello"))
+    gate = Gate()
+    model.respond_with(gate, step, Text("Too late."))
+    asked = {"thread_id": key, "input": user_message("a fox")}
+    response = await chat.request_op("threads.add_user_message", asked)
+    while not gate.reached.is_set():
+        await asyncio.sleep(0.01)
+    await taken_over()
+    before = await shown(chat, key)
+    gate.open()
+
+    assert of_type([event async for event in read_events(response)], "error")
+
+    assert (await GeneratedImage.objects.aget()).status == status
+    after = await shown(chat, key)
+    assert after[: len(before)] == before
+    assert [item["type"] for item in after[len(before) :]] == kinds
+    assert set(runs.runner.LIVE) == set()
+
+
 POLICIES = [
     ("auto", False, "cancelled"),
     ("auto", True, "completed"),

@@ -131,6 +131,30 @@ def test_the_sweep_passes_over_a_file_that_goes_while_it_is_listed(
     assert not any(there(name) for name in names)
 
 
+def test_an_image_without_a_run_has_time_to_be_made() -> None:
+    """A project's own view iterates it, and nobody says that it is alive."""
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    run = Run.objects.create(thread=thread, owner="user:1", status="interrupted")
+    now = timezone.now()
+
+    def image(call_id: str, run: Run | None, **age: float) -> None:
+        created_at = now - datetime.timedelta(**age)
+        GeneratedImage.objects.create(
+            thread=thread, run=run, call_id=call_id, created_at=created_at
+        )
+
+    image("alone", None, hours=1)
+    image("alone for days", None, days=2)
+    image("left", run, hours=1)
+    image("just begun", run, seconds=1)
+
+    assert sweep(dry_run=True)["unfinished images"] == 2
+    assert sweep()["unfinished images"] == 2
+
+    unfinished = GeneratedImage.objects.unfinished()
+    assert {i.call_id for i in unfinished} == {"alone", "just begun"}
+
+
 @pytest.mark.row("D12")
 def test_the_sweep_stops_at_a_listing_that_fails(
     monkeypatch: pytest.MonkeyPatch,

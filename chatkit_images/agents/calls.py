@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from chatkit import types
@@ -47,7 +48,8 @@ class ImageCall:
         self._waiting: tuple[int, str] | None = None
         self._previews: asyncio.Task[None] | None = None
         self._final: asyncio.Task[None] | None = None
-        self._begun = asyncio.ensure_future(converter.begin_image(call_id, **fields))
+        self._begin = partial(converter.begin_image, call_id, **fields)
+        self._begun = asyncio.ensure_future(self._begin())
 
     def offer_preview(self, index: int, base64_image: str) -> None:
         """Take a preview; one that still waits for its upload is dropped."""
@@ -65,12 +67,17 @@ class ImageCall:
         self._final = asyncio.ensure_future(self._finish(call, fields))
 
     async def settled(self) -> None:
-        """Wait until nothing of this call is under way."""
-        tasks = [self._begun, self._previews, self._final]
-        for task in tasks:
+        """Wait until nothing of this call is under way.
+
+        Raises:
+            Exception: What the final has failed with. Without a row nothing is lost
+                until somebody needs it, who tries again.
+        """
+        for task in (self._previews, self._final):
             if task is not None:
                 await asyncio.wait([task])
-        for task in tasks:
+        await asyncio.wait([self._begun])
+        for task in (self._previews, self._final):
             if task is not None and not task.cancelled():
                 task.result()
 
@@ -84,10 +91,22 @@ class ImageCall:
         except Exception as error:
             logger.exception("Image call %s failed on its way", self.call_id)
             status, code, message = Status.FAILED, "not_saved", str(error)
-        await self._end(status, error_code=code[:64], error_message=message)
+        await self._end(status, error_code=code, error_message=message)
+
+    async def _row(self) -> None:
+        """Wait for the row, and make it if that has failed.
+
+        A picture may come a minute after its beginning, the database being back.
+        """
+        begun = self._begun
+        await asyncio.wait([begun])
+        # Of several that wait the first one tries, and the others wait for that.
+        if begun.exception() is not None and begun is self._begun:
+            self._begun = asyncio.ensure_future(self._begin())
+        await self._begun
 
     async def _finish(self, call: ImageGenerationCall, fields: dict[str, Any]) -> None:
-        await self._begun
+        await self._row()
         if not call.result:
             blocked = is_blocked(call)
             await self._end(Status.BLOCKED if blocked else Status.FAILED, **fields)
@@ -105,7 +124,11 @@ class ImageCall:
             await self._converter.save_thumbnail(self.call_id)
 
     async def _upload_previews(self) -> None:
-        await self._begun
+        try:
+            await self._row()
+        except Exception as error:
+            logger.warning("A preview of %s is left out: %r", self.call_id, error)
+            return
         while self._waiting is not None and self._final is None:
             (index, text), self._waiting = self._waiting, None
             try:
@@ -140,6 +163,7 @@ class ImageCall:
             return
         self.ended = True
         try:
+            await self._row()
             image = await self._converter.end_image(self.call_id, status, **fields)
         except Exception:
             # The person is told all the same; the sweep settles the row, if any.

@@ -23,6 +23,7 @@ from .. import database
 from ..context import RequestContext, current_run
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
+from ..rows import payloads
 from .tracker import ImageTracker, cut_off_status, trackers
 
 Status = GeneratedImage.Status
@@ -240,9 +241,8 @@ async def _record(tracker: ImageTracker) -> None:
     if not tracker.response_id:
         return
     if (run_id := current_run.get()) is not None:
+        said = {"response_id": tracker.response_id, "usage": tracker.usage}
         await database.call(
-            Run.objects.filter(pk=run_id).update,
-            response_id=tracker.response_id,
-            usage=tracker.usage,
+            Run.objects.filter(pk=run_id).update, **payloads.columns(Run, said)
         )
     await tracker.record_usage()

@@ -172,7 +172,8 @@ class ImageTracker:
             rows = GeneratedImage.objects.filter(
                 thread_id=self.context.thread.id, call_id=call_id
             )
-            await database.call(rows.update, usage=usage)
+            words = payloads.columns(GeneratedImage, {"usage": usage})
+            await database.call(rows.update, **words)
 
     def delivered(self, event: types.ThreadStreamEvent) -> None:
         """Note that the stream has handed out an event."""
@@ -279,7 +280,7 @@ def _result_fields(call: ImageGenerationCall) -> dict[str, Any]:
         name: str(value) for name in names if (value := getattr(call, name, None))
     }
     if call.error is not None:
-        fields["error_code"] = (call.error.code or call.error.type)[:64]
+        fields["error_code"] = call.error.code or call.error.type
         fields["error_message"] = call.error.message
         if call.error.moderation_details is not None:
             fields["moderation"] = call.error.moderation_details.model_dump(mode="json")

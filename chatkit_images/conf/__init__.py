@@ -151,7 +151,10 @@ class Settings(Runs):
 
     @property
     def SWEEP_GRACE_SECONDS(self) -> int:
-        """Age in seconds at which a file without a row is swept. Default: 86400."""
+        """Age in seconds at which a file without a row is swept. Default: 86400.
+
+        So is an unsent attachment, and an unfinished image without a run is ended.
+        """
         return int(self._get("SWEEP_GRACE_SECONDS", 24 * 3600))
 
     # Pictures

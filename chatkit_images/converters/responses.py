@@ -99,13 +99,17 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
     async def begin_image(self, call_id: str, **fields: Any) -> None:
         """Make the row of an image call, before any of its bytes is written.
 
+        Does nothing once the row is known, so it may be tried again.
+
         Args:
             call_id: The provider's id of the call.
             fields: Columns of ``GeneratedImage`` known by now, such as ``model``.
         """
         if call_id not in self._images:
             self._began.setdefault(call_id, time.monotonic())
-            key = storage.new_key()
+            # Of two processes only the one that made the row may use its name; the
+            # other's key is in no row. A try that failed may have made it.
+            key = self._keys.setdefault(call_id, storage.new_key())
             image = await database.insist(
                 images.begin,
                 self.thread.id,
@@ -115,9 +119,6 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
                 **_clean(fields),
             )
             self._images[call_id] = image
-            # Of two processes only the one that made the row may use its name; the
-            # other's key is in no row.
-            self._keys[call_id] = key
 
     async def save_partial(
         self, call_id: str, index: int, base64_image: str
@@ -266,5 +267,4 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:
     """Return columns of the provider's words as every database takes them."""
-    cleaned: dict[str, Any] = payloads.map_strings(fields, payloads.clean)
-    return cleaned
+    return payloads.columns(models.GeneratedImage, fields)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from chatkit import types
+from django.db import transaction
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from .. import links, models
 from ..context import RequestContext
+from ..exceptions import ClaimLost
 from ..querysets import GeneratedImageQuerySet
 from . import items, payloads, recovery
 
@@ -101,12 +105,46 @@ def recover(images: GeneratedImageQuerySet) -> int:
     return recovered
 
 
+def show_late(images: GeneratedImageQuerySet) -> int:
+    """Show complete images whose threads tell of another end, or of none.
+
+    A process that was asleep may get a picture when its run has been taken over and a
+    text stands where the picture would. It may not write into the thread, which may
+    have another run by now, but the picture takes nobody's place.
+
+    Returns:
+        How many there were.
+    """
+    told = Q(
+        item__type="assistant_message", item__item_id__startswith=items.IMAGE_PREFIX
+    )
+    missed = Q(
+        item=None,
+        run__status=models.Run.Status.INTERRUPTED,
+        run__finished_at__lt=F("finished_at"),
+    )
+    late = images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
+    shown = 0
+    for pk, thread_id in list(late.values_list("pk", "thread_id")):
+        with transaction.atomic():
+            # This locks the thread: what is taken out of it meanwhile stays out.
+            models.Thread.objects.select_for_update().filter(pk=thread_id).first()
+            image = late.filter(pk=pk).select_related("thread", "item").first()
+            # A project's own text may have such an id, and a picture in it.
+            if image and (not image.item or image.item.item_id == message_id(image)):
+                _show(image, fenced=False)
+                shown += 1
+    return shown
+
+
 def _end(images: GeneratedImageQuerySet, status: str, **fields: Any) -> int:
     ended = 0
     hidden = images.filter(item=None, superseded_at=None)
     for image in hidden.select_related("thread"):
         ended += _recover_here(image) or image.settle(status, **fields)
-        _show(image)
+        # One that began after its run was taken over has no place in the thread.
+        with suppress(ClaimLost):
+            _show(image)
     return ended
 
 
@@ -119,7 +157,7 @@ def _recover_here(image: models.GeneratedImage) -> bool:
         return False
 
 
-def _show(image: models.GeneratedImage) -> None:
+def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
     if image.item is not None and image.item.type == "generated_image":
         return  # Its URL is made when it is read.
     context = RequestContext(image.thread.user, image.thread.owner)
@@ -136,4 +174,4 @@ def _show(image: models.GeneratedImage) -> None:
     else:
         text = reason(image.status, image.error_code)
         item = message(key, image.thread_id, created_at, text)
-    items.save(image.thread_id, item, context)
+    items.save(image.thread_id, item, context, fenced=fenced)

@@ -100,9 +100,11 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             models.DeletedFile.objects.discard(names)
         else:
             models.DeletedFile.objects.discard([str(before.file.name)])
+            # What an earlier end has told is over.
+            told = {"error_code": "", "error_message": ""} | fields
             rows.update(
                 **stored.columns(),
-                **fields,
+                **told,
                 thumbnail=stored.thumbnail,
                 sha256=stored.info.sha256,
                 status=models.GeneratedImage.Status.COMPLETED,

@@ -61,8 +61,21 @@ def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadI
     return found[0]
 
 
-def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> None:
-    """Insert an item, or update the one of that id in its place."""
+def save(
+    thread_id: str,
+    item: types.ThreadItem,
+    context: RequestContext,
+    *,
+    fenced: bool = True,
+) -> None:
+    """Insert an item, or update the one of that id in its place.
+
+    Args:
+        thread_id: Its thread.
+        item: The item.
+        context: Who asked.
+        fenced: Whether a run that was taken over is refused.
+    """
     thread = threads.get(thread_id, context)
     saved: dict[tuple[str, str], models.GeneratedImage | None] = {}
 
@@ -84,7 +97,8 @@ def save(thread_id: str, item: types.ThreadItem, context: RequestContext) -> Non
         same = models.Thread.objects.filter(pk=thread.pk)
         if not same.update(updated_at=timezone.now()):
             raise NotFoundError(f"Thread {thread_id} not found")
-        fence.check()
+        if fenced:
+            fence.check()
         row, created = thread.items.get_or_create(
             item_id=item.id,
             defaults={

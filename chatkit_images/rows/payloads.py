@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from chatkit import types
+from django.db import models as db
 from django.utils import timezone
 from pydantic import TypeAdapter, ValidationError
 
@@ -82,6 +83,19 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def columns(model: type[db.Model], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return columns of somebody else's words as every database takes them.
+
+    PostgreSQL refuses text that is longer than its column, and the row with it.
+    """
+    cleaned: dict[str, Any] = map_strings(fields, clean)
+    for name, value in cleaned.items():
+        if isinstance(value, str):
+            limit = getattr(model._meta.get_field(name), "max_length", None)
+            cleaned[name] = value[:limit]
+    return cleaned
 
 
 def is_ours(url: str) -> bool:

@@ -182,6 +182,8 @@ def release(
     if not answered:
         rows.update(idempotency_key=None)
     if not rows.finish(status, payloads.clean(error)):
+        # Somebody took it for dead, and may have told of images that it has got since.
+        endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
         return False
     signals.run_finished.send_robust(models.Run, run=rows.select_related("user").get())
     return True
