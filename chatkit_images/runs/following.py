@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 
 from chatkit import types
 
@@ -61,11 +61,14 @@ async def _follow_elsewhere(
         if run.status != Run.Status.RUNNING:
             log.close(complete=False)
     while True:
-        with supervisor().following(run.pk, log, present=not watch):
+        # What a run here writes to has more readers, and its own end.
+        is_copy = live is None or log is not live.log
+        following = supervisor().following(run.pk, log, present=not watch)
+        with following if is_copy else nullcontext():
             async with aclosing(log.batches(after, join, idle)) as batches:
                 async for batch in batches:
                     yield batch
-        if supervisor().closed or (log.complete and log.last):
+        if (is_copy and supervisor().closed) or (log.complete and log.last):
             return
         if not await database.insist(goes_on, run):
             break

@@ -16,6 +16,7 @@ from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests import services
 from tests.client import URL, done_items, message, of_type
 from tests.servers.browsing import until
+from tests.servers.test_watch import receive, watch
 
 from .browsing import Browser, answer, image_call
 from .following import Follower
@@ -103,6 +104,33 @@ def test_a_server_that_is_told_to_stop_lets_its_runs_end(
     check_rows(world, first)
     assert first == second
     assert first["runs"] == ["completed"]
+
+
+@pytest.mark.row("O01")
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_run_that_is_watched_ends_as_any_other(
+    world: World, model: LoopbackAPI, follower: Follower, logs: str, kind: str
+) -> None:
+    final, words = drawing(model)
+    with world.server(kind=kind) as server, Browser(server.url, world.cookies) as ann:
+        reading = background(lambda: follower.ask(server.url))
+        assert final.reached.wait(10)
+        until(lambda: of_type(follower.events, "thread.item.updated"))
+        with watch(ann, follower.thread) as socket:
+            assert receive(socket)["status"] == "running"
+            os.kill(server.pid, signal.SIGTERM)
+            until(lambda: ready(server) == 503)
+            final.open()
+            words.open()
+            theirs = []
+            while "status" not in (frame := receive(socket)):
+                theirs.append(frame["event"])
+            assert frame["status"] == "completed"
+            reading.join(15)
+        assert world.ended(server) in (0, -signal.SIGTERM)
+    assert follower.whole
+    check_whole(follower)
+    assert len(done_items(theirs, "generated_image")) == 1
 
 
 @pytest.mark.row("O01")

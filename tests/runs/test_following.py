@@ -1,0 +1,114 @@
+"""Who reads a run that is another process's, or only looks on, and a server's end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from chatkit import types
+
+from chatkit_images import runs
+from chatkit_images.context import RequestContext
+from chatkit_images.models import Run
+from chatkit_images.runs import drain
+from chatkit_images.testing import Gate, LoopbackAPI, Text
+from tests.chat import TestServer
+from tests.client import message
+
+REQUEST = types.ThreadsCreateReq.model_validate({"params": {"input": message("hello")}})
+
+
+async def begin(context: RequestContext) -> runs.LiveRun:
+    body = REQUEST.model_dump_json().encode()
+    return await runs.start(TestServer(), REQUEST, body, context)
+
+
+class Reader:
+    """Reads batches in a task of its own.
+
+    Attributes:
+        chunks: The numbered chunks that have come.
+        task: Ends with the batches, or with what they raise.
+    """
+
+    def __init__(self, batches: runs.Batches) -> None:
+        self.chunks: list[tuple[int, bytes]] = []
+        self.task = asyncio.create_task(self._read(batches))
+
+    async def _read(self, batches: runs.Batches) -> None:
+        async for batch in batches:
+            self.chunks += batch
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for number, _ in self.chunks]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(chunk.removeprefix(b"data: ")) for _, chunk in self.chunks]
+
+    async def reach(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while number not in self.numbers:
+                await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        async with asyncio.timeout(10):
+            await self.task
+
+
+@pytest.mark.row("O01")
+async def test_a_drain_does_not_end_a_run_here_that_is_watched(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    model.respond_with(Text("First."), gate, Text("Second."))
+    run = await begin(context)
+    row = await Run.objects.aget()
+    mine = Reader(run.events())
+    watcher = Reader(runs.follow(row, context, join=True, watch=True))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    await watcher.reach(run.log.last)
+
+    draining = asyncio.create_task(drain.drain(10, asyncio.Event()))
+    await asyncio.sleep(0.1)
+    assert not (mine.task.done() or watcher.task.done())
+    gate.open()
+    await draining
+
+    await mine.end()
+    await watcher.end()
+    assert mine.numbers == list(range(1, run.log.last + 1))
+    assert watcher.numbers[-1] == run.log.last
+    assert run.log.complete
+    assert "Second." in str(watcher.events)
+
+
+async def test_who_watches_a_run_that_was_taken_over_sees_its_end(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    gate, cut_off = Gate(), asyncio.Event()
+
+    class Slow(TestServer):
+        async def handle_stream_cancelled(self, *args: Any) -> None:
+            await cut_off.wait()
+
+    body = REQUEST.model_dump_json().encode()
+    model.respond_with(gate, Text("Never."))
+    run = await runs.start(Slow(), REQUEST, body, context)
+    row = await Run.objects.aget()
+    mine = Reader(run.events())
+    watcher = Reader(runs.follow(row, context, join=True, watch=True))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    await Run.objects.aupdate(status="interrupted")
+    # Until it is seen, and longer than a copy would be waited for.
+    await asyncio.sleep(2.5)
+    early = mine.task.done() or watcher.task.done()
+    cut_off.set()
+    await mine.end()
+    await watcher.end()
+    gate.open()
+    assert not early
+    assert run.log.complete
