@@ -89,6 +89,8 @@ class ThreadConsumer:
             logger.info("Thread %s was deleted", thread_id)
         except Gone:
             logger.info("A client has left", exc_info=True)
+        except runs.drain.Draining:
+            logger.info("Thread %s is watched in another process", thread_id)
         except Exception:
             logger.exception("Thread %s is not watched any more", thread_id)
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from chatkit import types
 
-from chatkit_images import runs
+from chatkit_images import runs, sse
 from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run
 from chatkit_images.runs import drain
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests.chat import TestServer
-from tests.client import message
+from tests.client import ChatClient, message, thread_id
 
 REQUEST = types.ThreadsCreateReq.model_validate({"params": {"input": message("hello")}})
 
@@ -112,3 +115,97 @@ async def test_who_watches_a_run_that_was_taken_over_sees_its_end(
     gate.open()
     assert not early
     assert run.log.complete
+
+
+# Runs of other processes
+
+
+@pytest.fixture
+def elsewhere(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> Callable[[str], Awaitable[Run]]:
+    """Return a function that makes a run of Ann's which is in nobody's memory here."""
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HEARTBEAT_SECONDS": 0.05}
+
+    async def make(status: str) -> Run:
+        model.respond_with(Text("Hello."))
+        key = thread_id(await chat.say("hello"))
+        run = await Run.objects.aget(thread=key)
+        run.pk, run.status, run.idempotency_key = uuid.uuid4(), status, "click-1"
+        await run.asave(force_insert=True)
+        return run
+
+    return make
+
+
+async def rest(response: Any) -> bytes:
+    async with asyncio.timeout(5):
+        return b"".join([chunk async for chunk in response.streaming_content])
+
+
+def route(run: Run) -> str:
+    return f"/chatkit/runs/{run.pk}/events/"
+
+
+@pytest.mark.row("O01")
+async def test_who_comes_for_a_run_elsewhere_is_refused_while_this_process_ends(
+    chat: ChatClient, context: RequestContext, elsewhere: Any
+) -> None:
+    run = await elsewhere("running")
+    runs.supervisor().close()
+    body = json.dumps(REQUEST.model_dump(mode="json"))
+    headers = {"Idempotency-Key": "click-1"}
+    for answer in (
+        await chat.get(route(run)),
+        await chat.get(f"/chatkit/threads/{run.thread_id}/events/"),
+        await chat.post(
+            "/chatkit/", body, content_type="application/json", headers=headers
+        ),
+    ):
+        assert answer.status_code == 503
+        error = answer.json()["error"]
+        assert (error["code"], error["allow_retry"]) == ("draining", True)
+    watcher = Reader(runs.follow(run, context, join=True, watch=True))
+    with pytest.raises(RequestRefused, match="being restarted"):
+        await watcher.end()
+
+
+@pytest.mark.row("O01")
+async def test_a_run_that_has_ended_is_shown_while_this_process_ends(
+    chat: ChatClient, elsewhere: Any
+) -> None:
+    run = await elsewhere("completed")
+    before = await rest(await chat.get(route(run)))
+    assert b"Hello." in before
+    runs.supervisor().close()
+    assert await rest(await chat.get(route(run))) == before
+
+
+@pytest.mark.row("O01")
+@pytest.mark.parametrize("resume", [True, False])
+async def test_a_stream_of_a_run_elsewhere_is_cut_when_this_process_ends(
+    chat: ChatClient, elsewhere: Any, resume: bool
+) -> None:
+    await elsewhere("running")
+    body = json.dumps(REQUEST.model_dump(mode="json"))
+    headers = {"Idempotency-Key": "click-1"} | (
+        {"ChatKit-Resume": "1"} if resume else {}
+    )
+    answer = await chat.post(
+        "/chatkit/", body, content_type="application/json", headers=headers
+    )
+    assert answer.status_code == 200
+    # Its first heartbeat has come; nobody would ask again after a clean end.
+    runs.supervisor().close()
+    text = await rest(answer)
+    assert text.replace(sse.HEARTBEAT, b"") == (b": elsewhere\n" if resume else b"")
+
+
+async def test_who_waits_when_this_process_ends_is_refused(
+    context: RequestContext, elsewhere: Any
+) -> None:
+    reader = Reader(runs.follow(await elsewhere("running"), context))
+    await asyncio.sleep(0.05)
+    runs.supervisor().close()
+    with pytest.raises(RequestRefused, match="being restarted"):
+        await reader.end()
