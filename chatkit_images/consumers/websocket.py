@@ -23,8 +23,8 @@ from .requests import make_request
 
 logger = logging.getLogger(__name__)
 PERMISSION = "chatkit_images.view_threaditem"
-# Close codes of an application: what a browser shows its script.
-NOT_FOUND, FAILED = 4404, 1011
+# Close codes of an application: what a browser shows its script, and Daphne sends.
+NOT_FOUND, FAILED = 4404, 4500
 REFUSALS = (AuthenticationRequired, NotFoundError, SuspiciousOperation, ValueError)
 
 
@@ -51,6 +51,7 @@ class ThreadConsumer:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection until its client leaves."""
         database.shared.set(True)
+        runs.drain.install()
         await receive()  # websocket.connect
         thread_id = scope["url_route"]["kwargs"]["thread_id"]
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests import services
@@ -169,6 +170,38 @@ def test_what_is_not_ready_in_time_is_interrupted(
         assert "sdk_hidden_context" not in first["items"]
         check_talk(ann, model, follower.thread)
     final.open()
+
+
+@pytest.mark.row("O01")
+@pytest.mark.row("O02")
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("door", DOORS)
+def test_a_server_that_only_has_readers_sends_them_to_the_process_of_their_run(
+    world: World, model: LoopbackAPI, follower: Follower, kind: str, door: str
+) -> None:
+    world.settings["RUN_LOG_URL"] = services.redis()
+    final, words = drawing(model)
+    with world.server() as one, world.server(kind=kind, door=door) as two:
+        follower.ask(one.url, until="thread.item.updated")
+        reading = background(lambda: follower.resume(two.url))
+        with Browser(two.url, world.cookies) as ann:
+            with watch(ann, follower.thread) as socket:
+                assert receive(socket)["status"] == "running"
+                time.sleep(0.3)
+                os.kill(two.pid, signal.SIGTERM)
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:
+                        assert receive(socket).get("status", "running") == "running"
+            assert closed.value.rcvd and closed.value.rcvd.code == 4500
+            reading.join(5)
+            assert not reading.is_alive(), "The stream did not end."
+            assert world.ended(two, 5) in (0, -signal.SIGTERM)
+        assert not follower.whole
+        final.open()
+        words.open()
+        assert follower.resume(one.url) == 200
+        assert follower.whole
+        check_whole(follower)
 
 
 @pytest.mark.row("O02")
