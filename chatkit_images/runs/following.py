@@ -125,7 +125,10 @@ async def stop(rows: RunQuerySet) -> bool:
 
 def shown(run: Run, context: RequestContext) -> Batch:
     """Return what a run has left in its thread, as events. Not for the loop."""
-    run.refresh_from_db()
+    try:
+        run = Run.objects.select_related("thread").get(pk=run.pk)
+    except Run.DoesNotExist:
+        return []  # Its thread was deleted meanwhile.
     events: list[types.ThreadStreamEvent] = []
     found: list[types.ThreadItem] = []
     if run.thread is not None:

@@ -14,7 +14,7 @@ from chatkit import types
 from chatkit_images import runs, sse
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
-from chatkit_images.models import Run
+from chatkit_images.models import Run, Thread
 from chatkit_images.runs import drain
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests.chat import TestServer
@@ -209,3 +209,18 @@ async def test_who_waits_when_this_process_ends_is_refused(
     runs.supervisor().close()
     with pytest.raises(RequestRefused, match="being restarted"):
         await reader.end()
+
+
+async def test_of_a_thread_that_is_deleted_a_reader_elsewhere_sees_nothing(
+    chat: ChatClient, context: RequestContext, elsewhere: Any
+) -> None:
+    run = await elsewhere("running")
+    answer = await chat.get(route(run))
+    assert answer.status_code == 200
+    await Thread.objects.all().adelete()
+    assert (await rest(answer)).replace(sse.HEARTBEAT, b"") == b""
+    # As one that is deleted between the query for it and that for its items.
+    run.status = "completed"
+    reader = Reader(runs.follow(run, context))
+    await reader.end()
+    assert reader.chunks == []
