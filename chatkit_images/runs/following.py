@@ -65,20 +65,21 @@ async def _follow_elsewhere(
     log = live.log if live is not None else await _open(run)
     while True:
         # What a run here writes to has more readers, and its own end.
-        is_copy = live is None or log is not live.log
         following = supervisor().following(run.pk, log, present=not watch)
-        with following if is_copy else nullcontext():
+        with following if live is None else nullcontext():
             async with aclosing(log.batches(after, join, idle)) as batches:
                 async for batch in batches:
+                    if batch:
+                        after, join = batch[-1][0], False
                     yield batch
         if log.complete and log.last:
             return
-        if is_copy:
+        if live is None:
             _refuse_if_draining(run)
         if not await database.insist(goes_on, run):
             break
         # Its log is lost, it is not.
-        log = MemoryLog()
+        live, log = None, await _open(run)
     yield await database.insist(shown, run, context)
 
 
@@ -88,11 +89,12 @@ async def _open(run: Run) -> MemoryLog:
     Raises:
         Draining: If it is not complete, and this process is about to end.
     """
-    log = await get_logs().open(run.pk)
-    if log is None:
+    running = run.status == Run.Status.RUNNING
+    log = await get_logs().open(run.pk, running)
+    if log is None or (log.closed and not log.last):
         # Nobody appends to it: it is silent until the run has ended.
         log = MemoryLog()
-        if run.status != Run.Status.RUNNING:
+        if not running:
             log.close(complete=False)
     if not log.closed:
         _refuse_if_draining(run)

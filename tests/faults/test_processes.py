@@ -488,6 +488,8 @@ def test_redis_goes_away_and_comes_back(
         assert words.reached.wait(10)
         if away != "until after the end":
             wire.mend()
+            # Before the run has ended, though nothing was there when it was asked for.
+            until(lambda: done_items(follower.events, "generated_image"))
         words.open()
         reading.join(10)
         theirs.join(10)
@@ -496,6 +498,8 @@ def test_redis_goes_away_and_comes_back(
         check_whole(mine)
         # The other one has it all as well, maybe only in the end.
         assert follower.whole
+        if away != "until after the end":
+            check_whole(follower)
         assert of_type(follower.events, "error") == []
         done = {e["item"]["id"]: e["item"] for e in of_type(
             mine.events, "thread.item.done")}  # fmt: skip

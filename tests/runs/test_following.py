@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -16,9 +16,13 @@ from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run, Thread
 from chatkit_images.runs import drain
+from chatkit_images.runs.log import MemoryLogs, get_logs
 from chatkit_images.testing import Gate, LoopbackAPI, Text
+from tests import services
 from tests.chat import TestServer
 from tests.client import ChatClient, message, thread_id
+
+from .test_logs import chunk, forget, shared
 
 REQUEST = types.ThreadsCreateReq.model_validate({"params": {"input": message("hello")}})
 
@@ -224,3 +228,74 @@ async def test_of_a_thread_that_is_deleted_a_reader_elsewhere_sees_nothing(
     reader = Reader(runs.follow(run, context))
     await reader.end()
     assert reader.chunks == []
+
+
+@pytest.fixture
+async def writer(settings: Any) -> AsyncIterator[MemoryLogs]:
+    """The logs of another process, shared with this one by Redis."""
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "RUN_LOG_URL": services.REDIS_URL
+    }
+    services.redis()
+    writer = shared(services.REDIS_URL)
+    yield writer
+    await writer.aclose()
+    await get_logs().aclose()
+
+
+@pytest.mark.row("S09")
+async def test_who_comes_before_the_first_event_of_a_run_elsewhere_sees_them_come(
+    context: RequestContext, elsewhere: Any, writer: MemoryLogs
+) -> None:
+    run = await elsewhere("running")
+    reader = Reader(runs.follow(run, context))
+    joined = Reader(runs.follow(run, context, join=True))
+    await asyncio.sleep(0.1)
+    log = writer.create(run.pk)
+    for number in (1, 2, 3):
+        log.append(chunk(number))
+        await reader.reach(number)
+    await joined.reach(3)
+    await Run.objects.filter(pk=run.pk).aupdate(status="completed")
+    writer.end(run.pk)
+    for each in (reader, joined):
+        await each.end()
+        assert each.numbers == [1, 2, 3]
+    await forget(run.pk)
+
+
+@pytest.mark.row("S09")
+async def test_a_log_that_was_given_up_is_opened_again(
+    context: RequestContext,
+    elsewhere: Any,
+    writer: MemoryLogs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatkit_images.runs.log.redis.PATIENCE_SECONDS", 0.1)
+    run = await elsewhere("running")
+    log = writer.create(run.pk)
+    reader = Reader(runs.follow(run, context))
+    for number in (1, 2, 3):
+        log.append(chunk(number))
+    await reader.reach(3)
+    # Redis loses it, and has one entry behind what is missing.
+    from redis.asyncio import Redis
+
+    from chatkit_images.runs.log.redis import keys
+
+    await forget(run.pk)
+    async with Redis.from_url(services.REDIS_URL) as client:
+        stream = keys(run.pk)[0]
+        await client.xadd(stream, {"chunk": chunk(7)}, id="7-0")
+        await asyncio.sleep(1)
+        await client.delete(stream)
+    # The next write tells what was before in short.
+    log.append(chunk(4))
+    await reader.reach(4)
+    log.append(chunk(5))
+    await reader.reach(5)
+    assert [number for number in reader.numbers if number] == [1, 2, 3, 4, 5]
+    await Run.objects.filter(pk=run.pk).aupdate(status="completed")
+    writer.end(run.pk)
+    await reader.end()
+    await forget(run.pk)
