@@ -14,6 +14,9 @@ HEADERS = {
     "Content-Encoding": "identity",
 }
 HEARTBEAT = b": keep-alive\n\n"
+# A frame without its end: who can read on sees that the stream was cut, whatever else
+# ends as it should.
+CUT = b": elsewhere\n"
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
 

@@ -23,9 +23,9 @@ from .requests import make_request
 
 logger = logging.getLogger(__name__)
 PERMISSION = "chatkit_images.view_threaditem"
-# Close codes. The first comes before the connection is accepted: servers make it a 403
-# of HTTP, and a browser's script sees only that there is no connection.
-NOT_FOUND, FAILED = 4404, 1011
+# Close codes, of an application as Daphne sends no others. The first comes before the
+# connection is accepted: servers make it a 403 of HTTP, and a script sees none.
+NOT_FOUND, FAILED = 4404, 4500
 REFUSALS = (AuthenticationRequired, NotFoundError, SuspiciousOperation, ValueError)
 
 
@@ -52,6 +52,7 @@ class ThreadConsumer:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one connection until its client leaves."""
         database.shared.set(True)
+        runs.drain.install()
         await receive()  # websocket.connect
         thread_id = scope["url_route"]["kwargs"]["thread_id"]
         try:
@@ -90,6 +91,8 @@ class ThreadConsumer:
             logger.info("Thread %s was deleted", thread_id)
         except Gone:
             logger.info("A client has left", exc_info=True)
+        except runs.drain.Draining:
+            logger.info("Thread %s is watched in another process", thread_id)
         except Exception:
             logger.exception("Thread %s is not watched any more", thread_id)
 

@@ -9,13 +9,28 @@ import signal
 import threading
 from types import FrameType
 
+from django.utils.translation import gettext as _
+
 from ..conf import settings
+from ..exceptions import RequestRefused
 from .runner import LIVE
 from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
 # Seconds between two looks at what goes on, and for the last writes of a run.
 LOOK_SECONDS, WRITE_SECONDS = 0.1, 10.0
+
+
+class Draining(RequestRefused):
+    """This process is about to end; another one does what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "draining",
+            _("The server is being restarted. Try again in a moment."),
+            status=503,
+            allow_retry=True,
+        )
 
 
 class Drain:
@@ -93,8 +108,8 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
         logger.warning("%d runs are interrupted", len(rest))
         waits = [asyncio.ensure_future(run.wait()) for run in rest]
         await asyncio.wait(waits, timeout=WRITE_SECONDS)
-        # Their readers get the last events.
-        await asyncio.sleep(LOOK_SECONDS)
+    # Readers get the last events.
+    await asyncio.sleep(LOOK_SECONDS)
 
 
 _drain = Drain()

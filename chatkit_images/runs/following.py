@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 
 from chatkit import types
 
@@ -12,6 +12,7 @@ from ..models import Run
 from ..querysets import RunQuerySet
 from ..rows import items, threads
 from . import claims
+from .drain import Draining
 from .log import Batch, Batches, MemoryLog, get_logs
 from .runner import LIVE
 from .supervisor import supervisor
@@ -37,6 +38,9 @@ def follow(
         patient: Whether the reader may come back if it leaves.
         idle: Seconds of silence after which an empty batch is yielded.
         watch: Whether it only looks on, and does not count as a reader.
+
+    Iterating raises ``Draining`` if the run is another process's and goes on while
+    this one ends.
     """
     live = LIVE.get(run.pk)
     if live is not None and not watch:
@@ -52,26 +56,55 @@ async def _follow_elsewhere(
     idle: float | None,
     watch: bool,
 ) -> Batches:
-    """Yield the chunks of a run that is no concern of its reader's process."""
+    """Yield the chunks of a run that is no concern of its reader's process.
+
+    Raises:
+        Draining: If this process ends before the run does.
+    """
     live = LIVE.get(run.pk)
-    log = live.log if live is not None else await get_logs().open(run.pk)
-    if log is None:
-        # Nobody appends to it: it is silent until the run has ended.
-        log = MemoryLog()
-        if run.status != Run.Status.RUNNING:
-            log.close(complete=False)
+    log = live.log if live is not None else await _open(run)
     while True:
-        with supervisor().following(run.pk, log, present=not watch):
+        # What a run here writes to has more readers, and its own end.
+        following = supervisor().following(run.pk, log, present=not watch)
+        with following if live is None else nullcontext():
             async with aclosing(log.batches(after, join, idle)) as batches:
                 async for batch in batches:
+                    if batch:
+                        after, join = batch[-1][0], False
                     yield batch
-        if supervisor().closed or (log.complete and log.last):
+        if log.complete and log.last:
             return
+        if live is None:
+            _refuse_if_draining(run)
         if not await database.insist(goes_on, run):
             break
         # Its log is lost, it is not.
-        log = MemoryLog()
+        live, log = None, await _open(run)
     yield await database.insist(shown, run, context)
+
+
+async def _open(run: Run) -> MemoryLog:
+    """Return the log of a run, or an empty one.
+
+    Raises:
+        Draining: If it is not complete, and this process is about to end.
+    """
+    running = run.status == Run.Status.RUNNING
+    log = await get_logs().open(run.pk, running)
+    if log is None or (log.closed and not log.last):
+        # Nobody appends to it: it is silent until the run has ended.
+        log = MemoryLog()
+        if not running:
+            log.close(complete=False)
+    if not log.closed:
+        _refuse_if_draining(run)
+    return log
+
+
+def _refuse_if_draining(run: Run) -> None:
+    # One that had ended when it was asked for is told of here as anywhere.
+    if supervisor().closed and run.status == Run.Status.RUNNING:
+        raise Draining
 
 
 def goes_on(run: Run) -> bool:
@@ -94,7 +127,10 @@ async def stop(rows: RunQuerySet) -> bool:
 
 def shown(run: Run, context: RequestContext) -> Batch:
     """Return what a run has left in its thread, as events. Not for the loop."""
-    run.refresh_from_db()
+    try:
+        run = Run.objects.select_related("thread").get(pk=run.pk)
+    except Run.DoesNotExist:
+        return []  # Its thread was deleted meanwhile.
     events: list[types.ThreadStreamEvent] = []
     found: list[types.ThreadItem] = []
     if run.thread is not None:

@@ -6,10 +6,8 @@ import asyncio
 
 from chatkit import types
 from chatkit.server import ChatKitServer
-from django.utils.translation import gettext as _
 
 from ..context import RequestContext
-from ..exceptions import RequestRefused
 from . import drain
 from .runner import LiveRun
 
@@ -26,16 +24,11 @@ async def start(
     Raises:
         NotFoundError: If the owner has no such thread.
         Replayed: If a run was made with the same idempotency key.
-        RequestRefused: If the thread is locked, closed or busy, or this process is
-            about to end.
+        RequestRefused: If the thread is locked, closed or busy.
+        Draining: If this process is about to end.
     """
     if drain.draining():
-        raise RequestRefused(
-            "draining",
-            _("The server is being restarted. Try again in a moment."),
-            status=503,
-            allow_retry=True,
-        )
+        raise drain.Draining
     drain.install()
     run = LiveRun(server, request, context, idempotency_key)
     run.begin(body)

@@ -83,6 +83,8 @@ async def respond(
     """
     # From the first request on: runs of a process that died before this one began.
     runs.supervisor().begin()
+    # Readers of other processes' runs would hold up the server's end as well.
+    runs.drain.install()
     try:
         context = await database.call(admit, request)
         if isinstance(context, HttpResponseBase):

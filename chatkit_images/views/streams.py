@@ -37,7 +37,8 @@ async def stream_response(
     """Return the stream of a run, its first event being there already.
 
     What fails before that still gets a status; what fails later ends the stream with an
-    event, as a server may not survive what it cannot tell the client any more.
+    event, as a server may not survive what it cannot tell the client any more. That a
+    run goes on elsewhere is no failure: who can read on does so there.
 
     Args:
         run_id: The run.
@@ -57,6 +58,9 @@ async def stream_response(
                 yield sse.encode(batch, ids)
             async for batch in events:
                 yield sse.encode(batch, ids)
+        except runs.drain.Draining:
+            if ids:
+                yield sse.CUT
         except Exception:
             logger.exception("The stream of run %s is broken off", run_id)
             yield sse.encode([(0, wire.chunk(wire.broken_off()))], ids)

@@ -129,6 +129,27 @@ export async function endsInAnItem() {
   return results;
 }
 
+export async function endsElsewhere() {
+  const { fetch, requests } = server(
+    // Nothing is open, and the connection ends as it should.
+    { chunks: [frame(1, created), frame(2, done("user")), ": elsewhere\n"] },
+    { status: 503, json: { error: { code: "draining", allow_retry: true } } },
+    { chunks: [": elsewhere\n"] },
+    { chunks: [frame(3, item("a")), frame(4, done("a"))] },
+  );
+  return { ...(await ask(fetch)), last: requests.map((each) => each.headers["last-event-id"]) };
+}
+
+export async function endsInItems() {
+  const { fetch, requests } = server(
+    { chunks: [frame(1, item("a"))] },
+    { chunks: [frame(2, done("a")), frame(3, item("b"))] },
+    { chunks: [frame(4, done("b")), frame(5, item("c"))] },
+    { chunks: [frame(6, done("c"))] },
+  );
+  return { ...(await ask(fetch)), count: requests.length };
+}
+
 export async function noLog() {
   const error = { type: "error", code: "stream.error", allow_retry: true };
   const start = [frame(1, created), frame(2, done("user")), frame(3, item("a")), frame(4, item("b"))];
@@ -256,6 +277,10 @@ export async function follows() {
     { chunks: [frame(6, done("a"))] },
   );
   const lost = server({ status: 404, json: {} });
+  const draining = server(
+    { status: 503, json: { error: { code: "draining", allow_retry: true } } },
+    { chunks: [frame(1, created)] },
+  );
   const events = [];
   for await (const event of await follow("/chatkit", "t/1", { fetch: busy.fetch })) {
     events.push(event);
@@ -269,6 +294,7 @@ export async function follows() {
   return {
     events, error, idle: await follow("/chatkit/", "t", { fetch: idle.fetch }),
     lost: await follow("/chatkit/", "t", { fetch: lost.fetch }).catch(({ status }) => status),
+    again: (await (await follow("/chatkit/", "t", { fetch: draining.fetch })).next()).value,
     paths: busy.requests.map(({ path }) => path), stops: left.requests.length,
     status: await status("/chatkit/", "t", { fetch: server({ json: { busy: true, run: "r" } }).fetch }),
   };

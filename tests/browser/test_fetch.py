@@ -112,6 +112,28 @@ def test_a_stream_that_ends_in_the_middle_of_an_item_is_asked_about(
     ]
 
 
+def test_a_stream_that_goes_on_in_another_process_is_read_on_there(
+    script: Script,
+) -> None:
+    seen = script("endsElsewhere")
+    assert types(seen["events"]) == [
+        "created t",
+        "item.done user",
+        "item.added a",
+        "item.done a",
+    ]
+    assert seen["states"] == [True, False]
+    assert seen["last"][1:] == ["2"] * 3
+
+
+def test_each_end_in_an_item_is_asked_about(script: Script) -> None:
+    seen = script("endsInItems")
+    assert types(seen["events"]) == [
+        f"item.{what} {key}" for key in "abc" for what in ("added", "done")
+    ]
+    assert seen["count"] == 4
+
+
 def test_without_a_log_what_the_database_lacks_is_removed(script: Script) -> None:
     seen = script("noLog")
     assert types(seen) == [
@@ -217,6 +239,7 @@ def test_a_running_answer_is_followed(script: Script) -> None:
         "/chatkit/runs/6d2f2c3e-0000-4000-8000-000000000001/events/",
     ]
     assert (seen["idle"], seen["lost"]) == (None, 404)
+    assert seen["again"]["type"] == "thread.created"
     # To look away is no stop.
     assert (seen["error"], seen["stops"]) == ("AbortError", 1)
     assert seen["status"] == {"busy": True, "run": "r"}

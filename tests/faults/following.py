@@ -15,17 +15,20 @@ RESUME = {"ChatKit-Resume": "1"}
 
 
 def frames(response: httpx.Response) -> Iterator[Frame]:
-    """Yield number and event of each frame, up to the end of the stream or its cut."""
-    number = 0
-    try:
-        for line in response.iter_lines():
-            if line.startswith("id: "):
-                number = int(line[4:])
-            elif line.startswith("data: "):
-                yield number, json.loads(line[6:])
-                number = 0
-    except httpx.TransportError:
-        return
+    """Yield number and event of each frame up to the end of the stream.
+
+    Raises:
+        TransportError: If it was cut, be it that its last frame has no end.
+    """
+    number, line = 0, ""
+    for line in response.iter_lines():
+        if line.startswith("id: "):
+            number = int(line[4:])
+        elif line.startswith("data: "):
+            yield number, json.loads(line[6:])
+            number = 0
+    if line:
+        raise httpx.RemoteProtocolError(line)
 
 
 class Follower:

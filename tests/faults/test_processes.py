@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests import services
 from tests.client import URL, done_items, message, of_type
 from tests.servers.browsing import until
+from tests.servers.test_watch import receive, watch
 
 from .browsing import Browser, answer, image_call
 from .following import Follower
@@ -106,6 +108,33 @@ def test_a_server_that_is_told_to_stop_lets_its_runs_end(
 
 
 @pytest.mark.row("O01")
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_run_that_is_watched_ends_as_any_other(
+    world: World, model: LoopbackAPI, follower: Follower, logs: str, kind: str
+) -> None:
+    final, words = drawing(model)
+    with world.server(kind=kind) as server, Browser(server.url, world.cookies) as ann:
+        reading = background(lambda: follower.ask(server.url))
+        assert final.reached.wait(10)
+        until(lambda: of_type(follower.events, "thread.item.updated"))
+        with watch(ann, follower.thread) as socket:
+            assert receive(socket)["status"] == "running"
+            os.kill(server.pid, signal.SIGTERM)
+            until(lambda: ready(server) == 503)
+            final.open()
+            words.open()
+            theirs = []
+            while "status" not in (frame := receive(socket)):
+                theirs.append(frame["event"])
+            assert frame["status"] == "completed"
+            reading.join(15)
+        assert world.ended(server) in (0, -signal.SIGTERM)
+    assert follower.whole
+    check_whole(follower)
+    assert len(done_items(theirs, "generated_image")) == 1
+
+
+@pytest.mark.row("O01")
 @pytest.mark.row("O02")
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("door", DOORS)
@@ -141,6 +170,38 @@ def test_what_is_not_ready_in_time_is_interrupted(
         assert "sdk_hidden_context" not in first["items"]
         check_talk(ann, model, follower.thread)
     final.open()
+
+
+@pytest.mark.row("O01")
+@pytest.mark.row("O02")
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("door", DOORS)
+def test_a_server_that_only_has_readers_sends_them_to_the_process_of_their_run(
+    world: World, model: LoopbackAPI, follower: Follower, kind: str, door: str
+) -> None:
+    world.settings["RUN_LOG_URL"] = services.redis()
+    final, words = drawing(model)
+    with world.server() as one, world.server(kind=kind, door=door) as two:
+        follower.ask(one.url, until="thread.item.updated")
+        reading = background(lambda: follower.resume(two.url))
+        with Browser(two.url, world.cookies) as ann:
+            with watch(ann, follower.thread) as socket:
+                assert receive(socket)["status"] == "running"
+                time.sleep(0.3)
+                os.kill(two.pid, signal.SIGTERM)
+                with pytest.raises(ConnectionClosed) as closed:
+                    while True:
+                        assert receive(socket).get("status", "running") == "running"
+            assert closed.value.rcvd and closed.value.rcvd.code == 4500
+            reading.join(5)
+            assert not reading.is_alive(), "The stream did not end."
+            assert world.ended(two, 5) in (0, -signal.SIGTERM)
+        assert not follower.whole
+        final.open()
+        words.open()
+        assert follower.resume(one.url) == 200
+        assert follower.whole
+        check_whole(follower)
 
 
 @pytest.mark.row("O02")
@@ -427,6 +488,8 @@ def test_redis_goes_away_and_comes_back(
         assert words.reached.wait(10)
         if away != "until after the end":
             wire.mend()
+            # Before the run has ended, though nothing was there when it was asked for.
+            until(lambda: done_items(follower.events, "generated_image"))
         words.open()
         reading.join(10)
         theirs.join(10)
@@ -435,6 +498,8 @@ def test_redis_goes_away_and_comes_back(
         check_whole(mine)
         # The other one has it all as well, maybe only in the end.
         assert follower.whole
+        if away != "until after the end":
+            check_whole(follower)
         assert of_type(follower.events, "error") == []
         done = {e["item"]["id"]: e["item"] for e in of_type(
             mine.events, "thread.item.done")}  # fmt: skip

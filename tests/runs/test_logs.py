@@ -12,6 +12,7 @@ import pytest
 
 from chatkit_images.runs.log import MemoryLog, MemoryLogs
 from tests import services
+from tests.faults.pipe import pipe
 
 URL = services.REDIS_URL
 
@@ -48,10 +49,12 @@ async def read(log: MemoryLog, after: int = 0) -> list[Any]:
 class Pair:
     """The logs of the process of a run, and those of the process of a reader."""
 
-    def __init__(self, writer: MemoryLogs, reader: MemoryLogs) -> None:
+    def __init__(
+        self, writer: MemoryLogs, reader: MemoryLogs, run_id: uuid.UUID | None = None
+    ) -> None:
         self.writer = writer
         self.reader = reader
-        self.run_id = uuid.uuid4()
+        self.run_id = run_id or uuid.uuid4()
         self.log = writer.create(self.run_id)
 
     def append(self, first: int, last: int) -> None:
@@ -299,6 +302,63 @@ async def test_a_stream_that_redis_evicts_without_its_digest_is_told_again(
     finally:
         for logs in (writer, reader, late):
             await logs.aclose()
+
+
+@pytest.mark.parametrize("after", [0, 3])
+async def test_who_comes_before_the_first_entry_gets_them_all(after: int) -> None:
+    services.redis()
+    writer, reader = shared(), shared()
+    run_id = uuid.uuid4()
+    try:
+        log = await reader.open(run_id, running=True)
+        assert log is not None
+        reading = asyncio.create_task(read(log, after))
+        await asyncio.sleep(0.1)
+        pair = Pair(writer, reader, run_id)
+        pair.append(1, 3)
+        await pair.reach(log, 3)
+        assert await reader.open(run_id) is log
+        pair.append(4, 5)
+        writer.end(run_id)
+        async with asyncio.timeout(5):
+            assert numbers(await reading) == list(range(after + 1, 6))
+        assert log.complete
+        await forget(run_id)
+    finally:
+        await writer.aclose()
+        await reader.aclose()
+
+
+@pytest.mark.row("S17")
+async def test_who_comes_while_redis_is_away_reads_when_it_is_back() -> None:
+    host = services.redis().split("/")[2].rpartition("@")[2]
+    writer = shared()
+    with pipe(int(host.partition(":")[2] or 6379)) as wire:
+        reader = shared(f"redis://127.0.0.1:{wire.port}/0")
+        wire.cut()
+        pair = Pair(writer, reader)
+        pair.append(1, 3)
+        try:
+            assert await reader.open(pair.run_id) is None
+            log = await reader.open(pair.run_id, running=True)
+            assert log is not None
+            wire.mend()
+            await pair.reach(log, 3)
+            await forget(pair.run_id)
+        finally:
+            await writer.aclose()
+            await reader.aclose()
+
+
+async def test_a_copy_that_is_given_up_tells_nothing_twice() -> None:
+    log = MemoryLog()
+    log.is_copy = True
+    log.append(chunk(1))
+    reader = asyncio.create_task(read(log, 3))
+    await asyncio.sleep(0)
+    log.close(complete=False)
+    assert numbers(await reader) == []
+    assert numbers(await read(log, 3)) == []
 
 
 @pytest.mark.row("S17")

@@ -25,8 +25,13 @@ class MemoryLogs:
         log = self._logs[run_id] = MemoryLog()
         return log
 
-    async def open(self, run_id: uuid.UUID) -> MemoryLog | None:
-        """Return the log of a run to read from; ``None`` if it is not to be had."""
+    async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
+        """Return the log of a run to read from; ``None`` if it is not to be had.
+
+        Args:
+            run_id: The run.
+            running: Whether it goes on: what is not there by now may come.
+        """
         return self._logs.get(run_id)
 
     def end(self, run_id: uuid.UUID) -> None:

@@ -89,7 +89,7 @@ class MemoryLog:
 
     async def batches(self, after: int, join: bool, idle: float | None) -> Batches:
         """Do as ``read`` does; to join is to get first what the stream shows by now."""
-        behind = self.is_copy and not self.closed
+        behind = self.is_copy and not self.complete
         position = 0 if after > self.last and not behind else after
         clock, yielded = asyncio.get_running_loop().time, 0.0
         self.readers += 1
@@ -107,7 +107,7 @@ class MemoryLog:
                     position = batch[-1][0]
                     yield batch
                     yielded = clock()
-                elif self.closed and position > self.last:
+                elif self.complete and position > self.last:
                     position = 0
                 elif self.closed:
                     return

@@ -79,9 +79,14 @@ class RedisLogs(MemoryLogs):
         self._publishers[run_id].cancel()
         super().discard(run_id)
 
-    async def open(self, run_id: uuid.UUID) -> MemoryLog | None:
-        """Return the log of a run to read from; ``None`` if it is not to be had."""
-        return await super().open(run_id) or await self._hub.open(run_id)
+    async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
+        """Return the log of a run to read from; ``None`` if it is not to be had.
+
+        Args:
+            run_id: The run.
+            running: Whether it goes on: what is not there by now may come.
+        """
+        return await super().open(run_id) or await self._hub.open(run_id, running)
 
     async def aclose(self) -> None:
         """Let go of what the logs hold."""
@@ -182,24 +187,35 @@ class Hub:
         self._lacking: set[uuid.UUID] = set()
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, run_id: uuid.UUID) -> MemoryLog | None:
-        """Return a copy that follows its log; ``None`` if Redis does not have it."""
-        if (copy := self._copies.get(run_id)) is not None:
-            return copy
+    async def open(self, run_id: uuid.UUID, running: bool) -> MemoryLog | None:
+        """Return a copy that follows its log; ``None`` if Redis does not have it.
+
+        That of a run that goes on is filled as soon as Redis is back, or has anything.
+        """
+        if (known := self._known(run_id)) is not None:
+            return known
         copy = MemoryLog()
         copy.is_copy = True
         # A connection keeps the context that it is made in.
         fill = asyncio.create_task(self._fill(run_id, copy), context=Context())
         try:
-            if not await fill:
-                return None
+            found = await fill
         except (RedisError, OSError) as error:
             logger.warning("The log of run %s is not read: %s", run_id, error)
+            found = False
+        if not (found or running):
             return None
-        copy = self._copies.setdefault(run_id, copy)
+        # Somebody else may have been quicker.
+        copy = self._copies[run_id] = self._known(run_id) or copy
         if not self.tasks or self.tasks[0].done():
             self.tasks = [asyncio.create_task(self._follow(), context=Context())]
         return copy
+
+    def _known(self, run_id: uuid.UUID) -> MemoryLog | None:
+        """Return the copy that there is, but not one that was given up."""
+        copy = self._copies.get(run_id)
+        given_up = copy is not None and copy.closed and not copy.complete
+        return None if given_up else copy
 
     async def _fill(self, run_id: uuid.UUID, copy: MemoryLog) -> bool:
         """Bring a copy up to date, from the digest if entries are missing."""

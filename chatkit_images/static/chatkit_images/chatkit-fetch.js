@@ -148,7 +148,7 @@ export async function follow(url, threadId, {
   onReconnect = () => {}, fetch = globalThis.fetch,
 } = {}) {
   const path = `threads/${encodeURIComponent(threadId)}/events/`;
-  const response = await get(route(url, path), { signal, fetch });
+  const response = await get(route(url, path), { signal, fetch }, reconnectSeconds);
   if (response.status === 204) return null;
   if (!isStream(response)) throw refusal(response);
   const link = { url, signal, fetch, reconnectSeconds, silenceSeconds, onReconnect };
@@ -185,10 +185,15 @@ function mayRepeat(body) {
   }
 }
 
-async function get(url, { signal, fetch }) {
-  const response = await fetch(url, { signal, cache: "no-store" });
-  if (!response.ok) throw refusal(response);
-  return response;
+/** GET what the app answers, for some seconds again if it asks for that. */
+async function get(url, { signal, fetch }, seconds = 0) {
+  for (let attempt = 0, spent = 0; ; attempt++) {
+    const response = await fetch(url, { signal, cache: "no-store" });
+    if (response.ok) return response;
+    if (spent >= seconds * 1000 || !(await isAway(response))) throw refusal(response);
+    spent += await pause(attempt, signal);
+    signal.throwIfAborted();
+  }
 }
 
 function refusal({ status }) {

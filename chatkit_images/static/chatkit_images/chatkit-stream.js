@@ -22,6 +22,7 @@ export async function* read(response, run, link) {
           const news = Number(id) > Number(last) ? held : [];
           last = news.length ? id : last;
           held = [];
+          if (news.length) asked = false;
           if (news.length > 1) yield* book.replay(news);
           else if (news.length) yield book.note(news[0]);
         }
