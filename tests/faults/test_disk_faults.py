@@ -17,8 +17,8 @@ import pytest
 from chatkit_images import storage
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, of_type
+from tests.services import absent
 
-from .storages import absent
 from .watching import FORMATS, flush, in_storage, listen, only_image, served, spooled
 
 IN_TIME, AT_ONCE = 15, 2.5
