@@ -271,7 +271,7 @@ async def test_a_log_that_was_given_up_is_opened_again(
     writer: MemoryLogs,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("chatkit_images.runs.log.redis.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("chatkit_images.runs.log.hub.PATIENCE_SECONDS", 0.1)
     run = await elsewhere("running")
     log = writer.create(run.pk)
     reader = Reader(runs.follow(run, context))
@@ -281,7 +281,7 @@ async def test_a_log_that_was_given_up_is_opened_again(
     # Redis loses it, and has one entry behind what is missing.
     from redis.asyncio import Redis
 
-    from chatkit_images.runs.log.redis import keys
+    from chatkit_images.runs.log.publisher import keys
 
     await forget(run.pk)
     async with Redis.from_url(services.REDIS_URL) as client:

@@ -28,7 +28,7 @@ async def forget(run_id: uuid.UUID, *, digest: bool = True) -> None:
     """Let Redis lose a log. Others work at this server: only what is ours goes."""
     from redis.asyncio import Redis
 
-    from chatkit_images.runs.log.redis import keys
+    from chatkit_images.runs.log.publisher import keys
 
     async with Redis.from_url(URL) as client:
         await client.delete(*keys(run_id)[: 1 + digest])

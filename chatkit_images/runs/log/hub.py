@@ -1,0 +1,143 @@
+"""Logs of other processes, read from Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from contextvars import Context
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from .memory import MemoryLog
+from .publisher import RETRY_SECONDS, keys
+
+logger = logging.getLogger(__name__)
+# Seconds for which one read waits.
+BLOCK_SECONDS = 0.25
+# Seconds for which a copy is kept that nobody reads, or that lacks entries.
+PATIENCE_SECONDS = 5.0
+
+
+class Hub:
+    """The copies of the logs that are read in this process and written elsewhere."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._copies: dict[uuid.UUID, MemoryLog] = {}
+        # Since when there has been a reason to give a copy up.
+        self._doubts: dict[uuid.UUID, float] = {}
+        self._lacking: set[uuid.UUID] = set()
+        self._is_away = False
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, run_id: uuid.UUID, running: bool) -> MemoryLog | None:
+        """Return a copy that follows its log; ``None`` if Redis does not have it.
+
+        That of a run that goes on is filled as soon as Redis is back, or has anything.
+        """
+        if (known := self._known(run_id)) is not None:
+            return known
+        copy = MemoryLog()
+        copy.is_copy = True
+        # A connection keeps the context that it is made in.
+        fill = asyncio.create_task(self._fill(run_id, copy), context=Context())
+        try:
+            found = await fill
+        except (RedisError, OSError) as error:
+            logger.warning("The log of run %s is not read: %s", run_id, error)
+            found = False
+        if not (found or running):
+            return None
+        # Somebody else may have been quicker.
+        copy = self._copies[run_id] = self._known(run_id) or copy
+        if not self.tasks or self.tasks[0].done():
+            self.tasks = [asyncio.create_task(self._follow(), context=Context())]
+        return copy
+
+    def _known(self, run_id: uuid.UUID) -> MemoryLog | None:
+        """Return the copy that there is, but not one that was given up."""
+        copy = self._copies.get(run_id)
+        given_up = copy is not None and copy.closed and not copy.complete
+        return None if given_up else copy
+
+    async def _fill(self, run_id: uuid.UUID, copy: MemoryLog) -> bool:
+        """Bring a copy up to date, from the digest if entries are missing."""
+        stream, digest = keys(run_id)
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.get(digest)
+        pipe.xrange(stream)
+        value, entries = await pipe.execute()
+        if value is None and not entries:
+            return False
+        if entries and self._extend(copy, entries):
+            return True
+        told: dict[str, Any] = {"number": 0} if value is None else json.loads(value)
+        if told["number"] <= copy.last:
+            return False
+        copy.seed(told["number"], [chunk.encode() for chunk in told["chunks"]])
+        return self._extend(copy, entries)
+
+    def _extend(self, copy: MemoryLog, entries: list[Any]) -> bool:
+        """Append the entries that a copy lacks; ``False`` if some are missing."""
+        for entry in entries:
+            number, fields = _number(entry), entry[1]
+            if number <= copy.last:
+                continue
+            if number > copy.last + 1:
+                return False
+            if b"end" in fields:
+                copy.close()
+            else:
+                copy.append(fields[b"chunk"])
+        return True
+
+    async def _follow(self) -> None:
+        while self._copies:
+            try:
+                await self._read()
+                self._is_away = False
+            except Exception as error:
+                # Its readers wait; what they miss meanwhile is there when it is back.
+                if not self._is_away:  # Said once, however long.
+                    logger.warning("Logs of runs are not read: %r", error)
+                self._is_away = True
+                await asyncio.sleep(RETRY_SECONDS)
+            for run_id, copy in list(self._copies.items()):
+                if copy.closed or self._is_given_up(run_id, copy):
+                    copy.close(complete=False)
+                    del self._copies[run_id]
+                    self._lacking.discard(run_id)
+                    self._doubts.pop(run_id, None)
+
+    def _is_given_up(self, run_id: uuid.UUID, copy: MemoryLog) -> bool:
+        if copy.readers and run_id not in self._lacking:
+            self._doubts.pop(run_id, None)
+            return False
+        now = asyncio.get_running_loop().time()
+        return now - self._doubts.setdefault(run_id, now) > PATIENCE_SECONDS
+
+    async def _read(self) -> None:
+        followed = {keys(run_id)[0].encode(): run_id for run_id in self._copies}
+        positions: dict[Any, Any] = {
+            stream: f"{self._copies[run_id].last}-0"
+            for stream, run_id in followed.items()
+        }
+        block = int(BLOCK_SECONDS * 1000)
+        answer: Any = await self._redis.xread(positions, block=block)
+        for stream, entries in answer:
+            run_id = followed[stream]
+            copy = self._copies[run_id]
+            if self._extend(copy, entries) or await self._fill(run_id, copy):
+                self._lacking.discard(run_id)
+                continue
+            # Redis has forgotten, and the run's process has not yet noticed.
+            self._lacking.add(run_id)
+            await asyncio.sleep(BLOCK_SECONDS / 4)
+
+
+def _number(entry: Any) -> int:
+    return int(entry[0].partition(b"-")[0])

@@ -1,0 +1,112 @@
+"""A log of this process on its way to Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from ...conf import settings
+from .memory import Batch, MemoryLog
+
+logger = logging.getLogger(__name__)
+# Seconds that a run may be silent, an image for minutes, before Redis forgets it.
+RUNNING_SECONDS = 3600
+# Seconds between two tries while Redis is away.
+RETRY_SECONDS = 0.5
+# An entry that a try before, its answer lost, has added already.
+REPEATED = "equal or smaller"
+
+
+def keys(run_id: uuid.UUID) -> tuple[str, str]:
+    """Return the names of a run's stream and of the digest of what was before it."""
+    stream = f"chatkit_images:run:{run_id}"
+    return stream, f"{stream}:digest"
+
+
+class Publisher:
+    """Writes one log to Redis, as one more of its readers."""
+
+    def __init__(self, redis: Redis, run_id: uuid.UUID, log: MemoryLog) -> None:
+        self._redis = redis
+        self._log = log
+        self._stream, self._digest = keys(run_id)
+        self._published = 0
+        # Bytes since the last trimming, and the number up to which the next one goes.
+        self._bytes = 0
+        self._mark = 0
+        # When to give up on a Redis that is away; nothing is set while the run goes on.
+        self._over = 0.0
+        self._is_away = False
+
+    async def publish(self) -> None:
+        """Publish until the log ends; try again as long as somebody may ask for it."""
+        async for batch in self._log.read():
+            if not await self._insist(batch):
+                return
+        await self._insist([], settings.RUN_LOG_SECONDS)
+
+    async def _insist(self, batch: Batch, seconds: float | None = None) -> bool:
+        clock = asyncio.get_running_loop().time
+        while not self._over or clock() < self._over:
+            try:
+                await self._write(batch, seconds)
+                self._is_away = False
+                return True
+            except (RedisError, OSError) as error:
+                if not self._is_away:  # Said once, however long.
+                    logger.warning("%s is not published: %s", self._stream, error)
+                self._is_away = True
+            await asyncio.sleep(RETRY_SECONDS)
+            if self._log.closed:
+                self._over = self._over or clock() + settings.RUN_LOG_SECONDS
+        return False
+
+    async def _write(self, batch: Batch, end: float | None) -> None:
+        """Write a batch, or the end and the seconds for which it is kept."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.exists(self._stream)
+        numbers = [number for number, _ in batch]
+        following = range(self._published + 1, self._published + 1 + len(batch))
+        if numbers == list(following):
+            for number, chunk in batch:
+                pipe.xadd(self._stream, {"chunk": chunk}, id=f"{number}-0")
+        else:
+            self._set_digest(pipe, numbers[-1], [chunk for _, chunk in batch])
+        self._bytes += sum(len(chunk) for _, chunk in batch)
+        if self._bytes > settings.RUN_LOG_BYTES // 2:
+            self._trim(pipe)
+        if end is not None:
+            pipe.xadd(self._stream, {"end": b"1"}, id=f"{self._log.last + 1}-0")
+        for key in (self._stream, self._digest):
+            pipe.expire(key, int(RUNNING_SECONDS if end is None else end) + 1)
+        existed, *results = await pipe.execute(raise_on_error=False)
+        for result in results:
+            if isinstance(result, ResponseError) and REPEATED in str(result):
+                continue
+            if isinstance(result, Exception):
+                raise result
+        forgotten = self._published and not existed
+        self._published = max([self._published, *numbers])
+        if forgotten:
+            # Flushed or evicted: what was before is told by the digest again.
+            again = self._redis.pipeline()
+            self._trim(again)
+            await again.execute()
+
+    def _trim(self, pipe: Any) -> None:
+        """Replace what is older than the trimming before by the digest."""
+        batch = self._log.digest(self._published)
+        if batch:
+            self._set_digest(pipe, batch[-1][0], [chunk for _, chunk in batch])
+        pipe.xtrim(self._stream, minid=f"{self._mark}-0", approximate=False)
+        self._mark, self._bytes = self._published, 0
+
+    def _set_digest(self, pipe: Any, number: int, chunks: list[bytes]) -> None:
+        value = {"number": number, "chunks": [chunk.decode() for chunk in chunks]}
+        pipe.set(self._digest, json.dumps(value), ex=RUNNING_SECONDS)
