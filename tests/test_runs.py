@@ -23,7 +23,8 @@ from chatkit_images import runs, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
-from chatkit_images.querysets import RunQuerySet
+from chatkit_images.querysets import GeneratedImageQuerySet, RunQuerySet
+from chatkit_images.rows import endings
 from chatkit_images.runs import claims
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore
@@ -239,6 +240,46 @@ async def test_who_may_come_back_is_waited_for_although_another_left_last(
     assert (await Run.objects.aget()).status == "running"
     assert (await until_ended()).status == "cancelled"
     gate.open()
+
+
+async def test_a_thread_may_go_in_the_last_moment_of_its_run(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    finish = RunQuerySet.finish
+
+    def finish_and_go(self: RunQuerySet, *args: Any) -> int:
+        ended = finish(self, *args)
+        Thread.objects.all().delete()
+        return ended
+
+    monkeypatch.setattr(RunQuerySet, "finish", finish_and_go)
+    model.respond_with(Text("Hello."))
+    await chat.say("Hi")
+    while runs.LIVE:
+        await asyncio.sleep(0.01)
+    assert not await Run.objects.aexists()
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+async def test_images_whose_thread_goes_while_they_are_ended_hold_up_nothing(
+    context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("thr_1", "thr_2"):
+        thread = await Thread.objects.acreate(pk=key, owner=context.owner)
+        await GeneratedImage.objects.acreate(thread=thread, call_id="ig_1")
+    finish = GeneratedImageQuerySet.finish
+
+    def finish_and_go(self: GeneratedImageQuerySet, *args: Any, **fields: Any) -> int:
+        Thread.objects.filter(images__in=self, pk="thr_2").delete()
+        return finish(self, *args, **fields)
+
+    monkeypatch.setattr(GeneratedImageQuerySet, "finish", finish_and_go)
+    await sync_to_async(endings.interrupt)(GeneratedImage.objects.all())
+    (image,) = [image async for image in GeneratedImage.objects.all()]
+    assert (image.thread_id, image.status) == ("thr_1", "interrupted")
 
 
 @pytest.mark.row("S23")

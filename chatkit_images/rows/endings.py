@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from .. import links, models
 from ..context import RequestContext
-from ..exceptions import ClaimLost
+from ..exceptions import ClaimLost, NotFoundError
 from ..querysets import GeneratedImageQuerySet
 from . import items, payloads, recovery
 
@@ -141,9 +141,10 @@ def _end(images: GeneratedImageQuerySet, status: str, **fields: Any) -> int:
     ended = 0
     hidden = images.filter(item=None, superseded_at=None)
     for image in hidden.select_related("thread"):
-        ended += _recover_here(image) or image.settle(status, **fields)
-        # One that began after its run was taken over has no place in the thread.
-        with suppress(ClaimLost):
+        # Its thread may be deleted in any moment; and one that began after its run was
+        # taken over has no place there.
+        with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
+            ended += _recover_here(image) or image.settle(status, **fields)
             _show(image)
     return ended
 

@@ -112,9 +112,13 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             )
             if not settings.KEEP_PARTIAL_IMAGES:
                 image.partials.all().delete()
+    gone = NotFoundError(f"Thread {image.thread_id} not found")
     if before is None:
-        raise NotFoundError(f"Thread {image.thread_id} not found")
-    image.refresh_from_db()
+        raise gone
+    try:
+        image.refresh_from_db()
+    except models.GeneratedImage.DoesNotExist:
+        raise gone from None
     return not done
 
 

@@ -185,5 +185,7 @@ def release(
         # Somebody took it for dead, and may have told of images that it has got since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
         return False
-    signals.run_finished.send_robust(models.Run, run=rows.select_related("user").get())
+    run = rows.select_related("user").first()
+    if run is not None:  # Else its thread was deleted in this moment.
+        signals.run_finished.send_robust(models.Run, run=run)
     return True

@@ -220,6 +220,9 @@ class LiveRun:
                     error,
                     answered=self._streaming and self.log.last > 0,
                 )
+            except Exception:
+                # Its row stays as it is until somebody takes it over.
+                logger.exception("Run %s is not ended", self.id)
             finally:
                 # Not before: while it waits for a thread it has to be known as alive.
                 del supervisor().live[self.id]
