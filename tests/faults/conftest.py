@@ -13,9 +13,10 @@ from chatkit_images.storage import lanes
 from chatkit_images.testing import LoopbackAPI
 from tests.services import absent
 
+from .databases import Database
 from .proxy import Network, network
 from .storages import rclone
-from .world import Database, ForkServer, World
+from .world import ForkServer, World
 
 
 @pytest.hookimpl(wrapper=True)

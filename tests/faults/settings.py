@@ -15,8 +15,9 @@ WORLD = Path(os.environ["CHATKIT_FAULTS_WORLD"])
 DATABASES = base.DATABASES
 DATABASES["default"]["NAME"] = os.environ["CHATKIT_FAULTS_DATABASE"]
 if "timeout" in DATABASES["default"].get("OPTIONS", {}):
-    # Less than a test keeps it locked.
-    DATABASES["default"]["OPTIONS"]["timeout"] = 0.5
+    DATABASES["default"]["OPTIONS"]["timeout"] = float(
+        os.environ["CHATKIT_FAULTS_PATIENCE"]
+    )
 # A new connection for each task: no process outlives its requests here.
 MEDIA_ROOT = WORLD / "media"
 STORAGES = {

@@ -62,6 +62,7 @@ def outage(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             monkeypatch.setattr(world, "port", wire.port)
             yield lambda: away(wire)
     else:
+        monkeypatch.setattr(world, "patience", SECONDS / 3)
         yield lambda: locked(world.database)
 
 

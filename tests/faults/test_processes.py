@@ -436,15 +436,14 @@ def test_a_process_that_was_asleep_writes_nothing_into_the_thread_of_another(
     with world.server() as one, world.server() as two:
         reading = background(lambda: follower.ask(one.url))
         assert gate.reached.wait(10)
-        os.kill(one.pid, signal.SIGSTOP)
-        time.sleep(2)
         with Browser(two.url, world.cookies) as ann:
-            model.respond_with(Text("Answered by another."))
-            events = ann.say("Still there?", follower.thread)
-            assert of_type(events, "error") == []
-            before = [item["id"] for item in ann.items(follower.thread)]
-            gate.open()
-            os.kill(one.pid, signal.SIGCONT)
+            with world.asleep(one):
+                time.sleep(2)
+                model.respond_with(Text("Answered by another."))
+                events = ann.say("Still there?", follower.thread)
+                assert of_type(events, "error") == []
+                before = [item["id"] for item in ann.items(follower.thread)]
+                gate.open()
             reading.join(10)
             assert follower.whole
             time.sleep(0.5)

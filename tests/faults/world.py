@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from tests.ports import free_port
 
 from .arming import VARIABLE, Fault
+from .databases import Database
 from .storages import BUCKET, answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,55 +92,6 @@ class ForkServer:
         return answer
 
 
-class Database:
-    """Copies of one migrated database, of the kind that ``TEST_DATABASE`` names."""
-
-    def __init__(self, kind: str, scratch: Path, loopback: str) -> None:
-        self.kind = kind
-        self.loopback = loopback
-        self._stem = f"chatkit_faults_{os.getpid()}"
-        self._count = 0
-        self._scratch = scratch
-        self.template = str(scratch / "template.sqlite3")
-        if kind == "postgres":
-            self.template = f"{self._stem}_template"
-            self.execute(f"CREATE DATABASE {self.template}")
-
-    def copy(self) -> str:
-        """Return the name of a new copy of the template."""
-        self._count += 1
-        if self.kind == "postgres":
-            name = f"{self._stem}_{self._count}"
-            self.execute(f"CREATE DATABASE {name} TEMPLATE {self.template}")
-            return name
-        name = str(self._scratch / f"{self._count}.sqlite3")
-        shutil.copyfile(self.template, name)
-        return name
-
-    def drop(self, name: str) -> None:
-        """Delete a database, whoever is connected to it."""
-        if self.kind == "postgres":
-            self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        else:
-            for path in Path(name).parent.glob(f"{Path(name).name}*"):
-                path.unlink()
-
-    def execute(self, sql: str) -> list[Any]:
-        """Execute a statement in PostgreSQL's own database."""
-        import psycopg
-
-        with psycopg.connect(
-            host=os.environ.get("PGHOST", "127.0.0.1"),
-            port=os.environ.get("PGPORT", "5432"),
-            user=os.environ.get("PGUSER", "postgres"),
-            dbname="postgres",
-            autocommit=True,
-        ) as connection:
-            # Names of our own: nothing of this comes from outside.
-            cursor = connection.execute(sql.encode())
-            return cursor.fetchall() if cursor.description else []
-
-
 @dataclass
 class Process:
     """A server process."""
@@ -162,6 +113,7 @@ class World:
         settings: More of ``CHATKIT_IMAGES``.
         port: Where the servers find PostgreSQL, if not where the tests do.
         door: ``"view"`` or ``"consumer"``: what the servers answer with.
+        patience: Seconds that the servers wait for others to write to SQLite.
     """
 
     folder: Path
@@ -174,6 +126,7 @@ class World:
     settings: dict[str, Any] = field(default_factory=dict)
     port: int = 0
     door: str = "view"
+    patience: float = 20
     _results: int = 0
 
     def environment(
@@ -190,6 +143,7 @@ class World:
             "CHATKIT_LOOPBACK_URL": self.databases.loopback,
             "CHATKIT_FAULTS_WORLD": str(self.folder),
             "CHATKIT_FAULTS_DATABASE": self.database,
+            "CHATKIT_FAULTS_PATIENCE": str(self.patience),
             "CHATKIT_FAULTS_S3": self.endpoint,
             "CHATKIT_FAULTS_SETTINGS": json.dumps(self.settings | settings),
             "CHATKIT_TEST_DOOR": self.door,
@@ -221,6 +175,23 @@ class World:
                     raise TimeoutError(f"No server: {log.read_text()}")
                 time.sleep(0.01)
             yield process
+
+    @contextmanager
+    def asleep(self, process: Process) -> Iterator[None]:
+        """Let a server sleep, in a moment in which nobody waits for what it writes.
+
+        Who sleeps in the middle of a transaction keeps the database from all others:
+        that is the database's own matter.
+        """
+        os.kill(process.pid, signal.SIGSTOP)
+        while self.databases.held(self.database):
+            os.kill(process.pid, signal.SIGCONT)
+            time.sleep(0.01)
+            os.kill(process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
 
     def killed(self, process: Process, seconds: float = 15) -> bool:
         """Whether a server dies by SIGKILL within some seconds."""
