@@ -14,7 +14,7 @@ import pytest
 from channels.db import database_sync_to_async
 from chatkit.errors import CustomStreamError
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.urls import reverse
 
 from chatkit_images import models
@@ -559,8 +559,10 @@ async def test_refusal_of_the_project_shows_its_message(
         (RuntimeError(CANARY), (500, "server_error")),
         (NotImplementedError(CANARY), (501, "not_implemented")),
         (CustomStreamError("Ten pictures a day."), (409, "refused")),
+        (OperationalError(CANARY), (503, "unavailable")),
+        (InterfaceError(CANARY), (503, "unavailable")),
     ],
-    ids=["bug", "not_implemented", "refusal"],
+    ids=["bug", "not_implemented", "refusal", "database", "connection"],
 )
 @pytest.mark.parametrize("op", ["threads.create", "threads.list", "stored"])
 async def test_exception_before_the_first_event_is_json_with_a_status(
@@ -586,7 +588,7 @@ async def test_exception_before_the_first_event_is_json_with_a_status(
         monkeypatch.setattr(TestServer, "check_request", fail)
     with caplog.at_level(logging.ERROR):
         assert await ask(chat, op, **params) == expected
-    if expected[0] == 500:
+    if expected[0] in (500, 503):
         assert "incident" in caplog.text
     assert not await models.Run.objects.filter(status="running").aexists()
 

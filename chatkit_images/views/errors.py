@@ -7,6 +7,7 @@ import secrets
 
 from chatkit.errors import CustomStreamError
 from django.core.exceptions import SuspiciousOperation
+from django.db import InterfaceError, OperationalError
 from django.http import JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
@@ -60,12 +61,14 @@ def from_exception(exception: Exception) -> JsonResponse:
             return error(501, "not_implemented", _("This server cannot do that."))
     incident = secrets.token_hex(4)
     logger.error("Request failed, incident %s", incident, exc_info=exception)
-    return error(
-        500,
-        "server_error",
-        _("Something went wrong. (%(incident)s)") % {"incident": incident},
-        allow_retry=True,
-    )
+    if isinstance(exception, OperationalError | InterfaceError):
+        # A database that is away, or busy for too long: the client asks again.
+        status, code = 503, "unavailable"
+        message = _("The server is busy. Try again in a moment. (%(incident)s)")
+    else:
+        status, code = 500, "server_error"
+        message = _("Something went wrong. (%(incident)s)")
+    return error(status, code, message % {"incident": incident}, allow_retry=True)
 
 
 def validation_message(exception: ValidationError) -> str:

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from chatkit_images.testing import Gate, LoopbackAPI
-from tests.client import done_items, of_type, thread_id
+from chatkit_images.testing import Gate, LoopbackAPI, Text
+from tests.client import URL, done_items, message, of_type, thread_id
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
@@ -128,6 +128,39 @@ def test_an_answer_goes_on_when_the_database_is_back(
         key = thread_id(events)
         check_thread(browser, key, "picture")
         check_talk(browser, model, key)
+        first, second = settle(world, SWEEP, SWEEP)
+        check_rows(world, first)
+        assert first == second
+        assert set(first["runs"]) == {"completed"}
+
+
+@pytest.mark.row("S13")
+@pytest.mark.parametrize("door", ["view", "consumer"])
+def test_a_message_is_refused_while_the_database_is_away_and_then_taken(
+    world: World, model: LoopbackAPI, outage: Any, door: str
+) -> None:
+    with (
+        world.server(door=door) as server,
+        Browser(server.url, world.cookies) as browser,
+    ):
+        key = thread_id(converse(browser, model))
+        params = {"thread_id": key, "input": message("And now?")}
+        body = {"type": "threads.add_user_message", "params": params}
+        headers = {"Idempotency-Key": "5b1f"}
+        with outage():
+            refused = browser.post(URL, json=body, headers=headers)
+        said = refused.json()["error"]
+        # What makes a client ask again.
+        assert (refused.status_code, said["code"]) == (503, "unavailable")
+        assert said["allow_retry"]
+        model.respond_with(Text("Here I am."))
+        # Each connection that was cut is noticed by its own request.
+        for _ in range(20):
+            taken = browser.post(URL, json=body, headers=headers)
+            if taken.status_code != 503:
+                break
+        assert taken.status_code == 200
+        assert "Here I am." in taken.text
         first, second = settle(world, SWEEP, SWEEP)
         check_rows(world, first)
         assert first == second
