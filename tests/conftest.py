@@ -34,12 +34,12 @@ def pytest_runtest_teardown() -> None:
     for future in closed:
         database.jobs("runs").put((future, lambda: close_all(everybody)))
     for future in closed:
-        future.result(20)
+        future.result(60)
 
 
 def close_all(everybody: threading.Barrier) -> None:
     connections.close_all()
-    everybody.wait(20)
+    everybody.wait(60)
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ async def test_a_guardrail_takes_images_back(
 async def test_leaving_the_stream_ends_the_model_and_the_image(
     agent_context: AgentContext[RequestContext], model: LoopbackAPI
 ) -> None:
-    model.respond_with(Image(partials=1, delay=0.2), Text("Done."))
+    model.respond_with(Image(partials=1, delay=5), Text("Done."))
     result = run(agent_context)
     stream = stream_agent_response(agent_context, result)
 

@@ -451,12 +451,12 @@ async def test_previews_that_hang_hold_up_no_end(
     go, put = threading.Event(), storage.backend.put
 
     def hang(name: str, data: bytes) -> None:
-        assert go.wait(20)
+        assert go.wait(60)
         put(name, data)
 
     monkeypatch.setattr(storage.backend, "put", hang)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             for index in range(9):
                 stage.call.offer_preview(index, RED)
                 await asyncio.sleep(0.15)

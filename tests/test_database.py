@@ -56,7 +56,7 @@ async def test_a_connection_is_given_back_when_there_is_no_work(in_run: None) ->
     _, made = await database.call(where)
     wrapper = await database.call(lambda: connections["default"])
     assert made is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while wrapper.connection is not None:
             await asyncio.sleep(0.01)
 
@@ -114,14 +114,14 @@ async def test_a_call_that_nobody_waits_for_any_more_is_not_begun(in_run: None) 
     held = threading.Barrier(settings.DATABASE_THREADS + 1)
 
     def hold() -> None:
-        held.wait(10)
-        go.wait(10)
+        held.wait(60)
+        go.wait(60)
 
     holding = [
         asyncio.ensure_future(database.call(hold))
         for _ in range(settings.DATABASE_THREADS)
     ]
-    await asyncio.to_thread(held.wait, 10)
+    await asyncio.to_thread(held.wait, 60)
     late = asyncio.ensure_future(database.call(made.append, 1))
     await asyncio.sleep(0.05)
     late.cancel()
@@ -138,7 +138,7 @@ async def test_a_call_within_a_call_does_not_wait_for_a_thread(in_run: None) -> 
     def receive() -> int:
         return async_to_sync(database.call)(User.objects.count)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         counts = await asyncio.gather(*(database.call(receive) for _ in range(12)))
     assert counts == [0] * 12
 
@@ -161,11 +161,11 @@ async def test_a_connection_that_cannot_be_closed_costs_no_thread(
     with monkeypatch.context() as patch:
         patch.setattr(type(connections["default"]), "close", broken)
         for _ in range(settings.DATABASE_THREADS + 1):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 with pytest.raises(OperationalError):
                     await database.once(fail)
         await asyncio.sleep(4 * database.LINGER)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await database.call(User.objects.count) == 0
 
 
@@ -173,10 +173,10 @@ async def test_a_connection_that_cannot_be_closed_costs_no_thread(
 async def test_a_sign_of_life_waits_for_no_work(in_run: None) -> None:
     go = threading.Event()
     working = [
-        asyncio.ensure_future(database.call(go.wait, 10))
+        asyncio.ensure_future(database.call(go.wait, 60))
         for _ in range(settings.DATABASE_THREADS + 2)
     ]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await database.beat(User.objects.count) == 0
     go.set()
     await asyncio.gather(*working)

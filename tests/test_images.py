@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import io
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,11 +62,11 @@ def progress(events: list[dict[str, Any]], item_id: str) -> list[float]:
 
 
 async def test_previews_sharpen_to_the_final_with_progress(
-    chat: ChatClient, model: LoopbackAPI
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer(model, Image("a red fox", partials=3, delay=0.15))
+    answer(model, Image("a red fox", partials=3))
 
-    events = await chat.say("a red fox")
+    events = await watch(chat, "a red fox", monkeypatch, 3)
 
     (added,) = [
         event["item"]
@@ -219,15 +221,15 @@ async def test_an_answer_of_pictures_only_is_paid_for_once(
 
 
 async def test_a_blocked_image_ends_with_its_reason(
-    chat: ChatClient, model: LoopbackAPI
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = []
     receiver = failures.append
     image_failed.connect(lambda image, **kw: receiver(image.status), weak=False)
-    awful = FailedImage(categories=("violence",), stage="output", partials=1, delay=0.3)
+    awful = FailedImage(categories=("violence",), stage="output", partials=1)
     answer(model, awful)
 
-    events = await chat.say("something awful")
+    events = await watch(chat, "something awful", monkeypatch, 1)
 
     (added,) = [
         event["item"]["id"]
@@ -373,6 +375,31 @@ async def start(chat: ChatClient, text: str) -> tuple[Any, list[dict[str, Any]]]
     return read_events(response), []
 
 
+async def watch(
+    chat: ChatClient, text: str, monkeypatch: pytest.MonkeyPatch, previews: int
+) -> list[dict[str, Any]]:
+    """Return every event of a chat whose model waits until each preview is shown.
+
+    One that is still on its way when the next one comes, or the final, is left out.
+    """
+    events: list[dict[str, Any]] = []
+    turns = itertools.count()
+
+    async def turn(seconds: float) -> None:
+        wanted = min(next(turns), previews)
+        async with asyncio.timeout(60):
+            while len(of_type(events, "thread.item.updated")) < wanted:
+                await asyncio.sleep(0.01)
+
+    paced = SimpleNamespace(sleep=turn, to_thread=asyncio.to_thread)
+    with monkeypatch.context() as patch:
+        patch.setattr("chatkit_images.testing.image_calls.asyncio", paced)
+        stream, _ = await start(chat, text)
+        async for event in stream:
+            events.append(event)
+    return events
+
+
 async def until(stream: Any, seen: list[dict[str, Any]], event_type: str) -> None:
     async for event in stream:
         seen.append(event)
@@ -446,7 +473,7 @@ async def test_a_cancelled_answer_keeps_its_text_and_ends_the_model(
     assert page["items"]["data"][1]["content"][0]["text"].startswith("Once")
     hidden = await ThreadItem.objects.aget(type="sdk_hidden_context")
     assert "cancelled" in hidden.payload["content"]
-    for _ in range(200):
+    for _ in range(1500):
         if model.disconnects:
             break
         await asyncio.sleep(0.02)
@@ -509,10 +536,13 @@ async def test_the_type_is_read_from_the_bytes(
 
 @pytest.mark.row("D14")
 async def test_previews_go_when_the_final_is_in(
-    chat: ChatClient, model: LoopbackAPI, settings: Any
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answer(model, Image("a fox", partials=2, delay=0.1))
-    await chat.say("a fox")
+    answer(model, Image("a fox", partials=2))
+    await watch(chat, "a fox", monkeypatch, 2)
 
     assert not await PartialImage.objects.aexists()
     image = await one_image()
@@ -521,8 +551,8 @@ async def test_previews_go_when_the_final_is_in(
     assert names == sorted([image.file.name, image.thumbnail.name])
 
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"KEEP_PARTIAL_IMAGES": True}
-    answer(model, Image("a cat", partials=2, delay=0.1))
-    await chat.say("a cat")
+    answer(model, Image("a cat", partials=2))
+    await watch(chat, "a cat", monkeypatch, 2)
     assert [p.index async for p in PartialImage.objects.order_by("index")] == [0, 1]
 
 
@@ -648,7 +678,7 @@ async def test_text_flows_while_an_image_is_being_stored(
     put = storage.backend.put
 
     def slow(name: str, data: bytes) -> None:
-        hold.wait(10)
+        hold.wait(60)
         put(name, data)
 
     monkeypatch.setattr(storage.backend, "put", slow)

@@ -97,7 +97,7 @@ async def test_no_connection_is_held_while_the_model_thinks(
         response = await chat.request_op(
             "threads.create", {"input": user_message("hello")}
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not gate.reached.is_set():
                 await asyncio.sleep(0.01)
             # The first words may be on their way to their row just now.

@@ -42,12 +42,12 @@ from tests.client import message as user_message
 
 
 async def until_ended() -> Run:
-    for _ in range(500):
-        run = await Run.objects.afirst()
-        if run is not None and run.status != "running":
-            return run
-        await asyncio.sleep(0.01)
-    raise AssertionError("the run goes on")
+    async with asyncio.timeout(30):
+        while True:
+            run = await Run.objects.afirst()
+            if run is not None and run.status != "running":
+                return run
+            await asyncio.sleep(0.01)
 
 
 async def test_a_run_is_recorded_from_its_request_to_its_end(
@@ -73,7 +73,7 @@ async def test_a_run_is_recorded_from_its_request_to_its_end(
     assert run.usage["total_tokens"] > 0
     assert run.worker == claims.worker_name()
     assert ended == [("completed", True)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while runs.runner.LIVE:
             await asyncio.sleep(0.01)
 
@@ -232,13 +232,14 @@ async def test_who_may_come_back_is_waited_for_although_another_left_last(
     other = run.events()
     await anext(other)
 
+    left = time.monotonic()
     patient.cancel()
     await asyncio.wait([patient])
     await other.aclose()
 
-    await asyncio.sleep(0.3)
-    assert (await Run.objects.aget()).status == "running"
     assert (await until_ended()).status == "cancelled"
+    # By the clock: a look at the run in between might come too late.
+    assert time.monotonic() - left > 0.9
     gate.open()
 
 
@@ -327,7 +328,7 @@ async def test_a_picture_that_comes_after_the_takeover_is_shown_for_its_text(
     response = await chat.request_op("threads.create", {"input": user_message("a")})
     stream = read_events(response)
     key = (await anext(stream))["thread"]["id"]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await GeneratedImage.objects.aexists():
             await asyncio.sleep(0.01)
     await taken_over()
@@ -374,7 +375,9 @@ async def test_of_calls_that_begin_after_the_takeover_pictures_are_shown(
     after = await shown(chat, key)
     assert after[: len(before)] == before
     assert [item["type"] for item in after[len(before) :]] == kinds
-    assert set(runs.runner.LIVE) == set()
+    async with asyncio.timeout(30):
+        while runs.runner.LIVE:
+            await asyncio.sleep(0.01)
 
 
 POLICIES = [
@@ -489,11 +492,11 @@ async def test_a_client_that_leaves_during_the_claim_leaves_no_claim(
 ) -> None:
     model.respond_with(Text("Hello."))
     key = thread_id(await chat.say("hello"))
-    claim, claiming = claims.claim, threading.Event()
+    claim, claiming, left = claims.claim, threading.Event(), threading.Event()
 
     def slow(*args: Any) -> Run:
         claiming.set()
-        time.sleep(0.2)
+        left.wait(60)
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", slow)
@@ -502,8 +505,9 @@ async def test_a_client_that_leaves_during_the_claim_leaves_no_claim(
         await asyncio.sleep(0.01)
     request.cancel()
     await asyncio.wait([request])
+    left.set()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while runs.runner.LIVE or await Run.objects.running().aexists():
             await asyncio.sleep(0.01)
     statuses = [r.status async for r in Run.objects.order_by("created_at")]
@@ -532,7 +536,7 @@ async def test_an_answer_that_was_checked_before_another_was_taken_is_refused(
     def late(*args: Any) -> Run:
         if not checked.is_set():
             checked.set()
-            go.wait(10)
+            go.wait(60)
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", late)
@@ -564,7 +568,7 @@ async def test_a_run_stopped_before_it_began_ends_all_the_same(
     run.begin(request.model_dump_json().encode())
     run.stop()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert [chunk async for chunk in run.events()] == []
     assert (await Run.objects.aget()).status == "cancelled"
     assert model.requests == []
@@ -590,7 +594,7 @@ async def test_a_beat_that_fails_is_not_the_last(
     gate = Gate()
     model.respond_with(Text("Wait."), gate, Text("Done."))
     response = await chat.request_op("threads.create", {"input": user_message("a")})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(beats) < 4:
             await asyncio.sleep(0.02)
     gate.open()

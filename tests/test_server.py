@@ -174,7 +174,7 @@ async def test_a_cancelled_stream_tells_how_its_image_ended(
             seen.append(json.loads(chunk[len(b"data: ") :]))
 
     reader = asyncio.create_task(read())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not any("generated_image" in str(event) for event in seen):
             await asyncio.sleep(0.01)
     reader.cancel()

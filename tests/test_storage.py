@@ -300,7 +300,7 @@ def test_a_write_does_not_wait_for_the_spool(
     def slow(name: str, content: Any, max_length: Any = None) -> str:
         if name in old:
             flushed.append(name)
-            assert release.wait(10)
+            assert release.wait(60)
         return save(name, content)
 
     monkeypatch.setattr(flaky, "save", slow, raising=False)
@@ -374,7 +374,7 @@ def test_the_field_of_a_model_goes_the_same_way() -> None:
 @pytest.mark.row("S28")
 async def test_storage_work_leaves_the_event_loop_free() -> None:
     release = threading.Event()
-    held = asyncio.create_task(storage.run(release.wait, 10))
+    held = asyncio.create_task(storage.run(release.wait, 60))
     await asyncio.sleep(0)
     release.set()
     assert await held is True

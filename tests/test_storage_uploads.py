@@ -31,7 +31,7 @@ def silent(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[threading
     answer, put = threading.Event(), backend.put
 
     def wait(name: str, data: bytes) -> None:
-        assert answer.wait(10)
+        assert answer.wait(60)
         put(name, data)
 
     monkeypatch.setattr(backend, "put", wait)

@@ -228,7 +228,7 @@ def test_a_commit_does_not_wait_for_the_storage(
     opened: list[Any] = []
 
     def slow(name: str) -> None:
-        assert release.wait(10)
+        assert release.wait(60)
         opened.append(connection.connection)
         delete(name)
 

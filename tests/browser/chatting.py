@@ -24,7 +24,7 @@ def say(page: Page, text: str) -> None:
     box.press("Enter")
 
 
-def wait_for_answer(page: Page, *, timeout: float = 30_000) -> None:
+def wait_for_answer(page: Page, *, timeout: float = 60_000) -> None:
     """Wait until nothing is on its way.
 
     The page is busy before the key press that sends a message is over.

@@ -18,6 +18,8 @@ import pytest
 
 from tests.ports import free_port
 
+from .wire import Wire, wired
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -32,7 +34,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -77,12 +79,12 @@ def demo_scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def running(scratch: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `manage.py demo` until the end of the block, or until it ends by itself."""
+    """Run the demo until the end of the block, or until it ends by itself."""
     address = f"127.0.0.1:{port}"
     log = scratch / "demo.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "demo", address],
+            [sys.executable, "-m", "tests.browser.demo", address],
             cwd=ROOT,
             env=demo_environment(scratch),
             stdout=output,
@@ -97,12 +99,12 @@ def running(scratch: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")
 def demo(demo_scratch: Path) -> Iterator[str]:
-    """Run `manage.py demo`; yields its base URL."""
+    """Run the demo; yields its base URL."""
     port = free_port()
     with running(demo_scratch, port):
         yield f"http://127.0.0.1:{port}"
@@ -141,7 +143,7 @@ def open_page(browser: Browser, demo: str) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 800}} | options
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         pages.append(page)
         if expect:
@@ -168,6 +170,22 @@ def open_page(browser: Browser, demo: str) -> Iterator[Callable[..., Page]]:
 def page(open_page: Callable[..., Page]) -> Page:
     """The chat page, opened by a new visitor."""
     return open_page()
+
+
+@pytest.fixture
+def wire(demo: str) -> Iterator[Wire]:
+    """A wire to the demo."""
+    with wired(int(demo.rpartition(":")[2])) as wire:
+        yield wire
+
+
+@pytest.fixture
+def wired_page(open_page: Callable[..., Page], wire: Wire) -> Page:
+    """The chat page, at the other end of the wire."""
+    page = open_page(expect="net::ERR")
+    page.goto(wire.url)
+    page.locator("#welcome").wait_for()
+    return page
 
 
 @pytest.fixture

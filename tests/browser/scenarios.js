@@ -107,13 +107,13 @@ export async function cuts() {
 }
 
 export async function silence() {
-  const beat = [": keep-alive\n\n", 200];
+  const beats = Array.from({ length: 14 }, () => [": keep-alive\n\n", 200]).flat();
   const { fetch, requests } = server(
-    { chunks: [frame(1, created), ...beat, ...beat, ...beat], end: "silence" },
+    { chunks: [frame(1, created), ...beats], end: "silence" },
     { chunks: [frame(2, done("b"))] },
   );
   const begun = performance.now();
-  return { ...(await ask(fetch, { silenceSeconds: 0.3 })), count: requests.length,
+  return { ...(await ask(fetch, { silenceSeconds: 2 })), count: requests.length,
     ms: performance.now() - begun };
 }
 
@@ -231,7 +231,11 @@ export async function stops(way) {
       error = await reader.read().catch((reason) => reason.name);
     } else await reader.cancel();
   }
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  for (let looks = 0; requests.length < 2 && looks < 500; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  // One more would come now.
+  await new Promise((resolve) => setTimeout(resolve, 100));
   return { error, requests };
 }
 

@@ -45,7 +45,8 @@ def test_keyboard_alone_is_enough(page: Page, shot: Shot) -> None:
     wait_for_partial(page)
     assert focused(page) == "main"
     page.keyboard.press("Escape")
-    page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=5_000)
+    wait_for_answer(page)
+    assert page.locator('.tile[data-phase="stopped"]').count() == 1
 
     page.keyboard.type("a cat")
     page.keyboard.press("Enter")
@@ -87,10 +88,13 @@ def test_refused_message_comes_back_with_the_reason(open_page: OpenPage) -> None
     page.unroute_all()
     page.get_by_role("button", name="Send").click()
     wait_for_answer(page)
+    pictures(page).wait_for()
     assert pictures(page).count() == 1
 
 
 def test_chats_are_listed_renamed_opened_and_deleted(page: Page, shot: Shot) -> None:
+    # The list there was has come: what is new is put into it.
+    page.get_by_text("Your chats will be listed here.").wait_for()
     say(page, "hello")
     wait_for_answer(page)
     page.get_by_role("button", name="New chat").click()

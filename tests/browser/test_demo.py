@@ -33,7 +33,7 @@ def test_taken_port_is_one_clear_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        _, errors = demo(tmp_path, address).communicate(timeout=60)
+        _, errors = demo(tmp_path, address).communicate(timeout=120)
     assert (
         errors == f"CommandError: Cannot serve at {address}: Address already in use.\n"
     )
@@ -42,7 +42,7 @@ def test_taken_port_is_one_clear_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("addrport", ["eight", "127.0.0.1:", "127.0.0.1:99999"])
 def test_odd_address_is_refused(tmp_path: Path, addrport: str) -> None:
-    _, errors = demo(tmp_path, addrport).communicate(timeout=60)
+    _, errors = demo(tmp_path, addrport).communicate(timeout=120)
     assert errors == (
         f"CommandError: {addrport!r} is not a port or an address:port pair.\n"
     )
@@ -53,11 +53,11 @@ def test_generated_password_is_printed_once_and_ctrl_c_is_quiet(tmp_path: Path) 
     for _ in range(2):
         port = free_port()
         process = demo(tmp_path, str(port), DJANGO_SUPERUSER_PASSWORD="")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not answers(f"http://127.0.0.1:{port}/") and time.monotonic() < deadline:
             time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
         assert errors == ""
         assert process.returncode == 0
         assert f"http://127.0.0.1:{port}/chatkit.js/" in output

@@ -97,7 +97,8 @@ def test_silence_is_a_lost_connection_and_a_heartbeat_is_none(script: Script) ->
     seen = script("silence")
     assert types(seen["events"]) == ["created t", "item.done b"]
     assert seen["count"] == 2
-    assert seen["ms"] > 600
+    # The heartbeats alone go on for longer than the silence that is borne.
+    assert seen["ms"] > 4000
 
 
 def test_a_stream_that_ends_in_the_middle_of_an_item_is_asked_about(

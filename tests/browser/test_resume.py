@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from .chatting import (
     wait_for_partial,
 )
 from .conftest import running
-from .wire import Wire, wired
+from .wire import PICTURE, Wire, wired
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -54,37 +54,22 @@ LOG = """async (run) => {
 }"""
 
 
-@pytest.fixture
-def wire(demo: str) -> Iterator[Wire]:
-    """A wire to the demo."""
-    with wired(int(demo.rpartition(":")[2])) as wire:
-        yield wire
-
-
-@pytest.fixture
-def wired_page(open_page: OpenPage, wire: Wire) -> Page:
-    """The chat page, at the other end of the wire."""
-    page = open_page(expect="net::ERR")
-    page.goto(wire.url)
-    page.locator("#welcome").wait_for()
-    return page
+def statuses(scratch: Path) -> list[str]:
+    """Return how the runs stand in the database, the newest one first."""
+    with closing(sqlite3.connect(scratch / "db.sqlite3", timeout=30)) as database:
+        query = "SELECT status FROM chatkit_images_run ORDER BY created_at DESC"
+        return [str(status) for (status,) in database.execute(query)]
 
 
 @pytest.fixture
 def run_status(demo_scratch: Path) -> Callable[[], str]:
     """Return a function that says how the newest run stands in the database."""
-
-    def run_status() -> str:
-        with closing(sqlite3.connect(demo_scratch / "db.sqlite3")) as database:
-            query = "SELECT status FROM chatkit_images_run ORDER BY created_at DESC"
-            return str(database.execute(query).fetchone()[0])
-
-    return run_status
+    return lambda: statuses(demo_scratch)[0]
 
 
 def until_status(page: Page, run_status: Callable[[], str], wanted: str) -> None:
     """Wait until the newest run has a status."""
-    for _ in range(100):
+    for _ in range(300):
         if run_status() == wanted:
             return
         page.wait_for_timeout(100)
@@ -137,10 +122,12 @@ def test_page_goes_on_after_the_network_was_away(
     wired_page: Page, wire: Wire, shot: Shot
 ) -> None:
     page = wired_page
+    wire.hold_behind(PICTURE)
     say(page, "a red fox")
     wait_for_partial(page)
     assert page.locator("#connection").is_hidden()
     wire.break_down()
+    wire.go_on()
     page.get_by_text("Reconnecting…").wait_for()
     page.wait_for_timeout(1000)
     shot(page, "40-reconnecting")
@@ -168,7 +155,7 @@ def test_picture_can_be_stopped_after_a_reload(
     shot(page, "41-reloaded")
     assert not wire.asked("/stop/")
     page.get_by_role("button", name="Stop").click()
-    page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=5_000)
+    wait_for_answer(page)
     assert page.locator('.tile[data-phase="generating"]').count() == 0
     until_status(page, run_status, "cancelled")
 
@@ -208,6 +195,7 @@ def test_message_whose_answer_is_lost_is_there_once(
     page.reload()
     answers(page).wait_for()
     assert page.locator(".user").count() == answers(page).count() == 1
+    page.locator("#threads li").first.wait_for()
     assert page.locator("#threads li").count() == 1
 
 
@@ -221,14 +209,20 @@ def test_deploy_loses_no_answer_and_no_message(
         with running(tmp_path, port) as server:
             direct.goto(f"http://127.0.0.1:{port}")
             cut.goto(wire.url)
+            wire.hold_behind(PICTURE)
             for page in (direct, cut):
                 page.evaluate(begin, ["first", "a fox"])
-            direct.wait_for_timeout(1200)
+            # Both answers have begun, and the one on the wire is not complete.
+            for _ in range(300):
+                if wire.holds.is_set() and len(statuses(tmp_path)) == 2:
+                    break
+                direct.wait_for_timeout(100)
             wire.break_down()
+            wire.go_on()
             server.terminate()
             direct.wait_for_timeout(300)
             direct.evaluate(begin, ["late", "hello"])
-            for _ in range(300):
+            for _ in range(600):
                 if server.poll() is not None:
                     break
                 direct.wait_for_timeout(100)
@@ -294,7 +288,7 @@ def test_chatkit_js_stops_by_abort_and_not_by_reload(
     chatkit = page.locator("openai-chatkit")
     chatkit.wait_for(state="attached")
     page.wait_for_function("() => document.querySelector('#chatkit').options")
-    page.evaluate("void document.querySelector('#chatkit').ask('a cat')")
+    page.evaluate("void document.querySelector('#chatkit').ask('a slow cat')")
     page.wait_for_function(PICTURE_BEGUN)
     page.reload()
     page.wait_for_function("() => document.querySelector('#chatkit').options")

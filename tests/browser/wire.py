@@ -12,6 +12,8 @@ from tests.faults.proxy import reset
 LIMIT = 64 * 1024
 # For the browser to read what came before a reset, which would discard it.
 ARRIVE_SECONDS = 0.05
+# In the event that shows a preview of a picture, and in no script of the page's.
+PICTURE = b':"generated_image.updated"'
 
 
 class Wire:
@@ -20,6 +22,7 @@ class Wire:
     Attributes:
         url: Where it answers.
         requests: The first lines of what the browser has asked.
+        holds: Set when it has passed on the event that it was to hold behind.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -28,6 +31,10 @@ class Wire:
         self._upstream = upstream
         self._cuts: list[bytes] = []
         self._lost: bytes | None = None
+        self._held: bytes | None = None
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self.holds = threading.Event()
         self._down = False
         self._open: set[asyncio.StreamWriter] = set()
         self.loop = asyncio.new_event_loop()
@@ -44,6 +51,17 @@ class Wire:
     def lose_answer(self, request: bytes) -> None:
         """Pass on the next request that begins so, and reset at its answer."""
         self._lost = request
+
+    def hold_behind(self, mark: bytes) -> None:
+        """Pass on the next event that has the mark, and nothing behind it for now."""
+        self.holds.clear()
+        self._flows.clear()
+        self._held = mark
+
+    def go_on(self) -> None:
+        """Pass on what was held."""
+        self._held = None
+        self.loop.call_soon_threadsafe(self._flows.set)
 
     def asked(self, *words: str) -> list[str]:
         """Return the first lines that have all of the words."""
@@ -114,7 +132,7 @@ class Wire:
         writer: asyncio.StreamWriter,
         losing: asyncio.Event,
     ) -> None:
-        before = b""
+        before, ending = b"", False
         while data := await reader.read(LIMIT):
             if losing.is_set():
                 return reset(writer)
@@ -126,6 +144,19 @@ class Wire:
                 await writer.drain()
                 await asyncio.sleep(ARRIVE_SECONDS)
                 return reset(writer)
+            # Only what has come just now counts.
+            new = len(before)
+            if self._held:
+                start = brought.find(self._held, max(0, new - len(self._held) + 1))
+                if start >= 0:
+                    self._held, ending, new = None, True, max(start, new)
+            if ending and (end := brought.find(b"\n\n", max(0, new - 1))) >= 0:
+                ending, upto = False, end + 2 - len(before)
+                writer.write(data[:upto])
+                await writer.drain()
+                self.holds.set()
+                await self._flows.wait()
+                data = data[upto:]
             before = brought[-LIMIT:]
             writer.write(data)
             await writer.drain()

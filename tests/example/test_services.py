@@ -103,7 +103,7 @@ def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not answers("127.0.0.1", port):
             assert time.monotonic() < deadline, "the S3 server does not start"
             time.sleep(0.05)
@@ -115,7 +115,7 @@ def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
         }
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(30)
 
 
 def test_s3_by_its_settings(tmp_path: Path, s3: dict[str, str]) -> None:

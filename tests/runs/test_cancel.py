@@ -27,7 +27,7 @@ def conversation(model: LoopbackAPI) -> tuple[types.StreamingReq, bytes]:
 
 
 async def ended(run: runs.LiveRun) -> Run:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await run.wait()
         while run.id in runs.LIVE:
             await asyncio.sleep(0.01)

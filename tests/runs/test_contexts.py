@@ -45,7 +45,7 @@ async def context_of(request: Request) -> Any:
 
 async def gone(reference: Any) -> bool:
     """Whether nothing holds it; callbacks of what has ended may be due."""
-    for _ in range(20):
+    for _ in range(500):
         await asyncio.sleep(0.01)
         gc.collect()
         if reference() is None:

@@ -57,12 +57,12 @@ class Reader:
         return [json.loads(chunk.removeprefix(b"data: ")) for _, chunk in self.chunks]
 
     async def reach(self, number: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while number not in self.numbers:
                 await asyncio.sleep(0.01)
 
     async def end(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self.task
 
 
@@ -76,7 +76,7 @@ async def test_a_drain_does_not_end_a_run_here_that_is_watched(
     row = await Run.objects.aget()
     mine = Reader(run.events())
     watcher = Reader(runs.follow(row, context, join=True, watch=True))
-    await asyncio.to_thread(gate.reached.wait, 10)
+    await asyncio.to_thread(gate.reached.wait, 60)
     await watcher.reach(run.log.last)
 
     draining = asyncio.create_task(drain.drain(10, asyncio.Event()))
@@ -108,7 +108,7 @@ async def test_who_watches_a_run_that_was_taken_over_sees_its_end(
     row = await Run.objects.aget()
     mine = Reader(run.events())
     watcher = Reader(runs.follow(row, context, join=True, watch=True))
-    await asyncio.to_thread(gate.reached.wait, 10)
+    await asyncio.to_thread(gate.reached.wait, 60)
     await Run.objects.aupdate(status="interrupted")
     # Until it is seen, and longer than a copy would be waited for.
     await asyncio.sleep(2.5)
@@ -143,7 +143,7 @@ def elsewhere(
 
 
 async def rest(response: Any) -> bytes:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return b"".join([chunk async for chunk in response.streaming_content])
 
 

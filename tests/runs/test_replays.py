@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import threading
-import time
 import weakref
 from typing import Any
 
@@ -36,7 +35,7 @@ KEY = {"Idempotency-Key": "click-1"}
 
 
 async def idle() -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while runs.LIVE or await Run.objects.running().aexists():
             await asyncio.sleep(0.01)
 
@@ -67,11 +66,11 @@ async def test_a_message_with_a_file_is_sent_again(
 async def test_who_leaves_during_the_claim_finds_the_answer_by_the_same_key(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, claiming = claims.claim, threading.Event()
+    claim, claiming, left = claims.claim, threading.Event(), threading.Event()
 
     def slow(*args: Any) -> Run:
         claiming.set()
-        time.sleep(0.2)
+        left.wait(60)
         return claim(*args)
 
     monkeypatch.setattr(claims, "claim", slow)
@@ -81,6 +80,7 @@ async def test_who_leaves_during_the_claim_finds_the_answer_by_the_same_key(
         await asyncio.sleep(0.01)
     request.cancel()
     await asyncio.wait([request])
+    left.set()
 
     events = await send(chat, "threads.create", input=message("a"))
 
@@ -185,7 +185,7 @@ async def test_a_run_that_has_ended_keeps_no_picture_in_memory(
     tracker = weakref.ref(run._trackers[0])
     await run.wait()
     del run
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while tracker() is not None:
             gc.collect()
             await asyncio.sleep(0.05)

@@ -18,9 +18,11 @@ from tests.client import URL
 
 T = TypeVar("T")
 TOKEN = "a" * 32
+# For httpx: no proxy, and time for a busy server.
+PATIENT: dict[str, Any] = {"trust_env": False, "timeout": 60}
 
 
-def until(seen: Callable[[], T], seconds: float = 10, what: str = "") -> T:
+def until(seen: Callable[[], T], seconds: float = 30, what: str = "") -> T:
     """Return what a function returns as soon as it is true."""
     deadline = time.monotonic() + seconds
     while not (value := seen()):
@@ -28,6 +30,11 @@ def until(seen: Callable[[], T], seconds: float = 10, what: str = "") -> T:
             raise AssertionError(f"{what or seen} did not come within {seconds} s")
         time.sleep(0.01)
     return value
+
+
+def get(url: str) -> httpx.Response:
+    """Ask as somebody without a cookie."""
+    return httpx.get(url, **PATIENT)
 
 
 class Browser(httpx.Client):
@@ -43,8 +50,7 @@ class Browser(httpx.Client):
                 "csrftoken": TOKEN,
             },
             headers={"X-CSRFToken": TOKEN},
-            timeout=20,
-            trust_env=False,
+            **PATIENT,
         )
 
     def ask(self, op: str, **params: Any) -> httpx.Response:

@@ -22,12 +22,17 @@ from chatkit_images.models import Run
 from chatkit_images.testing import LoopbackAPI
 from tests.ports import free_port
 
-from .browsing import Browser, until
+from .browsing import Browser, get, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 APPLICATION = "tests.servers.asgi:application"
+# What Daphne leaves a request whose client has gone: more than a busy machine needs.
+CLOSE_SECONDS = 5
 COMMANDS = {
-    "daphne": ["daphne", "--application-close-timeout", "1", "-b", "127.0.0.1", "-p"],
+    "daphne": [
+        *("daphne", "--application-close-timeout", str(CLOSE_SECONDS)),
+        *("-b", "127.0.0.1", "-p"),
+    ],
     "uvicorn": ["uvicorn", "--lifespan", "off", "--host", "127.0.0.1", "--port"],
 }
 TROUBLE = re.compile(r"Traceback|Error|Exception|Warning|WARNING|never awaited")
@@ -75,7 +80,7 @@ class Server:
 
     def probe(self) -> dict[str, int]:
         """Return what the process says of itself."""
-        found: dict[str, int] = httpx.get(f"{self.url}/probe/", trust_env=False).json()
+        found: dict[str, int] = get(f"{self.url}/probe/").json()
         return found
 
     @property
@@ -138,16 +143,16 @@ def serving(
     def started() -> bool:
         assert child.poll() is None, log.read_text()
         try:
-            return httpx.get(f"{server.url}/deaf/killed/").status_code == 200
+            return get(f"{server.url}/deaf/killed/").status_code == 200
         except httpx.TransportError:
             return False
 
     try:
-        until(started, 60, f"{kind}, {log}")
+        until(started, 120, f"{kind}, {log}")
         yield server
     finally:
         child.terminate()
-        child.wait(20)
+        child.wait(60)
 
 
 @pytest.fixture(scope="session", params=PROCESSES)

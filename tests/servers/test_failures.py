@@ -13,13 +13,13 @@ from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests.client import URL, message
 
 from .acting import new_thread, request_of
-from .browsing import Browser, until
+from .browsing import PATIENT, Browser, get, until
 from .conftest import Server
 from .wire import KIND, Answer, ask, head, length
 
 # By what fails; more than HEARTBEAT_SECONDS pass before the first of them.
 FAILURES: dict[str, dict[str, Any]] = {
-    "after a heartbeat": {"at": "before", "delay": 0.5},
+    "after a heartbeat": {"at": "before", "delay": 1.5},
     "before": {"at": "before", "delay": 0},
     "between": {"at": "between"},
     "serialiser": {"at": "serialiser"},
@@ -39,20 +39,20 @@ def notices(browser: Browser, model: LoopbackAPI) -> None:
     gate = Gate()
     model.respond_with(gate, Text("Never."))
     with browser.open("threads.create", input=message("Hello")):
-        assert gate.reached.wait(10)
-    until(lambda: not Run.objects.running().exists(), 2, "the end of the run")
+        assert gate.reached.wait(30)
+    until(lambda: not Run.objects.running().exists(), 20, "the end of the run")
 
 
 def reaps(server: Server) -> None:
     """See that Daphne ends applications that ignore a disconnect."""
 
     def killed() -> int:
-        return int(httpx.get(f"{server.url}/deaf/killed/", trust_env=False).text)
+        return int(get(f"{server.url}/deaf/killed/").text)
 
     before = killed()
-    with httpx.stream("GET", f"{server.url}/deaf/", trust_env=False) as deaf:
+    with httpx.stream("GET", f"{server.url}/deaf/", **PATIENT) as deaf:
         assert next(deaf.iter_bytes()) == b"waiting"
-    until(lambda: killed() == before + 1, 10, "the end of the application")
+    until(lambda: killed() == before + 1, 30, "the end of the application")
 
 
 @pytest.mark.row("S06")

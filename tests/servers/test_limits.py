@@ -70,7 +70,7 @@ def test_a_server_without_files_refuses_and_recovers(
         ExitStack() as clients,
         browser.open("threads.create", **HELLO) as stream,
     ):
-        assert gate.reached.wait(10)
+        assert gate.reached.wait(30)
         wires = [clients.enter_context(connection(server)) for _ in range(80)]
         for wire in wires[:40]:
             with suppress(OSError):
@@ -88,7 +88,7 @@ def test_a_server_without_files_refuses_and_recovers(
             return False
 
         # When others have gone, it takes the next one.
-        until(served, 10, "a server that recovers")
+        until(served, 60, "a server that recovers")
         gate.open()
         (item,) = done_items(stream.rest(), "assistant_message")
         assert item["content"][0]["text"] == "Done."

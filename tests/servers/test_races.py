@@ -12,7 +12,7 @@ from chatkit_images.models import Run, ThreadItem
 from chatkit_images.testing import LoopbackAPI, Text, ToolCall
 from tests.client import URL, done_items, message, thread_id
 
-from .browsing import Browser, until
+from .browsing import PATIENT, Browser, until
 from .conftest import Server
 
 COUNT = 20
@@ -28,10 +28,9 @@ def at_once(browser: Browser, server: Server, op: str, params: list[Any]) -> lis
             base_url=server.url,
             cookies=browser.cookies,
             headers=browser.headers,
-            trust_env=False,
-            timeout=30,
+            **PATIENT,
         ) as client:
-            barrier.wait(20)
+            barrier.wait(60)
             response = client.post(URL, json={"type": op, "params": params[place]})
             codes[place] = response.status_code
             # One that is taken is answered, one that is not says so with its status.
@@ -41,7 +40,7 @@ def at_once(browser: Browser, server: Server, op: str, params: list[Any]) -> lis
     for click in clicks:
         click.start()
     for click in clicks:
-        click.join(30)
+        click.join(90)
     until(lambda: not Run.objects.running().exists())
     return codes
 

@@ -14,7 +14,7 @@ from chatkit_images.models import GeneratedImage, Run, ThreadItem
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import URL, message, of_type
 
-from .browsing import Browser, until
+from .browsing import PATIENT, Browser, until
 from .conftest import Server
 
 HELLO = {"input": message("Hello")}
@@ -230,8 +230,7 @@ def test_the_same_request_twenty_times_is_one_run(
                 base_url=server.url,
                 cookies=browser.cookies,
                 headers=browser.headers,
-                trust_env=False,
-                timeout=30,
+                **PATIENT,
             ) as client,
             begin(client, **{"Idempotency-Key": "click-1"}) as response,  # type: ignore[arg-type]
         ):
@@ -241,11 +240,11 @@ def test_the_same_request_twenty_times_is_one_run(
     clicks = [threading.Thread(target=send) for _ in range(20)]
     for click in clicks:
         click.start()
-    assert gate.reached.wait(10)
+    assert gate.reached.wait(30)
     until(lambda: Run.objects.count() == 1)
     gate.open()
     for click in clicks:
-        click.join(30)
+        click.join(90)
     assert len(answers) == 20
     assert all(answer == answers[0] for answer in answers)
     assert Run.objects.count() == len(model.requests) == 1
@@ -287,11 +286,10 @@ def test_two_messages_at_once_are_one_run_and_a_409(
             base_url=server.url,
             cookies=browser.cookies,
             headers=browser.headers,
-            trust_env=False,
-            timeout=30,
+            **PATIENT,
         ) as client:
             params = HELLO | {"thread_id": key}
-            barrier.wait()
+            barrier.wait(60)
             body = {"type": "threads.add_user_message", "params": params}
             with client.stream("POST", URL, json=body) as response:
                 codes.append(response.status_code)
@@ -305,7 +303,7 @@ def test_two_messages_at_once_are_one_run_and_a_409(
     until(lambda: codes.count(409) == 7)
     gate.open()
     for click in clicks:
-        click.join(30)
+        click.join(90)
     assert sorted(codes) == [200] + [409] * 7
     assert ThreadItem.objects.filter(type="user_message").count() == 2
     assert len(model.requests) == 2
@@ -354,6 +352,6 @@ def test_who_does_not_come_back_has_left(browser: Browser, model: LoopbackAPI) -
     model.respond_with(Text("First."), gate)
     with begin(browser) as response:
         Numbered(response).until("thread.item.added")
-    until(lambda: not Run.objects.running().exists(), 5)
+    until(lambda: not Run.objects.running().exists(), 30)
     assert Run.objects.get().status == "cancelled"
     gate.open()

@@ -11,19 +11,19 @@ from chatkit_images.models import GeneratedImage, Run, ThreadItem
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import done_items, message, of_type
 
-from .browsing import Browser, Stream, until
+from .browsing import PATIENT, Browser, Stream, get, until
 from .conftest import Server
 from .tour import OPERATIONS, STREAMING, tour
 
 HELLO = {"input": message("Hello")}
-# A text that takes seconds, so that it can be left or stopped in the middle.
-SLOWLY = Text("word " * 200, chunk=5, delay=0.03)
-# Within this a server notices that somebody has left.
-SOON = 2
+# A text that takes half a minute: it is left or stopped in the middle.
+SLOWLY = Text("word " * 1000, chunk=5, delay=0.03)
+# Within this a server notices that somebody has left, however busy the machine is.
+SOON = 15
 
 
 def reach(gate: Gate) -> None:
-    assert gate.reached.wait(10), "the model was not called"
+    assert gate.reached.wait(30), "the model was not called"
 
 
 def ended() -> Run | None:
@@ -58,7 +58,7 @@ def test_picture_is_fetched_without_a_cookie(
     events = browser.call("threads.create", **HELLO)
     (item,) = done_items(events, "generated_image")
     assert item["image"]["url"].startswith(str(browser.base_url))
-    response = httpx.get(item["image"]["url"], trust_env=False)
+    response = get(item["image"]["url"])
     assert (response.status_code, response.content) == (200, png)
     assert response.headers["Content-Type"] == "image/png"
 
@@ -150,7 +150,7 @@ def test_image_is_finished_when_its_client_has_left(
     page = browser.call("items.list", thread_id=key, order="asc")
     kinds = [item["type"] for item in page["data"]]
     assert kinds == ["user_message", "generated_image", "assistant_message"]
-    picture = httpx.get(page["data"][1]["image"]["url"], trust_env=False)
+    picture = get(page["data"][1]["image"]["url"])
     assert picture.content == png
 
 
@@ -185,7 +185,7 @@ def test_stop_ends_an_image_with_its_preview(
         stream.until("thread.item.updated")
         assert browser.post(f"/chatkit/threads/{key}/stop/").json() == {"stopped": True}
         (item,) = done_items(stream.rest(), "generated_image")
-    assert httpx.get(item["image"]["url"], trust_env=False).content == png
+    assert get(item["image"]["url"]).content == png
     assert GeneratedImage.objects.get().status == "cancelled"
     assert until(ended).status == "cancelled"
 
@@ -225,7 +225,7 @@ def test_bad_requests_leave_the_server_well(
     assert browser.get("/chatkit/").status_code == 405
     forged = {"X-CSRFToken": "b" * 32}
     assert browser.post("/chatkit/", json={}, headers=forged).status_code == 403
-    with httpx.Client(base_url=server.url, trust_env=False) as nobody:
+    with httpx.Client(base_url=server.url, **PATIENT) as nobody:
         nobody.cookies["csrftoken"] = token = "c" * 32
         listing = {"type": "threads.list", "params": {}}
         response = nobody.post(
@@ -250,14 +250,14 @@ def test_server_still_ends_those_who_do_not_listen(
     """Daphne ends applications that ignore a disconnect, unless its check has died."""
 
     def killed() -> int:
-        return int(httpx.get(f"{server.url}/deaf/killed/", trust_env=False).text)
+        return int(get(f"{server.url}/deaf/killed/").text)
 
     response = browser.ask("threads.add_user_message", thread_id="thr_unknown", **HELLO)
     assert response.status_code == 404
     before = killed()
-    with httpx.stream("GET", f"{server.url}/deaf/", trust_env=False) as deaf:
+    with httpx.stream("GET", f"{server.url}/deaf/", **PATIENT) as deaf:
         assert next(deaf.iter_bytes()) == b"waiting"
-    until(lambda: killed() == before + 1, 10, "the end of the application")
+    until(lambda: killed() == before + 1, 30, "the end of the application")
 
 
 def test_many_clients_at_once(browser: Browser, model: LoopbackAPI) -> None:

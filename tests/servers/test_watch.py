@@ -34,18 +34,24 @@ def watch(
         additional_headers={"Cookie": cookies},
         origin=base if origin is None else origin,  # type: ignore[arg-type]
         proxy=None,
+        open_timeout=60,
     ) as socket:
         yield socket
 
 
 def receive(socket: ClientConnection) -> dict[str, Any]:
-    frame: dict[str, Any] = json.loads(socket.recv(timeout=10))
+    frame: dict[str, Any] = json.loads(socket.recv(timeout=60))
     return frame
 
 
-def run_of(socket: ClientConnection) -> list[dict[str, Any]]:
-    """Return the events of a run that is shown from its beginning to its end."""
+def run_of(socket: ClientConnection, gate: Gate) -> list[dict[str, Any]]:
+    """Return the events of a run that is shown from its beginning to its end.
+
+    The gate that holds it is opened when it is shown: one that is over before the
+    watch has begun would be none that goes on.
+    """
     assert receive(socket)["status"] == "running"
+    gate.open()
     events = []
     while "status" not in (frame := receive(socket)):
         events.append(frame["event"])
@@ -72,9 +78,8 @@ def test_another_tab_sees_one_run_after_the_other(
                 "threads.add_user_message", thread_id=thread, **HELLO
             ) as stream:
                 mine = [stream.until("stream_options")]
-                gate.open()
+                theirs = run_of(socket, gate)
                 mine += stream.rest()
-            theirs = run_of(socket)
             assert of_type(theirs, "error") == []
             # What came before the stream's options is the person's own message.
             assert {k: v for k, v in shown(theirs).items() if k in shown(mine)} == (
@@ -117,7 +122,7 @@ def test_watching_is_no_reason_to_go_on(
             "threads.add_user_message", thread_id=thread, **HELLO
         ) as stream:
             stream.until("thread.item.updated")
-        until(lambda: not Run.objects.running().exists(), 3)
+        until(lambda: not Run.objects.running().exists(), 30)
         frames = []
         while not frames or frames[-1].get("status") in (None, "running"):
             frames.append(receive(socket))
@@ -134,9 +139,10 @@ def test_staff_may_watch_with_the_permission_to_view_items(
             pass
         staff.user_permissions.add(Permission.objects.get(codename="view_threaditem"))
         with watch(other, thread) as socket:
-            model.respond_with(Text("Again."))
-            browser.call("threads.add_user_message", thread_id=thread, **HELLO)
-            assert of_type(run_of(socket), "thread.item.done")
+            gate = Gate()
+            model.respond_with(gate, Text("Again."))
+            with browser.open("threads.add_user_message", thread_id=thread, **HELLO):
+                assert of_type(run_of(socket, gate), "thread.item.done")
 
 
 @pytest.mark.parametrize("who", ["bob", "nobody", "another page", "nowhere"])

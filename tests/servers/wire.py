@@ -41,7 +41,7 @@ class Answer:
 
 
 @contextmanager
-def connection(server: Server, seconds: float = 20) -> Iterator[socket.socket]:
+def connection(server: Server, seconds: float = 60) -> Iterator[socket.socket]:
     """Connect to a server."""
     at = urlsplit(server.url)
     with socket.create_connection((at.hostname, at.port), timeout=seconds) as wire:
