@@ -62,7 +62,6 @@ class ThreadConsumer:
                 logger.exception("Nobody watches thread %s", thread_id)
             # The same for what is missing and for what is another owner's.
             return await send({"type": "websocket.close", "code": NOT_FOUND})
-        await send({"type": "websocket.accept"})
         work = asyncio.ensure_future(self._watch(thread_id, context, send))
         gone = asyncio.ensure_future(until_gone(receive))
         tasks = [work, gone]
@@ -80,7 +79,11 @@ class ThreadConsumer:
     async def _watch(self, thread_id: str, context: RequestContext, send: Send) -> None:
         try:
             with runs.supervisor().watching(thread_id) as watch:
-                run, before = await database.call(current, thread_id)
+                try:
+                    run, before = await database.call(current, thread_id)
+                finally:
+                    # A run that begins now is seen. What fails closes it again.
+                    await emit(send, {"type": "websocket.accept"})
                 watch.skip(before)
                 while True:
                     if run is not None:

@@ -14,7 +14,7 @@ from PIL import Image
 from .chatting import pictures, say, wait_for_answer, wait_for_partial
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import APIResponse, Page, Route
 
 Shot = Callable[["Page", str], Path]
 OpenPage = Callable[..., "Page"]
@@ -92,9 +92,28 @@ def test_refused_message_comes_back_with_the_reason(open_page: OpenPage) -> None
     assert pictures(page).count() == 1
 
 
+def test_a_chat_that_begins_before_the_list_is_there_is_listed(page: Page) -> None:
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if '"threads.list"' in (route.request.post_data or ""):
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    page.route("**/chatkit/", hold)
+    page.reload()
+    page.locator("#welcome").wait_for()
+    say(page, "hello")
+    wait_for_answer(page)
+    ((route, answer),) = held
+    with page.expect_response("**/chatkit/"):
+        route.fulfill(response=answer)
+    page.wait_for_timeout(200)
+    assert page.locator(".thread").count() == 1
+
+
 def test_chats_are_listed_renamed_opened_and_deleted(page: Page, shot: Shot) -> None:
-    # The list there was has come: what is new is put into it.
-    page.get_by_text("Your chats will be listed here.").wait_for()
     say(page, "hello")
     wait_for_answer(page)
     page.get_by_role("button", name="New chat").click()

@@ -15,14 +15,15 @@ from websockets.exceptions import ConnectionClosed
 
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests import services
-from tests.client import URL, done_items, message, of_type
+from tests.client import URL, done_items, message, of_type, thread_id
 from tests.servers.browsing import until
 from tests.servers.test_watch import receive, watch
 
+from .arming import Fault
 from .browsing import Browser, answer, image_call
 from .following import Follower
 from .pipe import Pipe, pipe
-from .test_kills import FINAL, PREVIEW, SWEEP, check_rows, check_talk, settle
+from .test_kills import APP, FINAL, PREVIEW, SWEEP, check_rows, check_talk, settle
 from .world import Process, World
 
 SERVERS = ["daphne", "uvicorn"]
@@ -132,6 +133,40 @@ def test_a_run_that_is_watched_ends_as_any_other(
     assert follower.whole
     check_whole(follower)
     assert len(done_items(theirs, "generated_image")) == 1
+
+
+@pytest.mark.row("S11")
+@pytest.mark.parametrize("kind", SERVERS)
+def test_who_is_let_in_to_watch_misses_no_run(
+    world: World, model: LoopbackAPI, kind: str
+) -> None:
+    """The run of a moment in which the server is still busy with the newcomer."""
+    fault = Fault(f"{APP}.consumers.websocket.current", action="hold")
+    model.respond_with(Text("First."))
+    model.respond_with(Text("Second."))
+    frames: list[dict[str, Any]] = []
+    let_in = threading.Event()
+
+    def look(ann: Browser, key: str) -> None:
+        with watch(ann, key) as socket:
+            let_in.set()
+            while not frames or frames[-1].get("status", "running") == "running":
+                frames.append(receive(socket))
+
+    with (
+        world.server(fault, kind=kind) as server,
+        Browser(server.url, world.cookies) as ann,
+    ):
+        key = thread_id(ann.say("Hello"))
+        looking = background(lambda: look(ann, key))
+        until(lambda: (world.folder / "reached").exists())
+        assert not let_in.wait(0.5)
+        (world.folder / "go").touch()
+        assert let_in.wait(30)
+        ann.say("And now?", key)
+        looking.join(30)
+    assert frames[0]["status"] == "running"
+    assert frames[-1]["status"] == "completed"
 
 
 @pytest.mark.row("O01")

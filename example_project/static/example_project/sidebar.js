@@ -53,8 +53,12 @@ export class Sidebar {
   /** Load the first page, or the one after `after`. */
   async load(after = null) {
     const params = { limit: 30, order: "desc", ...(after && { after }) };
+    const before = new Set(this.#threads);
     const page = await this.api.call("threads.list", params);
-    this.#threads = after ? [...this.#threads, ...page.data] : page.data;
+    const ids = new Set(page.data.map((thread) => thread.id));
+    // A chat that has begun meanwhile may not be in the answer.
+    const kept = this.#threads.filter((thread) => (after || !before.has(thread)) && !ids.has(thread.id));
+    this.#threads = [...kept, ...page.data];
     this.#after = page.has_more ? page.after : null;
     this.#draw();
   }
