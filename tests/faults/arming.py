@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 VARIABLE = "CHATKIT_FAULT"
 # A step that is held waits so long for the test, at most.
-PATIENCE = 20
+PATIENCE = 60
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Database:
             self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         else:
             for path in Path(name).parent.glob(f"{Path(name).name}*"):
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def held(self, name: str) -> bool:
         """Whether a transaction in a database stays open."""

@@ -31,6 +31,11 @@ def frames(response: httpx.Response) -> Iterator[Frame]:
         raise httpx.RemoteProtocolError(line)
 
 
+def kinds(event: dict[str, Any]) -> set[str]:
+    """Return the type of an event, and that of its update."""
+    return {event["type"], event.get("update", {}).get("type", "")}
+
+
 class Follower:
     """Reads one run, over as many connections as it takes.
 
@@ -98,7 +103,7 @@ class Follower:
                 self.run = response.headers["ChatKit-Run"]
                 for frame in frames(response):
                     self.frames.append(frame)
-                    if until and frame[1]["type"] == until:
+                    if until and until in kinds(frame[1]):
                         return 200
                 self.whole = True
                 return 200

@@ -222,7 +222,7 @@ class Network:
         self._run(self.proxy.release())
 
     async def rest(self, seconds: float = 0.3) -> None:
-        """Wait until nobody has used the network for so long, ten seconds at most.
+        """Wait until nobody has used the network for so long, half a minute at most.
 
         A write that hung is tried again when it breaks off, beside whoever flushes the
         spool. S3 takes the first; rclone writes in place, and answers a reader in that
@@ -230,7 +230,7 @@ class Network:
         """
         begun = used = time.monotonic()
         while (now := time.monotonic()) - used < seconds:
-            assert now - begun < 10, "The network is never at rest."
+            assert now - begun < 30, "The network is never at rest."
             if self.proxy.busy:
                 used = now
             await asyncio.sleep(0.02)

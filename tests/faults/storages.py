@@ -20,7 +20,7 @@ KEY, SECRET = "key", "secret"
 
 
 def s3_storage(
-    endpoint: str, location: str, *, read_timeout: float = 5
+    endpoint: str, location: str, *, read_timeout: float = 10
 ) -> dict[str, Any]:
     """Return the entry of ``STORAGES`` for an S3 server, as ``docs/storage.md`` has it.
 

@@ -37,15 +37,25 @@ async def seconds_of(call: Callable[[], Coroutine[Any, Any, Any]]) -> float:
     return statistics.median(seconds)
 
 
-async def cut(
-    moments: random.Random, seconds: float, call: Coroutine[Any, Any, Any]
-) -> bool:
-    """Cancel a call at some moment; whether it was in time."""
-    task = asyncio.ensure_future(call)
-    await asyncio.sleep(moments.random() * seconds * 2)
-    task.cancel()
-    await asyncio.wait([task])
-    return task.cancelled()
+class Scissors:
+    """Cancels calls at any moment, half of them in time.
+
+    Attributes:
+        seconds: How long a call takes, about: it changes with what else goes on.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._dice = random.Random(10)
+
+    async def cut(self, call: Coroutine[Any, Any, Any]) -> bool:
+        """Cancel a call; whether it was in time."""
+        task = asyncio.ensure_future(call)
+        await asyncio.sleep(self._dice.random() * self.seconds * 2)
+        task.cancel()
+        await asyncio.wait([task])
+        self.seconds *= 1.1 if task.cancelled() else 1 / 1.1
+        return task.cancelled()
 
 
 async def everybody(there: int) -> list[tuple[bool, bool]]:
@@ -53,11 +63,11 @@ async def everybody(there: int) -> list[tuple[bool, bool]]:
     barrier = threading.Barrier(there)
 
     def look() -> tuple[bool, bool]:
-        barrier.wait(10)
+        barrier.wait(30)
         ThreadItem.objects.count()
         return connection.in_atomic_block, connection.get_autocommit()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return list(await asyncio.gather(*(database.call(look) for _ in range(there))))
 
 
@@ -66,18 +76,20 @@ async def everybody(there: int) -> list[tuple[bool, bool]]:
 async def test_a_call_that_is_cancelled_is_done_or_not(
     context: RequestContext, in_run: bool
 ) -> None:
-    moments, store = random.Random(10), DjangoStore()
+    store = DjangoStore()
     await store.save_thread(make_thread(), context)
     before = await Thread.objects.aget()
     token = current_run.set(uuid.uuid4() if in_run else None)
     keys = [f"msg_{n}" for n in range(COUNT)]
     first = make_message(keys[0], text=keys[0] * 50)
-    seconds = await seconds_of(lambda: store.add_thread_item("thr_1", first, context))
+    scissors = Scissors(
+        await seconds_of(lambda: store.add_thread_item("thr_1", first, context))
+    )
     cuts = 0
     for key in keys:
         item = make_message(key, text=key * 50)
         call = store.add_thread_item("thr_1", item, context)
-        cuts += await cut(moments, seconds, call)
+        cuts += await scissors.cut(call)
     assert 0 < cuts < COUNT
     # Who does not know does it again, and it is there once.
     for key in keys:
@@ -91,7 +103,7 @@ async def test_a_call_that_is_cancelled_is_done_or_not(
     cuts = 0
     for key in keys:
         call = store.delete_thread_item("thr_1", key, context)
-        cuts += await cut(moments, seconds, call)
+        cuts += await scissors.cut(call)
     assert 0 < cuts < COUNT
     if in_run:
         found = await everybody(settings.DATABASE_THREADS)
@@ -110,16 +122,13 @@ async def test_a_call_that_is_cancelled_is_done_or_not(
 async def test_a_request_that_is_cancelled_leaves_no_run_behind(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    moments = random.Random(10)
+    scissors = Scissors(0.03)
     model.respond_with(Text("Hello."))
     key = thread_id(await chat.say("hello"))
     params = {"thread_id": key, "input": user_message("more")}
     for _ in range(40):
-        task = asyncio.ensure_future(chat.stream("threads.add_user_message", **params))
-        await asyncio.sleep(moments.random() * 0.06)
-        task.cancel()
-        await asyncio.wait([task])
-        async with asyncio.timeout(10):
+        await scissors.cut(chat.stream("threads.add_user_message", **params))
+        async with asyncio.timeout(30):
             while runs.LIVE:
                 await asyncio.sleep(0.002)
         assert not await Run.objects.running().aexists()

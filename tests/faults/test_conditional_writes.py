@@ -30,7 +30,7 @@ def wire(endpoint: Endpoint, settings: Any) -> Iterator[Network]:
     """The project's storage is the scripted endpoint, behind a network."""
     with serve(endpoint, path="") as url, network(int(url.rpartition(":")[2])) as net:
         settings.STORAGES = settings.STORAGES | {
-            "chatkit_images": s3_storage(net.url, "shop", read_timeout=2)
+            "chatkit_images": s3_storage(net.url, "shop")
         }
         yield net
 

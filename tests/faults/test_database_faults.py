@@ -62,7 +62,7 @@ def outage(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             monkeypatch.setattr(world, "port", wire.port)
             yield lambda: away(wire)
     else:
-        monkeypatch.setattr(world, "patience", SECONDS / 3)
+        monkeypatch.setattr(world, "patience", SECONDS / 2)
         yield lambda: locked(world.database)
 
 
@@ -77,7 +77,7 @@ def away(wire: Pipe) -> Iterator[None]:
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, 20, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -100,7 +100,7 @@ def test_an_answer_goes_on_when_the_database_is_back(
         gate = Gate()
 
         def take_away() -> None:
-            deadline = time.monotonic() + 15
+            deadline = time.monotonic() + 30
             while not (world.folder / "reached").exists():
                 assert time.monotonic() < deadline, "Nobody came by."
                 time.sleep(0.01)
@@ -120,7 +120,7 @@ def test_an_answer_goes_on_when_the_database_is_back(
             events = browser.say("Draw a meadow.")
         else:
             events = converse(browser, model)
-        trouble.join(20)
+        trouble.join(60)
         assert seconds, "The database was never away."
 
         assert of_type(events, "error") == []

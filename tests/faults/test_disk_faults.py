@@ -19,9 +19,11 @@ from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, of_type
 from tests.services import absent
 
+from .test_storage_faults import patiently
 from .watching import FORMATS, flush, in_storage, listen, only_image, served, spooled
 
-IN_TIME, AT_ONCE = 15, 2.5
+# On a busy machine too; words that waited for a disk would come after the picture.
+IN_TIME, AT_ONCE = 15, 10
 PROC = Path("/proc/self/fd")
 
 
@@ -68,21 +70,22 @@ class Case:
     Attributes:
         takes: How long a write takes at least, which the words must not wait for.
         spooled: Whether the bytes are in the spool afterwards.
+        timeout: The project's ``STORAGE_TIMEOUT``; short where a write never ends.
     """
 
     trouble: dict[str, Any]
     takes: float = 0
     spooled: bool = False
-    timeout: float = 1.5
+    timeout: float = 10
 
 
 CASES = {
     "slow": Case({"seconds": 0.2}),
-    "very-slow": Case({"seconds": 3}, takes=3, timeout=10),
+    "very-slow": Case({"seconds": 3}, takes=3),
     "fails-twice": Case({"error": errno.EIO, "times": 2}),
     "always-fails": Case({"error": errno.EIO}, spooled=True),
     "forbidden": Case({"error": errno.EACCES}, spooled=True),
-    "silent": Case({"silent": True}, takes=1, spooled=True),
+    "silent": Case({"silent": True}, takes=1, spooled=True, timeout=1.5),
 }
 
 
@@ -129,7 +132,7 @@ async def test_a_picture_survives_the_disk(
 
     answer = await listen(chat, "a meadow")
 
-    assert disk.met, "Nothing met the trouble."
+    await patiently(lambda: disk.met)
     assert answer.done_at < IN_TIME
     assert answer.text_at < AT_ONCE
     if case.takes:

@@ -401,7 +401,7 @@ async def test_an_image_is_finished_for_a_client_that_has_left(
             break
     await stream.aclose()
     gate.open()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await Run.objects.filter(status="running").aexists():
             await asyncio.sleep(0.02)
 

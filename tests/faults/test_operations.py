@@ -62,12 +62,13 @@ from .world import World
 OPERATIONS_PAGE = (ROOT / "docs" / "operations.md").read_text()
 PAGE = " ".join(OPERATIONS_PAGE.split())
 FIVE_MINUTES = 300
-# What others wait for at most while a storage hangs, on a busy machine too.
-AT_ONCE = 1
+# What others wait for at most while a storage hangs, on a busy machine too: less than
+# it hangs for. Most of them wait for less.
+AT_ONCE, MOST = 10, 1
 
 
 async def reach(gate: Gate) -> None:
-    assert await asyncio.to_thread(gate.reached.wait, 10), "the model was not called"
+    assert await asyncio.to_thread(gate.reached.wait, 30), "the model was not called"
 
 
 # Clocks
@@ -82,9 +83,14 @@ async def test_a_run_that_beats_is_alive_by_every_clock(
     monkeypatch: pytest.MonkeyPatch,
     seconds: int,
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 2}
     stale = database_sync_to_async(lambda: models.Run.objects.stale().exists())
     right = timezone.now
+
+    def stale_after(seconds: float) -> None:
+        settings.CHATKIT_IMAGES |= {"RUN_STALE_SECONDS": seconds}
+
+    # Less than the clocks differ, more than a busy machine is late.
+    stale_after(60)
 
     def wrong() -> datetime.datetime:
         return right() + datetime.timedelta(seconds=seconds)
@@ -99,11 +105,15 @@ async def test_a_run_that_beats_is_alive_by_every_clock(
     monkeypatch.setattr(timezone, "now", wrong)
     assert not await stale()
     # It beats by its clock, and another one looks.
-    await asyncio.sleep(1.2)
+    before = (await models.Run.objects.aget()).heartbeat_at
+    stale_after(2)
+    async with asyncio.timeout(30):
+        while (beat := (await models.Run.objects.aget()).heartbeat_at) == before:
+            await asyncio.sleep(0.02)
+    stale_after(60)
     monkeypatch.setattr(timezone, "now", right)
     assert not await stale()
-    beat = (await models.Run.objects.aget()).heartbeat_at
-    assert abs((right() - beat).total_seconds()) < 2
+    assert abs((right() - beat).total_seconds()) < 60
     gate.open()
     assert of_type([event async for event in events], "error") == []
 
@@ -157,7 +167,7 @@ def test_what_clocks_must_do_is_documented() -> None:
 
 def hold_up(world: World, browser: Browser) -> list[float]:
     """Return how long others wait while a step of the world is held."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     while not (world.folder / "reached").exists():
         assert time.monotonic() < deadline, "Nobody came by."
         time.sleep(0.01)
@@ -195,8 +205,8 @@ def test_a_storage_that_hangs_keeps_nobody_from_the_database(
         seconds = hold_up(world, other)
         assert fetched == []
         (world.folder / "go").touch()
-        talk.join(30)
-    assert statistics.median(seconds) < 0.1
+        talk.join(60)
+    assert statistics.median(seconds) < MOST
     assert max(seconds) < AT_ONCE
     assert of_type(events, "error") == []
     assert fetched == [data]
@@ -215,15 +225,19 @@ def test_leaving_a_context_waits_for_its_thread_and_holds_up_no_loop() -> None:
             gaps.append(time.monotonic() - began)
 
     async def later() -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
         ended.append("coroutine")
 
     async def leave() -> None:
-        started = threading.Event()
+        started, left = threading.Event(), threading.Event()
 
         def work() -> None:
             started.set()
-            time.sleep(0.3)
+            # The loop goes on while somebody waits for this thread.
+            assert left.wait(10)
+            count = len(gaps)
+            while len(gaps) < count + 20:
+                time.sleep(0.01)
             async_to_sync(later)()
             ended.append("thread")
 
@@ -231,17 +245,17 @@ def test_leaving_a_context_waits_for_its_thread_and_holds_up_no_loop() -> None:
         async with ThreadSensitiveContext():
             task = asyncio.create_task(sync_to_async(work)())
             await asyncio.to_thread(started.wait, 10)
+            left.set()
         ended.append("context")
-        await asyncio.wait([task], timeout=10)
+        await asyncio.wait([task], timeout=20)
         ticking.cancel()
 
     # A loop that stands still would keep the test for ever.
     thread = threading.Thread(target=lambda: asyncio.run(leave()), daemon=True)
     thread.start()
-    thread.join(20)
+    thread.join(30)
     assert not thread.is_alive(), "The loop waits for a thread that waits for the loop."
     assert set(ended) == {"coroutine", "thread", "context"}
-    assert len(gaps) > 20
     assert max(gaps) < AT_ONCE
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from chatkit_images import runs
 from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import Gate, LoopbackAPI, Text
+from chatkit_images.testing import Gate, LoopbackAPI, Raw, Text
 from tests.chat import TestServer
 from tests.client import ChatClient, message, of_type, read_events, thread_id
 
@@ -99,11 +100,12 @@ async def interrupted(
             events.append(event)
 
     reading = asyncio.ensure_future(read())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await until(SAVING)
         await until(gate.reached)
-        # What was sent before the gate is in the queue now.
-        await asyncio.sleep(0.1)
+        # What was sent before the gate is on its way to the queue.
+        while not events or waiting() < ends(steps):
+            await asyncio.sleep(0.01)
         if server == "HesitantServer":
             key = thread_id(events)
             assert (await chat.post(f"/chatkit/threads/{key}/stop/")).json() == {
@@ -113,6 +115,25 @@ async def interrupted(
         await reading
     gate.open()
     return events
+
+
+def ends(steps: list[Any]) -> int:
+    """Return how many calls some steps end."""
+    events = [step.event["type"] for step in steps if isinstance(step, Raw)]
+    return events.count("response.output_item.done")
+
+
+def waiting() -> int:
+    """Return how many ends of calls wait in the queue of the one run."""
+    (run,) = runs.LIVE.values()
+    (tracker,) = run._trackers
+    tap: Any = tracker.drain
+    ended = [
+        event.data.item.type
+        for event in tap.__self__._unseen
+        if event.data.type == "response.output_item.done"
+    ]
+    return ended.count("image_generation_call")
 
 
 @pytest.mark.row("S03")

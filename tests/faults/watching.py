@@ -100,7 +100,7 @@ def flush() -> bool:
 
     A busy S3 server may refuse one write; the command is there to be run again.
     """
-    for _ in range(5):
+    for _ in range(10):
         try:
             call_command("chatkit_images_flush_spool", verbosity=0)
         except CommandError:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from .databases import Database
 from .storages import BUCKET, answers
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 class ForkServer:
@@ -99,6 +99,26 @@ class Process:
     pid: int
     url: str
     log: Path
+
+
+def stop(pid: int, seconds: float = 10) -> None:
+    """Stop a process; when this returns, all of its threads stand still.
+
+    One that was busy as the signal came goes on until it learns of it.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + seconds
+    while any(state not in "tT" for state in states(pid)):
+        assert time.monotonic() < deadline, f"{pid} does not stop."
+        time.sleep(0.001)
+
+
+def states(pid: int) -> Iterator[str]:
+    """Yield the letter of each thread's state; of none without ``/proc``."""
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # It has ended meanwhile.
+            # Behind the name, which may have anything in it.
+            yield path.read_text().rpartition(") ")[2][:1]
 
 
 @dataclass
@@ -183,21 +203,21 @@ class World:
         Who sleeps in the middle of a transaction keeps the database from all others:
         that is the database's own matter.
         """
-        os.kill(process.pid, signal.SIGSTOP)
+        stop(process.pid)
         while self.databases.held(self.database):
             os.kill(process.pid, signal.SIGCONT)
             time.sleep(0.01)
-            os.kill(process.pid, signal.SIGSTOP)
+            stop(process.pid)
         try:
             yield
         finally:
             os.kill(process.pid, signal.SIGCONT)
 
-    def killed(self, process: Process, seconds: float = 15) -> bool:
+    def killed(self, process: Process, seconds: float = 30) -> bool:
         """Whether a server dies by SIGKILL within some seconds."""
         return self.ended(process, seconds) == -signal.SIGKILL
 
-    def ended(self, process: Process, seconds: float = 15) -> int | None:
+    def ended(self, process: Process, seconds: float = 30) -> int | None:
         """Return how a server has ended within some seconds, ``None`` if it has not."""
         status = self.forks.wait(process.pid, seconds)
         process.pid = process.pid if status is None else 0
@@ -208,7 +228,7 @@ class World:
         target: str,
         fault: Fault | None = None,
         *,
-        seconds: float = 60,
+        seconds: float = 120,
         options: dict[str, Any] | None = None,
         **arguments: Any,
     ) -> tuple[int | None, Any]:
