@@ -101,16 +101,19 @@ class ThreadConsumer:
 
     async def _show(self, run: Run, context: RequestContext, send: Send) -> None:
         key = str(run.pk)
-        # One that has ended meanwhile is told from its beginning all the same.
-        await send_json(send, {"run": key, "status": Run.Status.RUNNING})
-        events = runs.follow(run, context, join=True, watch=True)
-        async with aclosing(events) as batches:
-            async for batch in batches:
-                for number, chunk in batch:
-                    event = json.loads(chunk.removeprefix(b"data: "))
-                    await send_json(send, {"run": key, "id": number, "event": event})
-        ended = await database.call(Run.objects.get, pk=run.pk)
-        await send_json(send, {"run": key, "status": ended.status})
+        # A server that ends waits for the last frame.
+        with runs.supervisor().showing():
+            # One that has ended meanwhile is told from its beginning all the same.
+            await send_json(send, {"run": key, "status": Run.Status.RUNNING})
+            events = runs.follow(run, context, join=True, watch=True)
+            async with aclosing(events) as batches:
+                async for batch in batches:
+                    for number, chunk in batch:
+                        event = json.loads(chunk.removeprefix(b"data: "))
+                        frame = {"run": key, "id": number, "event": event}
+                        await send_json(send, frame)
+            status = await database.call(status_of, run.pk)
+            await send_json(send, {"run": key, "status": status})
 
 
 async def send_json(send: Send, value: dict[str, Any]) -> None:
@@ -123,6 +126,15 @@ def current(thread_id: str) -> tuple[Run | None, list[uuid.UUID]]:
     rows = Run.objects.filter(thread_id=thread_id)
     run = runs.find(rows)
     return run, list(runs.recent(rows).values_list("pk", flat=True))
+
+
+def status_of(run_id: uuid.UUID) -> str:
+    """Return how a run has ended. Not for the loop.
+
+    Raises:
+        Run.DoesNotExist: If its thread was deleted.
+    """
+    return Run.objects.values_list("status", flat=True).get(pk=run_id)
 
 
 def admit(request: HttpRequest, thread_id: str) -> RequestContext:

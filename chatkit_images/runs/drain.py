@@ -17,8 +17,9 @@ from .runner import LIVE
 from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
-# Seconds between two looks at what goes on, and for the last writes of a run.
-LOOK_SECONDS, WRITE_SECONDS = 0.1, 10.0
+# Seconds between two looks at what goes on, for the last writes of a run, and for what
+# its watchers get then.
+LOOK_SECONDS, WRITE_SECONDS, LAST_SECONDS = 0.1, 10.0, 5.0
 
 
 class Draining(RequestRefused):
@@ -108,8 +109,11 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
         logger.warning("%d runs are interrupted", len(rest))
         waits = [asyncio.ensure_future(run.wait()) for run in rest]
         await asyncio.wait(waits, timeout=WRITE_SECONDS)
-    # Readers get the last events.
+    # Readers get the last events, and who watches learns how the run has ended.
+    last = loop.time() + LAST_SECONDS
     await asyncio.sleep(LOOK_SECONDS)
+    while supervisor().shows and loop.time() < last and not hurry.is_set():
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 _drain = Drain()

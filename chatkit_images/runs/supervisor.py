@@ -71,11 +71,13 @@ class Supervisor:
     Attributes:
         live: The runs of this process that have their claim, by id.
         closed: Whether the server ends, and with it the streams of others' runs.
+        shows: How many runs are being shown to somebody who watches.
     """
 
     def __init__(self) -> None:
         self.live: dict[uuid.UUID, Supervised] = {}
         self.closed = False
+        self.shows = 0
         self._followed: dict[uuid.UUID, list[MemoryLog]] = {}
         self._present: Counter[uuid.UUID] = Counter()
         self._watched: dict[str, list[Watch]] = {}
@@ -123,6 +125,15 @@ class Supervisor:
             self._watched[thread_id].remove(watch)
             if not self._watched[thread_id]:
                 del self._watched[thread_id]
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Show a run from its beginning to its end to somebody who watches."""
+        self.shows += 1
+        try:
+            yield
+        finally:
+            self.shows -= 1
 
     def close(self) -> None:
         """End the streams of runs of other processes; their readers go there."""

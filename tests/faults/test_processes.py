@@ -143,6 +143,36 @@ def test_a_run_that_is_watched_ends_as_any_other(
     assert len(done_items(theirs, "generated_image")) == 1
 
 
+@pytest.mark.row("O01")
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_ends_when_who_watches_knows_the_end_of_its_run(
+    world: World, model: LoopbackAPI, follower: Follower, kind: str
+) -> None:
+    fault = Fault(f"{APP}.consumers.websocket.status_of", action="hold")
+    gate = Gate()
+    model.respond_with(Text("Hello."), gate)
+    with (
+        world.server(fault, kind=kind) as server,
+        Browser(server.url, world.cookies) as ann,
+    ):
+        reading = background(lambda: follower.ask(server.url))
+        assert gate.reached.wait(30)
+        until(lambda: of_type(follower.events, "thread.created"))
+        with watch(ann, follower.thread) as socket:
+            assert receive(socket)["status"] == "running"
+            os.kill(server.pid, signal.SIGTERM)
+            until(lambda: ready(server) == 503)
+            gate.open()
+            until(lambda: (world.folder / "reached").exists())
+            reading.join(30)
+            time.sleep(0.5)
+            (world.folder / "go").touch()
+            while (frame := receive(socket)).get("status") is None:
+                pass
+            assert frame["status"] == "completed"
+        assert world.ended(server) in (0, -signal.SIGTERM)
+
+
 @pytest.mark.row("S11")
 @pytest.mark.parametrize("kind", SERVERS)
 def test_who_is_let_in_to_watch_misses_no_run(
