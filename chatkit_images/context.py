@@ -36,10 +36,12 @@ class Turn:
     Attributes:
         interrupted: Whether the server ends it, and not a person.
         told: Whether its thread has been told that its answer was cut off.
+        allowed: Whether the project's quota has been asked and lets it generate.
     """
 
     interrupted: bool = False
     told: bool = False
+    allowed: bool = False
 
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)

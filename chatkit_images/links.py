@@ -38,10 +38,12 @@ def signed_url(
 
 
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
-    """Return the URL of a preview for its owner's browser."""
-    return _storage_url(partial.file.name, partial.mime, context) or image_url(
-        partial.image, context, f"partial-{partial.index}"
-    )
+    """Return the URL of a preview for its owner's browser.
+
+    Never the storage's own: the preview of an image that is then blocked is kept for
+    staff, and nobody could take that URL back.
+    """
+    return image_url(partial.image, context, f"partial-{partial.index}")
 
 
 def attachment_url(attachment: models.Attachment, context: RequestContext) -> str:

@@ -45,6 +45,12 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         """
         await database.call(preflight.check, request, context)
 
+    async def refusal(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> types.AssistantMessageItem | None:
+        """Return what answers instead of the model, if nothing may be generated."""
+        return None
+
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
     ) -> StreamingResult | NonStreamingResult:
@@ -124,6 +130,15 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         thread = await self.store.load_thread(thread_id, context=context)
         message = await self.store.load_item(thread_id, item_id, context=context)
         assert isinstance(message, types.UserMessageItem)
+        # Before anything goes: who may generate nothing keeps what there is.
+        refusal = await self.refusal(thread, context)
+        if refusal is not None:
+            said = types.ThreadItemDoneEvent(item=refusal)
+            async for event in self._process_events(
+                thread, context, lambda: _one(said)
+            ):
+                yield event
+            return
         later: list[str] = []
         async for item in self._paginate_thread_items_reverse(thread_id, context):
             if item.id == item_id:
@@ -165,6 +180,12 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     def _without_hidden(self, answer: bytes) -> bytes:
         response = types.SyncCustomActionResponse.model_validate_json(answer)
         return b"{}" if isinstance(response.updated_item, wire.HIDDEN) else answer
+
+
+async def _one(
+    event: types.ThreadStreamEvent,
+) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+    yield event
 
 
 def _note(event: types.ThreadStreamEvent, forming: set[str]) -> None:

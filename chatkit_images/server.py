@@ -170,17 +170,9 @@ class DjangoChatKitServer(ProtocolServer):
             )
             # At once: later it would undo a rename made while the model thinks.
             await self.store.save_thread(thread, context)
-        try:
-            await _awaited(self.check_generation(thread, context))
-        except GenerationRefused as refusal:
-            yield types.ThreadItemDoneEvent(
-                item=endings.message(
-                    self.store.generate_item_id("message", thread, context),
-                    thread.id,
-                    payloads.now(),
-                    refusal.message,
-                )
-            )
+        refusal = await self.refusal(thread, context)
+        if refusal is not None:
+            yield types.ThreadItemDoneEvent(item=refusal)
             return
         agent = await _awaited(self.get_agent(thread, context))
         converter = self.get_thread_item_converter(thread, context)
@@ -197,6 +189,21 @@ class DjangoChatKitServer(ProtocolServer):
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def refusal(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> types.AssistantMessageItem | None:
+        """Ask ``check_generation``, once in a turn."""
+        turn = current_turn.get() or Turn()
+        if turn.allowed:
+            return None
+        try:
+            await _awaited(self.check_generation(thread, context))
+        except GenerationRefused as refusal:
+            key = self.store.generate_item_id("message", thread, context)
+            return endings.message(key, thread.id, payloads.now(), refusal.message)
+        turn.allowed = True
+        return None
 
     async def add_feedback(
         self,

@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 
 from . import models
-from .context import SESSION_KEY, is_visitor, owner_of
+from .context import SESSION_KEY, VISITOR, is_visitor, owner_of
 from .models.files import file_columns
+from .querysets import RunQuerySet
 from .signals import run_finished
 
 
@@ -50,6 +51,23 @@ def hand_over_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
             hand_over(run.owner, run.user)
 
 
+def left_behind() -> RunQuerySet:
+    """Return the ended runs of visitors who are users by now.
+
+    The process has died, or the database was away, when they were to be handed over.
+    """
+    ended = models.Run.objects.exclude(status=models.Run.Status.RUNNING)
+    return ended.filter(owner__startswith=VISITOR, user__isnull=False)
+
+
+def hand_over_again() -> int:
+    """Hand over what was left behind, and return of how many runs."""
+    runs = list(left_behind().select_related("user"))
+    for run in runs:
+        hand_over_after_run(models.Run, run)
+    return len(runs)
+
+
 def hand_over(owner: str, user: Any) -> None:
     """Make what is one owner's a user's, but for what a run is at work on.
 
@@ -70,8 +88,18 @@ def hand_over(owner: str, user: Any) -> None:
     threads.update(**values)
     gone = db.Q(thread__owner=owner_of(user))
     models.Feedback.objects.for_owner(owner).filter(gone).update(**values)
-    ended = runs.exclude(status=models.Run.Status.RUNNING)
-    ended.filter(gone | db.Q(thread=None)).update(**values)
+    ended = runs.exclude(status=models.Run.Status.RUNNING).filter(
+        gone | db.Q(thread=None)
+    )
+    # A client whose session had ended may have sent the same request as both.
+    keys = models.Run.objects.for_user(user).exclude(idempotency_key=None)
+    taken = list(
+        keys.filter(
+            idempotency_key__in=list(ended.values_list("idempotency_key", flat=True))
+        ).values_list("idempotency_key", flat=True)
+    )
+    ended.filter(idempotency_key__in=taken).update(idempotency_key=None)
+    ended.update(**values)
     # A file without a thread may be one that a run is about to put in its thread.
     files = gone if busy else gone | db.Q(thread=None)
     models.Attachment.objects.for_owner(owner).filter(files).update(**values)

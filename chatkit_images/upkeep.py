@@ -15,6 +15,7 @@ from .models.files import file_columns
 from .querysets import DeletedFileQuerySet, GeneratedImageQuerySet
 from .rows import endings
 from .runs import claims
+from .signal_handlers import hand_over_again, left_behind
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
@@ -46,6 +47,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     counts = {
         "dead runs": runs.count() if dry_run else claims.take_over(runs),
+        "unfinished hand-overs": _left_behind(dry_run),
         "unfinished images": _images(old, dry_run),
         "spooled files": _spooled(dry_run),
         "recovered images": 0 if dry_run else _recover(old),
@@ -167,6 +169,10 @@ def _images(old: datetime.datetime, dry_run: bool) -> int:
         alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
     )
     return lonely.count() if dry_run else endings.interrupt(lonely)
+
+
+def _left_behind(dry_run: bool) -> int:
+    return left_behind().count() if dry_run else hand_over_again()
 
 
 def _stale() -> datetime.datetime:

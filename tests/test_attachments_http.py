@@ -347,3 +347,14 @@ async def test_an_unused_file_is_deleted_by_its_owner_only(
     assert files() == []
     response = await client.request_op("attachments.delete", {"attachment_id": key})
     assert refusal(response) == NOT_FOUND
+
+
+async def test_a_photo_of_too_many_pixels_is_told_so(
+    client: ChatClient, png: bytes, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"MAX_IMAGE_PIXELS": 10}
+    answer = await client.post(DIRECT, form(png))
+    expected = (413, "too_many_pixels", "The image has too many pixels.")
+    assert refusal(answer) == expected
+    assert files() == []
+    assert not await models.Attachment.objects.aexists()

@@ -60,8 +60,9 @@ def test_the_storages_own_url_is_absolute(settings: Any) -> None:
     row = image()
     expected = f"https://shop.example/media/{row.file.name}"
     assert links.image_url(row, CONTEXT) == expected
+    # A preview may be that of an image which is then blocked.
     partial = PartialImage(image=row, index=0, file=row.file.name, mime="image/png")
-    assert links.partial_url(partial, CONTEXT) == expected
+    assert "/chatkit/images/image." in links.partial_url(partial, CONTEXT)
 
 
 def test_what_the_storage_cannot_serve_comes_from_the_app(

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
+from django.db import OperationalError
 from django.utils import timezone
 
+from chatkit_images import signal_handlers, upkeep
 from chatkit_images.context import SESSION_KEY, owner_of
 from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
 from chatkit_images.runs import claims
@@ -156,3 +158,36 @@ def test_a_run_without_a_login_changes_no_owner(ann: User) -> None:
     own = Run.objects.create(owner=owner_of(ann), user=ann, thread=None)
     claims.release(own.pk, COMPLETED)
     assert owners() == everything(VISITOR) | {"Run": {VISITOR, owner_of(ann)}}
+
+
+def test_what_could_not_be_handed_over_is_at_the_next_sweep(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = Thread.objects.create(pk="thr_1", owner=VISITOR)
+    run = make_run(thread)
+    log_in(ann)
+    assert of_thread("thr_1") == {VISITOR}
+
+    def away(*args: Any) -> None:
+        raise OperationalError("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(signal_handlers, "hand_over", away)
+        assert claims.release(run.pk, COMPLETED)
+    assert upkeep.sweep(dry_run=True)["unfinished hand-overs"] == 1
+    assert of_thread("thr_1") == {VISITOR}
+    assert upkeep.sweep()["unfinished hand-overs"] == 1
+    assert of_thread("thr_1") == {owner_of(ann)}
+    assert upkeep.sweep()["unfinished hand-overs"] == 0
+
+
+def test_the_same_request_of_the_visitor_and_the_user_keeps_nobody_out(
+    ann: User,
+) -> None:
+    for owner in (owner_of(ann), VISITOR):
+        Run.objects.create(owner=owner, status=COMPLETED, idempotency_key="click")
+    Run.objects.filter(owner=owner_of(ann)).update(user=ann)
+    log_in(ann)
+    assert set(Run.objects.values_list("owner", flat=True)) == {owner_of(ann)}
+    keys = Run.objects.exclude(idempotency_key=None)
+    assert [run.idempotency_key for run in keys] == ["click"]

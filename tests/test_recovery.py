@@ -405,7 +405,7 @@ def test_a_disk_that_cannot_be_read_leaves_the_image_to_the_sweep(
     [
         ("completed", "failed", True),
         ("failed", "failed", False),
-        ("cancelled", "cancelled", False),
+        ("cancelled", "cancelled", True),
         ("interrupted", "interrupted", True),
     ],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from chatkit_images import runs, storage
 from chatkit_images.models import GeneratedImage
+from chatkit_images.rows import images
 from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.testing import (
     Drop,
@@ -196,4 +198,29 @@ async def test_a_stopped_image_keeps_its_preview_after_a_reload(
     assert left_forming(events) == set()
     image = await GeneratedImage.objects.aget()
     assert (image.status, bool(image.file)) == ("cancelled", True)
+    assert "generated_image" in await reload(chat, events)
+
+
+async def test_a_stop_between_row_and_item_shows_the_picture(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, loop = images.complete, asyncio.get_running_loop()
+
+    def stopped(*args: Any, **kwargs: Any) -> Any:
+        done = complete(*args, **kwargs)
+        (run,) = runs.runner.LIVE.values()
+        asyncio.run_coroutine_threadsafe(stop(run), loop).result(30)
+        return done
+
+    async def stop(run: runs.LiveRun) -> None:
+        run.stop()
+        # The task has its turn before the thread is at its end.
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(images, "complete", stopped)
+    model.respond_with(Text("Here."), Image(), Text("Done."))
+    events = await chat.say("a fox")
+    image = await GeneratedImage.objects.select_related("item", "run").aget()
+    assert image.run is not None
+    assert (image.run.status, image.status) == ("cancelled", "completed")
     assert "generated_image" in await reload(chat, events)

@@ -15,13 +15,14 @@ from openai import AsyncOpenAI
 
 from chatkit_images.agents import expected_previews, trackers
 from chatkit_images.context import RequestContext
-from chatkit_images.models import GeneratedImage, Thread
+from chatkit_images.exceptions import GenerationRefused
+from chatkit_images.models import GeneratedImage, Thread, ThreadItem
 from chatkit_images.rows import payloads
 from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.chat import TestServer
-from tests.client import ChatClient, done_items
+from tests.client import ChatClient, done_items, thread_id
 from tests.client import message as user_message
 
 THREAD = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
@@ -189,3 +190,33 @@ async def test_a_cancelled_stream_tells_how_its_image_ended(
     assert image.status == "cancelled"
     assert image.item is not None
     assert image.item.item_id == seen[-1]["item"]["id"]
+
+
+async def test_a_retry_that_is_refused_leaves_the_answer_there_is(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def check(server: Any, thread: types.ThreadMetadata, context: Any) -> None:
+        asked.append(thread.id)
+        if len(asked) == 2:
+            raise GenerationRefused("Come back tomorrow.")
+
+    monkeypatch.setattr(TestServer, "check_generation", check)
+    model.respond_with(Text("Here."), Image(), Text("Done."))
+    key = thread_id(await chat.say("a fox"))
+    question = await ThreadItem.objects.aget(type="user_message")
+    params = {"thread_id": key, "item_id": question.item_id}
+
+    events = await chat.stream("threads.retry_after_item", **params)
+    (said,) = done_items(events, "assistant_message")
+    assert said["content"][0]["text"] == "Come back tomorrow."
+    image = await GeneratedImage.objects.select_related("item").aget()
+    assert (image.superseded_at, image.item is None) == (None, False)
+
+    model.respond_with(Text("Another."))
+    events = await chat.stream("threads.retry_after_item", **params)
+    (said,) = done_items(events, "assistant_message")
+    assert said["content"][0]["text"] == "Another."
+    # Once in a turn.
+    assert len(asked) == 3

@@ -23,7 +23,6 @@ from agents import StreamEvent
 from chatkit import types
 from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
-from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import database
 from ..context import RequestContext, current_turn
@@ -31,6 +30,7 @@ from ..converters import DjangoResponseStreamConverter
 from ..exceptions import NotFoundError
 from ..models import GeneratedImage
 from ..rows import images, payloads
+from . import fields
 from .calls import ImageCall
 
 logger = logging.getLogger(__name__)
@@ -80,15 +80,16 @@ class ImageTracker:
             return False
         data: ResponseStreamEvent = event.data
         if data.type == "response.created":
-            self._known = _request_fields(data.response)
+            self._known = fields.of_request(data.response)
             self._current = []
-        elif data.type == "response.completed":
-            self.response_id = data.response.id
-            if data.response.usage:
-                usage = data.response.usage.model_dump(mode="json", exclude_none=True)
-                self.usage = _total(self.usage, usage)
-                self._image_usage.update(dict.fromkeys(self._current, usage))
-        elif (failure := _failure(data)) is not None:
+        elif data.type in (
+            "response.completed",
+            "response.incomplete",
+            "response.failed",
+        ):
+            self.failure = fields.failure(data) or self.failure
+            await self._take_end(data.response)
+        elif (failure := fields.failure(data)) is not None:
             self.failure = failure
         elif data.type == "response.image_generation_call.partial_image":
             call = await self._call(data.item_id)
@@ -99,9 +100,29 @@ class ImageTracker:
                 return False
             call = await self._call(data.item.id)
             if data.type == "response.output_item.done":
-                call.offer_final(data.item, _result_fields(data.item))
+                call.offer_final(data.item, fields.of_result(data.item))
             return True
         return data.type.startswith("response.image_generation_call.")
+
+    async def _take_end(self, response: Response) -> None:
+        """Note what the end of a response says, however it has ended.
+
+        It repeats the calls. Of one that has not ended by itself it is all there is.
+        """
+        self.response_id = response.id
+        silent = not self._current
+        for item in response.output or ():
+            if item.type != "image_generation_call" or not (item.result or item.error):
+                continue
+            # Not by an id that only the end knows, beside calls that are known: some
+            # gateways give the same call another one.
+            if silent or images.call_key(item.id) in self._calls:
+                call = await self._call(item.id)
+                call.offer_final(item, fields.of_result(item))
+        if response.usage:
+            usage = response.usage.model_dump(mode="json", exclude_none=True)
+            self.usage = fields.add_usage(self.usage, usage)
+            self._image_usage.update(dict.fromkeys(self._current, usage))
 
     async def catch_up(self, events: Iterable[StreamEvent]) -> None:
         """Take the events that a stream which has ended did not hand out.
@@ -169,8 +190,9 @@ class ImageTracker:
     async def record_usage(self) -> None:
         """Note the tokens of each response on the rows of its images."""
         for call_id, usage in self._image_usage.items():
+            # A replay of a call overwrites nothing.
             rows = GeneratedImage.objects.filter(
-                thread_id=self.context.thread.id, call_id=call_id
+                thread_id=self.context.thread.id, call_id=call_id, usage={}
             )
             words = payloads.columns(GeneratedImage, {"usage": usage})
             await database.call(rows.update, **words)
@@ -224,64 +246,3 @@ def cut_off_status() -> Status:
     turn = current_turn.get()
     by_server = turn is not None and turn.interrupted
     return Status.INTERRUPTED if by_server else Status.CANCELLED
-
-
-def _total(before: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
-    """Return the tokens of two responses, figure by figure.
-
-    Some providers put words beside the figures; of these the newer one stays.
-    """
-    total = dict(before)
-    for key, value in usage.items():
-        earlier = before.get(key)
-        if isinstance(value, dict):
-            total[key] = _total(earlier if isinstance(earlier, dict) else {}, value)
-        elif _is_figure(value) and _is_figure(earlier):
-            total[key] = earlier + value
-        else:
-            total[key] = value
-    return total
-
-
-def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _failure(data: ResponseStreamEvent) -> tuple[str, str] | None:
-    """Return code and message of an event that tells why there is no more."""
-    if data.type == "error":
-        return data.code or "error", data.message
-    if data.type == "response.failed" and data.response.error is not None:
-        return data.response.error.code, data.response.error.message
-    if data.type == "response.incomplete" and data.response.incomplete_details:
-        reason = data.response.incomplete_details.reason or "incomplete"
-        return reason, f"The response is incomplete: {reason}."
-    return None
-
-
-def _request_fields(response: Response) -> dict[str, Any]:
-    """Return the columns that are known when the model starts to answer."""
-    fields: dict[str, Any] = {
-        "model": str(response.model),
-        "response_id": response.id,
-    }
-    for tool in response.tools or ():  # Some providers leave them out.
-        if tool.type == "image_generation":
-            for name in ("model", "size", "quality", "background", "output_format"):
-                if value := getattr(tool, name, None):
-                    fields[name] = str(value)
-    return fields
-
-
-def _result_fields(call: ImageGenerationCall) -> dict[str, Any]:
-    """Return the columns that a finished call tells."""
-    names = ("size", "quality", "background", "output_format", "revised_prompt")
-    fields: dict[str, Any] = {
-        name: str(value) for name in names if (value := getattr(call, name, None))
-    }
-    if call.error is not None:
-        fields["error_code"] = call.error.code or call.error.type
-        fields["error_message"] = call.error.message
-        if call.error.moderation_details is not None:
-            fields["moderation"] = call.error.moderation_details.model_dump(mode="json")
-    return fields

@@ -44,7 +44,7 @@ def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
 
 async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None:
     """Save the session and set its cookie, if it changed."""
-    if "session" in request.scope:
+    if request.session is request.scope.get("session"):
         return
     keep = partial(
         SessionMiddleware(no_response).process_response,

@@ -124,8 +124,10 @@ async def send_json(send: Send, value: dict[str, Any]) -> None:
 def current(thread_id: str) -> tuple[Run | None, list[uuid.UUID]]:
     """Return the run that goes on in a thread, and all of late. Not for the loop."""
     rows = Run.objects.filter(thread_id=thread_id)
+    # Before: one that begins in between goes on.
+    before = list(runs.recent(rows).values_list("pk", flat=True))
     run = runs.find(rows)
-    return run, list(runs.recent(rows).values_list("pk", flat=True))
+    return run, before if run is None else [*before, run.pk]
 
 
 def status_of(run_id: uuid.UUID) -> str:

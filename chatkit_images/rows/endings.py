@@ -81,7 +81,8 @@ def close(run_id: uuid.UUID, run_status: str) -> None:
     elif run_status == models.Run.Status.INTERRUPTED:
         _end(images, Status.INTERRUPTED)
     elif run_status == models.Run.Status.CANCELLED:
-        _end(lacking, Status.CANCELLED)
+        # Complete ones too: the cancellation may have come between row and item.
+        _end(images, Status.CANCELLED)
     else:
         _end(lacking, Status.FAILED, error_code="stream_error")
 

@@ -45,7 +45,7 @@ def begin(
         call_id=call_id,
         defaults={
             "key": key,
-            "run_id": current_run.get(),
+            "run": _run(),
             "prompt": last_words(thread),
             **fields,
         },
@@ -163,12 +163,18 @@ def save_inline(
         return None
     key = call_id or f"inline-{info.sha256[:32]}"
     image, created = thread.images.get_or_create(
-        call_id=key, defaults={"run_id": current_run.get(), "prompt": ""}
+        call_id=key, defaults={"run": _run(), "prompt": ""}
     )
     if created or not image.file:
         complete(image, pictures.store(data, image.key))
         announce(image)
     return image
+
+
+def _run() -> models.Run | None:
+    """Return the run that is executing, unless staff have deleted its row."""
+    run_id = current_run.get()
+    return models.Run.objects.filter(pk=run_id).first() if run_id else None
 
 
 def last_words(thread: models.Thread) -> str:

@@ -31,11 +31,19 @@ class StoredFile:
 
 
 def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
-    """Store a file if its bytes are of an accepted type. For a storage thread."""
+    """Store a file if its bytes are of an accepted type. For a storage thread.
+
+    Raises:
+        RequestRefused: If it is a picture of more than ``MAX_IMAGE_PIXELS``.
+    """
     data = file.read()
     try:
         return _store_picture(data)
-    except ImageError:
+    except ImageError as error:
+        if error.code == "too_many_pixels":
+            raise RequestRefused(
+                error.code, _("The image has too many pixels."), status=413
+            ) from error
         return _store_document(data)
 
 

@@ -176,6 +176,8 @@ class LiveRun:
                         claims.claim, self.id, self._request, self._context, self._key
                     )
                 except Exception as refusal:
+                    # For who sends it again before what was claimed is released.
+                    self.failure = refusal
                     self.claimed.set_exception(refusal)
                     get_logs().discard(self.id)
                     await self._disclaim(refusal)

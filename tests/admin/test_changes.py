@@ -10,6 +10,8 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from chatkit_images import models, storage
+from chatkit_images.context import RequestContext, current_run
+from chatkit_images.rows import images
 
 from .conftest import put
 from .paths import change, change_list, page
@@ -150,3 +152,21 @@ def test_thread_with_all_that_belongs_to_it_can_be_deleted(
     assert not models.Thread.objects.exists()
     with pytest.raises(FileNotFoundError):
         storage.read(image.file.name)
+
+
+def test_a_picture_of_a_run_that_staff_have_deleted_is_kept(
+    login: Make, make_thread: Make, context: RequestContext, png: bytes
+) -> None:
+    thread = make_thread(owner=context.owner)
+    run = models.Run.objects.create(thread=thread, owner=context.owner)
+    staff = login("delete_run")
+    response = staff.post(page(run, "delete"), {"post": "yes"})
+    assert response.status_code == 302
+    assert not models.Run.objects.exists()
+    token = current_run.set(run.pk)
+    try:
+        # Its process goes on.
+        image = images.begin(thread.pk, "ig_1", storage.new_key(), context)
+    finally:
+        current_run.reset(token)
+    assert (image.run, image.thread) == (None, thread)

@@ -19,7 +19,8 @@ function frame(id, event) {
  * Return a `fetch` that gives the answers in turn, the last one for ever.
  *
  * An answer is `"down"`, or `{status, json}`, or `{chunks, end}` where the end of the
- * stream is `"clean"`, `"cut"` or `"silence"`; `run` is its run.
+ * stream is `"clean"`, `"cut"` or `"silence"`; `run` is its run. `wait` is how long it takes,
+ * in milliseconds, `down` whether the connection breaks then.
  */
 function server(...answers) {
   const requests = [];
@@ -32,7 +33,7 @@ function server(...answers) {
     const answer = answers.length > 1 ? answers.shift() : answers[0];
     if (answer.wait) await new Promise((resolve) => setTimeout(resolve, answer.wait));
     init.signal?.throwIfAborted();
-    if (answer === "down") throw new TypeError("Failed to fetch");
+    if (answer === "down" || answer.down) throw new TypeError("Failed to fetch");
     if (!answer.chunks) return answer.json ? Response.json(answer.json, answer) : new Response(answer.html, answer);
     const encoder = new TextEncoder();
     const stream = new ReadableStream({
@@ -191,6 +192,13 @@ export async function sentAgain() {
   return { ...(await ask(fetch)), requests };
 }
 
+export async function silentBeforeTheAnswer(type) {
+  const { fetch, requests } = server({ chunks: [], wait: 1500 }, { chunks: [frame(1, created)] });
+  const body = JSON.stringify({ type, params: {} });
+  const seen = await ask(fetch, { silenceSeconds: 0.3 }, { body });
+  return { ...seen, count: requests.length };
+}
+
 export async function sentOnce() {
   const results = [];
   const closed = { status: 503, json: { error: { code: "closed", allow_retry: false } } };
@@ -214,13 +222,14 @@ export async function sentOnce() {
 }
 
 export async function stops(way) {
-  const { fetch, requests } = server({
-    chunks: [frame(1, created)], end: "silence", wait: way.includes("before") ? 150 : 0,
-  });
+  const wait = way.includes("before") ? 150 : 0;
+  const answers = [{ chunks: [frame(1, created)], end: "silence", wait }];
+  if (way.endsWith("lost-answer")) answers.unshift({ down: true, wait });
+  const { fetch, requests } = server(...answers);
   const abort = new AbortController();
   const asked = post(fetch, {}, { signal: abort.signal });
   let error;
-  if (way === "abort-before-the-answer") {
+  if (way.startsWith("abort-before-the")) {
     setTimeout(() => abort.abort(), 50);
     error = await asked.catch((reason) => reason.name);
   } else {
@@ -231,7 +240,7 @@ export async function stops(way) {
       error = await reader.read().catch((reason) => reason.name);
     } else await reader.cancel();
   }
-  for (let looks = 0; requests.length < 2 && looks < 500; looks++) {
+  for (let looks = 0; !requests.at(-1).path.endsWith("/stop/") && looks < 500; looks++) {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   // One more would come now.

@@ -192,6 +192,18 @@ def test_a_post_without_an_answer_is_sent_again_under_its_key(script: Script) ->
     assert len({request["body"] for request in seen["requests"]}) == 1
 
 
+@pytest.mark.parametrize(
+    ("type", "count"), [("threads.create", 2), ("input.transcribe", 1)]
+)
+def test_a_post_that_nobody_answers_is_lost_but_for_dictation(
+    script: Script, type: str, count: int
+) -> None:
+    seen = script("silentBeforeTheAnswer", type)
+    assert seen["count"] == count
+    assert types(seen["events"]) == ["created t"][: count - 1]
+    assert seen["states"] == [True, False][: 2 * count - 2]
+
+
 def test_what_must_not_come_twice_is_sent_once(script: Script) -> None:
     seen = script("sentOnce")
     chat = ["chatkit-resume", "content-type", "idempotency-key", "x-csrftoken"]
@@ -205,11 +217,20 @@ def test_what_must_not_come_twice_is_sent_once(script: Script) -> None:
     ]
 
 
-@pytest.mark.parametrize("way", ["abort", "cancel", "abort-before-the-answer"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "abort",
+        "cancel",
+        "abort-before-the-answer",
+        "abort-before-the-lost-answer",
+    ],
+)
 def test_who_stops_reading_stops_the_run(script: Script, way: str) -> None:
     seen = script("stops", way)
     assert seen.get("error") == (None if way == "cancel" else "AbortError")
-    _, stop = seen["requests"]
+    *asked, stop = seen["requests"]
+    assert len(asked) == 1 + way.endswith("lost-answer")
     assert stop["path"] == "/chatkit/runs/6d2f2c3e-0000-4000-8000-000000000001/stop/"
     assert (stop["method"], stop["keepalive"]) == ("POST", True)
     assert stop["headers"]["x-csrftoken"] == "token"

@@ -16,7 +16,7 @@ from tests.pictures import picture
 
 from .proxy import Network
 from .storages import s3_storage
-from .watching import FORMATS, flush, in_storage, listen, only_image, served, spooled
+from .watching import FORMATS, arrives, flush, listen, only_image, served, spooled
 
 # The person has the picture after so many seconds, whatever the storage does.
 IN_TIME = 18
@@ -145,8 +145,7 @@ async def test_a_picture_survives_the_storage(
     assert spooled() == []
     if "stall_after" in case.trouble:
         await s3.rest()
-    assert await in_storage(str(image.file.name)) == data
-    assert await served(chat, answer.item) == data
+    await arrives(chat, answer.item, str(image.file.name), data)
 
 
 def unreleased() -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,27 @@ def in_storage(name: str) -> bytes:
     """Return the bytes that the storage itself has."""
     with storage.get_storage().open(name, "rb") as file:
         return bytes(file.read())
+
+
+async def arrives(
+    chat: ChatClient, item: dict[str, Any], name: str, data: bytes, seconds: float = 30
+) -> None:
+    """Wait until the storage has the bytes of an image, and they are served.
+
+    A write that hung may be tried again; rclone writes in place, and answers who reads
+    in that moment with an error.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            assert await in_storage(name) == data
+            assert await served(chat, item) == data
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
 
 
 @sync_to_async(thread_sensitive=False)

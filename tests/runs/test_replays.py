@@ -112,6 +112,35 @@ async def test_what_nothing_came_of_begins_anew(
     assert done_items(events, "assistant_message")
 
 
+async def test_a_claim_whose_answer_is_lost_is_no_run_to_replay(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, release, back = claims.claim, claims.release, threading.Event()
+
+    def cut(*args: Any) -> Run:
+        claim(*args)
+        raise OperationalError("the connection was lost")
+
+    def away(*args: Any, **kwargs: Any) -> bool:
+        if not back.is_set():
+            raise OperationalError("the database is away")
+        return release(*args, **kwargs)
+
+    params = {"input": message("hello")}
+    monkeypatch.setattr(claims, "release", away)
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "claim", cut)
+        first = await chat.request_op("threads.create", params, headers=KEY)
+    # The row is there until the database takes its release.
+    second = await chat.request_op("threads.create", params, headers=KEY)
+    assert (first.status_code, second.status_code) == (503, 503)
+    back.set()
+    await idle()
+    model.respond_with(Text("Hello."))
+    events = await send(chat, "threads.create", **params)
+    assert done_items(events, "assistant_message")
+
+
 async def test_a_claim_whose_answer_is_lost_leaves_the_thread_free(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +155,7 @@ async def test_a_claim_whose_answer_is_lost_leaves_the_thread_free(
     monkeypatch.setattr(claims, "claim", cut)
     params = {"thread_id": key, "input": message("again")}
     response = await chat.request_op("threads.add_user_message", params)
-    assert response.status_code == 500
+    assert response.status_code == 503
     monkeypatch.undo()
     await idle()
     model.respond_with(Text("Again."))

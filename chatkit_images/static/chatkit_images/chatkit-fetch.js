@@ -6,7 +6,10 @@
  * docs/resume.md says what it asks the server, and what happens when.
  */
 
-import { isStream, pause, read, route, teller } from "./chatkit-stream.js";
+import { isStream, pause, read, route, teller, within } from "./chatkit-stream.js";
+
+// Milliseconds; a timer bears no more.
+const NEVER = 2 ** 31 - 1;
 
 // A page that goes away lets go of its streams: that is no stop of the person.
 let leaving = false;
@@ -41,20 +44,27 @@ export function createFetch({
   }
 
   /** Make a request until the app answers it, for `retrySeconds` or until nobody waits. */
-  async function insist(url, init, signal) {
+  async function insist(url, init, signal, silence = silenceSeconds * 1000) {
     const lost = teller(onReconnect, null);
-    let spent = 0;
+    let spent = 0, left = false;
     try {
       for (let attempt = 0; ; attempt++) {
         const begun = Date.now();
-        const answer = await send(url, init).catch((error) => error);
-        const again = answer instanceof Response ? await isAway(answer) : answer instanceof TypeError;
+        const cut = new AbortController();
+        const request = send(url, { ...init, signal: AbortSignal.any([cut.signal, init.signal].filter(Boolean)) });
+        const answer = await within(silence, request).catch((error) => error);
+        const known = answer instanceof Response;
+        // Nobody reads what comes too late.
+        if (!known) cut.abort();
+        const again = known ? await isAway(answer) : answer instanceof TypeError;
         // A page that slept in between has not tried.
         spent += Math.min(Date.now() - begun, 10_000);
-        if (!again || signal?.aborted || spent > retrySeconds * 1000) {
-          if (answer instanceof Response) return answer;
+        // A request that was lost has perhaps begun what nobody waits for: it is asked once more.
+        if (!again || (signal?.aborted && (known || left)) || spent > retrySeconds * 1000) {
+          if (known) return answer;
           throw answer;
         }
+        left = Boolean(signal?.aborted);
         lost(true);
         spent += await pause(attempt, signal);
       }
@@ -83,7 +93,9 @@ export function createFetch({
     headers.set("ChatKit-Resume", "1");
     if (!headers.has("Idempotency-Key")) headers.set("Idempotency-Key", randomKey());
     const gone = new AbortController();
-    const answer = insist(url, { ...init, headers, signal: gone.signal }, signal);
+    // What is dictated is answered when all of it is understood; all else begins at once.
+    const silence = typeOf(body) === "input.transcribe" ? NEVER : undefined;
+    const answer = insist(url, { ...init, headers, signal: gone.signal }, signal, silence);
     let over = false;
 
     /** The caller wants no more of it, so its run ends; not if the page goes. */
@@ -177,11 +189,15 @@ async function isAway(response) {
 
 /** Whether a body is ChatKit's, and may be sent twice: a synchronous action may not. */
 function mayRepeat(body) {
+  const type = typeOf(body);
+  return Boolean(type) && type !== "threads.sync_custom_action";
+}
+
+function typeOf(body) {
   try {
-    const { type } = JSON.parse(body);
-    return Boolean(type) && type !== "threads.sync_custom_action";
+    return JSON.parse(body).type;
   } catch {
-    return false;
+    return undefined;
   }
 }
 

@@ -146,10 +146,10 @@ export async function pause(attempt, signal) {
 }
 
 /** Settle as a promise does; fail if it takes longer than so many milliseconds. */
-async function within(ms, promise) {
+export async function within(ms, promise) {
   let timer;
   const late = new Promise((resolve, reject) => {
-    timer = setTimeout(reject, ms, new Error("Nothing came."));
+    timer = setTimeout(reject, ms, new TypeError("Nothing came."));
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
