@@ -15,7 +15,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import links, storage
 from chatkit_images.agents.calls import ImageCall
-from chatkit_images.agents.tracker import _total
+from chatkit_images.agents.fields import add_usage
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
@@ -398,7 +398,7 @@ async def test_a_picture_that_no_row_can_be_made_for_is_told_of(
 def test_words_beside_the_tokens_are_kept() -> None:
     first = {"total_tokens": 3, "details": {"a": 1}, "tier": "flex", "only": 1}
     second = {"total_tokens": 4, "details": {"a": 2, "b": 3}, "tier": "auto"}
-    assert _total(first, second) == {
+    assert add_usage(first, second) == {
         "total_tokens": 7,
         "details": {"a": 3, "b": 3},
         "tier": "auto",
