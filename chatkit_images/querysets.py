@@ -39,6 +39,19 @@ class OwnedQuerySet(models.QuerySet[M]):
         """Return the rows of a user."""
         return self.for_owner(owner_of(user))
 
+    def locked(self) -> Self:
+        """Return the rows, kept from other writers to the end of the transaction.
+
+        Rows that point at them may be made meanwhile. PostgreSQL looks at what a new
+        row points at when its transaction ends: at the run of an image, then at its
+        thread. Who has locked the thread for that too, and then asks for the run, and
+        who makes the image would wait for each other.
+        """
+        features = connections[self.db].features
+        return self.select_for_update(
+            no_key=features.has_select_for_no_key_update,
+        )
+
     def page(self, cursor: tuple[datetime.datetime, Any] | None, order: str) -> Self:
         """Return the rows behind ``(created_at, pk)``, in that order.
 

@@ -75,11 +75,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
     # preview of its own, and a small one.
     thumbnail = _store_preview(inline[1]) if inline else ""
     with transaction.atomic():
-        row = (
-            models.Attachment.objects.select_for_update()
-            .filter(pk=attachment.id)
-            .first()
-        )
+        row = models.Attachment.objects.locked().filter(pk=attachment.id).first()
         if row is None:
             row = models.Attachment(
                 pk=attachment.id, owner=context.owner, user_id=context.user_id

@@ -129,7 +129,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     for pk, thread_id in list(late.values_list("pk", "thread_id")):
         with transaction.atomic():
             # This locks the thread: what is taken out of it meanwhile stays out.
-            models.Thread.objects.select_for_update().filter(pk=thread_id).first()
+            models.Thread.objects.locked().filter(pk=thread_id).first()
             image = late.filter(pk=pk).select_related("thread", "item").first()
             # A project's own text may have such an id, and a picture in it.
             if image and (not image.item or image.item.item_id == message_id(image)):

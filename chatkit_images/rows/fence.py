@@ -23,7 +23,7 @@ def check() -> None:
     run_id = current_run.get()
     if run_id is None:
         return
-    rows = models.Run.objects.select_for_update().filter(pk=run_id)
+    rows = models.Run.objects.locked().filter(pk=run_id)
     status = rows.values_list("status", flat=True).first()
     if status not in (None, models.Run.Status.RUNNING):
         raise ClaimLost(f"Run {run_id} was taken over.")

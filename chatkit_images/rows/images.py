@@ -90,7 +90,7 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
         NotFoundError: If the row is gone; the picture goes too then.
     """
     with transaction.atomic():
-        rows = models.GeneratedImage.objects.select_for_update().filter(pk=image.pk)
+        rows = models.GeneratedImage.objects.locked().filter(pk=image.pk)
         before = rows.first()
         done = before is not None and before.status == before.Status.COMPLETED
         if before is None or done:

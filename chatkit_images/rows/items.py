@@ -134,7 +134,7 @@ def _link(
 def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
     """Delete items that are there; their images stay as superseded versions."""
     thread = threads.get(thread_id, context)
-    models.Thread.objects.select_for_update().filter(pk=thread.pk).first()
+    models.Thread.objects.locked().filter(pk=thread.pk).first()
     fence.check()
     rows = list(thread.items.filter(item_id__in=map(payloads.clean, item_ids)))
     keys = [row.pk for row in rows]

@@ -63,7 +63,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     """Insert a thread, or update those of its values that changed."""
     values = _values(thread)
     loaded = thread.__dict__.get(LOADED)
-    row = models.Thread.objects.select_for_update().filter(pk=thread.id).first()
+    row = models.Thread.objects.locked().filter(pk=thread.id).first()
     if row is None and loaded is None:
         models.Thread.objects.create(
             pk=thread.id,
@@ -114,7 +114,8 @@ def load_page(
 @transaction.atomic
 def delete(thread_id: str, context: RequestContext) -> None:
     """Delete a thread with its items, images and attachments."""
-    # Writers of items lock the thread too: none of theirs comes in between.
+    # Writers of items lock the thread too: none of theirs comes in between. This is a
+    # stronger lock than theirs: nothing that points at the thread may be made either.
     models.Thread.objects.select_for_update().filter(
         pk=payloads.clean(thread_id)
     ).first()

@@ -107,7 +107,7 @@ def _row(
         return models.Attachment(
             pk=key, owner=context.owner, user_id=context.user_id, name=name
         )
-    rows = models.Attachment.objects.for_owner(context.owner).select_for_update()
+    rows = models.Attachment.objects.for_owner(context.owner).locked()
     row: models.Attachment | None = rows.filter(pk=key).first()
     if row is None:
         raise NotFoundError(f"Attachment {key} not found")

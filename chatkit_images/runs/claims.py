@@ -92,7 +92,7 @@ def _keep_out_others(thread_id: str | None) -> None:
     """
     if thread_id is None or connection.features.supports_partial_indexes:
         return
-    models.Thread.objects.select_for_update().filter(pk=thread_id).first()
+    models.Thread.objects.locked().filter(pk=thread_id).first()
     if models.Run.objects.running().filter(thread_id=thread_id).exists():
         raise busy()
 
