@@ -48,9 +48,7 @@ class OwnedQuerySet(models.QuerySet[M]):
         who makes the image would wait for each other.
         """
         features = connections[self.db].features
-        return self.select_for_update(
-            no_key=features.has_select_for_no_key_update,
-        )
+        return self.select_for_update(no_key=features.has_select_for_no_key_update)
 
     def page(self, cursor: tuple[datetime.datetime, Any] | None, order: str) -> Self:
         """Return the rows behind ``(created_at, pk)``, in that order.

@@ -68,6 +68,11 @@ def hand_over_again() -> int:
     return len(runs)
 
 
+def _keys(runs: RunQuerySet) -> Any:
+    keyed = runs.exclude(idempotency_key=None)
+    return keyed.values_list("idempotency_key", flat=True)
+
+
 def hand_over(owner: str, user: Any) -> None:
     """Make what is one owner's a user's, but for what a run is at work on.
 
@@ -88,17 +93,12 @@ def hand_over(owner: str, user: Any) -> None:
     threads.update(**values)
     gone = db.Q(thread__owner=owner_of(user))
     models.Feedback.objects.for_owner(owner).filter(gone).update(**values)
-    ended = runs.exclude(status=models.Run.Status.RUNNING).filter(
-        gone | db.Q(thread=None)
-    )
+    ended = runs.exclude(status=models.Run.Status.RUNNING)
+    ended = ended.filter(gone | db.Q(thread=None))
     # A client whose session had ended may have sent the same request as both.
-    keys = models.Run.objects.for_user(user).exclude(idempotency_key=None)
-    taken = list(
-        keys.filter(
-            idempotency_key__in=list(ended.values_list("idempotency_key", flat=True))
-        ).values_list("idempotency_key", flat=True)
-    )
-    ended.filter(idempotency_key__in=taken).update(idempotency_key=None)
+    asked = list(_keys(ended))
+    taken = _keys(models.Run.objects.for_user(user).filter(idempotency_key__in=asked))
+    ended.filter(idempotency_key__in=list(taken)).update(idempotency_key=None)
     ended.update(**values)
     # A file without a thread may be one that a run is about to put in its thread.
     files = gone if busy else gone | db.Q(thread=None)

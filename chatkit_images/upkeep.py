@@ -47,7 +47,9 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     counts = {
         "dead runs": runs.count() if dry_run else claims.take_over(runs),
-        "unfinished hand-overs": _left_behind(dry_run),
+        "unfinished hand-overs": left_behind().count()
+        if dry_run
+        else hand_over_again(),
         "unfinished images": _images(old, dry_run),
         "spooled files": _spooled(dry_run),
         "recovered images": 0 if dry_run else _recover(old),
@@ -169,10 +171,6 @@ def _images(old: datetime.datetime, dry_run: bool) -> int:
         alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
     )
     return lonely.count() if dry_run else endings.interrupt(lonely)
-
-
-def _left_behind(dry_run: bool) -> int:
-    return left_behind().count() if dry_run else hand_over_again()
 
 
 def _stale() -> datetime.datetime:

@@ -11,7 +11,7 @@ from django.test import Client
 
 from chatkit_images import models, storage
 from chatkit_images.context import RequestContext, current_run
-from chatkit_images.rows import images
+from chatkit_images.rows import images, pictures
 
 from .conftest import put
 from .paths import change, change_list, page
@@ -167,6 +167,8 @@ def test_a_picture_of_a_run_that_staff_have_deleted_is_kept(
     try:
         # Its process goes on.
         image = images.begin(thread.pk, "ig_1", storage.new_key(), context)
+        images.complete(image, pictures.store(png, image.key))
     finally:
         current_run.reset(token)
-    assert (image.run, image.thread) == (None, thread)
+    image.refresh_from_db()
+    assert (image.run, image.thread, image.status) == (None, thread, "completed")

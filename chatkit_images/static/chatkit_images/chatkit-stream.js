@@ -145,7 +145,7 @@ export async function pause(attempt, signal) {
   return wait;
 }
 
-/** Settle as a promise does; fail if it takes longer than so many milliseconds. */
+/** Settle as a promise does; fail as a lost connection if that takes so many milliseconds. */
 export async function within(ms, promise) {
   let timer;
   const late = new Promise((resolve, reject) => {
