@@ -85,7 +85,7 @@ class App:
         """Hold a conversation and return when its picture was there."""
         context = RequestContext(None, "visitor:benchmark", "http://testserver")
         run = await runs.start(self._server, self._request, BODY, context)
-        return await picture_time(run.events())
+        return await picture_time(chunks_of(run.events()))
 
 
 class AppServer(DjangoChatKitServer):
@@ -190,6 +190,14 @@ class SdkServer(ChatKitServer[None]):
             agent_context, result, converter=self._converter
         ):
             yield event
+
+
+async def chunks_of(batches: runs.Batches) -> AsyncIterator[bytes]:
+    """Yield what a run hands out, event by event."""
+    async with aclosing(batches):
+        async for batch in batches:
+            for _, chunk in batch:
+                yield chunk
 
 
 async def picture_time(chunks: Any) -> float:
