@@ -57,9 +57,9 @@ async def test_a_picture_of_which_only_the_end_tells_is_kept(
 async def test_the_end_repeats_a_picture_under_another_id(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
-    model.respond_with(
-        Image(call_id="ig_1", data=png), end("completed", png, call_id="ig_9")
-    )
+    # Without words the Agents SDK would ask again.
+    call = Image(call_id="ig_1", data=png)
+    model.respond_with(Text("Here."), call, end("completed", png, call_id="ig_9"))
     events = await chat.say("a fox")
     assert await GeneratedImage.objects.acount() == 1
     assert len(done_items(events, "generated_image")) == 1
@@ -69,7 +69,8 @@ async def test_the_end_repeats_a_picture_under_another_id(
 async def test_tokens_are_counted_however_the_response_ends(
     chat: ChatClient, model: LoopbackAPI, png: bytes, kind: str
 ) -> None:
-    model.respond_with(Image(call_id="ig_1", data=png), end(kind, png))
+    # Without words the Agents SDK would ask again.
+    model.respond_with(Text("Here."), Image(call_id="ig_1", data=png), end(kind, png))
     await chat.say("a fox")
     image = await GeneratedImage.objects.select_related("run").aget()
     assert image.status == "completed"
