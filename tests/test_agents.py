@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,7 +28,7 @@ from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.rows import payloads
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall, Usage
+from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, ToolCall, Usage, wire
 from tests.chat import TestServer
 
 CONFIG = RunConfig(tracing_disabled=True)
@@ -94,6 +95,34 @@ async def test_the_converter_is_optional(
 
     kinds = [event.item.type for event in events if event.type == "thread.item.done"]
     assert sorted(kinds) == ["assistant_message", "generated_image"]
+
+
+@pytest.mark.parametrize("told", ["by the end", "by its items"])
+async def test_pictures_without_words_are_an_answer_however_late_it_is_read(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI, told: str
+) -> None:
+    # ChatKit's function asks the store before it reads: a model may be done by then.
+    answer: list[Any] = [Image(partials=0)]
+    if told == "by its items":  # Some gateways leave the output of the end empty.
+        response = wire.new_response({"model": "gpt-4.1", "tools": []})
+        response |= {"status": "completed", "output": []}
+        answer.append(Raw({"type": "response.completed", "response": response}))
+    model.respond_with(*answer)
+    result = run(agent_context)
+
+    class SlowStore(DjangoStore):
+        async def load_thread_items(
+            self, *args: Any, **kwargs: Any
+        ) -> types.Page[types.ThreadItem]:
+            while not result.run_loop_task.done() and len(model.requests) < 2:
+                await asyncio.sleep(0.01)
+            return await super().load_thread_items(*args, **kwargs)
+
+    agent_context.store = SlowStore()
+    await collect(stream_agent_response(agent_context, result))
+
+    assert len(model.requests) == 1
+    assert (await GeneratedImage.objects.aget()).status == "completed"
 
 
 async def test_a_guardrail_takes_images_back(

@@ -1,0 +1,135 @@
+"""Between the Agents SDK's run and ChatKit's function, looking into the events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from agents import RunResultStreaming, StreamEvent
+
+from .tracker import ImageTracker
+
+
+class ResultTap:
+    """Stands in for a streamed run and takes the image events out of it."""
+
+    def __init__(self, result: RunResultStreaming, tracker: ImageTracker) -> None:
+        self._result = result
+        self._tracker = tracker
+        self._events = result.stream_events()
+        self._step: asyncio.Task[Any] | None = None
+        self._unseen: deque[StreamEvent] = deque()
+        self._kinds: set[str] = set()
+        self._closed = False
+        # Whether the run has ended by itself.
+        self.ran_out = False
+        self._watches = self._watch(getattr(result, "_event_queue", None))
+
+    def stream_events(self) -> AsyncIterator[StreamEvent]:
+        """Return the run's events, of which the SDK sees all but the images'."""
+        return self
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        # The SDK steps each event in a task of its own and leaves it behind.
+        self._step = asyncio.current_task()
+        try:
+            while True:
+                event = await anext(self._events)
+                if not self._watches:
+                    self._judge(event)
+                is_image = await self._tracker.handle(event)
+                # Not before: this may have been cancelled.
+                self._note(event)
+                if not is_image:
+                    return event
+        except StopAsyncIteration:
+            self.ran_out = True
+            if self._step is not None:
+                self._step.add_done_callback(_ask)
+            await self._tracker.finish()
+            raise
+
+    async def drain(self) -> None:
+        """End the model's run and hand the tracker what has arrived of it."""
+        await self.close()
+        await self.catch_up()
+
+    async def catch_up(self) -> None:
+        """Hand the tracker what arrived and was not handed out: it is not sent again.
+
+        The SDK throws the events away that wait when a run fails.
+        """
+        unseen, self._unseen = self._unseen, deque()
+        await self._tracker.catch_up(unseen)
+
+    def _watch(self, queue: asyncio.Queue[Any] | None) -> bool:
+        """Look at the model's events as they arrive; keep them until handed out.
+
+        Returns whether it can: there is no public way to them. Without the queue some
+        are lost when a run fails, an answer of pictures alone may be asked for twice,
+        and nothing else.
+        """
+        if queue is None:
+            return False
+        put = queue.put_nowait
+
+        def keep(item: Any) -> None:
+            if getattr(item, "type", "") == "raw_response_event":
+                self._unseen.append(item)
+                self._judge(item)
+            put(item)
+
+        queue.put_nowait = keep  # type: ignore[method-assign]
+        return True
+
+    def _judge(self, event: StreamEvent) -> None:
+        """End the run after an answer that is images and nothing else.
+
+        The Agents SDK takes an answer without a message for an unfinished one and asks
+        again, which costs another image. It may do so before anybody reads the events,
+        so they are judged as they arrive.
+        """
+        if self._closed or event.type != "raw_response_event":
+            return
+        data = event.data
+        if data.type == "response.created":
+            self._kinds = set()
+        elif data.type == "response.output_item.done":
+            self._kinds.add(data.item.type)
+        elif data.type == "response.completed":
+            # Some gateways leave the output of the end empty.
+            kinds = {item.type for item in data.response.output or ()} or self._kinds
+            if kinds - {"reasoning"} == {"image_generation_call"}:
+                self._result.cancel(mode="after_turn")
+
+    def _note(self, event: StreamEvent) -> None:
+        """Forget an event that is handed out, and whatever was put before it."""
+        for place, unseen in enumerate(self._unseen):
+            if unseen is event:
+                for _ in range(place + 1):
+                    self._unseen.popleft()
+                return
+
+    async def close(self) -> None:
+        """End the model's run, if it has not ended, and what waits for it."""
+        if self.ran_out or self._closed:
+            return
+        self._closed = True
+        self._result.cancel()
+        loop_task = getattr(self._result, "run_loop_task", None)
+        if self._step is not None and self._step is not asyncio.current_task():
+            self._step.cancel()
+        left = {task for task in (self._step, loop_task) if task and not task.done()}
+        if left := left - {asyncio.current_task()}:
+            await asyncio.wait(left, timeout=5)
+
+
+def _ask(step: asyncio.Task[Any]) -> None:
+    """Ask a step how it ended: the SDK may not, and asyncio would complain of that."""
+    if not step.cancelled():
+        step.exception()
