@@ -113,7 +113,9 @@ class Databases:
         with psycopg.connect(self._admin) as connection:
             info = connection.info
             settings = {"HOST": info.host, "PORT": info.port}
-            return settings | {"NAME": name, "USER": self._name}
+            # As the documentation says.
+            pool = {"pool": {"min_size": 2, "max_size": 20}}
+            return settings | {"NAME": name, "USER": self._name, "OPTIONS": pool}
 
     def _execute(self, *statements: str) -> None:
         with psycopg.connect(self._admin, autocommit=True) as connection:

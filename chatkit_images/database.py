@@ -12,6 +12,7 @@ import asyncio
 import logging
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar, copy_context
@@ -114,46 +115,82 @@ def _as_here(func: Callable[[], T]) -> Callable[[], T]:
 
 
 @cache
-def jobs(kind: Kind) -> queue.SimpleQueue[Job]:
-    """Return the queue that the threads of a kind, begun at the first use, work at."""
-    waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    for number in range(settings.DATABASE_THREADS if kind == "runs" else 1):
-        Worker(waiting, f"chatkit-images-database-{kind}-{number}").start()
-    return waiting
+def jobs(kind: Kind) -> Jobs:
+    """Return the work of the threads of a kind, which begin at the first use."""
+    return Jobs(kind, settings.DATABASE_THREADS if kind == "runs" else 1)
+
+
+class Jobs:
+    """The work of some threads. The one that has worked last gets the next job.
+
+    So what happens one after another happens in one thread, whose connection is open,
+    and the others give theirs back.
+    """
+
+    def __init__(self, kind: Kind, threads: int) -> None:
+        self._lock = threading.Lock()
+        # Either is empty.
+        self._waiting: deque[Job] = deque()
+        self._idle: list[Worker] = []
+        for number in range(threads):
+            Worker(self, f"chatkit-images-database-{kind}-{number}").start()
+
+    def put(self, job: Job) -> None:
+        """Have a job done."""
+        with self._lock:
+            if not self._idle:
+                return self._waiting.append(job)
+            worker = self._idle.pop()
+        worker.given.put(job)
+
+    def take(self, worker: Worker) -> Job | None:
+        """Return the oldest job that waits, or ``None``: it will be given one."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._idle.append(worker)
+        return None
 
 
 class Worker(threading.Thread):
     """A thread that works at jobs and closes its connections when there are none."""
 
-    def __init__(self, waiting: queue.SimpleQueue[Job], name: str) -> None:
+    def __init__(self, jobs: Jobs, name: str) -> None:
         # A process that ends does not wait for it: what is in no row then is found
         # as after any other crash.
         super().__init__(name=name, daemon=True)
-        self._waiting = waiting
+        self._jobs = jobs
+        self.given: queue.SimpleQueue[Job] = queue.SimpleQueue()
 
     def run(self) -> None:
         """Work until the process ends."""
+        tell: Callable[[], object] = bool
         while True:
-            try:
-                job = self._waiting.get(timeout=LINGER)
-            except queue.Empty:
-                _close(connections.all(initialized_only=True))
-                job = self._waiting.get()
-            self._do(*job)
-            # Else it would keep its arguments, pictures maybe, until the next one.
+            # Before the end of the last one is told: what follows it comes here then.
+            job = self._jobs.take(self)
+            tell()
+            # Else it would keep its result, and its arguments, until the next one.
+            del tell
+            tell = self._do(*(job or self._wait()))
             del job
 
-    def _do(self, future: Future[Any], job: Callable[[], Any]) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
+    def _wait(self) -> Job:
         try:
-            value = job()
+            return self.given.get(timeout=LINGER)
+        except queue.Empty:
+            _close(connections.all(initialized_only=True))
+            return self.given.get()
+
+    def _do(self, future: Future[Any], job: Callable[[], Any]) -> Callable[[], object]:
+        """Do a job and return what tells its end."""
+        if not future.set_running_or_notify_cancel():
+            return bool
+        try:
+            return partial(future.set_result, job())
         except BaseException as error:
             # What has failed or is in a transaction is not used again.
             _close(c for c in connections.all(initialized_only=True) if _is_broken(c))
-            future.set_exception(error)
-        else:
-            future.set_result(value)
+            return partial(future.set_exception, error)
 
 
 def _is_broken(connection: BaseDatabaseWrapper) -> bool:

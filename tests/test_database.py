@@ -52,6 +52,12 @@ async def test_many_calls_share_a_few_connections(in_run: None) -> None:
 
 
 @pytest.mark.row("O07")
+async def test_one_call_after_another_needs_one_connection(in_run: None) -> None:
+    calls = [await database.call(where) for _ in range(20)]
+    assert len(set(calls)) == 1
+
+
+@pytest.mark.row("O07")
 async def test_a_connection_is_given_back_when_there_is_no_work(in_run: None) -> None:
     _, made = await database.call(where)
     wrapper = await database.call(lambda: connections["default"])

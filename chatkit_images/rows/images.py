@@ -69,10 +69,11 @@ def add_partial(
         if not counted:
             models.DeletedFile.objects.discard([stored.name])
             return None
-        partial, created = image.partials.get_or_create(
-            index=index, defaults=stored.columns()
-        )
-        if not created:
+        # Nobody makes it in between: the image's row is locked.
+        partial = image.partials.filter(index=index).first()
+        if partial is None:
+            partial = image.partials.create(index=index, **stored.columns())
+        else:
             models.DeletedFile.objects.discard([stored.name])
     return partial
 

@@ -34,12 +34,16 @@ def load_page(
     hidden: bool = True,
 ) -> types.Page[types.ThreadItem]:
     """Return a page of a thread's items, with or without hidden context."""
-    rows = threads.get(thread_id, context).items.all()
+    rows = models.ThreadItem.objects.for_owner(context.owner).filter(
+        thread_id=payloads.clean(thread_id)
+    )
     position = pages.cursor(rows, "item_id", thread_id, after)
     if not hidden:
         rows = rows.exclude(type__in=HIDDEN_TYPES)
     limit = pages.clamp(limit)
     found = list(rows.page(position, order)[: limit + 1])
+    if not found:
+        threads.get(thread_id, context)
     return types.Page(
         data=to_items(found[:limit], thread_id, context),
         has_more=len(found) > limit,
@@ -76,7 +80,6 @@ def save(
         context: Who asked.
         fenced: Whether a run that was taken over is refused.
     """
-    thread = threads.get(thread_id, context)
     saved: dict[tuple[str, str], models.GeneratedImage | None] = {}
 
     def save_image(call_id: str, text: str) -> models.GeneratedImage | None:
@@ -85,7 +88,8 @@ def save(
             if len(saved) == MAX_INLINE:
                 logger.warning("Item %s has too many inline images", item.id)
                 return None
-            saved[picture] = images.save_inline(thread, call_id, text)
+            owned = threads.get(thread_id, context)
+            saved[picture] = images.save_inline(owned, call_id, text)
         return saved[picture]
 
     # Blobs are written before the transaction, which must not wait for storage. This
@@ -94,20 +98,22 @@ def save(
     payload = payloads.dehydrate(item, context.owner, save_image)
     with transaction.atomic():
         # This locks the thread: one that is being deleted takes no items.
-        same = models.Thread.objects.filter(pk=thread.pk)
+        thread = models.Thread(pk=payloads.clean(thread_id))
+        same = models.Thread.objects.for_owner(context.owner).filter(pk=thread.pk)
         if not same.update(updated_at=timezone.now()):
             raise NotFoundError(f"Thread {thread_id} not found")
         if fenced:
             fence.check()
-        row, created = thread.items.get_or_create(
-            item_id=item.id,
-            defaults={
-                "type": item.type,
-                "payload": payload,
-                "created_at": payloads.to_aware(item.created_at),
-            },
-        )
-        if not created:
+        # Nobody makes it in between: whoever writes has locked the thread.
+        row = thread.items.filter(item_id=item.id).first()
+        if row is None:
+            row = thread.items.create(
+                item_id=item.id,
+                type=item.type,
+                payload=payload,
+                created_at=payloads.to_aware(item.created_at),
+            )
+        else:
             # The first created_at stays: ChatKit stamps a message twice.
             row.type, row.payload = item.type, payload
             row.save(update_fields=["type", "payload"])

@@ -78,11 +78,13 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     if row is None or row.owner != context.owner:
         # One that was deleted while somebody worked on it must not come back.
         raise NotFoundError(f"Thread {thread.id} not found")
-    else:
-        for name, value in values.items():
-            if loaded is None or loaded[name] != value:
-                setattr(row, name, value)
-        row.save()
+    changed = [
+        name for name in values if loaded is None or loaded[name] != values[name]
+    ]
+    if changed:
+        for name in changed:
+            setattr(row, name, values[name])
+        row.save(update_fields=[*changed, "updated_at"])
 
 
 def _claim(thread_id: str) -> None:
