@@ -143,13 +143,26 @@ class Jobs:
             worker = self._idle.pop()
         worker.given.put(job)
 
-    def take(self, worker: Worker) -> Job | None:
-        """Return the oldest job that waits, or ``None``: it will be given one."""
+    def take(self, worker: Worker, *, first: bool = True) -> Job | None:
+        """Return the oldest job that waits, or ``None``: it will be given one.
+
+        Args:
+            worker: Who asks.
+            first: Whether it is the next to be given one.
+        """
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
-            self._idle.append(worker)
+            self._idle.insert(len(self._idle) if first else 0, worker)
         return None
+
+    def leave(self, worker: Worker) -> bool:
+        """Give a worker no job for now; ``False`` if it has been given one."""
+        with self._lock:
+            if worker not in self._idle:
+                return False
+            self._idle.remove(worker)
+        return True
 
 
 class Worker(threading.Thread):
@@ -178,8 +191,13 @@ class Worker(threading.Thread):
         try:
             return self.given.get(timeout=LINGER)
         except queue.Empty:
+            pass
+        # Not while it is next: to close a connection that hangs may take its time.
+        if self._jobs.leave(self):
             _close(connections.all(initialized_only=True))
-            return self.given.get()
+            if (job := self._jobs.take(self, first=False)) is not None:
+                return job
+        return self.given.get()
 
     def _do(self, future: Future[Any], job: Callable[[], Any]) -> Callable[[], object]:
         """Do a job and return what tells its end."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from agents import (
     Agent,
+    AgentHooks,
     GuardrailFunctionOutput,
     OutputGuardrail,
     OutputGuardrailTripwireTriggered,
@@ -123,6 +124,43 @@ async def test_pictures_without_words_are_an_answer_however_late_it_is_read(
 
     assert len(model.requests) == 1
     assert (await GeneratedImage.objects.aget()).status == "completed"
+
+
+async def test_pictures_that_arrived_before_the_stream_is_read_are_an_answer(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    class Slow(AgentHooks[Any]):
+        async def on_llm_end(self, *args: Any) -> None:
+            ended.set()
+            await read.wait()
+
+    ended, read = asyncio.Event(), asyncio.Event()
+    model.respond_with(Image(partials=0))
+    result = run(agent_context, hooks=Slow())
+    await ended.wait()  # As a project that does something else first.
+    async for _ in stream_agent_response(agent_context, result):
+        read.set()
+
+    assert len(model.requests) == 1
+    assert (await GeneratedImage.objects.aget()).status == "completed"
+
+
+async def test_what_a_provider_looks_up_for_a_picture_asks_for_no_other_answer(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    response = wire.new_response({"model": "gpt-4.1", "tools": []})
+    output: list[dict[str, Any]] = [
+        {"id": "mcpl_1", "type": "mcp_list_tools", "server_label": "m", "tools": []},
+        {"id": "rs_1", "type": "reasoning", "summary": []},
+        {"id": "ig_1", "type": "image_generation_call", "status": "completed"},
+    ]
+    response |= {"status": "completed", "output": output}
+    end = Raw({"type": "response.completed", "response": response})
+    model.respond_with(Image(call_id="ig_1", partials=0), end)
+
+    await collect(stream_agent_response(agent_context, run(agent_context)))
+
+    assert len(model.requests) == 1
 
 
 async def test_a_guardrail_takes_images_back(

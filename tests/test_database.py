@@ -67,6 +67,29 @@ async def test_a_connection_is_given_back_when_there_is_no_work(in_run: None) ->
             await asyncio.sleep(0.01)
 
 
+async def test_nobody_waits_for_a_connection_that_is_slow_to_close(
+    in_run: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing, go = threading.Event(), threading.Event()
+    connection_class = type(connections["default"])
+    close = connection_class.close
+
+    def slow(self: Any) -> None:
+        if "database-runs" in threading.current_thread().name:
+            closing.set()
+            go.wait(60)
+        close(self)
+
+    await database.call(where)
+    monkeypatch.setattr(connection_class, "close", slow)
+    try:
+        await asyncio.to_thread(closing.wait, 60)
+        async with asyncio.timeout(30):
+            assert await database.call(lambda: 42) == 42
+    finally:
+        go.set()
+
+
 async def test_outside_of_a_run_the_callers_connection_is_used() -> None:
     name, _ = await database.call(where)
     assert not name.startswith("chatkit-images-database")

@@ -15,6 +15,7 @@ from chatkit import types
 from chatkit.store import NotFoundError
 from chatkit.widgets import Card, Image, Text
 from django.db import transaction
+from django.db.models.signals import post_save
 from django.test import AsyncClient
 
 from chatkit_images import imaging, links, models, storage, tokens
@@ -459,6 +460,24 @@ async def test_an_item_leaves_its_image_as_a_superseded_version(
     await store.add_thread_item("thr_1", image_item(""), context)
     await image.arefresh_from_db()
     assert image.superseded_at is None and image.item_id is not None
+
+
+def test_a_receiver_may_look_at_the_thread_of_an_item(
+    transactional_db: None, context: RequestContext
+) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def receive(instance: models.ThreadItem, **kwargs: Any) -> None:
+        seen.append((instance.thread.owner, instance.thread.title))
+
+    thread_rows.save(make_thread(title="Foxes"), context)
+    post_save.connect(receive, models.ThreadItem)
+    try:
+        item_rows.save("thr_1", make_message(), context)
+        item_rows.save("thr_1", make_message(), context)
+    finally:
+        post_save.disconnect(receive, models.ThreadItem)
+    assert seen == [(context.owner, "Foxes")] * 2
 
 
 def test_a_page_takes_the_same_queries_however_long_it_is(

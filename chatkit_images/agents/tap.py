@@ -11,6 +11,16 @@ from agents import RunResultStreaming, StreamEvent
 
 from .tracker import ImageTracker
 
+# What a provider does by itself on the way to a picture. Nobody is asked for anything.
+BESIDE = {
+    "reasoning",
+    "web_search_call",
+    "file_search_call",
+    "code_interpreter_call",
+    "mcp_list_tools",
+    "mcp_call",
+}
+
 
 class ResultTap:
     """Stands in for a streamed run and takes the image events out of it."""
@@ -25,7 +35,7 @@ class ResultTap:
         self._closed = False
         # Whether the run has ended by itself.
         self.ran_out = False
-        self._watches = self._watch(getattr(result, "_event_queue", None))
+        self._watch(getattr(result, "_event_queue", None))
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
         """Return the run's events, of which the SDK sees all but the images'."""
@@ -40,7 +50,7 @@ class ResultTap:
         try:
             while True:
                 event = await anext(self._events)
-                if not self._watches:
+                if self._is_new(event):
                     self._judge(event)
                 is_image = await self._tracker.handle(event)
                 # Not before: this may have been cancelled.
@@ -67,15 +77,14 @@ class ResultTap:
         unseen, self._unseen = self._unseen, deque()
         await self._tracker.catch_up(unseen)
 
-    def _watch(self, queue: asyncio.Queue[Any] | None) -> bool:
+    def _watch(self, queue: asyncio.Queue[Any] | None) -> None:
         """Look at the model's events as they arrive; keep them until handed out.
 
-        Returns whether it can: there is no public way to them. Without the queue some
-        are lost when a run fails, an answer of pictures alone may be asked for twice,
-        and nothing else.
+        There is no public way to them. Without the queue some are lost when a run
+        fails, an answer of pictures alone may be asked for twice, and nothing else.
         """
         if queue is None:
-            return False
+            return
         put = queue.put_nowait
 
         def keep(item: Any) -> None:
@@ -85,7 +94,12 @@ class ResultTap:
             put(item)
 
         queue.put_nowait = keep  # type: ignore[method-assign]
-        return True
+
+    def _is_new(self, event: StreamEvent) -> bool:
+        """Whether this is the first look: it arrived before there was a watch."""
+        return event.type == "raw_response_event" and not any(
+            unseen is event for unseen in self._unseen
+        )
 
     def _judge(self, event: StreamEvent) -> None:
         """End the run after an answer that is images and nothing else.
@@ -97,15 +111,14 @@ class ResultTap:
         if self._closed or event.type != "raw_response_event":
             return
         data = event.data
-        if data.type == "response.created":
-            self._kinds = set()
-        elif data.type == "response.output_item.done":
+        if data.type == "response.output_item.done":
             self._kinds.add(data.item.type)
         elif data.type == "response.completed":
             # Some gateways leave the output of the end empty.
             kinds = {item.type for item in data.response.output or ()} or self._kinds
-            if kinds - {"reasoning"} == {"image_generation_call"}:
+            if kinds - BESIDE == {"image_generation_call"}:
                 self._result.cancel(mode="after_turn")
+            self._kinds = set()
 
     def _note(self, event: StreamEvent) -> None:
         """Forget an event that is handed out, and whatever was put before it."""

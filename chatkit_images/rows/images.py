@@ -70,7 +70,8 @@ def add_partial(
             models.DeletedFile.objects.discard([stored.name])
             return None
         # Nobody makes it in between: the image's row is locked.
-        partial = image.partials.filter(index=index).first()
+        same = image.partials.select_for_update().filter(index=index)
+        partial = same.first()
         if partial is None:
             partial = image.partials.create(index=index, **stored.columns())
         else:

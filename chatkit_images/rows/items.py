@@ -98,16 +98,18 @@ def save(
     payload = payloads.dehydrate(item, context.owner, save_image)
     with transaction.atomic():
         # This locks the thread: one that is being deleted takes no items.
-        thread = models.Thread(pk=payloads.clean(thread_id))
-        same = models.Thread.objects.for_owner(context.owner).filter(pk=thread.pk)
+        key = payloads.clean(thread_id)
+        same = models.Thread.objects.for_owner(context.owner).filter(pk=key)
         if not same.update(updated_at=timezone.now()):
             raise NotFoundError(f"Thread {thread_id} not found")
         if fenced:
             fence.check()
         # Nobody makes it in between: whoever writes has locked the thread.
-        row = thread.items.filter(item_id=item.id).first()
+        same_item = models.ThreadItem.objects.filter(thread_id=key, item_id=item.id)
+        row = same_item.locked().first()
         if row is None:
-            row = thread.items.create(
+            row = models.ThreadItem.objects.create(
+                thread_id=key,
                 item_id=item.id,
                 type=item.type,
                 payload=payload,
@@ -117,23 +119,21 @@ def save(
             # The first created_at stays: ChatKit stamps a message twice.
             row.type, row.payload = item.type, payload
             row.save(update_fields=["type", "payload"])
-        _link(thread, row, item, [image.pk for image in saved.values() if image])
+        _link(row, item, [image.pk for image in saved.values() if image])
 
 
 def _link(
-    thread: models.Thread,
-    row: models.ThreadItem,
-    item: types.ThreadItem,
-    inline: list[uuid.UUID],
+    row: models.ThreadItem, item: types.ThreadItem, inline: list[uuid.UUID]
 ) -> None:
     """Link a row to the images that it shows, or whose end it tells."""
+    own = models.GeneratedImage.objects.filter(thread_id=row.thread_id)
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
-        shown = thread.images.filter(call_id=item.image.id)
+        shown = own.filter(call_id=item.image.id)
         shown.update(item=row, superseded_at=None)
     if match := IMAGE_ID.fullmatch(item.id):
-        thread.images.filter(pk=match[1], item=None).update(item=row)
+        own.filter(pk=match[1], item=None).update(item=row)
     if inline:
-        thread.images.filter(pk__in=inline, item=None).update(item=row)
+        own.filter(pk__in=inline, item=None).update(item=row)
 
 
 @transaction.atomic
