@@ -177,7 +177,7 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Work until the process ends."""
-        tell: Callable[[], object] = bool
+        tell: Callable[[], object] = _nothing
         while True:
             # Before the end of the last one is told: what follows it comes here then.
             job = self._jobs.take(self)
@@ -202,13 +202,17 @@ class Worker(threading.Thread):
     def _do(self, future: Future[Any], job: Callable[[], Any]) -> Callable[[], object]:
         """Do a job and return what tells its end."""
         if not future.set_running_or_notify_cancel():
-            return bool
+            return _nothing
         try:
             return partial(future.set_result, job())
         except BaseException as error:
             # What has failed or is in a transaction is not used again.
             _close(c for c in connections.all(initialized_only=True) if _is_broken(c))
             return partial(future.set_exception, error)
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 def _is_broken(connection: BaseDatabaseWrapper) -> bool:

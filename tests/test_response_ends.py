@@ -37,7 +37,7 @@ async def test_a_picture_that_comes_with_the_end_is_kept(
     chat: ChatClient, model: LoopbackAPI, png: bytes, kind: str
 ) -> None:
     begun = Image(call_id="ig_1", partials=1, finish=False)
-    model.respond_with(Text("Here."), begun, end(kind, png))
+    model.respond_with(begun, end(kind, png))
     events = await chat.say("a fox")
     image = await GeneratedImage.objects.aget()
     assert image.status == "completed"
@@ -48,7 +48,7 @@ async def test_a_picture_that_comes_with_the_end_is_kept(
 async def test_a_picture_of_which_only_the_end_tells_is_kept(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
-    model.respond_with(Text("Here."), end("completed", png))
+    model.respond_with(end("completed", png))
     events = await chat.say("a fox")
     assert (await GeneratedImage.objects.aget()).status == "completed"
     assert len(done_items(events, "generated_image")) == 1
@@ -57,9 +57,8 @@ async def test_a_picture_of_which_only_the_end_tells_is_kept(
 async def test_the_end_repeats_a_picture_under_another_id(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
-    # Without words the Agents SDK would ask again.
     call = Image(call_id="ig_1", data=png)
-    model.respond_with(Text("Here."), call, end("completed", png, call_id="ig_9"))
+    model.respond_with(call, end("completed", png, call_id="ig_9"))
     events = await chat.say("a fox")
     assert await GeneratedImage.objects.acount() == 1
     assert len(done_items(events, "generated_image")) == 1
@@ -69,8 +68,7 @@ async def test_the_end_repeats_a_picture_under_another_id(
 async def test_tokens_are_counted_however_the_response_ends(
     chat: ChatClient, model: LoopbackAPI, png: bytes, kind: str
 ) -> None:
-    # Without words the Agents SDK would ask again.
-    model.respond_with(Text("Here."), Image(call_id="ig_1", data=png), end(kind, png))
+    model.respond_with(Image(call_id="ig_1", data=png), end(kind, png))
     await chat.say("a fox")
     image = await GeneratedImage.objects.select_related("run").aget()
     assert image.status == "completed"

@@ -43,6 +43,7 @@ def load_page(
     limit = pages.clamp(limit)
     found = list(rows.page(position, order)[: limit + 1])
     if not found:
+        # It may have no items, or not be the owner's.
         threads.get(thread_id, context)
     return types.Page(
         data=to_items(found[:limit], thread_id, context),
