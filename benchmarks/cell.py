@@ -52,8 +52,13 @@ async def delivery(cell: dict[str, Any]) -> dict[str, float]:
     from variants import VARIANTS, designer
 
     storage = storages["chatkit_images"]
-    client = AsyncOpenAI(base_url=cell["url"], api_key="loopback", max_retries=0)
     variant = VARIANTS[cell["variant"]]
+    client = AsyncOpenAI(
+        base_url=cell["url"],
+        api_key="loopback",
+        max_retries=0,
+        http_client=variant.http_client(),
+    )
     # The first conversation of a process imports and compiles; it is not measured.
     await variant(designer(client, "tiny"), storage).converse()
     picture = pictures.noise("2MB")

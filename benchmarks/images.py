@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-VARIANTS = ("app", "recipe", "data URL", "floor")
+VARIANTS = ("app", "app, SDK client", "recipe", "data URL", "floor")
 LATENCIES = (0.0, 0.2)
 # Seconds that the model takes for each preview and for the picture.
 PACES = (0.0, 2.5)

@@ -29,10 +29,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from memory_store import MemoryStore
 from message import BODY
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import TypeAdapter
 
 from chatkit_images import runs
+from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.context import RequestContext
 from chatkit_images.server import DjangoChatKitServer
 
@@ -53,6 +54,8 @@ def designer(client: AsyncOpenAI, model: str) -> Agent[Any]:
 
 class Floor:
     """The Agents SDK alone, until the image call is done."""
+
+    http_client = DefaultAsyncHttpxClient
 
     def __init__(self, agent: Agent[Any], storage: Storage) -> None:
         self._agent = agent
@@ -76,6 +79,8 @@ class Floor:
 
 class App:
     """This app, driven as its endpoint drives it: ``runs.start`` and the events."""
+
+    http_client: type[DefaultAsyncHttpxClient] = ImageHttpxClient
 
     def __init__(self, agent: Agent[Any], storage: Storage) -> None:
         self._server = AppServer(agent)
@@ -108,8 +113,16 @@ class AppServer(DjangoChatKitServer):
         return QUIET
 
 
+class PlainApp(App):
+    """The same with OpenAI's own HTTP client."""
+
+    http_client = DefaultAsyncHttpxClient
+
+
 class Sdk:
     """ChatKit's default, which puts the picture into a ``data:`` URL."""
+
+    http_client = DefaultAsyncHttpxClient
 
     def __init__(self, agent: Agent[Any], storage: Storage) -> None:
         self._server = SdkServer(agent, self.converter(storage))
@@ -219,6 +232,7 @@ async def picture_time(chunks: Any) -> float:
 VARIANTS: dict[str, Any] = {
     "floor": Floor,
     "app": App,
+    "app, SDK client": PlainApp,
     "recipe": Recipe,
     "data URL": Sdk,
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import uuid
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.utils import translation
 
 from .conf import settings
 from .exceptions import AuthenticationRequired
+from .imaging import Base64Image, Placeholders
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -37,15 +38,23 @@ class Turn:
         interrupted: Whether the server ends it, and not a person.
         told: Whether its thread has been told that its answer was cut off.
         allowed: Whether the project's quota has been asked and lets it generate.
+        placeholders: What stands for its pictures where the SDKs see them.
     """
 
     interrupted: bool = False
     told: bool = False
     allowed: bool = False
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
 """The turn whose task is executing, if it is a run's."""
+
+
+def base64_of(text: str) -> str | Base64Image:
+    """Return the base64 that an event of this turn's carries or stands for."""
+    turn = current_turn.get()
+    return turn.placeholders.take(text) if turn is not None else text
 
 
 @dataclass(frozen=True)

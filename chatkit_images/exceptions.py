@@ -11,6 +11,7 @@ __all__ = [
     "GenerationRefused",
     "ImageError",
     "NotFoundError",
+    "PlaceholderUnknown",
     "RequestRefused",
     "StorageUnavailable",
 ]
@@ -45,6 +46,10 @@ class ImageError(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class PlaceholderUnknown(ValueError):
+    """The model's input has a placeholder for a picture that is not of this turn."""
 
 
 class StorageUnavailable(OSError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from .http import ImageHttpxClient
 from .streaming import stream_agent_response
 from .tools import expected_previews
 from .tracker import ImageTracker, cut_off_status, trackers
 
 __all__ = [
+    "ImageHttpxClient",
     "ImageTracker",
     "cut_off_status",
     "expected_previews",

@@ -11,8 +11,10 @@ from typing import Any
 from chatkit import types
 from openai.types.responses.response_output_item import ImageGenerationCall
 
+from ..context import base64_of
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import ImageError, StorageUnavailable
+from ..imaging import Base64Image
 from ..models import GeneratedImage
 from ..rows import endings
 
@@ -45,13 +47,13 @@ class ImageCall:
         self._emit = emit
         self._new_id = new_id
         self._progress = 0.0
-        self._waiting: tuple[int, str] | None = None
+        self._waiting: tuple[int, str | Base64Image] | None = None
         self._previews: asyncio.Task[None] | None = None
         self._final: asyncio.Task[None] | None = None
         self._begin = partial(converter.begin_image, call_id, **fields)
         self._begun = asyncio.ensure_future(self._begin())
 
-    def offer_preview(self, index: int, base64_image: str) -> None:
+    def offer_preview(self, index: int, base64_image: str | Base64Image) -> None:
         """Take a preview; one that still waits for its upload is dropped."""
         if self.ended or self._final:
             return
@@ -113,7 +115,7 @@ class ImageCall:
             return
         try:
             image = await self._converter.save_final(
-                self.call_id, call.result, **fields
+                self.call_id, base64_of(call.result), **fields
             )
         except (ImageError, StorageUnavailable) as error:
             logger.warning("Image call %s has no picture: %s", self.call_id, error)

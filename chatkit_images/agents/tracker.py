@@ -25,7 +25,7 @@ from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
 
 from .. import database
-from ..context import RequestContext, current_turn
+from ..context import RequestContext, base64_of, current_turn
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import NotFoundError
 from ..models import GeneratedImage
@@ -93,7 +93,9 @@ class ImageTracker:
             self.failure = failure
         elif data.type == "response.image_generation_call.partial_image":
             call = await self._call(data.item_id)
-            call.offer_preview(data.partial_image_index, data.partial_image_b64)
+            # Taken even if it will be overtaken, so that it is let go.
+            image = base64_of(data.partial_image_b64)
+            call.offer_preview(data.partial_image_index, image)
             return True
         elif data.type in ("response.output_item.added", "response.output_item.done"):
             if data.item.type != "image_generation_call":

@@ -13,7 +13,7 @@ from chatkit.types import GeneratedImage, ThreadMetadata
 from django.db import DatabaseError
 
 from .. import database, imaging, links, models, storage
-from ..context import RequestContext
+from ..context import RequestContext, base64_of
 from ..exceptions import ImageError, NotFoundError, StorageUnavailable
 from ..rows import endings, images, payloads, pictures
 
@@ -63,11 +63,12 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             StorageUnavailable: If neither storage nor spool took them.
         """
         image_id = images.call_key(image_id)
+        image = base64_of(base64_image)
         await self.begin_image(image_id)
         if partial_image_index is not None:
-            return await self._preview_url(image_id, partial_image_index, base64_image)
+            return await self._preview_url(image_id, partial_image_index, image)
         try:
-            final = await self.save_final(image_id, base64_image)
+            final = await self.save_final(image_id, image)
         except (ImageError, StorageUnavailable) as error:
             await self.end_image(
                 image_id, "failed", error_code=error.code, error_message=str(error)
@@ -85,7 +86,9 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             return 1 - 0.5 ** (partial_image_index + 1)
         return (partial_image_index + 1) / (self.partial_images + 1)
 
-    async def _preview_url(self, image_id: str, index: int, base64_image: str) -> str:
+    async def _preview_url(
+        self, image_id: str, index: int, base64_image: str | imaging.Base64Image
+    ) -> str:
         try:
             preview = await self.save_partial(image_id, index, base64_image)
         except (ImageError, StorageUnavailable) as error:
@@ -121,7 +124,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             self._images[call_id] = image
 
     async def save_partial(
-        self, call_id: str, index: int, base64_image: str
+        self, call_id: str, index: int, base64_image: str | imaging.Base64Image
     ) -> GeneratedImage | None:
         """Store a preview; ``None`` if it is not wanted any more.
 
@@ -149,7 +152,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         return await database.once(add)
 
     async def save_final(
-        self, call_id: str, base64_image: str, **fields: Any
+        self, call_id: str, base64_image: str | imaging.Base64Image, **fields: Any
     ) -> GeneratedImage:
         """Store the final image. Its row is complete before this returns.
 

@@ -10,13 +10,16 @@ from .containers import strip, trim
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, is_svg, sniff
 from .pictures import ImageInfo, examine, inspect, scale, sketch
+from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
 
 __all__ = [
     "EXTENSIONS",
     "INLINE",
     "ORIENTATION",
+    "Base64Image",
     "ImageInfo",
+    "Placeholders",
     "Sketch",
     "decode_base64",
     "examine",

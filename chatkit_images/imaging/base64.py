@@ -6,9 +6,10 @@ import pybase64
 
 from ..conf import settings
 from ..exceptions import ImageError
+from .placeholders import Base64Image
 
 
-def decode_base64(text: str) -> bytes:
+def decode_base64(text: str | Base64Image) -> bytes:
     """Return the bytes of strict base64.
 
     Raises:
@@ -17,7 +18,8 @@ def decode_base64(text: str) -> bytes:
     if len(text) * 3 // 4 > settings.MAX_IMAGE_BYTES:
         raise ImageError("too_large", "The image has too many bytes.")
     try:
-        data = pybase64.b64decode(text, validate=True)
+        whole = text if isinstance(text, str) else text.join()
+        data = pybase64.b64decode(whole, validate=True)
     except ValueError as error:
         raise ImageError("invalid_base64", "The image is not valid base64.") from error
     if not data:

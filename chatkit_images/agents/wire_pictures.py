@@ -1,0 +1,117 @@
+"""Pictures taken out of a stream of server-sent events before it is parsed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+
+import pybase64
+from httpx2 import AsyncByteStream
+
+from ..exceptions import ImageError
+from ..imaging import Base64Image, Placeholders, sniff
+
+# Where a picture is in an event of the Responses API: a preview's, and a finished call's.
+KEY = re.compile(rb'"(partial_image_b64|result)"[ \t]*:[ \t]*"')
+# Bytes at the end of what has come that may be the beginning of one.
+KEY_LENGTH = 64
+# Characters; what is shorter costs nothing where it is.
+SHORTEST = 16 * 1024
+# Characters of base64 that tell the type of a picture.
+HEAD = 8 * 1024
+
+
+class PictureFilter:
+    """Replaces pictures by placeholders, and leaves all else as it came.
+
+    A string that is short, has an escape or does not begin as a picture is passed on
+    as it was, however late that turns out.
+    """
+
+    def __init__(self, placeholders: Placeholders) -> None:
+        self._placeholders = placeholders
+        # What was not searched to its end.
+        self._rest = b""
+        # The string that is being read, if one is, and whether it is a preview's.
+        self._pieces: list[bytes] | None = None
+        self._preview = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Take bytes and yield those that may go on."""
+        while chunk:
+            if self._pieces is None:
+                passed, chunk = self._search(self._rest + chunk)
+            else:
+                passed, chunk = self._read(self._pieces, chunk)
+            if passed:
+                yield passed
+
+    def finish(self) -> bytes:
+        """Return what was held back when the stream ended."""
+        rest = b"".join([self._rest, *(self._pieces or ())])
+        self._rest, self._pieces = b"", None
+        return rest
+
+    def _search(self, data: bytes) -> tuple[bytes, bytes]:
+        """Look for the beginning of a picture; return what goes on and what is left."""
+        if match := KEY.search(data):
+            self._rest, self._pieces = b"", []
+            self._preview = match[1] != b"result"
+            return data[: match.end()], data[match.end() :]
+        # Nothing waits for what is held back here: an event counts when its line ends.
+        line = data.rfind(b"\n") + 1
+        cut = max(line, len(data) - KEY_LENGTH)
+        self._rest = data[cut:]
+        return data[:cut], b""
+
+    def _read(self, pieces: list[bytes], chunk: bytes) -> tuple[bytes, bytes]:
+        """Read on in a string; return what goes on and what is left."""
+        end = chunk.find(b'"')
+        piece = chunk if end < 0 else chunk[:end]
+        pieces.append(piece)
+        if b"\\" in piece or b"\n" in piece:
+            # What an escaped quote is cannot be told here; the search goes on behind.
+            self._pieces = None
+            return b"".join(pieces), chunk[len(piece) :]
+        if end < 0:
+            return b"", b""
+        self._pieces = None
+        return self._stand_in(pieces), chunk[end:]
+
+    def _stand_in(self, pieces: list[bytes]) -> bytes:
+        image = Base64Image(pieces)
+        if len(image) < SHORTEST or not _is_picture(pieces):
+            return b"".join(pieces)
+        return self._placeholders.put(image, preview=self._preview).encode()
+
+
+class PictureStream(AsyncByteStream):
+    """The body of a response, with placeholders for its pictures."""
+
+    def __init__(self, body: AsyncByteStream, placeholders: Placeholders) -> None:
+        self._body = body
+        self._filter = PictureFilter(placeholders)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            for passed in self._filter.feed(chunk):
+                yield passed
+        if rest := self._filter.finish():
+            yield rest
+
+    async def aclose(self) -> None:
+        """Close the response."""
+        await self._body.aclose()
+
+
+def _is_picture(pieces: list[bytes]) -> bool:
+    head = b""
+    for piece in pieces:
+        head += piece[: HEAD - len(head)]
+        if len(head) == HEAD:
+            break
+    try:
+        sniff(pybase64.b64decode(head[: len(head) // 4 * 4], validate=True))
+    except (ImageError, ValueError):
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""Pictures that travel beside the events which tell of them.
+
+A picture of the model's is megabytes of base64 within one line of JSON. Each layer above
+the socket searches, copies or parses that line on the event loop. A placeholder stands
+for it there, and the base64 stays in the pieces in which it came.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+from ..exceptions import PlaceholderUnknown
+from . import buffers
+
+PLACEHOLDER = re.compile(rb"chatkit-images:[0-9a-f]{32}")
+
+
+class Base64Image:
+    """Base64 of one picture, in pieces. Its length is in characters."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self._length = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def join(self) -> bytes:
+        """Return it in one piece."""
+        return buffers.join(self._pieces)
+
+
+class Placeholders:
+    """What stands for the pictures of one turn. Nobody else can know the words."""
+
+    def __init__(self) -> None:
+        self._previews: dict[str, Base64Image] = {}
+        # Kept: the next request to the model may repeat them.
+        self._finals: dict[str, Base64Image] = {}
+
+    def put(self, image: Base64Image, *, preview: bool) -> str:
+        """Keep a picture and return what stands for it."""
+        placeholder = f"chatkit-images:{secrets.token_hex(16)}"
+        (self._previews if preview else self._finals)[placeholder] = image
+        return placeholder
+
+    def take(self, text: str) -> str | Base64Image:
+        """Return what a text stands for, itself if it is no placeholder.
+
+        A preview is forgotten by this; it must be asked for even if it is not wanted.
+        """
+        return self._previews.pop(text, None) or self._finals.get(text, text)
+
+    def fill(self, body: bytes) -> bytes:
+        """Return a request's body with the pictures in their places.
+
+        Raises:
+            PlaceholderUnknown: If one is of another turn.
+        """
+        return PLACEHOLDER.sub(self._fill, body)
+
+    def _fill(self, match: re.Match[bytes]) -> bytes:
+        image = self.take(match[0].decode())
+        if isinstance(image, str):
+            raise PlaceholderUnknown(
+                "The model's input repeats a picture of an earlier turn by a placeholder. "
+                "ImageHttpxClient does not work with sessions that keep the input."
+            )
+        return image.join()
