@@ -39,6 +39,13 @@ class OwnedQuerySet(models.QuerySet[M]):
         """Return the rows of a user."""
         return self.for_owner(owner_of(user))
 
+    def one(self) -> Any | None:
+        """Return the row that a unique key has found, if any.
+
+        Unlike ``first()`` it does not have the database sort it.
+        """
+        return next(iter(self.order_by()), None)
+
     def locked(self) -> Self:
         """Return the rows, kept from other writers to the end of the transaction.
 

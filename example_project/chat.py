@@ -9,6 +9,7 @@ from chatkit.types import ThreadMetadata
 from django.conf import settings
 from openai import AsyncOpenAI
 
+from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.context import RequestContext
 from chatkit_images.server import DjangoChatKitServer
 
@@ -22,7 +23,17 @@ or two short sentences."""
 @cache
 def loopback_client() -> AsyncOpenAI:
     """Return the client of the loopback model, made on first use and kept."""
-    return AsyncOpenAI(base_url=settings.LOOPBACK_URL, api_key="loopback")
+    return AsyncOpenAI(
+        base_url=settings.LOOPBACK_URL,
+        api_key="loopback",
+        http_client=ImageHttpxClient(),
+    )
+
+
+@cache
+def openai_client() -> AsyncOpenAI:
+    """Return OpenAI's client, which reads pictures past the SDKs."""
+    return AsyncOpenAI(http_client=ImageHttpxClient())
 
 
 class DesignServer(DjangoChatKitServer):
@@ -35,12 +46,8 @@ class DesignServer(DjangoChatKitServer):
         return Agent(
             name="Designer",
             instructions=INSTRUCTIONS,
-            model=(
-                OpenAIResponsesModel(
-                    model=settings.OPENAI_MODEL, openai_client=loopback_client()
-                )
-                if settings.LOOPBACK
-                else settings.OPENAI_MODEL
+            model=OpenAIResponsesModel(
+                model=settings.OPENAI_MODEL, openai_client=self.get_openai_client()
             ),
             tools=[
                 ImageGenerationTool(
@@ -58,7 +65,5 @@ class DesignServer(DjangoChatKitServer):
         return super().get_run_config(thread, context)
 
     def get_openai_client(self) -> AsyncOpenAI:
-        """Return the client that dictation goes to."""
-        if settings.LOOPBACK:
-            return loopback_client()
-        return super().get_openai_client()
+        """Return the client of the designer and of dictation."""
+        return loopback_client() if settings.LOOPBACK else openai_client()

@@ -20,8 +20,10 @@ from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.errors import CustomStreamError
 from chatkit.widgets import Card, Text
 from django.conf import settings
+from django.utils.module_loading import import_string
 from openai import AsyncOpenAI
 
+from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.context import RequestContext
 from chatkit_images.rows import payloads
 from chatkit_images.server import DjangoChatKitServer
@@ -82,6 +84,12 @@ async def whisper(wrapper: RunContextWrapper[AgentContext[Any]], text: str) -> s
     return "kept"
 
 
+class EveryPicture(ImageHttpxClient):
+    """Takes the small pictures of the tests out of the stream, too."""
+
+    shortest = 1
+
+
 class TestServer(DjangoChatKitServer):
     """Answers with whatever the loopback model has been told to do."""
 
@@ -92,6 +100,7 @@ class TestServer(DjangoChatKitServer):
             base_url=settings.LOOPBACK_URL,
             api_key="loopback",
             max_retries=0,
+            http_client=import_string(settings.HTTP_CLIENT)(),
             # A test's event loop ends with the test; so must its connections.
             default_headers={"Connection": "close"},
         )

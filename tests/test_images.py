@@ -35,6 +35,14 @@ from tests.client import message as user_message
 from tests.pictures import SVG, picture
 
 
+@pytest.fixture(
+    autouse=True, params=["tests.chat.EveryPicture", "openai.DefaultAsyncHttpxClient"]
+)
+def http_client(request: pytest.FixtureRequest, settings: Any) -> None:
+    """Pictures are read past the SDKs, or with them."""
+    settings.HTTP_CLIENT = request.param
+
+
 async def one_image(**lookup: Any) -> GeneratedImage:
     return await GeneratedImage.objects.select_related("item", "run").aget(**lookup)
 

@@ -9,7 +9,7 @@ from openai import DefaultAsyncHttpxClient
 
 from ..context import current_turn
 from ..imaging import Placeholders
-from .wire_pictures import PictureStream
+from .picture_filter import PictureStream
 
 
 class ImageHttpxClient(DefaultAsyncHttpxClient):
@@ -19,12 +19,20 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
 
         AsyncOpenAI(http_client=ImageHttpxClient())
 
-    In a run of this app's, what the SDKs read of a picture is a placeholder of 47
-    characters, which the app knows; the requests of the same run have the picture again.
-    Outside a run, and for everything but the Responses API's stream, it is its base class,
-    whose arguments it takes. It does not work with the Agents SDK's sessions, which keep
-    the model's input beyond the run.
+    In a run of this app's the SDKs read a short placeholder instead of each picture.
+    The app knows what it stands for, and the requests of the same run have the picture
+    again. Outside a run, and for all but the stream of the Responses API, it is
+    OpenAI's ``DefaultAsyncHttpxClient``, whose arguments it takes.
+
+    It does not work with the Agents SDK's sessions, which keep the model's input longer
+    than the run. A request that repeats a placeholder of an earlier run is refused.
+
+    Attributes:
+        shortest: Characters of base64 from which on a picture is taken out; a subclass
+            may override it.
     """
+
+    shortest = 4096
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request, with the pictures that placeholders stand for.
@@ -41,7 +49,9 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
         response = await super().send(request, **options)
         if options.get("stream") and _is_plain_stream(response):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = PictureStream(response.stream, turn.placeholders)
+            response.stream = PictureStream(
+                response.stream, turn.placeholders, self.shortest
+            )
         return response
 
 

@@ -47,6 +47,8 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self._began: dict[str, float] = {}
         self._thumbnails: dict[str, asyncio.Task[str]] = {}
         self._preview_urls: dict[str, str] = {}
+        # The calls whose final has come.
+        self._final: set[str] = set()
 
     async def base64_image_to_url(
         self,
@@ -128,7 +130,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
     ) -> GeneratedImage | None:
         """Store a preview; ``None`` if it is not wanted any more.
 
-        Nor is it when too many bytes wait for the storage.
+        It is not once the final has come, nor when too many bytes wait for the storage.
         """
         elapsed = self._elapsed_ms(call_id)
         if not storage.memory.fits(len(base64_image)):
@@ -136,6 +138,8 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         with storage.memory.hold(len(base64_image)):
             # Not where previews are stored: a storage may hang there.
             arrival = await storage.decode(pictures.receive_preview, base64_image)
+        if call_id in self._final:
+            return None
         stored = arrival.stored
         await storage.upload(stored.name, arrival.data, aside=True)
 
@@ -168,6 +172,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             NotFoundError: If the thread was deleted meanwhile.
             StorageUnavailable: If neither storage nor spool took them.
         """
+        self._final.add(call_id)
         image = self._images[call_id]
         if image.status == image.Status.COMPLETED:
             return await database.insist(self._shown, image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 # At a few gigabytes a second one slice takes a few milliseconds. Smaller ones would
 # make a thread beside a busy event loop wait for the lock again and again.
@@ -20,8 +20,10 @@ def slices(length: int) -> Iterator[slice]:
         yield slice(start, start + SLICE)
 
 
-def join(parts: Iterable[bytes | memoryview]) -> bytes:
+def join(parts: Sequence[bytes | memoryview]) -> bytes:
     """Return the parts as one, like ``b"".join``."""
+    if sum(map(len, parts)) <= SLICE:
+        return b"".join(parts)
     # Its value is its own buffer, not one more copy.
     out = io.BytesIO()
     for part in parts:

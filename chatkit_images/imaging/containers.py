@@ -62,4 +62,4 @@ def stripped(data: bytes, layout: Layout) -> bytes:
     """Return the parts of a picture that its layout names."""
     if layout.parts == [(0, len(data))]:
         return data
-    return buffers.join(layout.parts_of(data))
+    return buffers.join(list(layout.parts_of(data)))

@@ -1,8 +1,8 @@
 """Pictures that travel beside the events which tell of them.
 
-A picture of the model's is megabytes of base64 within one line of JSON. Each layer above
-the socket searches, copies or parses that line on the event loop. A placeholder stands
-for it there, and the base64 stays in the pieces in which it came.
+A model's picture is megabytes of base64 within one line of JSON. Each layer above the
+socket searches, copies or parses that line on the event loop. A placeholder stands for
+it there, and the base64 stays in the pieces in which it came.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Placeholders:
 
         A preview is forgotten by this; it must be asked for even if it is not wanted.
         """
-        return self._previews.pop(text, None) or self._finals.get(text, text)
+        if text in self._previews:
+            return self._previews.pop(text)
+        return self._finals.get(text, text)
 
     def fill(self, body: bytes) -> bytes:
         """Return a request's body with the pictures in their places.
@@ -64,7 +66,7 @@ class Placeholders:
         image = self.take(match[0].decode())
         if isinstance(image, str):
             raise PlaceholderUnknown(
-                "The model's input repeats a picture of an earlier turn by a placeholder. "
-                "ImageHttpxClient does not work with sessions that keep the input."
+                "The model's input has a placeholder for a picture of an earlier run. "
+                "ImageHttpxClient does not work with sessions, which keep the input."
             )
         return image.join()

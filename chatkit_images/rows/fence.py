@@ -23,7 +23,7 @@ def check() -> None:
     run_id = current_run.get()
     if run_id is None:
         return
-    rows = models.Run.objects.locked().filter(pk=run_id)
-    status = rows.values_list("status", flat=True).first()
+    rows = models.Run.objects.locked().filter(pk=run_id).order_by()
+    status = next(iter(rows.values_list("status", flat=True)), None)
     if status not in (None, models.Run.Status.RUNNING):
         raise ClaimLost(f"Run {run_id} was taken over.")

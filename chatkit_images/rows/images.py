@@ -71,7 +71,7 @@ def add_partial(
             return None
         # Nobody makes it in between: the image's row is locked.
         same = image.partials.select_for_update().filter(index=index)
-        partial = same.first()
+        partial = same.one()
         if partial is None:
             partial = image.partials.create(index=index, **stored.columns())
         else:
@@ -93,7 +93,7 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
     """
     with transaction.atomic():
         rows = models.GeneratedImage.objects.locked().filter(pk=image.pk)
-        before = rows.first()
+        before = rows.one()
         done = before is not None and before.status == before.Status.COMPLETED
         if before is None or done:
             # Somebody who took this run for dead may have found the picture first.
@@ -176,7 +176,7 @@ def save_inline(
 def _run() -> models.Run | None:
     """Return the run that is executing, unless staff have deleted its row."""
     run_id = current_run.get()
-    return models.Run.objects.filter(pk=run_id).first() if run_id else None
+    return models.Run.objects.filter(pk=run_id).one() if run_id else None
 
 
 def last_words(thread: models.Thread) -> str:
@@ -198,5 +198,5 @@ def of_item(
         models.GeneratedImage.objects.for_owner(context.owner)
         .filter(thread_id=item.thread_id, call_id=item.image.id)
         .exclude(file="")
-        .first()
+        .one()
     )

@@ -107,7 +107,7 @@ def save(
             fence.check()
         # Nobody makes it in between: whoever writes has locked the thread.
         same_item = models.ThreadItem.objects.filter(thread_id=key, item_id=item.id)
-        row = same_item.locked().first()
+        row = same_item.locked().one()
         if row is None:
             row = models.ThreadItem.objects.create(
                 thread_id=key,
@@ -141,7 +141,7 @@ def _link(
 def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
     """Delete items that are there; their images stay as superseded versions."""
     thread = threads.get(thread_id, context)
-    models.Thread.objects.locked().filter(pk=thread.pk).first()
+    models.Thread.objects.locked().filter(pk=thread.pk).one()
     fence.check()
     rows = list(thread.items.filter(item_id__in=map(payloads.clean, item_ids)))
     keys = [row.pk for row in rows]

@@ -63,7 +63,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     """Insert a thread, or update those of its values that changed."""
     values = _values(thread)
     loaded = thread.__dict__.get(LOADED)
-    row = models.Thread.objects.locked().filter(pk=thread.id).first()
+    row = models.Thread.objects.locked().filter(pk=thread.id).one()
     if row is None and loaded is None:
         models.Thread.objects.create(
             pk=thread.id,

@@ -92,7 +92,7 @@ def _keep_out_others(thread_id: str | None) -> None:
     """
     if thread_id is None or connection.features.supports_partial_indexes:
         return
-    models.Thread.objects.locked().filter(pk=thread_id).first()
+    models.Thread.objects.locked().filter(pk=thread_id).one()
     if models.Run.objects.running().filter(thread_id=thread_id).exists():
         raise busy()
 
@@ -185,7 +185,7 @@ def release(
         # Somebody took it for dead, and may have told of images that it has got since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
         return False
-    run = rows.select_related("user").first()
+    run = rows.select_related("user").one()
     if run is not None:  # Else its thread was deleted in this moment.
         signals.run_finished.send_robust(models.Run, run=run)
     return True

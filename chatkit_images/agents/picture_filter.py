@@ -11,12 +11,10 @@ from httpx2 import AsyncByteStream
 from ..exceptions import ImageError
 from ..imaging import Base64Image, Placeholders, sniff
 
-# Where a picture is in an event of the Responses API: a preview's, and a finished call's.
+# Where a picture is in an event of the Responses API: a preview, and a call's result.
 KEY = re.compile(rb'"(partial_image_b64|result)"[ \t]*:[ \t]*"')
 # Bytes at the end of what has come that may be the beginning of one.
 KEY_LENGTH = 64
-# Characters; what is shorter costs nothing where it is.
-SHORTEST = 16 * 1024
 # Characters of base64 that tell the type of a picture.
 HEAD = 8 * 1024
 
@@ -28,8 +26,9 @@ class PictureFilter:
     as it was, however late that turns out.
     """
 
-    def __init__(self, placeholders: Placeholders) -> None:
+    def __init__(self, placeholders: Placeholders, shortest: int) -> None:
         self._placeholders = placeholders
+        self._shortest = shortest
         # What was not searched to its end.
         self._rest = b""
         # The string that is being read, if one is, and whether it is a preview's.
@@ -80,7 +79,7 @@ class PictureFilter:
 
     def _stand_in(self, pieces: list[bytes]) -> bytes:
         image = Base64Image(pieces)
-        if len(image) < SHORTEST or not _is_picture(pieces):
+        if len(image) < self._shortest or not _is_picture(pieces):
             return b"".join(pieces)
         return self._placeholders.put(image, preview=self._preview).encode()
 
@@ -88,9 +87,11 @@ class PictureFilter:
 class PictureStream(AsyncByteStream):
     """The body of a response, with placeholders for its pictures."""
 
-    def __init__(self, body: AsyncByteStream, placeholders: Placeholders) -> None:
+    def __init__(
+        self, body: AsyncByteStream, placeholders: Placeholders, shortest: int
+    ) -> None:
         self._body = body
-        self._filter = PictureFilter(placeholders)
+        self._filter = PictureFilter(placeholders, shortest)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._body:

@@ -1,0 +1,281 @@
+"""The HTTP client that reads pictures past the SDKs, chunk by chunk."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from chatkit_images import storage
+from chatkit_images.agents import ImageHttpxClient
+from chatkit_images.context import Turn, base64_of, current_turn
+from chatkit_images.exceptions import PlaceholderUnknown
+from chatkit_images.imaging import Base64Image, decode_base64
+from chatkit_images.models import GeneratedImage, ThreadItem
+from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
+from tests.chat import TestServer
+from tests.client import ChatClient, done_items
+from tests.pictures import SVG, noise
+
+URL = "http://model.example/v1/responses"
+STREAM = {"content-type": "text/event-stream; charset=utf-8"}
+PNG = base64.b64encode(noise("PNG", (24, 20))).decode()
+# Keys in both orders, spaces, and a picture beside something else in one event.
+EVENTS: list[str] = [
+    'event: a\ndata: {"type": "response.created", "result": null}\n\n',
+    f'data: {{"partial_image_b64":"{PNG}","item_id":"ig_1"}}\n\n',
+    'data: {"type": "response.output_text.delta", "delta": "\\"result\\": \\""}\n\n',
+    f'data: {{"item": {{"id": "ig_1", "result" : "{PNG}", "status": "done"}}}}\n\n',
+    f'data: {{"output":[{{"result":"{PNG}"}},{{"result": "{PNG}"}}]}}\r\n\r\n',
+    "data: [DONE]\n\n",
+]
+WHOLE = "".join(EVENTS).encode()
+
+
+class Chunks(httpx2.AsyncByteStream):
+    """A body in chunks; ``error`` cuts it."""
+
+    def __init__(self, chunks: list[bytes], error: Exception | None = None) -> None:
+        self._chunks = chunks
+        self._error = error
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+        if self._error is not None:
+            raise self._error
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+class Everything(ImageHttpxClient):
+    shortest = 1
+
+
+@pytest.fixture
+def turn() -> Iterator[Turn]:
+    turn = Turn()
+    token = current_turn.set(turn)
+    yield turn
+    current_turn.reset(token)
+
+
+async def read(
+    chunks: list[bytes],
+    kind: type[ImageHttpxClient] = Everything,
+    headers: dict[str, str] | None = None,
+) -> list[bytes]:
+    """Return the pieces of a streamed answer that the SDK gets."""
+    body = Chunks(chunks)
+    transport = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, headers=headers or STREAM, stream=body)
+    )
+    async with (
+        kind(transport=transport) as client,
+        client.stream("POST", URL, json={"stream": True}) as response,
+    ):
+        pieces = [piece async for piece in response.aiter_raw()]
+    assert body.closed
+    return pieces
+
+
+def is_placeholder(text: str) -> bool:
+    return text.startswith("chatkit-images:")
+
+
+def restored(text: str) -> tuple[str, int]:
+    """Return a stream with its pictures in their places, and how many there were."""
+    parts = text.split('"')
+    found = 0
+    for place, part in enumerate(parts):
+        image = base64_of(part)
+        if isinstance(image, Base64Image):
+            found += 1
+            parts[place] = image.join().decode()
+    return '"'.join(parts), found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, len(WHOLE)])
+async def test_a_stream_in_chunks_of_any_size(turn: Turn, size: int) -> None:
+    chunks = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
+
+    text = b"".join(await read(chunks)).decode()
+
+    assert PNG not in text
+    assert len(text) < 1000
+    for line in text.splitlines():
+        if line.startswith("data: {"):
+            json.loads(line.removeprefix("data: "))
+    assert restored(text) == (WHOLE.decode(), 4)
+
+
+async def test_a_stream_cut_in_two_anywhere(turn: Turn) -> None:
+    short = "".join(EVENTS[1:4]).encode()
+    for cut in range(len(short)):
+        text = b"".join(await read([short[:cut], short[cut:]])).decode()
+        assert restored(text) == (short.decode(), 2), cut
+
+
+async def test_an_event_goes_on_as_soon_as_it_is_complete(turn: Turn) -> None:
+    pieces: list[bytes] = []
+    for event in await read([event.encode() for event in EVENTS]):
+        pieces.append(event)
+        if event.endswith(b"\n"):
+            assert b"".join(pieces).endswith((b"\n\n", b"\r\n\r\n"))
+    # The last chunk did not have to push the others out.
+    assert pieces[-1] == EVENTS[-1].encode()
+
+
+async def test_every_format_is_a_picture_and_a_preview_is_taken_once(
+    turn: Turn,
+) -> None:
+    for data in (*(noise(form) for form in ("PNG", "JPEG", "WEBP", "GIF")), SVG):
+        text = base64.b64encode(data).decode()
+        event = f'data: {{"partial_image_b64": "{text}"}}\n\n'
+        seen = b"".join(await read([event.encode()])).decode()
+        placeholder = json.loads(seen.removeprefix("data: "))["partial_image_b64"]
+        assert placeholder != text
+
+        assert decode_base64(base64_of(placeholder)) == data
+        assert base64_of(placeholder) == placeholder
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "short",
+        "A" * 200_000,
+        base64.b64encode(b"%PDF-1.7" * 9_000).decode(),
+        PNG[:-7] + "\\/" + PNG[-7:],
+        f"data:image/png;base64,{PNG}",
+        "!" + PNG,
+    ],
+    ids=["empty", "short", "no-type", "pdf", "escape", "data-url", "no-base64"],
+)
+@pytest.mark.parametrize("size", [5, 100, 70_000])
+async def test_what_is_no_picture_goes_on_as_it_came(
+    turn: Turn, value: str, size: int
+) -> None:
+    event = f'data: {{"result": "{value}", "more": "\\"result\\":\\"{PNG}\\""}}\n\n'
+    body = event.encode()
+    chunks = [body[at : at + size] for at in range(0, len(body), size)]
+
+    assert b"".join(await read(chunks)) == body
+
+
+async def test_a_small_picture_is_left_where_it_is(turn: Turn) -> None:
+    event = EVENTS[3].encode()
+
+    assert b"".join(await read([event], ImageHttpxClient)) == event
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "application/json"},
+        STREAM | {"content-encoding": "br"},
+        {"content-length": "9"},
+    ],
+    ids=["json", "compressed", "unknown"],
+)
+async def test_other_answers_are_left_alone(
+    turn: Turn, headers: dict[str, str]
+) -> None:
+    assert b"".join(await read([WHOLE], headers=headers)) == WHOLE
+
+
+async def test_outside_a_run_nothing_is_replaced() -> None:
+    assert b"".join(await read([WHOLE])) == WHOLE
+
+
+async def test_a_stream_that_breaks_within_a_picture(turn: Turn) -> None:
+    body = Chunks([WHOLE[:1000]], httpx2.ReadError("gone"))
+    transport = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, headers=STREAM, stream=body)
+    )
+    pieces = []
+    async with Everything(transport=transport) as client:
+        with pytest.raises(httpx2.ReadError):
+            async with client.stream("POST", URL) as response:
+                async for piece in response.aiter_raw():
+                    pieces.append(piece)
+    assert b"".join(pieces).startswith(EVENTS[0].encode())
+
+    # One that ends there without an error hands on what it has.
+    assert b"".join(await read([WHOLE[:1000]])) == WHOLE[:1000]
+
+
+async def test_a_request_has_the_pictures_again(turn: Turn) -> None:
+    requests: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        requests.append(request)
+        return httpx2.Response(200, headers=STREAM, stream=Chunks([WHOLE]))
+
+    async with Everything(transport=httpx2.MockTransport(answer)) as client:
+        async with client.stream("POST", URL, json={}) as response:
+            text = (await response.aread()).decode()
+        finals = [part for part in text.split('"') if is_placeholder(part)][1:]
+        await client.post(URL, json={"input": finals}, headers={"x-own": "kept"})
+        # A retry sends the same again.
+        await client.post(URL, json={"input": finals})
+
+        assert [json.loads(request.content) for request in requests[1:]] == (
+            [{"input": [PNG, PNG, PNG]}] * 2
+        )
+        assert requests[1].headers["x-own"] == "kept"
+        assert requests[1].headers["content-length"] == str(len(requests[1].content))
+        # Compressed it could not be read on the way.
+        assert requests[0].headers["accept-encoding"] == "identity"
+
+        current_turn.set(Turn())
+        with pytest.raises(PlaceholderUnknown, match="sessions"):
+            await client.post(URL, json={"input": finals})
+        assert len(requests) == 3
+
+
+@pytest.mark.parametrize(
+    "client", ["tests.chat.EveryPicture", "openai.DefaultAsyncHttpxClient"]
+)
+async def test_a_run_that_asks_twice_repeats_the_picture(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    client: str,
+) -> None:
+    settings.HTTP_CLIENT = client
+    get_agent = TestServer.get_agent
+    monkeypatch.setattr(
+        TestServer,
+        "get_agent",
+        lambda *args: get_agent(*args).clone(tool_use_behavior="run_llm_again"),
+    )
+    data = noise("PNG")
+    model.respond_with(
+        Image(data=data, partials=2), ToolCall("show_card", {"text": "A card."})
+    )
+    model.respond_with(Text("Done."))
+
+    events = await chat.say("a house, and a card")
+
+    assert "error" not in {event["type"] for event in events}
+    image = await GeneratedImage.objects.aget()
+    assert storage.read(image.file.name) == data
+    (again,) = [
+        item
+        for item in model.requests[1]["input"]
+        if item.get("type") == "image_generation_call"
+    ]
+    assert base64.b64decode(again["result"]) == data
+    assert len(done_items(events, "generated_image")) == 1
+    written = [str(row.payload) async for row in ThreadItem.objects.all()]
+    assert not [text for text in written if "chatkit-images:" in text]
+    assert "chatkit-images:" not in json.dumps(events)
