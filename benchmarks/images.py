@@ -30,7 +30,10 @@ thread.item.done of the image, in conversations that start at the same moment:
 
   app       this app: chatkit_images.runs.start() and the events of the run, which is
             all that its endpoint does after Django's own handling of the request;
-            SQLite (WAL) in a file, pictures in a storage
+            SQLite (WAL) in a file, pictures in a storage; the model is asked
+            through ImageHttpxClient
+  app, SDK client
+            the same through the HTTP client of OpenAI's SDK, as all others
   recipe    ChatKit's guide: the SDK's stream_agent_response, a converter that decodes
             and uploads in place, a store in memory
   data URL  the same with the SDK's default converter

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partialmethod
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import agents
-import httpx
+import httpx2
 from django.conf import settings
 from django.test import override_settings
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from chatkit_images import server
+from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.server import DjangoChatKitServer
 from tests import settings as test_settings
 
@@ -25,6 +28,11 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+
+# An event loop ends with its test; so must its connections.
+LIMITS = httpx2.Limits(max_keepalive_connections=0)
+without_keepalive = partialmethod(ImageHttpxClient.__init__, limits=LIMITS)
 
 
 def module(name: str, part: Block, **names: Any) -> ModuleType:
@@ -67,16 +75,24 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
         base_url=settings.LOOPBACK_URL,
         api_key="loopback",
         max_retries=0,
-        http_client=DefaultAsyncHttpxClient(
-            limits=httpx.Limits(max_keepalive_connections=0)
-        ),
+        http_client=DefaultAsyncHttpxClient(limits=LIMITS),
     )
     agents.set_default_openai_client(client, use_for_tracing=False)
     agents.set_tracing_disabled(True)
     server._server.cache_clear()
+    environment = {
+        "OPENAI_API_KEY": "loopback",
+        "OPENAI_BASE_URL": settings.LOOPBACK_URL,
+    }
     chosen = settings.CHATKIT_IMAGES | {"SERVER": "shop.chat.DesignServer"} | values
     try:
-        with installed(chat=made), override_settings(CHATKIT_IMAGES=chosen):
+        with (
+            installed(chat=made),
+            override_settings(CHATKIT_IMAGES=chosen),
+            # For a block that makes a client of its own.
+            patch.dict("os.environ", environment),
+            patch.object(ImageHttpxClient, "__init__", without_keepalive),
+        ):
             yield made
     finally:
         server._server.cache_clear()

@@ -11,9 +11,11 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from chatkit_images import storage
+from chatkit_images.agents import ImageHttpxClient, ImageTracker
 from chatkit_images.models import GeneratedImage, Run, Thread
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, message, of_type, thread_id
+from tests.pictures import noise
 
 from .pages import block
 from .shop import serving
@@ -97,15 +99,36 @@ async def test_the_final_image_is_marked(
     assert storage.read(str(image.file.name)) != png
 
 
+async def test_pictures_are_read_past_the_sdks(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: Any
+) -> None:
+    data = noise("PNG")
+    answer(model, Image(data=data, partials=1))
+    seen: list[Any] = []
+    handle = ImageTracker.handle
+
+    async def spy(tracker: ImageTracker, event: Any) -> bool:
+        seen.append(getattr(getattr(event, "data", None), "item", None))
+        return await handle(tracker, event)
+
+    monkeypatch.setattr(ImageTracker, "handle", spy)
+    with serving(block("server.md", "The model's client")) as made:
+        await chat.say("a fox")
+    assert made.ImageHttpxClient is ImageHttpxClient
+    image = await GeneratedImage.objects.aget()
+    assert storage.read(str(image.file.name)) == data
+    results = [item.result for item in seen if getattr(item, "result", None)]
+    assert len(results) == 1
+    assert results[0].startswith("chatkit-images:")
+
+
 async def test_dictation_goes_to_another_service(
-    chat: ChatClient, model: LoopbackAPI, monkeypatch: Any, settings: Any
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: Any
 ) -> None:
     audio = {
         "audio_base64": base64.b64encode(b"sound").decode(),
         "mime_type": "audio/webm",
     }
-    monkeypatch.setenv("OPENAI_API_KEY", "loopback")
-    monkeypatch.setenv("OPENAI_BASE_URL", settings.LOOPBACK_URL)
     with serving(block("server.md", "Custom dictation")) as made:
         client = made.DesignServer().get_openai_client()
         assert client.timeout == 20
