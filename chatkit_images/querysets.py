@@ -40,7 +40,7 @@ class OwnedQuerySet(models.QuerySet[M]):
         return self.for_owner(owner_of(user))
 
     def one(self) -> Any | None:
-        """Return the row that a unique key has found, if any.
+        """Return the row of a unique key, if there is one.
 
         Unlike ``first()`` it does not have the database sort it.
         """

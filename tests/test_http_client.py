@@ -142,7 +142,9 @@ async def test_every_format_is_a_picture_and_a_preview_is_taken_once(
         placeholder = json.loads(seen.removeprefix("data: "))["partial_image_b64"]
         assert placeholder != text
 
-        assert decode_base64(base64_of(placeholder)) == data
+        image = base64_of(placeholder)
+        assert isinstance(image, Base64Image)
+        assert decode_base64(image.join()) == data
         assert base64_of(placeholder) == placeholder
 
 
@@ -223,22 +225,58 @@ async def test_a_request_has_the_pictures_again(turn: Turn) -> None:
         async with client.stream("POST", URL, json={}) as response:
             text = (await response.aread()).decode()
         finals = [part for part in text.split('"') if is_placeholder(part)][1:]
-        await client.post(URL, json={"input": finals}, headers={"x-own": "kept"})
+        again = {"input": [{"result": final} for final in finals]}
+        await client.post(URL, json=again, headers={"x-own": "kept"})
         # A retry sends the same again.
-        await client.post(URL, json={"input": finals})
+        await client.post(URL, json=again)
 
         assert [json.loads(request.content) for request in requests[1:]] == (
-            [{"input": [PNG, PNG, PNG]}] * 2
+            [{"input": [{"result": PNG}] * 3}] * 2
         )
         assert requests[1].headers["x-own"] == "kept"
         assert requests[1].headers["content-length"] == str(len(requests[1].content))
-        # Compressed it could not be read on the way.
-        assert requests[0].headers["accept-encoding"] == "identity"
+        # Signed as it is sent: some providers want a signature.
+        built = client.build_request("POST", URL, json=again)
+        assert json.loads(built.content) == {"input": [{"result": PNG}] * 3}
 
         current_turn.set(Turn())
         with pytest.raises(PlaceholderUnknown, match="sessions"):
-            await client.post(URL, json={"input": finals})
+            await client.post(URL, json=again)
         assert len(requests) == 3
+        # What a person has written is not meant.
+        text = {"input": [f"{finals[0]}?", f'{{"result": "{finals[0]}"}}']}
+        await client.post(URL, json=text)
+        assert json.loads(requests[3].content) == text
+
+
+async def test_a_stream_is_asked_for_uncompressed(turn: Turn) -> None:
+    client = ImageHttpxClient()
+    usual = client.headers["accept-encoding"]
+    built = {
+        stream: client.build_request("POST", URL, json={"stream": stream, "input": "x"})
+        for stream in (True, False)
+    }
+    assert built[True].headers["accept-encoding"] == "identity"
+    assert built[False].headers["accept-encoding"] == usual
+
+    async def bits() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    as_json = {"content-type": "application/json"}
+    sent = client.build_request("POST", URL, content=bits(), headers=as_json)
+    assert await sent.aread() == b"{}"
+
+    current_turn.set(None)
+    outside = client.build_request("POST", URL, json={"stream": True})
+    assert outside.headers["accept-encoding"] == usual
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+async def test_whatever_ends_a_line_ends_what_is_held_back(
+    turn: Turn, end: str
+) -> None:
+    event = f"data: {{}}{end}{end}".encode()
+    assert (await read([event, b": later" + event]))[0] == event
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 
 from ..context import base64_of
 from ..converters import DjangoResponseStreamConverter
+from ..converters.responses import whole
 from ..exceptions import ImageError, StorageUnavailable
 from ..imaging import Base64Image
 from ..models import GeneratedImage
@@ -115,7 +116,7 @@ class ImageCall:
             return
         try:
             image = await self._converter.save_final(
-                self.call_id, base64_of(call.result), **fields
+                self.call_id, await whole(base64_of(call.result)), **fields
             )
         except (ImageError, StorageUnavailable) as error:
             logger.warning("Image call %s has no picture: %s", self.call_id, error)
@@ -132,9 +133,11 @@ class ImageCall:
             logger.warning("A preview of %s is left out: %r", self.call_id, error)
             return
         while self._waiting is not None and self._final is None:
-            (index, text), self._waiting = self._waiting, None
+            (index, preview), self._waiting = self._waiting, None
             try:
-                image = await self._converter.save_partial(self.call_id, index, text)
+                image = await self._converter.save_partial(
+                    self.call_id, index, await whole(preview)
+                )
             except Exception as error:
                 # A preview is disposable; the next one or the final replaces it.
                 logger.warning("A preview of %s is left out: %r", self.call_id, error)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
 from ..context import current_turn
-from ..imaging import Placeholders
 from .picture_filter import PictureStream
+
+# What a request is built of beside its body and its headers.
+KEPT = ("params", "timeout", "extensions")
+STREAM = re.compile(rb'"stream"\s*:\s*true')
 
 
 class ImageHttpxClient(DefaultAsyncHttpxClient):
@@ -24,8 +28,9 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
     again. Outside a run, and for all but the stream of the Responses API, it is
     OpenAI's ``DefaultAsyncHttpxClient``, whose arguments it takes.
 
-    It does not work with the Agents SDK's sessions, which keep the model's input longer
-    than the run. A request that repeats a placeholder of an earlier run is refused.
+    What keeps the model's input or output longer than the run has placeholders that
+    nobody knows any more: a session or a stored state of the Agents SDK. A request
+    with one of another run is refused. All models of a run need this client.
 
     Attributes:
         shortest: Characters of base64 from which on a picture is taken out; a subclass
@@ -34,20 +39,44 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
 
     shortest = 4096
 
-    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request, with the pictures that placeholders stand for.
+    def build_request(
+        self, method: str, url: httpx2.URL | str, **options: Any
+    ) -> httpx2.Request:
+        """Build a request, with the pictures that placeholders stand for.
+
+        Here, as OpenAI's client signs for some providers what this returns.
 
         Raises:
             PlaceholderUnknown: If one is of another run.
         """
+        request = super().build_request(method, url, **options)
         turn = current_turn.get()
-        if turn is None:
-            return await super().send(request, **options)
-        # Compressed, a picture could not be found.
-        request.headers["accept-encoding"] = "identity"
-        request = await _filled(request, turn.placeholders)
+        if turn is None or not request.headers.get("content-type", "").startswith(
+            "application/json"
+        ):
+            return request
+        try:
+            body = request.content
+        except httpx2.RequestNotRead:  # It comes bit by bit, as no model's input does.
+            return request
+        filled = turn.placeholders.fill(body)
+        if filled is not body:
+            headers = request.headers.copy()
+            del headers["content-length"]
+            kept = {name: options[name] for name in KEPT if name in options}
+            request = super().build_request(
+                method, url, content=filled, headers=headers, **kept
+            )
+        if STREAM.search(filled):
+            # Compressed, a picture could not be found.
+            request.headers["accept-encoding"] = "identity"
+        return request
+
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request; the stream that answers it has placeholders for pictures."""
         response = await super().send(request, **options)
-        if options.get("stream") and _is_plain_stream(response):
+        turn = current_turn.get()
+        if turn is not None and options.get("stream") and _is_plain_stream(response):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
             response.stream = PictureStream(
                 response.stream, turn.placeholders, self.shortest
@@ -59,24 +88,4 @@ def _is_plain_stream(response: httpx2.Response) -> bool:
     kind = response.headers.get("content-type", "")
     return kind.startswith("text/event-stream") and (
         response.headers.get("content-encoding", "identity") == "identity"
-    )
-
-
-async def _filled(
-    request: httpx2.Request, placeholders: Placeholders
-) -> httpx2.Request:
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        return request
-    body = await request.aread()
-    filled = placeholders.fill(body)
-    if filled == body:
-        return request
-    headers = request.headers.copy()
-    del headers["content-length"]
-    return httpx2.Request(
-        request.method,
-        request.url,
-        headers=headers,
-        content=filled,
-        extensions=request.extensions,
     )

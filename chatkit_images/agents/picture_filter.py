@@ -58,7 +58,7 @@ class PictureFilter:
             self._preview = match[1] != b"result"
             return data[: match.end()], data[match.end() :]
         # Nothing waits for what is held back here: an event counts when its line ends.
-        line = data.rfind(b"\n") + 1
+        line = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         cut = max(line, len(data) - KEY_LENGTH)
         self._rest = data[cut:]
         return data[:cut], b""

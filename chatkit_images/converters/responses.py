@@ -65,7 +65,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             StorageUnavailable: If neither storage nor spool took them.
         """
         image_id = images.call_key(image_id)
-        image = base64_of(base64_image)
+        image = await whole(base64_of(base64_image))
         await self.begin_image(image_id)
         if partial_image_index is not None:
             return await self._preview_url(image_id, partial_image_index, image)
@@ -89,7 +89,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         return (partial_image_index + 1) / (self.partial_images + 1)
 
     async def _preview_url(
-        self, image_id: str, index: int, base64_image: str | imaging.Base64Image
+        self, image_id: str, index: int, base64_image: str | bytes
     ) -> str:
         try:
             preview = await self.save_partial(image_id, index, base64_image)
@@ -126,7 +126,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             self._images[call_id] = image
 
     async def save_partial(
-        self, call_id: str, index: int, base64_image: str | imaging.Base64Image
+        self, call_id: str, index: int, base64_image: str | bytes
     ) -> GeneratedImage | None:
         """Store a preview; ``None`` if it is not wanted any more.
 
@@ -156,7 +156,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         return await database.once(add)
 
     async def save_final(
-        self, call_id: str, base64_image: str | imaging.Base64Image, **fields: Any
+        self, call_id: str, base64_image: str | bytes, **fields: Any
     ) -> GeneratedImage:
         """Store the final image. Its row is complete before this returns.
 
@@ -164,7 +164,8 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
         Args:
             call_id: The provider's id of the call.
-            base64_image: The bytes as the model sent them.
+            base64_image: The base64 as the model sent it; bytes if it was read by
+                ``ImageHttpxClient``.
             fields: Columns of ``GeneratedImage`` that the final event tells.
 
         Raises:
@@ -271,6 +272,15 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
     def _elapsed_ms(self, call_id: str) -> int:
         return round((time.monotonic() - self._began[call_id]) * 1000)
+
+
+async def whole(image: str | imaging.Base64Image) -> str | bytes:
+    """Return base64 in one piece; a thread joins the pieces if they are many."""
+    if isinstance(image, str):
+        return image
+    if len(image) <= imaging.buffers.SLICE:
+        return image.join()
+    return await storage.decode(image.join)
 
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:

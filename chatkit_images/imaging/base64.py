@@ -6,10 +6,9 @@ import pybase64
 
 from ..conf import settings
 from ..exceptions import ImageError
-from .placeholders import Base64Image
 
 
-def decode_base64(text: str | Base64Image) -> bytes:
+def decode_base64(text: str | bytes) -> bytes:
     """Return the bytes of strict base64.
 
     Raises:
@@ -18,8 +17,7 @@ def decode_base64(text: str | Base64Image) -> bytes:
     if len(text) * 3 // 4 > settings.MAX_IMAGE_BYTES:
         raise ImageError("too_large", "The image has too many bytes.")
     try:
-        whole = text if isinstance(text, str) else text.join()
-        data = pybase64.b64decode(whole, validate=True)
+        data = pybase64.b64decode(text, validate=True)
     except ValueError as error:
         raise ImageError("invalid_base64", "The image is not valid base64.") from error
     if not data:

@@ -13,7 +13,9 @@ import secrets
 from ..exceptions import PlaceholderUnknown
 from . import buffers
 
-PLACEHOLDER = re.compile(rb"chatkit-images:[0-9a-f]{32}")
+# Where the Agents SDK puts the result of a call into the model's next input. Nothing
+# that a person or the model has written matches: there, quotes are escaped.
+RESULT = re.compile(rb'("result"\s*:\s*")(chatkit-images:[0-9a-f]{32})(?=")')
 
 
 class Base64Image:
@@ -55,18 +57,24 @@ class Placeholders:
         return self._finals.get(text, text)
 
     def fill(self, body: bytes) -> bytes:
-        """Return a request's body with the pictures in their places.
+        """Return a request's body with the results of its calls in their places.
 
         Raises:
             PlaceholderUnknown: If one is of another turn.
         """
-        return PLACEHOLDER.sub(self._fill, body)
+        return RESULT.sub(self._fill, body)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._previews.clear()
+        self._finals.clear()
 
     def _fill(self, match: re.Match[bytes]) -> bytes:
-        image = self.take(match[0].decode())
-        if isinstance(image, str):
+        image = self._finals.get(match[2].decode())
+        if image is None:
             raise PlaceholderUnknown(
                 "The model's input has a placeholder for a picture of an earlier run. "
-                "ImageHttpxClient does not work with sessions, which keep the input."
+                "ImageHttpxClient does not work with sessions and stored states of the "
+                "Agents SDK, which keep the input longer."
             )
-        return image.join()
+        return match[1] + image.join()

@@ -54,7 +54,7 @@ class Arrival:
     sketch: imaging.Sketch | None = None
 
 
-def receive(text: str | imaging.Base64Image, key: str) -> Arrival:
+def receive(text: str | bytes, key: str) -> Arrival:
     """Decode a final picture, put it on a disk if need be, and look at it.
 
     In that order: until it is on a disk it dies with the process.
@@ -78,7 +78,7 @@ def receive(text: str | imaging.Base64Image, key: str) -> Arrival:
     return Arrival(StoredImage(name, info), None if kept else whole, sketch)
 
 
-def receive_preview(text: str | imaging.Base64Image) -> Arrival:
+def receive_preview(text: str | bytes) -> Arrival:
     """Decode a preview and look at its outside; its pixels are the browser's.
 
     Raises:

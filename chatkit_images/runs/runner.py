@@ -231,6 +231,7 @@ class LiveRun:
                 get_logs().end(self.id)
                 # Connections to the model outlive the run, and keep its context.
                 self._trackers.clear()
+                self._turn.placeholders.clear()
 
     async def _stream(self, body: bytes) -> str:
         """Write the stream to the log and return the error it told of, if any.

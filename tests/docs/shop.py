@@ -15,12 +15,13 @@ import agents
 import httpx2
 from django.conf import settings
 from django.test import override_settings
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI
 
 from chatkit_images import server
 from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.server import DjangoChatKitServer
 from tests import settings as test_settings
+from tests.chat import EveryPicture
 
 from .pages import Block, block
 
@@ -75,7 +76,7 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
         base_url=settings.LOOPBACK_URL,
         api_key="loopback",
         max_retries=0,
-        http_client=DefaultAsyncHttpxClient(limits=LIMITS),
+        http_client=EveryPicture(limits=LIMITS),
     )
     agents.set_default_openai_client(client, use_for_tracing=False)
     agents.set_tracing_disabled(True)
