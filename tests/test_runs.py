@@ -221,11 +221,15 @@ async def test_who_may_come_back_is_waited_for_although_another_left_last(
         "threads.create", {"input": user_message("a")}, headers={"ChatKit-Resume": "1"}
     )
 
+    reading = asyncio.Event()
+
     async def read() -> None:
         async for _ in read_events(response):
-            pass
+            reading.set()
 
     patient = asyncio.create_task(read())
+    # A task that is cancelled before its first step leaves nothing.
+    await reading.wait()
     while not gate.reached.is_set():
         await asyncio.sleep(0.01)
     (run,) = runs.LIVE.values()
