@@ -224,7 +224,7 @@ async def test_who_may_come_back_is_waited_for_although_another_left_last(
     reading = asyncio.Event()
 
     async def read() -> None:
-        async for _ in read_events(response):
+        async for _ in response.streaming_content:
             reading.set()
 
     patient = asyncio.create_task(read())
