@@ -49,7 +49,7 @@ def run(script: str, *arguments: str) -> Any:
 
 def test_the_benchmark_of_images_measures_all_variants(tmp_path: Path) -> None:
     figures, stalls = run(IMAGES, str(tmp_path))
-    assert set(figures) == {"app", "recipe", "data URL", "floor"}
+    assert set(figures) == {"app", "app, SDK client", "recipe", "data URL", "floor"}
     for one in figures.values():
         assert one["last"] > 0 and one["busy"] > 0 and one["memory"] > 0
     assert stalls["app"]["stall"] > 0
