@@ -22,6 +22,12 @@ from ..rows import endings
 logger = logging.getLogger(__name__)
 Status = GeneratedImage.Status
 Emit = Callable[[types.ThreadStreamEvent], Awaitable[None]]
+# Seconds that a preview rests before it is stored. Of a burst the last one is enough,
+# or the final: a model that makes previews takes seconds for each.
+REST = 0.02
+# An event loop that is later than this has no time for what is disposable; but nobody
+# is to see nothing at all for longer than that.
+LATE, PATIENCE = 0.01, 1.0
 
 
 class ImageCall:
@@ -132,7 +138,10 @@ class ImageCall:
         except Exception as error:
             logger.warning("A preview of %s is left out: %r", self.call_id, error)
             return
-        while self._waiting is not None and self._final is None:
+        while self._waiting is not None:
+            await _rest()
+            if self._final is not None:
+                return
             (index, preview), self._waiting = self._waiting, None
             try:
                 image = await self._converter.save_partial(
@@ -184,6 +193,18 @@ class ImageCall:
         )
         await self._emit(types.ThreadItemRemovedEvent(item_id=self.item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.saved))
+
+
+async def _rest() -> None:
+    """Wait a moment, and on while the event loop has more to do than it can."""
+    loop = asyncio.get_running_loop()
+    began = before = loop.time()
+    while before - began < PATIENCE:
+        await asyncio.sleep(REST)
+        now = loop.time()
+        if now - before < REST + LATE:
+            return
+        before = now
 
 
 def is_blocked(call: ImageGenerationCall) -> bool:

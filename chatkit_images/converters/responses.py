@@ -45,6 +45,8 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self._images: dict[str, models.GeneratedImage] = {}
         self._keys: dict[str, str] = {}
         self._began: dict[str, float] = {}
+        # Of finals that are stored: what their thumbnails are made of, and those begun.
+        self._sketches: dict[str, imaging.Sketch | None] = {}
         self._thumbnails: dict[str, asyncio.Task[str]] = {}
         self._preview_urls: dict[str, str] = {}
         # The calls whose final has come.
@@ -137,11 +139,11 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             return None
         with storage.memory.hold(len(base64_image)):
             # Not where previews are stored: a storage may hang there.
-            arrival = await storage.decode(pictures.receive_preview, base64_image)
+            received = await storage.decode(pictures.receive_preview, base64_image)
         if call_id in self._final:
             return None
-        stored = arrival.stored
-        await storage.upload(stored.name, arrival.data, aside=True)
+        stored, data = received
+        await storage.upload(stored.name, data, aside=True)
 
         def add() -> GeneratedImage | None:
             partial = images.add_partial(self._images[call_id], index, stored, elapsed)
@@ -180,25 +182,39 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         elapsed = self._elapsed_ms(call_id)
         key = self._keys[call_id]
         arrival = await storage.decode(pictures.receive, base64_image, key)
-        # Beside the picture: nobody waits for it.
-        self._thumbnails[call_id] = asyncio.ensure_future(
-            self._store_thumbnail(arrival.sketch)
-        )
+        if arrival.error is not None:
+            await self._refuse(arrival)
+            raise arrival.error
+        self._sketches[call_id] = arrival.sketch
+        if arrival.upload.pending:
+            # Beside the picture, whose storage takes its time. Else when it is shown:
+            # somebody waits for it, and nobody for its thumbnail.
+            self._thumbnails[call_id] = asyncio.ensure_future(
+                self._store_thumbnail(arrival.sketch)
+            )
         try:
             return await self._complete(
                 image, arrival, final_ms=elapsed, **_clean(fields)
             )
         except BaseException:
-            if name := await self._thumbnails.pop(call_id):
+            del self._sketches[call_id]
+            begun = self._thumbnails.pop(call_id, None)
+            if begun is not None and (name := await begun):
                 # It is in no row; if this fails, the sweep finds it.
                 storage.later(storage.delete, name)
             raise
+
+    async def _refuse(self, arrival: pictures.Arrival) -> None:
+        with suppress(StorageUnavailable):
+            await arrival.upload.done()
+        # If this fails, the sweep finds it by the row's key.
+        storage.later(storage.delete, arrival.stored.name)
 
     async def _complete(
         self, image: models.GeneratedImage, arrival: pictures.Arrival, **fields: Any
     ) -> GeneratedImage:
         stored = arrival.stored
-        is_stored = await storage.upload(stored.name, arrival.data)
+        is_stored = await arrival.upload.done()
 
         def complete() -> GeneratedImage:
             images.complete(image, stored, **fields)
@@ -213,10 +229,12 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
     async def save_thumbnail(self, call_id: str) -> None:
         """Note the thumbnail of a stored final and tell who listens for images."""
-        task = self._thumbnails.pop(call_id, None)
-        if task is None:
+        if call_id not in self._sketches:
             return  # A replay.
-        image, thumbnail = self._images[call_id], await task
+        sketch = self._sketches.pop(call_id)
+        begun = self._thumbnails.pop(call_id, None)
+        thumbnail = await (begun or self._store_thumbnail(sketch))
+        image = self._images[call_id]
         try:
             await database.insist(images.announce, image, thumbnail)
         except DatabaseError:

@@ -93,35 +93,41 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
     """
     with transaction.atomic():
         rows = models.GeneratedImage.objects.locked().filter(pk=image.pk)
-        before = rows.one()
-        done = before is not None and before.status == before.Status.COMPLETED
-        if before is None or done:
+        row = rows.one()
+        done = row is not None and row.status == row.Status.COMPLETED
+        if row is None or done:
             # Somebody who took this run for dead may have found the picture first.
-            kept = {before.file.name, before.thumbnail.name} if before else set()
+            kept = {row.file.name, row.thumbnail.name} if row else set()
             names = {stored.name, stored.thumbnail} - kept
             models.DeletedFile.objects.discard(names)
         else:
-            models.DeletedFile.objects.discard([str(before.file.name)])
-            # What an earlier end has told is over.
-            told = {"error_code": "", "error_message": ""} | fields
-            rows.update(
+            models.DeletedFile.objects.discard([str(row.file.name)])
+            values: dict[str, Any] = {
                 **stored.columns(),
-                **told,
-                thumbnail=stored.thumbnail,
-                sha256=stored.info.sha256,
-                status=models.GeneratedImage.Status.COMPLETED,
-                finished_at=timezone.now(),
-            )
-            if not settings.KEEP_PARTIAL_IMAGES:
+                # What an earlier end has told is over.
+                "error_code": "",
+                "error_message": "",
+                **fields,
+                "thumbnail": stored.thumbnail,
+                "sha256": stored.info.sha256,
+                "status": models.GeneratedImage.Status.COMPLETED,
+                "finished_at": timezone.now(),
+            }
+            rows.update(**values)
+            for name, value in values.items():
+                setattr(row, name, value)
+            if row.partial_count and not settings.KEEP_PARTIAL_IMAGES:
                 image.partials.all().delete()
-    gone = NotFoundError(f"Thread {image.thread_id} not found")
-    if before is None:
-        raise gone
-    try:
-        image.refresh_from_db()
-    except models.GeneratedImage.DoesNotExist:
-        raise gone from None
+    if row is None:
+        raise NotFoundError(f"Thread {image.thread_id} not found")
+    _copy(row, image)
     return not done
+
+
+def _copy(row: models.GeneratedImage, image: models.GeneratedImage) -> None:
+    """Do as ``refresh_from_db`` does, without asking for the row again."""
+    for field in row._meta.concrete_fields:
+        setattr(image, field.attname, field.value_from_object(row))
 
 
 def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:

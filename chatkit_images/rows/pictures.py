@@ -40,46 +40,54 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A picture that has arrived and is not stored yet.
+    """A final picture that has arrived and is being stored.
 
     Attributes:
         stored: What it will be.
-        data: Its bytes; ``None`` if they are in the spool.
+        upload: Its way to the storage.
         sketch: What its thumbnail is made of, later, as somebody waits for the picture;
             ``None`` if it gets none.
+        error: Why it is no picture after all. Its file goes when it is written.
     """
 
     stored: StoredImage
-    data: bytes | None
+    upload: storage.Upload
     sketch: imaging.Sketch | None = None
+    error: ImageError | None = None
 
 
 def receive(text: str | bytes, key: str) -> Arrival:
-    """Decode a final picture, put it on a disk if need be, and look at it.
+    """Decode a final picture, put it on its way, and look at it meanwhile.
 
-    In that order: until it is on a disk it dies with the process.
+    In that order: until it is on a disk it dies with the process. Who finds it there
+    looks at it first.
 
     Args:
         text: Strict base64.
         key: What its row has reserved for its name.
 
     Raises:
-        ImageError: If it is not a picture that this project accepts.
+        ImageError: If it is clearly no picture that this project accepts.
     """
     data = imaging.decode_base64(text)
-    name = storage.name_of("images", key, imaging.sniff(data)[1])
+    mime, extension = imaging.sniff(data)
     whole = imaging.trim(data)
+    name = storage.name_of("images", key, extension)
     kept = storage.keep(name, whole)
+    upload = storage.Upload(name, None if kept else whole)
     try:
         info, sketch = imaging.sketch(whole, settings.THUMBNAIL_SIDE)
-    except ImageError:
-        storage.spool.drop(name)
-        raise
-    return Arrival(StoredImage(name, info), None if kept else whole, sketch)
+    except ImageError as error:
+        info = imaging.ImageInfo(mime, extension, 0, 0, len(whole), "")
+        return Arrival(StoredImage(name, info), upload, error=error)
+    return Arrival(StoredImage(name, info), upload, sketch)
 
 
-def receive_preview(text: str | bytes) -> Arrival:
+def receive_preview(text: str | bytes) -> tuple[StoredImage, bytes]:
     """Decode a preview and look at its outside; its pixels are the browser's.
+
+    Returns:
+        What it will be, and its bytes.
 
     Raises:
         ImageError: If it is not a picture that this project accepts.
@@ -87,7 +95,7 @@ def receive_preview(text: str | bytes) -> Arrival:
     data = imaging.trim(imaging.decode_base64(text))
     info = imaging.inspect(data, decode=False)
     name = storage.new_name("images", info.extension)
-    return Arrival(StoredImage(name, info), data)
+    return StoredImage(name, info), data
 
 
 def store(data: bytes, key: str) -> StoredImage:

@@ -12,12 +12,13 @@ from .fields import ProjectStorage
 from .lanes import decode, drain, later, run, scale
 from .names import NAME, PREFIX, key_of, name_of, new_key, new_name
 from .reading import delete, exists, open_file, read
-from .writing import flush_spool, keep, store, upload
+from .writing import Upload, flush_spool, keep, store, upload
 
 __all__ = [
     "NAME",
     "PREFIX",
     "ProjectStorage",
+    "Upload",
     "decode",
     "delete",
     "drain",

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from threading import Barrier
 from typing import Literal, ParamSpec, TypeVar
@@ -58,14 +58,16 @@ async def run(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _run("storage", partial(func, *args, **kwargs))
 
 
-async def run_aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function returns whose result may be late: a preview's."""
-    return await _run("aside", partial(func, *args, **kwargs))
-
-
 async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function that makes a picture smaller returns."""
     return await _run("scale", partial(func, *args, **kwargs))
+
+
+def begin(
+    lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> Future[T]:
+    """Have a function called in a lane, whatever thread this is."""
+    return executor(lane).submit(func, *args, **kwargs)
 
 
 def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:

@@ -17,14 +17,23 @@ def fits(size: int) -> bool:
     return _held + size <= settings.STORAGE_MEMORY_BYTES
 
 
-@contextmanager
-def hold(size: int) -> Iterator[None]:
-    """Count bytes as waiting."""
+def take(size: int) -> None:
+    """Count bytes as waiting until they are given back."""
     global _held
     with _lock:
         _held += size
+
+
+def give_back(size: int) -> None:
+    """Count bytes as waiting no more."""
+    take(-size)
+
+
+@contextmanager
+def hold(size: int) -> Iterator[None]:
+    """Count bytes as waiting."""
+    take(size)
     try:
         yield
     finally:
-        with _lock:
-            _held -= size
+        give_back(size)

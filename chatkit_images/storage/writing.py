@@ -64,33 +64,53 @@ def keep(name: str, data: bytes) -> bool:
     return True
 
 
-async def upload(name: str, data: bytes | None, *, aside: bool = False) -> bool:
-    """Store a file, or leave it in the spool when ``STORAGE_TIMEOUT`` has passed.
-
-    A write that hangs is not ended by that: it may still get through.
+class Upload:
+    """A file on its way to the storage, begun in any thread.
 
     Args:
         name: A name of the app's own.
         data: The bytes; ``None`` if ``keep`` has put them in the spool.
         aside: Whether it may be late, as a preview may.
-
-    Returns:
-        Whether the storage has it.
-
-    Raises:
-        StorageUnavailable: If neither storage nor spool took it.
     """
-    with memory.hold(len(data or b"")):
-        lane = lanes.run_aside if aside else lanes.run
-        writing = asyncio.ensure_future(lane(store, name, data))
-        await asyncio.wait([writing], timeout=settings.STORAGE_TIMEOUT)
-        if writing.done():
-            return writing.result()
+
+    def __init__(self, name: str, data: bytes | None, *, aside: bool = False) -> None:
+        self._name, self._data = name, data
+        size = len(data or b"")
+        memory.take(size)
+        self._write = lanes.begin("aside" if aside else "storage", store, name, data)
+        # However long a write hangs, it has the bytes.
+        self._write.add_done_callback(lambda _: memory.give_back(size))
+
+    @property
+    def pending(self) -> bool:
+        """Whether the storage takes its time."""
+        return not self._write.done()
+
+    async def done(self) -> bool:
+        """Wait for it, or leave it in the spool when ``STORAGE_TIMEOUT`` has passed.
+
+        A write that hangs is not ended by that: it may still get through.
+
+        Returns:
+            Whether the storage has it.
+
+        Raises:
+            StorageUnavailable: If neither storage nor spool took it.
+        """
+        write = asyncio.wrap_future(self._write)
+        await asyncio.wait([write], timeout=settings.STORAGE_TIMEOUT)
+        if write.done():
+            return write.result()
         # One that has not begun need not begin.
-        writing.cancel()
-        logger.warning("The storage is silent, %s stays in the spool", name)
-        await lanes.decode(_leave, name, data)
+        write.cancel()
+        logger.warning("The storage is silent, %s stays in the spool", self._name)
+        await lanes.decode(_leave, self._name, self._data)
         return False
+
+
+async def upload(name: str, data: bytes | None, *, aside: bool = False) -> bool:
+    """Begin an ``Upload`` and wait for it."""
+    return await Upload(name, data, aside=aside).done()
 
 
 def flush_spool(
