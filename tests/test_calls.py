@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
+import time
+import zlib
 from typing import Any
 
 import pytest
@@ -13,14 +15,17 @@ from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import links, storage
+from chatkit_images import imaging, links, storage
+from chatkit_images.agents import calls
 from chatkit_images.agents.calls import ImageCall
 from chatkit_images.agents.fields import add_usage
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
+from chatkit_images.imaging import png
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
 from chatkit_images.rows import images, payloads
 from chatkit_images.signals import image_saved
+from chatkit_images.storage import backend
 from tests.pictures import picture
 
 RED, GREEN = (base64.b64encode(picture(c)).decode() for c in ("red", "green"))
@@ -102,6 +107,51 @@ async def test_an_overtaken_preview_is_never_stored(stage: Stage) -> None:
     assert stage.kinds == [UPDATED]
 
 
+async def test_of_a_burst_of_previews_the_last_is_stored(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "REST", 0.5)
+    for index in range(3):
+        stage.call.offer_preview(index, RED)
+        await asyncio.sleep(0.02)
+    while not stage.events:
+        await asyncio.sleep(0.01)
+
+    assert [partial.index async for partial in PartialImage.objects.all()] == [2]
+
+
+async def test_a_preview_rests_while_the_loop_is_busy_but_not_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "BUSY", 0)
+    monkeypatch.setattr(calls, "PATIENCE", 0.3)
+    began = time.monotonic()
+    stage.call.offer_preview(0, RED)
+    async with asyncio.timeout(30):
+        while not stage.events:
+            await asyncio.sleep(0.01)
+    assert time.monotonic() - began >= 0.3
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled"])
+async def test_a_resting_preview_does_not_hold_up_the_end(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """A stopped image has it as its picture; beside a final it is not stored."""
+    monkeypatch.setattr(calls, "REST", 60)
+    stage.call.offer_preview(0, RED)
+    await asyncio.sleep(0.05)
+    if status == "completed":
+        stage.finish(GREEN)
+    async with asyncio.timeout(30):
+        await stage.call.end(status)
+
+    shown = picture("green" if status == "completed" else "red")
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, stage.kinds[-1]) == (status, DONE)
+    assert storage.read(str(image.file.name)) == shown
+
+
 async def test_a_preview_that_is_no_picture_is_left_out(stage: Stage) -> None:
     stage.call.offer_preview(0, base64.b64encode(b"junk").decode())
     await stage.call.settled()
@@ -130,6 +180,43 @@ async def test_a_preview_of_an_image_that_has_ended_is_dropped(stage: Stage) -> 
     assert stage.kinds == []
     assert files() == []
     assert await stage.converter.base64_image_to_url("ig_1", GREEN, 1) == ""
+
+
+async def test_a_final_is_stored_while_its_pixels_are_checked(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is stored it dies with the process."""
+    check, stored = imaging.sketch, []
+
+    def wait(data: bytes, side: int) -> Any:
+        until = time.monotonic() + 30
+        while not stored and time.monotonic() < until:
+            stored[:] = [name for name, _ in storage.listing()]
+        return check(data, side)
+
+    monkeypatch.setattr(imaging, "sketch", wait)
+    stage.finish()
+    await stage.call.settled()
+
+    image = await GeneratedImage.objects.aget()
+    assert stored == [image.file.name]
+
+
+@pytest.mark.parametrize("local", [True, False])
+async def test_a_file_whose_pixels_are_broken_does_not_stay(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, local: bool
+) -> None:
+    monkeypatch.setattr(backend, "is_local", lambda: local)
+    header = picture("red")[:33]
+    body = png.chunk(b"IDAT", zlib.compress(b"\0" * 40)) + png.chunk(b"IEND", b"")
+    stage.finish(base64.b64encode(header + body).decode())
+    await stage.call.settled()
+
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, image.error_code) == ("failed", "damaged")
+    assert stage.kinds == [REMOVED, DONE]
+    assert files() == []
+    assert not storage.spool.has(storage.name_of("images", image.key, "png"))
 
 
 async def test_a_replayed_final_keeps_the_first_picture(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -24,10 +26,13 @@ Status = GeneratedImage.Status
 Emit = Callable[[types.ThreadStreamEvent], Awaitable[None]]
 # Seconds that a preview rests before it is stored. Of a burst the last one is enough,
 # or the final: a model that makes previews takes seconds for each.
-REST = 0.02
+REST = 0.05
 # An event loop that is later than this has no time for what is disposable; but nobody
 # is to see nothing at all for longer than that.
-LATE, PATIENCE = 0.01, 1.0
+BUSY, PATIENCE = 0.015, 1.0
+# Seconds that the item of a picture has to be saved and sent, before a core and a
+# connection are busy with its thumbnail.
+HEADSTART = 0.01
 
 
 class ImageCall:
@@ -56,6 +61,7 @@ class ImageCall:
         self._progress = 0.0
         self._waiting: tuple[int, str | Base64Image] | None = None
         self._previews: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
         self._final: asyncio.Task[None] | None = None
         self._begin = partial(converter.begin_image, call_id, **fields)
         self._begun = asyncio.ensure_future(self._begin())
@@ -73,6 +79,7 @@ class ImageCall:
         if self.ended or self._final:
             return
         self._waiting = None
+        self._ending.set()
         self._final = asyncio.ensure_future(self._finish(call, fields))
 
     async def settled(self) -> None:
@@ -82,6 +89,7 @@ class ImageCall:
             Exception: What the final has failed with. Without a row nothing is lost
                 until somebody needs it, who tries again.
         """
+        self._ending.set()
         for task in (self._previews, self._final):
             if task is not None:
                 await asyncio.wait([task])
@@ -108,7 +116,8 @@ class ImageCall:
         A picture may come a minute after its beginning, the database being back.
         """
         begun = self._begun
-        await asyncio.wait([begun])
+        if not begun.done():
+            await asyncio.wait([begun])
         # Of several that wait the first one tries, and the others wait for that.
         if begun.exception() is not None and begun is self._begun:
             self._begun = asyncio.ensure_future(self._begin())
@@ -130,6 +139,7 @@ class ImageCall:
             await self._end(Status.FAILED, **fields | told)
         else:
             await self._show(image)
+            await asyncio.sleep(HEADSTART)
             await self._converter.save_thumbnail(self.call_id)
 
     async def _upload_previews(self) -> None:
@@ -139,7 +149,7 @@ class ImageCall:
             logger.warning("A preview of %s is left out: %r", self.call_id, error)
             return
         while self._waiting is not None:
-            await _rest()
+            await self._rest()
             if self._final is not None:
                 return
             (index, preview), self._waiting = self._waiting, None
@@ -157,6 +167,22 @@ class ImageCall:
             # An index may repeat or come late; the bar never goes back.
             self._progress = max(self._progress, min(progress, 0.99))
             await self._update(image, self._progress)
+
+    async def _rest(self) -> None:
+        """Wait a moment, and on while the event loop has more to do than it can.
+
+        Not once the call ends: then the newest preview is stored at once, or none.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        worked = BUSY
+        while worked >= BUSY and loop.time() - began < PATIENCE:
+            before, busy = loop.time(), time.thread_time()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), REST)
+                return
+            late = loop.time() - before - REST
+            worked = time.thread_time() - busy + late
 
     async def _show(self, image: types.GeneratedImage) -> None:
         self.ended = True
@@ -193,18 +219,6 @@ class ImageCall:
         )
         await self._emit(types.ThreadItemRemovedEvent(item_id=self.item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.saved))
-
-
-async def _rest() -> None:
-    """Wait a moment, and on while the event loop has more to do than it can."""
-    loop = asyncio.get_running_loop()
-    began = before = loop.time()
-    while before - began < PATIENCE:
-        await asyncio.sleep(REST)
-        now = loop.time()
-        if now - before < REST + LATE:
-            return
-        before = now
 
 
 def is_blocked(call: ImageGenerationCall) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from contextlib import suppress
@@ -16,6 +15,7 @@ from .. import database, imaging, links, models, storage
 from ..context import RequestContext, base64_of
 from ..exceptions import ImageError, NotFoundError, StorageUnavailable
 from ..rows import endings, images, payloads, pictures
+from .thumbnails import Thumbnails
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self._images: dict[str, models.GeneratedImage] = {}
         self._keys: dict[str, str] = {}
         self._began: dict[str, float] = {}
-        # Of finals that are stored: what their thumbnails are made of, and those begun.
-        self._sketches: dict[str, imaging.Sketch | None] = {}
-        self._thumbnails: dict[str, asyncio.Task[str]] = {}
+        self._thumbnails = Thumbnails()
         self._preview_urls: dict[str, str] = {}
         # The calls whose final has come.
         self._final: set[str] = set()
@@ -185,23 +183,14 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         if arrival.error is not None:
             await self._refuse(arrival)
             raise arrival.error
-        self._sketches[call_id] = arrival.sketch
-        if arrival.upload.pending:
-            # Beside the picture, whose storage takes its time. Else when it is shown:
-            # somebody waits for it, and nobody for its thumbnail.
-            self._thumbnails[call_id] = asyncio.ensure_future(
-                self._store_thumbnail(arrival.sketch)
-            )
+        # Beside the picture, if its storage takes its time; else when it is shown.
+        self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
             return await self._complete(
                 image, arrival, final_ms=elapsed, **_clean(fields)
             )
         except BaseException:
-            del self._sketches[call_id]
-            begun = self._thumbnails.pop(call_id, None)
-            if begun is not None and (name := await begun):
-                # It is in no row; if this fails, the sweep finds it.
-                storage.later(storage.delete, name)
+            await self._thumbnails.drop(call_id)
             raise
 
     async def _refuse(self, arrival: pictures.Arrival) -> None:
@@ -229,29 +218,14 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
     async def save_thumbnail(self, call_id: str) -> None:
         """Note the thumbnail of a stored final and tell who listens for images."""
-        if call_id not in self._sketches:
+        if call_id not in self._thumbnails:
             return  # A replay.
-        sketch = self._sketches.pop(call_id)
-        begun = self._thumbnails.pop(call_id, None)
-        thumbnail = await (begun or self._store_thumbnail(sketch))
-        image = self._images[call_id]
+        image, thumbnail = self._images[call_id], await self._thumbnails.take(call_id)
         try:
             await database.insist(images.announce, image, thumbnail)
         except DatabaseError:
             # The picture is complete; without a thumbnail it is shown itself.
             logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
-
-    async def _store_thumbnail(self, sketch: imaging.Sketch | None) -> str:
-        data = await storage.scale(sketch.thumbnail) if sketch else b""
-        if not data:
-            return ""
-        name = storage.new_name("thumbnails", "webp")
-        try:
-            await storage.upload(name, data, aside=True)
-        except StorageUnavailable as error:
-            logger.warning("A picture is left without a thumbnail: %s", error)
-            return ""
-        return name
 
     async def end_image(
         self, call_id: str, status: str, **fields: Any

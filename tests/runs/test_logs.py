@@ -249,6 +249,21 @@ async def test_the_end_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None
         assert [len(batch) for batch in await reading] == [1, 1]
 
 
+async def test_an_item_that_is_done_is_not_held_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatkit_images.runs.log.memory.BATCH_SECONDS", 60)
+    log = MemoryLog()
+    reading = asyncio.create_task(read(log))
+    done = b'data: {"type":"thread.item.done"}\n\n'
+    for one in (chunk(1), chunk(2), chunk(3), done, chunk(5), done, chunk(7)):
+        await asyncio.sleep(0.01)
+        log.append(one)
+    log.close()
+    async with asyncio.timeout(30):
+        assert [len(batch) for batch in await reading] == [1, 3, 2, 1]
+
+
 @pytest.mark.parametrize("goes_on", [True, False])
 async def test_what_redis_forgets_is_told_again(goes_on: bool) -> None:
     services.redis()

@@ -17,8 +17,9 @@ Waiting = set[asyncio.Future[bool]]
 # Bytes that a reader takes at once: what it holds while its client does not read.
 BATCH_BYTES = 64 * 2**10
 # Seconds from one batch of a reader to the next, unless it has been silent for longer:
-# events that come faster are sent together.
+# events that come faster are sent together, up to an item that is done.
 BATCH_SECONDS = 0.02
+DONE = b'data: {"type":"thread.item.done"'
 
 
 class MemoryLog:
@@ -48,7 +49,9 @@ class MemoryLog:
         self._digest = Digest()
         # Number of the last chunk that the digest holds.
         self._digested = 0
-        # Readers that wait for the next chunk, and those that wait only for the end.
+        # Number of the newest chunk for which no reader waits until some have gathered.
+        self._done = 0
+        # Readers that wait for the next chunk, and those that let some gather.
         self._waiting: Waiting = set()
         self._pausing: Waiting = set()
 
@@ -68,14 +71,16 @@ class MemoryLog:
         if self._bytes > settings.RUN_LOG_BYTES:
             self._trim()
         self._wake()
+        if chunk.startswith(DONE):
+            self._done = self.last
+            self._resume()
 
     def close(self, complete: bool = True) -> None:
         """Say that no chunk will follow."""
         if not self.closed:
             self.closed, self.complete = True, complete
             self._wake()
-            for end in self._pausing:
-                _settle(end, True)
+            self._resume()
 
     def read(self, after: int = 0, idle: float | None = None) -> Batches:
         """Yield the chunks behind a number, until the log is closed.
@@ -113,7 +118,11 @@ class MemoryLog:
                     return
                 elif not await _within(idle, self._waiting):
                     yield []
-                elif (pause := yielded + BATCH_SECONDS - clock()) > 0:
+                elif (
+                    not self.closed
+                    and self._done <= position
+                    and (pause := yielded + BATCH_SECONDS - clock()) > 0
+                ):
                     await _within(pause, self._pausing)
         finally:
             self.readers -= 1
@@ -161,6 +170,10 @@ class MemoryLog:
         self._waiting.clear()
         for news in waiting:
             _settle(news, True)
+
+    def _resume(self) -> None:
+        for end in self._pausing:
+            _settle(end, True)
 
 
 async def _within(seconds: float | None, waiting: Waiting) -> bool:

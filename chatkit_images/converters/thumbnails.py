@@ -1,0 +1,61 @@
+"""Thumbnails of a turn's pictures, for which no picture waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from .. import imaging, storage
+from ..exceptions import StorageUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class Thumbnails:
+    """What finals leave for their thumbnails until those are asked for."""
+
+    def __init__(self) -> None:
+        self._sketches: dict[str, imaging.Sketch | None] = {}
+        self._begun: dict[str, asyncio.Task[str]] = {}
+
+    def __contains__(self, call_id: str) -> bool:
+        return call_id in self._sketches
+
+    def keep(self, call_id: str, sketch: imaging.Sketch | None, *, begin: bool) -> None:
+        """Note a final.
+
+        Args:
+            call_id: Its call.
+            sketch: What its thumbnail is made of; ``None`` if it gets none.
+            begin: Whether there is time for it now. It takes a core.
+        """
+        self._sketches[call_id] = sketch
+        if begin:
+            self._begun[call_id] = asyncio.ensure_future(_store(sketch))
+
+    async def take(self, call_id: str) -> str:
+        """Return the name of a final's thumbnail, empty if there is none."""
+        sketch = self._sketches.pop(call_id)
+        begun = self._begun.pop(call_id, None)
+        return await (begun or _store(sketch))
+
+    async def drop(self, call_id: str) -> None:
+        """Forget the thumbnail of a final that is not stored."""
+        del self._sketches[call_id]
+        begun = self._begun.pop(call_id, None)
+        if begun is not None and (name := await begun):
+            # It is in no row; if this fails, the sweep finds it.
+            storage.later(storage.delete, name)
+
+
+async def _store(sketch: imaging.Sketch | None) -> str:
+    data = await storage.scale(sketch.thumbnail) if sketch else b""
+    if not data:
+        return ""
+    name = storage.new_name("thumbnails", "webp")
+    try:
+        await storage.upload(name, data, aside=True)
+    except StorageUnavailable as error:
+        logger.warning("A picture is left without a thumbnail: %s", error)
+        return ""
+    return name
