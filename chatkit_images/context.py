@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from chatkit import types
 from django.utils import translation
 
 from .conf import settings
@@ -37,12 +38,14 @@ class Turn:
     Attributes:
         interrupted: Whether the server ends it, and not a person.
         told: Whether its thread has been told that its answer was cut off.
+        made: The thread that its claim has made, until it is written to.
         allowed: Whether the project's quota has been asked and lets it generate.
         placeholders: What stands for its pictures where the SDKs see them.
     """
 
     interrupted: bool = False
     told: bool = False
+    made: types.ThreadMetadata | None = None
     allowed: bool = False
     placeholders: Placeholders = field(default_factory=Placeholders)
 

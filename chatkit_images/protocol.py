@@ -19,9 +19,9 @@ from pydantic import BaseModel, TypeAdapter
 
 from . import database, wire
 from .agents import trackers
-from .context import RequestContext
+from .context import RequestContext, current_turn
 from .models import GeneratedImage
-from .rows import preflight, threads
+from .rows import payloads, preflight, threads
 from .store import DjangoStore
 
 Status = GeneratedImage.Status
@@ -43,7 +43,21 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             NotFoundError: If it names what its sender does not have.
             RequestRefused: If it is not possible as things stand.
         """
-        await database.call(preflight.check, request, context)
+        if preflight.needs_database(request):
+            await database.call(preflight.check, request, context)
+        else:
+            preflight.check(request, context)
+
+    def new_thread(self, context: RequestContext) -> types.ThreadMetadata | None:
+        """Return the thread of a first message, for the claim of its run to make.
+
+        Returns:
+            ``None`` if threads are kept in another store than this app's.
+        """
+        if not isinstance(self.store, DjangoStore):
+            return None
+        key = self.store.generate_thread_id(context)
+        return types.ThreadMetadata(id=key, created_at=payloads.now())
 
     async def refusal(
         self, thread: types.ThreadMetadata, context: RequestContext
@@ -69,8 +83,11 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     async def _process_streaming_impl(
         self, request: types.StreamingReq, context: RequestContext
     ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+        turn = current_turn.get()
         if isinstance(request, types.ThreadsRetryAfterItemReq):
             events = self._retry(request, context)
+        elif isinstance(request, types.ThreadsCreateReq) and turn and turn.made:
+            events = self._create(turn.made, request, context)
         else:
             events = super()._process_streaming_impl(request, context)
         async with aclosing(events):
@@ -118,6 +135,27 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
                 await source.aclose()
             if mine:
                 trackers.set(None)
+
+    async def _create(
+        self,
+        made: types.ThreadMetadata,
+        request: types.ThreadsCreateReq,
+        context: RequestContext,
+    ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+        """Answer a first message in the thread that the claim has made.
+
+        The SDK makes one of its own, in a transaction of its own.
+        """
+        thread = types.Thread(**made.model_dump(), items=types.Page())
+        await self.store.save_thread(made.model_copy(), context=context)
+        yield types.ThreadCreatedEvent(thread=self._to_thread_response(thread))
+        message = await self._build_user_message_item(
+            request.params.input, thread, context
+        )
+        async for event in self._process_new_thread_item_respond(
+            thread, message, context
+        ):
+            yield event
 
     async def _retry(
         self, request: types.ThreadsRetryAfterItemReq, context: RequestContext

@@ -59,7 +59,8 @@ class DjangoStore(Store[RequestContext]):
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> None:
         """Insert a thread, or update those of its values that changed."""
-        await database.call(threads.save, thread, context)
+        if not threads.is_made(thread):
+            await database.call(threads.save, thread, context)
         threads.remember(thread)
 
     async def load_threads(

@@ -25,6 +25,13 @@ MAX_IDS = 1000
 AUDIO = re.compile(r"audio/[\w.+-]+", re.ASCII)
 
 
+def needs_database(request: types.ChatKitReq) -> bool:
+    """Whether ``check`` looks something up. Else it may be called on the event loop."""
+    if isinstance(request, types.ThreadsCreateReq):
+        return bool(request.params.input.attachments)
+    return True
+
+
 def check(request: types.ChatKitReq, context: RequestContext) -> None:
     """Refuse a request that names what is not there or not the owner's.
 
@@ -116,6 +123,8 @@ def _check_message(
         part.text.strip() for part in message.content
     ):
         raise RequestRefused("empty_message", _("Write a message first."), status=400)
+    if not message.attachments:
+        return
     rows = {
         row.pk: row
         for row in models.Attachment.objects.for_owner(context.owner).filter(

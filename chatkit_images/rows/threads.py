@@ -8,7 +8,7 @@ from chatkit import types
 from django.db import transaction
 
 from .. import models
-from ..context import RequestContext, current_run
+from ..context import RequestContext, current_run, current_turn
 from ..exceptions import NotFoundError
 from . import fence, pages, payloads
 
@@ -65,13 +65,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     loaded = thread.__dict__.get(LOADED)
     row = models.Thread.objects.locked().filter(pk=thread.id).one()
     if row is None and loaded is None:
-        models.Thread.objects.create(
-            pk=thread.id,
-            owner=context.owner,
-            user_id=context.user_id,
-            created_at=payloads.to_aware(thread.created_at),
-            **values,
-        )
+        insert(thread, context)
         _claim(thread.id)
         return
     fence.check()
@@ -85,6 +79,30 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
         for name in changed:
             setattr(row, name, values[name])
         row.save(update_fields=[*changed, "updated_at"])
+
+
+def insert(thread: types.ThreadMetadata, context: RequestContext) -> None:
+    """Insert a thread."""
+    models.Thread.objects.create(
+        pk=thread.id,
+        owner=context.owner,
+        user_id=context.user_id,
+        created_at=payloads.to_aware(thread.created_at),
+        **_values(thread),
+    )
+
+
+def is_made(thread: types.ThreadMetadata) -> bool:
+    """Whether a thread is just what the claim of the run has made of it, once.
+
+    If it has got more since, ``save`` writes that.
+    """
+    turn = current_turn.get()
+    if turn is None or turn.made is None or turn.made.id != thread.id:
+        return False
+    made, turn.made = _values(turn.made), None
+    thread.__dict__[LOADED] = made
+    return made == _values(thread)
 
 
 def _claim(thread_id: str) -> None:

@@ -39,8 +39,16 @@ def claim(
     request: types.StreamingReq,
     context: RequestContext,
     idempotency_key: str | None = None,
+    made: types.ThreadMetadata | None = None,
 ) -> models.Run:
     """Make the row of a run, which is the right to write to its thread.
+
+    Args:
+        run_id: Its id.
+        request: What it answers.
+        context: Who asked.
+        idempotency_key: That of the request.
+        made: A thread to make with it, unless there is one of that id.
 
     Raises:
         NotFoundError: If the owner has no such thread.
@@ -56,9 +64,11 @@ def claim(
     try:
         with transaction.atomic():
             _keep_out_others(thread_id)
+            if made is not None:
+                threads.insert(made, context)
             run = models.Run.objects.create(
                 pk=run_id,
-                thread_id=thread_id,
+                thread_id=made.id if made else thread_id,
                 owner=context.owner,
                 user_id=context.user_id,
                 operation=request.type,
@@ -72,6 +82,9 @@ def claim(
     except IntegrityError:
         # Two at once: the other one was first.
         check_replay(context, idempotency_key)
+        if made is not None:
+            # A project's own id, maybe.
+            return claim(run_id, request, context, idempotency_key)
         raise busy() from None
 
 
@@ -181,6 +194,7 @@ def release(
     rows = models.Run.objects.filter(pk=run_id)
     if not answered:
         rows.update(idempotency_key=None)
+        _unmake(rows)
     if not rows.finish(status, payloads.clean(error)):
         # Somebody took it for dead, and may have told of images that it has got since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
@@ -189,3 +203,12 @@ def release(
     if run is not None:  # Else its thread was deleted in this moment.
         signals.run_finished.send_robust(models.Run, run=run)
     return True
+
+
+def _unmake(runs: RunQuerySet) -> None:
+    """Delete the threads that runs were to begin, and in which nothing was said."""
+    begun = runs.filter(operation="threads.create").exclude(thread=None)
+    for run in begun.filter(thread__items=None):
+        # Else it would go with its thread.
+        runs.filter(pk=run.pk).update(thread=None)
+        models.Thread.objects.filter(pk=run.thread_id, items=None).delete()

@@ -172,9 +172,7 @@ class LiveRun:
                 # Here, not in the request: if the client leaves in this moment, the
                 # row is made all the same, and somebody has to release it.
                 try:
-                    await database.once(
-                        claims.claim, self.id, self._request, self._context, self._key
-                    )
+                    await self._claim()
                 except Exception as refusal:
                     # For who sends it again before what was claimed is released.
                     self.failure = refusal
@@ -184,6 +182,19 @@ class LiveRun:
                     return
                 self.claimed.set_result(None)
                 await self._conduct(body)
+
+    async def _claim(self) -> None:
+        """Claim the thread, which is made at the same time for a first message."""
+        server, made = self._server, None
+        if self._request.type == "threads.create" and isinstance(
+            server, ProtocolServer
+        ):
+            made = server.new_thread(self._context)
+        run = await database.once(
+            claims.claim, self.id, self._request, self._context, self._key, made
+        )
+        if made is not None and run.thread_id == made.id:
+            self.thread_id, self._turn.made = made.id, made
 
     async def _disclaim(self, refusal: Exception) -> None:
         """Release what a claim may have made although its answer did not come."""
