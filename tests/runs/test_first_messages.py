@@ -1,0 +1,190 @@
+"""The thread of a first message, which the claim of its run makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from chatkit import types
+from django.db import IntegrityError
+
+from chatkit_images import runs
+from chatkit_images.context import RequestContext
+from chatkit_images.models import Run, Thread
+from chatkit_images.rows import threads
+from chatkit_images.runs import claims
+from chatkit_images.signals import run_finished
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import LoopbackAPI, Text
+from tests.chat import TestServer
+from tests.client import ChatClient, message, read_events, thread_id
+
+
+class Labels(DjangoStore):
+    """A project's store: threads have ids and metadata of its own."""
+
+    key = "thr_mine"
+
+    def generate_thread_id(self, context: RequestContext) -> str:
+        return self.key
+
+    async def save_thread(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> None:
+        thread.metadata["shop"] = "north"
+        await super().save_thread(thread, context)
+
+
+class LabelServer(TestServer):
+    """A server with a store of the project's."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__(store=Labels())
+
+
+class Deaf(TestServer):
+    """A server that cannot begin."""
+
+    __test__ = False
+
+    async def process(self, request: Any, context: RequestContext) -> Any:
+        raise RuntimeError("not today")
+
+
+@pytest.fixture
+def labels(settings: Any) -> None:
+    server = "tests.runs.test_first_messages.LabelServer"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SERVER": server}
+
+
+def first_message() -> types.ThreadsCreateReq:
+    params = {"input": message("hello")}
+    return types.ThreadsCreateReq.model_validate({"params": params})
+
+
+async def test_it_is_the_runs_own_before_the_first_event(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, made = claims.claim, []
+
+    def watched(*args: Any) -> Run:
+        run = claim(*args)
+        made.append(run.thread_id)
+        return run
+
+    monkeypatch.setattr(claims, "claim", watched)
+    model.respond_with(Text("Hello."))
+    events = await chat.say("hello")
+
+    assert made == [thread_id(events)]
+    assert [event["type"] for event in events][:2] == [
+        "thread.created",
+        "thread.item.done",
+    ]
+    thread = await Thread.objects.aget()
+    assert (thread.title, await thread.items.acount()) == ("hello", 2)
+
+
+async def test_a_store_may_name_it_and_add_to_it(
+    chat: ChatClient, model: LoopbackAPI, labels: None
+) -> None:
+    model.respond_with(Text("Hello."))
+    assert thread_id(await chat.say("hello")) == "thr_mine"
+
+    thread = await Thread.objects.aget()
+    assert (thread.pk, thread.metadata) == ("thr_mine", {"shop": "north"})
+    assert (await Run.objects.aget()).thread_id == "thr_mine"
+
+
+async def test_an_id_that_is_anothers_is_not_taken(
+    chat: ChatClient, model: LoopbackAPI, labels: None
+) -> None:
+    await Thread.objects.acreate(pk="thr_mine", owner="user:somebody", title="Theirs")
+    answer = await chat.request_op("threads.create", {"input": message("hello")})
+
+    assert answer.status_code == 404
+    thread = await Thread.objects.aget()
+    assert (thread.owner, thread.title) == ("user:somebody", "Theirs")
+    assert await thread.items.acount() == 0
+    run = await Run.objects.aget()
+    assert (run.status, run.thread_id) == ("failed", None)
+
+
+async def test_a_run_that_never_began_leaves_none(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    seen = []
+
+    def receive(sender: Any, run: Run, **kwargs: Any) -> None:
+        seen.append((run.status, run.thread_id))
+
+    run_finished.connect(receive)
+    try:
+        request = first_message()
+        run = runs.LiveRun(TestServer(), request, context)
+        run.begin(request.model_dump_json().encode())
+        run.stop()
+        assert [chunk async for chunk in run.events()] == []
+        await run.wait()
+    finally:
+        run_finished.disconnect(receive)
+
+    assert seen == [("cancelled", None)]
+    assert not await Thread.objects.aexists()
+
+
+async def test_a_failure_before_the_first_event_leaves_none(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    request = first_message()
+    body = request.model_dump_json().encode()
+    run = await runs.start(Deaf(), request, body, context, "click-1")
+    with pytest.raises(RuntimeError, match="not today"):
+        assert [chunk async for chunk in run.events()] == []
+    await run.wait()
+
+    assert not await Thread.objects.aexists()
+    row = await Run.objects.aget()
+    assert (row.status, row.thread_id, row.idempotency_key) == ("failed", None, None)
+    model.respond_with(Text("Hello."))
+    again = await runs.start(TestServer(), request, body, context, "click-1")
+    assert [chunk async for chunk in again.events()]
+    await again.wait()
+    assert await Thread.objects.acount() == 1
+
+
+async def test_the_same_click_makes_one(chat: ChatClient, model: LoopbackAPI) -> None:
+    model.respond_with(Text("Hello."))
+    params = {"input": message("hello")}
+    for _ in range(2):
+        response = await chat.request_op(
+            "threads.create", params, headers={"Idempotency-Key": "click-1"}
+        )
+        assert [event async for event in read_events(response)]
+
+    assert await Thread.objects.acount() == await Run.objects.acount() == 1
+    assert len(model.requests) == 1
+
+
+async def test_a_refused_insert_is_told(
+    context: RequestContext, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an end, the claim would be tried for ever."""
+
+    def refuse(*args: Any) -> None:
+        raise IntegrityError("no such user")
+
+    monkeypatch.setattr(threads, "insert", refuse)
+    model.respond_with(Text("Hello."))
+    request = first_message()
+    run = await runs.start(
+        TestServer(), request, request.model_dump_json().encode(), context
+    )
+    with pytest.raises(IntegrityError):
+        assert [chunk async for chunk in run.events()] == []
+    await run.wait()
+
+    assert not await Thread.objects.aexists()
+    assert (await Run.objects.aget()).status == "failed"
