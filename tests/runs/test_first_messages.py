@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import IntegrityError
 
 from chatkit_images import runs
 from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run, Thread
 from chatkit_images.rows import threads
 from chatkit_images.runs import claims
@@ -153,6 +155,26 @@ async def test_a_failure_before_the_first_event_leaves_none(
     assert [chunk async for chunk in again.events()]
     await again.wait()
     assert await Thread.objects.acount() == 1
+
+
+async def test_a_store_may_refuse_it(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    labels: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuse(self: Labels, thread: Any, context: RequestContext) -> None:
+        raise RequestRefused("too_many_chats", "You have enough chats.")
+
+    monkeypatch.setattr(Labels, "save_thread", refuse)
+    answer = await chat.request_op("threads.create", {"input": message("hello")})
+
+    assert answer.status_code == 409
+    assert answer.json()["error"]["message"] == "You have enough chats."
+    async with asyncio.timeout(30):
+        while runs.LIVE:
+            await asyncio.sleep(0.01)
+    assert not await Thread.objects.aexists()
 
 
 async def test_the_same_click_makes_one(chat: ChatClient, model: LoopbackAPI) -> None:
