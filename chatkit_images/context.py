@@ -38,7 +38,7 @@ class Turn:
     Attributes:
         interrupted: Whether the server ends it, and not a person.
         told: Whether its thread has been told that its answer was cut off.
-        made: The thread that its claim has made, until it is written to.
+        made: The thread of its first message, if the claim has made it.
         allowed: Whether the project's quota has been asked and lets it generate.
         placeholders: What stands for its pictures where the SDKs see them.
     """

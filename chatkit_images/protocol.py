@@ -48,13 +48,20 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         else:
             preflight.check(request, context)
 
-    def new_thread(self, context: RequestContext) -> types.ThreadMetadata | None:
+    def thread_to_claim(self, context: RequestContext) -> types.ThreadMetadata | None:
         """Return the thread of a first message, for the claim of its run to make.
 
         Returns:
-            ``None`` if threads are kept in another store than this app's.
+            ``None`` where a project's own code makes threads, or may begin with none.
         """
-        if not isinstance(self.store, DjangoStore):
+        mine, store = type(self), type(self.store)
+        if (
+            mine.process is not ProtocolServer.process
+            or mine._process_streaming is not ProtocolServer._process_streaming
+            or mine._process_streaming_impl
+            is not ProtocolServer._process_streaming_impl
+            or getattr(store, "save_thread", None) is not DjangoStore.save_thread
+        ):
             return None
         key = self.store.generate_thread_id(context)
         return types.ThreadMetadata(id=key, created_at=payloads.now())
@@ -147,7 +154,6 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         The SDK makes one of its own, in a transaction of its own.
         """
         thread = types.Thread(**made.model_dump(), items=types.Page())
-        await self.store.save_thread(made.model_copy(), context=context)
         yield types.ThreadCreatedEvent(thread=self._to_thread_response(thread))
         message = await self._build_user_message_item(
             request.params.input, thread, context

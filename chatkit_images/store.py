@@ -59,8 +59,7 @@ class DjangoStore(Store[RequestContext]):
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> None:
         """Insert a thread, or update those of its values that changed."""
-        if not threads.is_made(thread):
-            await database.call(threads.save, thread, context)
+        await database.call(threads.save, thread, context)
         threads.remember(thread)
 
     async def load_threads(

@@ -15,7 +15,7 @@ from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import imaging, links, storage
+from chatkit_images import imaging, links, storage, upkeep
 from chatkit_images.agents import calls
 from chatkit_images.agents.calls import ImageCall
 from chatkit_images.agents.fields import add_usage
@@ -78,6 +78,13 @@ def files() -> list[str]:
     """Return what is in the storage, deletions that were asked for being done."""
     storage.drain()
     return sorted(name for name, _ in storage.listing())
+
+
+def broken_pixels() -> bytes:
+    """Return a PNG whose container is right."""
+    header = picture("red")[:33]
+    body = png.chunk(b"IDAT", zlib.compress(b"\0" * 40)) + png.chunk(b"IEND", b"")
+    return header + body
 
 
 UPDATED, DONE = "thread.item.updated", "thread.item.done"
@@ -188,11 +195,11 @@ async def test_a_final_is_stored_while_its_pixels_are_checked(
     """Until it is stored it dies with the process."""
     check, stored = imaging.sketch, []
 
-    def wait(data: bytes, side: int) -> Any:
+    def wait(*args: Any) -> Any:
         until = time.monotonic() + 30
         while not stored and time.monotonic() < until:
             stored[:] = [name for name, _ in storage.listing()]
-        return check(data, side)
+        return check(*args)
 
     monkeypatch.setattr(imaging, "sketch", wait)
     stage.finish()
@@ -207,9 +214,7 @@ async def test_a_file_whose_pixels_are_broken_does_not_stay(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, local: bool
 ) -> None:
     monkeypatch.setattr(backend, "is_local", lambda: local)
-    header = picture("red")[:33]
-    body = png.chunk(b"IDAT", zlib.compress(b"\0" * 40)) + png.chunk(b"IEND", b"")
-    stage.finish(base64.b64encode(header + body).decode())
+    stage.finish(base64.b64encode(broken_pixels()).decode())
     await stage.call.settled()
 
     image = await GeneratedImage.objects.aget()
@@ -217,6 +222,61 @@ async def test_a_file_whose_pixels_are_broken_does_not_stay(
     assert stage.kinds == [REMOVED, DONE]
     assert files() == []
     assert not storage.spool.has(storage.name_of("images", image.key, "png"))
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_broken_pixels_are_told_although_the_storage_hangs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, settings: Any, answers: bool
+) -> None:
+    """One that answers in time has the file deleted, the sweep finds the others."""
+    others = {"STORAGE_TIMEOUT": 10.0 if answers else 0.01, "SWEEP_GRACE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | others
+    asked, answer = threading.Event(), threading.Event()
+    put, check = backend.put, imaging.sketch
+
+    def hang(name: str, data: bytes) -> None:
+        asked.set()
+        assert answer.wait(60)
+        put(name, data)
+
+    def late(*args: Any) -> Any:
+        assert asked.wait(60)
+        return check(*args)
+
+    monkeypatch.setattr(backend, "put", hang)
+    monkeypatch.setattr(imaging, "sketch", late)
+    stage.finish(base64.b64encode(broken_pixels()).decode())
+    async with asyncio.timeout(30):
+        await stage.call.settled()
+    assert stage.kinds == [REMOVED, DONE]
+
+    if not answers:
+        storage.drain()
+    answer.set()
+    async with asyncio.timeout(30):
+        while len(files()) != (0 if answers else 1):
+            await asyncio.sleep(0.01)
+    await sync_to_async(upkeep.sweep)()
+    storage.drain()
+    assert files() == []
+
+
+async def test_who_hears_of_a_picture_gets_its_thread_as_it_is(stage: Stage) -> None:
+    seen = []
+
+    def receive(sender: Any, image: GeneratedImage, **kwargs: Any) -> None:
+        seen.append((image.thread.title, image.partial_count))
+
+    image_saved.connect(receive)
+    try:
+        stage.call.offer_preview(0, GREEN)
+        await stage.call.settled()
+        await Thread.objects.aupdate(title="renamed")
+        stage.finish()
+        await stage.call.settled()
+    finally:
+        image_saved.disconnect(receive)
+    assert seen == [("renamed", 1)]
 
 
 async def test_a_replayed_final_keeps_the_first_picture(

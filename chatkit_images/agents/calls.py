@@ -27,8 +27,8 @@ Emit = Callable[[types.ThreadStreamEvent], Awaitable[None]]
 # Seconds that a preview rests before it is stored. Of a burst the last one is enough,
 # or the final: a model that makes previews takes seconds for each.
 REST = 0.05
-# An event loop that is later than this has no time for what is disposable; but nobody
-# is to see nothing at all for longer than that.
+# An event loop that has worked for so long meanwhile, or was so late, has no time for
+# what is disposable; but nobody is to see nothing at all for longer than that. Seconds.
 BUSY, PATIENCE = 0.015, 1.0
 # Seconds that the item of a picture has to be saved and sent, before a core and a
 # connection are busy with its thumbnail.
@@ -173,16 +173,17 @@ class ImageCall:
 
         Not once the call ends: then the newest preview is stored at once, or none.
         """
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        worked = BUSY
-        while worked >= BUSY and loop.time() - began < PATIENCE:
-            before, busy = loop.time(), time.thread_time()
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while True:
+            before, busy = clock(), time.thread_time()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), REST)
                 return
-            late = loop.time() - before - REST
-            worked = time.thread_time() - busy + late
+            now = clock()
+            worked = time.thread_time() - busy + now - before - REST
+            if worked < BUSY or now - began > PATIENCE:
+                return
 
     async def _show(self, image: types.GeneratedImage) -> None:
         self.ended = True

@@ -180,9 +180,6 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         elapsed = self._elapsed_ms(call_id)
         key = self._keys[call_id]
         arrival = await storage.decode(pictures.receive, base64_image, key)
-        if arrival.error is not None:
-            await self._refuse(arrival)
-            raise arrival.error
         # Beside the picture, if its storage takes its time; else when it is shown.
         self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
@@ -192,12 +189,6 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         except BaseException:
             await self._thumbnails.drop(call_id)
             raise
-
-    async def _refuse(self, arrival: pictures.Arrival) -> None:
-        with suppress(StorageUnavailable):
-            await arrival.upload.done()
-        # If this fails, the sweep finds it by the row's key.
-        storage.later(storage.delete, arrival.stored.name)
 
     async def _complete(
         self, image: models.GeneratedImage, arrival: pictures.Arrival, **fields: Any

@@ -9,7 +9,7 @@ from .base64 import decode_base64
 from .containers import strip, trim
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, is_svg, sniff
-from .pictures import ImageInfo, examine, inspect, scale, sketch
+from .pictures import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
 
@@ -19,8 +19,10 @@ __all__ = [
     "ORIENTATION",
     "Base64Image",
     "ImageInfo",
+    "Outside",
     "Placeholders",
     "Sketch",
+    "check",
     "decode_base64",
     "examine",
     "inspect",

@@ -52,6 +52,19 @@ class ImageInfo:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Outside:
+    """What a picture says before a pixel is decoded.
+
+    Attributes:
+        info: It, without a digest.
+        layout: Where the parts of its file are; an SVG has none.
+    """
+
+    info: ImageInfo
+    layout: Layout | None
+
+
 def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
     """Return what the bytes say.
 
@@ -65,12 +78,12 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
         ImageError: If the type is unknown, the data damaged or the picture larger
             than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``.
     """
-    info, layout = _check(data)
+    outside = check(data)
     if not decode:
-        return info
-    if layout is not None:
-        _load(data, info.mime, layout)
-    return replace(info, sha256=hashlib.sha256(data).hexdigest())
+        return outside.info
+    if outside.layout is not None:
+        _load(data, outside.info.mime, outside.layout)
+    return replace(outside.info, sha256=hashlib.sha256(data).hexdigest())
 
 
 def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
@@ -86,16 +99,23 @@ def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
     return info, sketched.thumbnail() if sketched else b""
 
 
-def sketch(data: bytes, side: int) -> tuple[ImageInfo, Sketch | None]:
+def sketch(
+    data: bytes, side: int, outside: Outside | None = None
+) -> tuple[ImageInfo, Sketch | None]:
     """Return what the bytes say and what a thumbnail can be made of later.
 
     An SVG has none.
 
+    Args:
+        data: The picture.
+        side: The thumbnail's longer side, in pixels.
+        outside: What ``check`` has found.
+
     Raises:
         ImageError: As ``inspect`` does.
     """
-    info, layout = _check(data)
-    found = None
+    outside = outside or check(data)
+    info, layout, found = outside.info, outside.layout, None
     if layout is not None:
         picture = _load(data, info.mime, layout, side)
         found = Sketch(picture, side, layout.orientation).reduced()
@@ -117,20 +137,26 @@ def scale(data: bytes, side: int) -> bytes:
         return Sketch(picture, side, layout.orientation).reduced().webp()
 
 
-def _check(data: bytes) -> tuple[ImageInfo, Layout | None]:
-    """Return what can be said without decoding; an SVG has no layout."""
+def check(data: bytes) -> Outside:
+    """Return what can be said without decoding a pixel.
+
+    Raises:
+        ImageError: If the type is unknown, the container damaged or the picture too
+            large.
+    """
     if len(data) > settings.MAX_IMAGE_BYTES:
         raise ImageError("too_large", "The image has too many bytes.")
     mime, extension = sniff(data)
     if mime == SVG[0]:
-        return ImageInfo(mime, extension, 0, 0, len(data), ""), None
+        return Outside(ImageInfo(mime, extension, 0, 0, len(data), ""), None)
     layout = _layout(data, mime)
     if mime == PNG[0]:
         png.verify(data)
     width, height = layout.width, layout.height
     if layout.orientation in (5, 6, 7, 8):
         width, height = height, width
-    return ImageInfo(mime, extension, width, height, len(data), ""), layout
+    info = ImageInfo(mime, extension, width, height, len(data), "")
+    return Outside(info, layout)
 
 
 def _layout(data: bytes, mime: str) -> Layout:

@@ -7,7 +7,7 @@ from typing import Any
 
 from chatkit import types
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, ForeignKey
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -128,6 +128,9 @@ def _copy(row: models.GeneratedImage, image: models.GeneratedImage) -> None:
     """Do as ``refresh_from_db`` does, without asking for the row again."""
     for field in row._meta.concrete_fields:
         setattr(image, field.attname, field.value_from_object(row))
+        if isinstance(field, ForeignKey) and field.is_cached(image):
+            # Its thread may have been renamed since.
+            field.delete_cached_value(image)
 
 
 def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:

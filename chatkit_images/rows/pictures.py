@@ -47,39 +47,38 @@ class Arrival:
         upload: Its way to the storage.
         sketch: What its thumbnail is made of, later, as somebody waits for the picture;
             ``None`` if it gets none.
-        error: Why it is no picture after all. Its file goes when it is written.
     """
 
     stored: StoredImage
     upload: storage.Upload
-    sketch: imaging.Sketch | None = None
-    error: ImageError | None = None
+    sketch: imaging.Sketch | None
 
 
 def receive(text: str | bytes, key: str) -> Arrival:
-    """Decode a final picture, put it on its way, and look at it meanwhile.
+    """Decode a final picture, put it on its way, and decode its pixels meanwhile.
 
     In that order: until it is on a disk it dies with the process. Who finds it there
-    looks at it first.
+    looks at its pixels first.
 
     Args:
         text: Strict base64.
         key: What its row has reserved for its name.
 
     Raises:
-        ImageError: If it is clearly no picture that this project accepts.
+        ImageError: If it is not a picture that this project accepts. If only its pixels
+            tell, its file is deleted when it is written.
+        MemoryError: If there is no room for the pixels. The file stays, for the sweep.
     """
-    data = imaging.decode_base64(text)
-    mime, extension = imaging.sniff(data)
-    whole = imaging.trim(data)
-    name = storage.name_of("images", key, extension)
-    kept = storage.keep(name, whole)
-    upload = storage.Upload(name, None if kept else whole)
+    data = imaging.trim(imaging.decode_base64(text))
+    outside = imaging.check(data)
+    name = storage.name_of("images", key, outside.info.extension)
+    kept = storage.keep(name, data)
+    upload = storage.Upload(name, None if kept else data)
     try:
-        info, sketch = imaging.sketch(whole, settings.THUMBNAIL_SIDE)
-    except ImageError as error:
-        info = imaging.ImageInfo(mime, extension, 0, 0, len(whole), "")
-        return Arrival(StoredImage(name, info), upload, error=error)
+        info, sketch = imaging.sketch(data, settings.THUMBNAIL_SIDE, outside)
+    except ImageError:
+        upload.discard()
+        raise
     return Arrival(StoredImage(name, info), upload, sketch)
 
 

@@ -8,7 +8,7 @@ from chatkit import types
 from django.db import transaction
 
 from .. import models
-from ..context import RequestContext, current_run, current_turn
+from ..context import RequestContext, current_run
 from ..exceptions import NotFoundError
 from . import fence, pages, payloads
 
@@ -66,7 +66,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     row = models.Thread.objects.locked().filter(pk=thread.id).one()
     if row is None and loaded is None:
         insert(thread, context)
-        _claim(thread.id)
+        _give_to_run(thread.id)
         return
     fence.check()
     if row is None or row.owner != context.owner:
@@ -92,21 +92,8 @@ def insert(thread: types.ThreadMetadata, context: RequestContext) -> None:
     )
 
 
-def is_made(thread: types.ThreadMetadata) -> bool:
-    """Whether a thread is just what the claim of the run has made of it, once.
-
-    If it has got more since, ``save`` writes that.
-    """
-    turn = current_turn.get()
-    if turn is None or turn.made is None or turn.made.id != thread.id:
-        return False
-    made, turn.made = _values(turn.made), None
-    thread.__dict__[LOADED] = made
-    return made == _values(thread)
-
-
-def _claim(thread_id: str) -> None:
-    """Give a new thread to the run that makes it, from the first moment."""
+def _give_to_run(thread_id: str) -> None:
+    """Give a thread that its claim has not made to the run, from the first moment."""
     run_id = current_run.get()
     if run_id is None:
         return

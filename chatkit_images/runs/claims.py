@@ -16,7 +16,7 @@ from .. import models, signals
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..querysets import RunQuerySet
-from ..rows import endings, payloads, preflight, threads
+from ..rows import endings, pages, payloads, preflight, threads
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def claim(
         request: What it answers.
         context: Who asked.
         idempotency_key: That of the request.
-        made: A thread to make with it, unless there is one of that id.
+        made: A thread to make with it. If there is one of that id, the run has none
+            until somebody saves it.
 
     Raises:
         NotFoundError: If the owner has no such thread.
@@ -83,7 +84,7 @@ def claim(
         # Two at once: the other one was first.
         check_replay(context, idempotency_key)
         if made is not None:
-            # A project's own id, maybe.
+            # A project's own id, which may be there. Whose it is, ``save`` will find.
             return claim(run_id, request, context, idempotency_key)
         raise busy() from None
 
@@ -194,7 +195,7 @@ def release(
     rows = models.Run.objects.filter(pk=run_id)
     if not answered:
         rows.update(idempotency_key=None)
-        _unmake(rows)
+        _unmake(run_id)
     if not rows.finish(status, payloads.clean(error)):
         # Somebody took it for dead, and may have told of images that it has got since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
@@ -205,10 +206,15 @@ def release(
     return True
 
 
-def _unmake(runs: RunQuerySet) -> None:
-    """Delete the threads that runs were to begin, and in which nothing was said."""
-    begun = runs.filter(operation="threads.create").exclude(thread=None)
-    for run in begun.filter(thread__items=None):
-        # Else it would go with its thread.
-        runs.filter(pk=run.pk).update(thread=None)
-        models.Thread.objects.filter(pk=run.thread_id, items=None).delete()
+@transaction.atomic
+def _unmake(run_id: uuid.UUID) -> None:
+    """Delete the thread that a run was to begin, if nothing was said in it."""
+    begun = models.Thread.objects.filter(runs=run_id, runs__operation="threads.create")
+    key = begun.values_list("pk", flat=True).first()
+    thread = models.Thread.objects.select_for_update().filter(pk=key).one()
+    if thread is None or thread.items.exists():
+        return
+    # Else it would go with its thread.
+    models.Run.objects.filter(pk=run_id).update(thread=None)
+    pages.bury(thread.owner, [(thread.pk, thread.pk, thread.created_at)])
+    thread.delete()

@@ -189,7 +189,7 @@ class LiveRun:
         if self._request.type == "threads.create" and isinstance(
             server, ProtocolServer
         ):
-            made = server.new_thread(self._context)
+            made = server.thread_to_claim(self._context)
         run = await database.once(
             claims.claim, self.id, self._request, self._context, self._key, made
         )
@@ -273,6 +273,9 @@ class LiveRun:
         if self._turn.told or not isinstance(server, ProtocolServer):
             return
         if self.thread_id is None or not self._streaming:
+            return
+        if self._request.type == "threads.create" and not self.log.last:
+            # Nobody knows of it, so it goes.
             return
         try:
             thread = await server.store.load_thread(self.thread_id, context)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
-from threading import Barrier
+from threading import Barrier, Lock
 from typing import Literal, ParamSpec, TypeVar
 
 from ..conf import settings
@@ -21,6 +21,7 @@ from ..conf import settings
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
+_making = Lock()
 Lane = Literal["decode", "storage", "aside", "scale", "background"]
 
 
@@ -67,7 +68,9 @@ def begin(
     lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> Future[T]:
     """Have a function called in a lane, whatever thread this is."""
-    return executor(lane).submit(func, *args, **kwargs)
+    with _making:
+        pool = executor(lane)
+    return pool.submit(func, *args, **kwargs)
 
 
 def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -77,7 +80,7 @@ def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     be found again if the process dies.
     """
     try:
-        executor("background").submit(func, *args, **kwargs)
+        begin("background", func, *args, **kwargs)
     except RuntimeError as error:
         # The process is ending. What was not begun is found again.
         logger.warning("Left for the next process: %r", error)
@@ -89,4 +92,4 @@ def drain() -> None:
 
 
 async def _run(lane: Lane, func: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(executor(lane), func)
+    return await asyncio.wrap_future(begin(lane, func))

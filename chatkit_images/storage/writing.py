@@ -8,11 +8,13 @@ import random
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import wait
 
 from ..conf import settings
 from ..exceptions import StorageUnavailable
 from . import backend, lanes, memory, spool
 from .names import PREFIX
+from .reading import delete
 
 logger = logging.getLogger(__name__)
 _flushing = threading.Lock()
@@ -76,8 +78,8 @@ class Upload:
     def __init__(self, name: str, data: bytes | None, *, aside: bool = False) -> None:
         self._name, self._data = name, data
         size = len(data or b"")
+        self._write = lanes.begin("aside" if aside else "storage", self._store)
         memory.take(size)
-        self._write = lanes.begin("aside" if aside else "storage", store, name, data)
         # However long a write hangs, it has the bytes.
         self._write.add_done_callback(lambda _: memory.give_back(size))
 
@@ -105,7 +107,22 @@ class Upload:
         write.cancel()
         logger.warning("The storage is silent, %s stays in the spool", self._name)
         await lanes.decode(_leave, self._name, self._data)
+        # Its place in the queue is kept until a thread is free again.
+        self._data = None
         return False
+
+    def discard(self) -> None:
+        """Delete the file again, in the background. The sweep finds what is left."""
+        self._write.cancel()
+        lanes.later(self._discard)
+
+    def _store(self) -> bool:
+        return store(self._name, self._data)
+
+    def _discard(self) -> None:
+        # A name that is deleted first would be written afterwards.
+        wait([self._write], timeout=settings.STORAGE_TIMEOUT)
+        delete(self._name)
 
 
 async def upload(name: str, data: bytes | None, *, aside: bool = False) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from chatkit import types
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
-from chatkit_images import runs
+from chatkit_images import database, runs
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run, Thread
-from chatkit_images.rows import threads
+from chatkit_images.rows import pages, threads
 from chatkit_images.runs import claims
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore
@@ -22,13 +24,15 @@ from tests.chat import TestServer
 from tests.client import ChatClient, message, read_events, thread_id
 
 
-class Labels(DjangoStore):
-    """A project's store: threads have ids and metadata of its own."""
-
-    key = "thr_mine"
+class Named(DjangoStore):
+    """A project's store whose threads have an id of its own."""
 
     def generate_thread_id(self, context: RequestContext) -> str:
-        return self.key
+        return "thr_mine"
+
+
+class Labelled(DjangoStore):
+    """One that adds to a thread while it is saved."""
 
     async def save_thread(
         self, thread: types.ThreadMetadata, context: RequestContext
@@ -37,13 +41,34 @@ class Labels(DjangoStore):
         await super().save_thread(thread, context)
 
 
-class LabelServer(TestServer):
-    """A server with a store of the project's."""
-
+class NamedServer(TestServer):
     __test__ = False
 
     def __init__(self) -> None:
-        super().__init__(store=Labels())
+        super().__init__(store=Named())
+
+
+class LabelledServer(TestServer):
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__(store=Labelled())
+
+    async def respond(self, *args: Any) -> AsyncIterator[types.ThreadStreamEvent]:
+        """Say nothing, and save nothing either."""
+        yield types.ProgressUpdateEvent(text="Looking.")
+
+
+class Rerouted(TestServer):
+    """A server that has one thread for a person, whatever the page asks for."""
+
+    __test__ = False
+
+    async def process(self, request: Any, context: RequestContext) -> Any:
+        asked = json.loads(request)
+        asked["type"] = "threads.add_user_message"
+        asked["params"]["thread_id"] = "thr_one"
+        return await super().process(json.dumps(asked), context)
 
 
 class Deaf(TestServer):
@@ -51,19 +76,24 @@ class Deaf(TestServer):
 
     __test__ = False
 
-    async def process(self, request: Any, context: RequestContext) -> Any:
+    def _to_thread_response(self, thread: types.ThreadMetadata) -> types.Thread:
         raise RuntimeError("not today")
 
 
-@pytest.fixture
-def labels(settings: Any) -> None:
-    server = "tests.runs.test_first_messages.LabelServer"
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SERVER": server}
+def use(settings: Any, server: type[TestServer]) -> None:
+    path = f"{server.__module__}.{server.__qualname__}"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SERVER": path}
 
 
 def first_message() -> types.ThreadsCreateReq:
     params = {"input": message("hello")}
     return types.ThreadsCreateReq.model_validate({"params": params})
+
+
+async def until_idle() -> None:
+    async with asyncio.timeout(30):
+        while runs.LIVE:
+            await asyncio.sleep(0.01)
 
 
 async def test_it_is_the_runs_own_before_the_first_event(
@@ -89,24 +119,51 @@ async def test_it_is_the_runs_own_before_the_first_event(
     assert (thread.title, await thread.items.acount()) == ("hello", 2)
 
 
-async def test_a_store_may_name_it_and_add_to_it(
-    chat: ChatClient, model: LoopbackAPI, labels: None
+async def test_a_store_may_name_it(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
+    use(settings, NamedServer)
     model.respond_with(Text("Hello."))
     assert thread_id(await chat.say("hello")) == "thr_mine"
-
-    thread = await Thread.objects.aget()
-    assert (thread.pk, thread.metadata) == ("thr_mine", {"shop": "north"})
     assert (await Run.objects.aget()).thread_id == "thr_mine"
+    await until_idle()
+
+    model.respond_with(Text("Hello again."))
+    # Another first message in a thread that is there: the project wants it so.
+    assert thread_id(await chat.say("hello")) == "thr_mine"
+    await until_idle()
+    thread = await Thread.objects.aget()
+    assert await thread.items.acount() == 4
+
+
+async def test_a_store_may_add_to_it(
+    chat: ChatClient, settings: Any, model: LoopbackAPI
+) -> None:
+    use(settings, LabelledServer)
+    await chat.say("hello")
+    assert (await Thread.objects.aget()).metadata == {"shop": "north"}
+
+
+async def test_a_server_may_begin_none(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, context: RequestContext
+) -> None:
+    use(settings, Rerouted)
+    await Thread.objects.acreate(pk="thr_one", owner=context.owner)
+    model.respond_with(Text("Hello."))
+    await chat.say("hello")
+    thread = await Thread.objects.aget()
+    assert (thread.pk, await thread.items.acount()) == ("thr_one", 2)
 
 
 async def test_an_id_that_is_anothers_is_not_taken(
-    chat: ChatClient, model: LoopbackAPI, labels: None
+    chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
+    use(settings, NamedServer)
     await Thread.objects.acreate(pk="thr_mine", owner="user:somebody", title="Theirs")
     answer = await chat.request_op("threads.create", {"input": message("hello")})
 
     assert answer.status_code == 404
+    await until_idle()
     thread = await Thread.objects.aget()
     assert (thread.owner, thread.title) == ("user:somebody", "Theirs")
     assert await thread.items.acount() == 0
@@ -160,21 +217,42 @@ async def test_a_failure_before_the_first_event_leaves_none(
 async def test_a_store_may_refuse_it(
     chat: ChatClient,
     model: LoopbackAPI,
-    labels: None,
+    settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def refuse(self: Labels, thread: Any, context: RequestContext) -> None:
+    async def refuse(self: Labelled, thread: Any, context: RequestContext) -> None:
         raise RequestRefused("too_many_chats", "You have enough chats.")
 
-    monkeypatch.setattr(Labels, "save_thread", refuse)
+    use(settings, LabelledServer)
+    monkeypatch.setattr(Labelled, "save_thread", refuse)
     answer = await chat.request_op("threads.create", {"input": message("hello")})
 
     assert answer.status_code == 409
     assert answer.json()["error"]["message"] == "You have enough chats."
-    async with asyncio.timeout(30):
-        while runs.LIVE:
-            await asyncio.sleep(0.01)
+    await until_idle()
     assert not await Thread.objects.aexists()
+
+
+async def test_one_that_could_not_be_deleted_is_deleted_the_next_time(
+    context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bury, tries = pages.bury, []
+
+    def fail_once(*args: Any) -> None:
+        tries.append(args)
+        if len(tries) == 1:
+            raise OperationalError("the database is away")
+        bury(*args)
+
+    monkeypatch.setattr(pages, "bury", fail_once)
+    monkeypatch.setattr(database, "PAUSES", (0.01,))
+    request = first_message()
+    body = request.model_dump_json().encode()
+    run = await runs.start(Deaf(), request, body, context)
+    await run.wait()
+    assert len(tries) == 2
+    assert not await Thread.objects.aexists()
+    assert (await Run.objects.aget()).status == "failed"
 
 
 async def test_the_same_click_makes_one(chat: ChatClient, model: LoopbackAPI) -> None:

@@ -49,7 +49,8 @@ class MemoryLog:
         self._digest = Digest()
         # Number of the last chunk that the digest holds.
         self._digested = 0
-        # Number of the newest chunk for which no reader waits until some have gathered.
+        # Number of the newest item that is done: until they have it, readers do not let
+        # more gather.
         self._done = 0
         # Readers that wait for the next chunk, and those that let some gather.
         self._waiting: Waiting = set()
@@ -59,6 +60,7 @@ class MemoryLog:
         """Begin anew behind a number, with the digest of what was before it."""
         self._first, self.last, self._digested = number + 1, number, number
         self._chunks, self._bytes, self._digest = [], 0, Digest()
+        self._done = 0
         for chunk in chunks:
             self._digest.add(chunk)
         self._wake()
@@ -172,8 +174,8 @@ class MemoryLog:
             _settle(news, True)
 
     def _resume(self) -> None:
-        for end in self._pausing:
-            _settle(end, True)
+        for pause in self._pausing:
+            _settle(pause, True)
 
 
 async def _within(seconds: float | None, waiting: Waiting) -> bool:
