@@ -136,8 +136,9 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         if not storage.memory.fits(len(base64_image)):
             return None
         with storage.memory.hold(len(base64_image)):
-            # Not where previews are stored: a storage may hang there.
-            received = await storage.decode(pictures.receive_preview, base64_image)
+            # Not where finals are decoded, nor where previews are stored: a storage may
+            # hang there.
+            received = await storage.scale(pictures.receive_preview, base64_image)
         if call_id in self._final:
             return None
         stored, data = received

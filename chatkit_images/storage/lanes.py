@@ -32,11 +32,12 @@ def executor(lane: Lane) -> ThreadPoolExecutor:
     They live as long as the process: a boto3 session per thread is dear.
     """
     threads = {
-        # Pillow frees the interpreter while it decodes, so cores are the limit.
-        "decode": max(2, os.cpu_count() or 2),
+        # Pillow frees the interpreter while it decodes, so cores are the limit. One of
+        # them is the event loop's, which would have to wait for its turn else.
+        "decode": max(1, (os.cpu_count() or 2) - 1),
         "storage": settings.STORAGE_THREADS,
         "aside": max(2, settings.STORAGE_THREADS // 2),
-        # One core at most: a smaller picture is what finals wait for least.
+        # One core at most: finals do not wait for what is made or checked here.
         "scale": 1,
         "background": 1,
     }[lane]
@@ -60,7 +61,7 @@ async def run(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function that makes a picture smaller returns."""
+    """Return what a function that works on a thumbnail or a preview returns."""
     return await _run("scale", partial(func, *args, **kwargs))
 
 
