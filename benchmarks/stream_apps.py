@@ -63,7 +63,8 @@ class FloodServer(DjangoChatKitServer):
 
 def application(door: str) -> Any:
     """Return what answers at a door."""
-    return {"view": view, "consumer": consumer, "SDK": sdk, "bare": bare}[door]()
+    doors = {"view": view, "consumer": consumer, "SDK": sdk, "bare": bare}
+    return (doors | {"SDK view": sdk_view})[door]()
 
 
 def view() -> Any:
@@ -91,7 +92,7 @@ def sdk() -> Any:
     from starlette.responses import StreamingResponse
     from starlette.routing import Route
 
-    server = SdkServer(agent(), ResponseStreamConverter(partial_images=3))
+    server = sdk_server()
 
     async def chatkit(request: Request) -> StreamingResponse:
         result = await server.process(await request.body(), None)
@@ -99,6 +100,17 @@ def sdk() -> Any:
         return StreamingResponse(result, media_type="text/event-stream")
 
     return Starlette(routes=[Route("/chatkit/", chatkit, methods=["POST"])])
+
+
+def sdk_view() -> Any:
+    """Return the SDK's server with a store in memory, in a view of Django's."""
+    settings.ROOT_URLCONF = "sdk_urls"
+    return view()
+
+
+def sdk_server() -> SdkServer:
+    """Return the SDK's server."""
+    return SdkServer(agent(), ResponseStreamConverter(partial_images=3))
 
 
 def bare() -> Any:

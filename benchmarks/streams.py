@@ -27,14 +27,18 @@ their own, and every row has fresh ones.
 
   view      this app by its URLconf
   consumer  this app by its Channels routes
-  SDK       the ChatKit SDK's server with a store in memory, in Starlette
+  SDK       the ChatKit SDK's server with a store in memory, in Starlette, which asks
+            nobody who they are
+  SDK view  the same in a view of Django, for who is logged in
   bare      an ASGI application that holds streams open and does nothing
 
 The server is uvicorn where the table does not say otherwise.
 """
 EPILOG = """\
-speed        ratio: events a second, divided by the SDK's of the same round; CPU ratio:
-             the SDK's processor time by event, divided by the row's
+speed        ratio: events a second, divided by the SDK's of the same round; first
+             ratio: the SDK's time to the first event, divided by the row's; at the
+             door: the same, of a view to the SDK's in a view; CPU ratio: the SDK's
+             processor time by event, divided by the row's
 generations  conversations with a picture that start together, on a PostgreSQL that
              gives the server 20 connections
 idle         what a silent stream takes: readers of one run, then a run for each

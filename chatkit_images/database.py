@@ -76,6 +76,15 @@ async def once(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _submit("runs", partial(func, *args, **kwargs))
 
 
+async def first(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do as ``once`` does in a run, before all that waits.
+
+    For what has waited in the line already: else of fifty requests that come together
+    none would be answered before the last of them is looked at.
+    """
+    return await _submit("runs", partial(func, *args, **kwargs), first=True)
+
+
 async def beat(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function once, in a thread of its own kind: a sign of life.
 
@@ -90,11 +99,11 @@ async def aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _submit("aside", partial(func, *args, **kwargs))
 
 
-async def _submit(kind: Kind, func: Callable[[], T]) -> T:
+async def _submit(kind: Kind, func: Callable[[], T], *, first: bool = False) -> T:
     context = copy_context()
     context.run(_called.set, True)
     future: Future[T] = Future()
-    jobs(kind).put((future, partial(context.run, _as_here(func))))
+    jobs(kind).put((future, partial(context.run, _as_here(func))), first=first)
     return await asyncio.wrap_future(future)
 
 
@@ -129,17 +138,18 @@ class Jobs:
 
     def __init__(self, kind: Kind, threads: int) -> None:
         self._lock = threading.Lock()
-        # Either is empty.
+        # Those that wait or those that are idle: one of both is empty.
+        self._first: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
         self._idle: list[Worker] = []
         for number in range(threads):
             Worker(self, f"chatkit-images-database-{kind}-{number}").start()
 
-    def put(self, job: Job) -> None:
-        """Have a job done."""
+    def put(self, job: Job, *, first: bool = False) -> None:
+        """Have a job done, before or after all others that wait."""
         with self._lock:
             if not self._idle:
-                return self._waiting.append(job)
+                return (self._first if first else self._waiting).append(job)
             worker = self._idle.pop()
         worker.given.put(job)
 
@@ -151,8 +161,8 @@ class Jobs:
             first: Whether it is the next to be given one.
         """
         with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
+            if jobs := self._first or self._waiting:
+                return jobs.popleft()
             self._idle.insert(len(self._idle) if first else 0, worker)
         return None
 

@@ -161,6 +161,43 @@ async def test_a_call_that_nobody_waits_for_any_more_is_not_begun(in_run: None) 
     assert made == []
 
 
+async def test_who_has_waited_before_is_served_first(in_run: None) -> None:
+    """A request is admitted, then claims its run: not behind all that came since."""
+    done: list[str] = []
+    go = threading.Event()
+    held = threading.Barrier(settings.DATABASE_THREADS + 1)
+    one_left = threading.Semaphore(1)
+
+    def hold() -> None:
+        held.wait(60)
+        go.wait(60)
+        # Else several would work at what waits, in whatever order.
+        one_left.acquire(timeout=60)
+
+    def note(name: str) -> None:
+        done.append(name)
+
+    holding = [
+        asyncio.ensure_future(database.call(hold))
+        for _ in range(settings.DATABASE_THREADS)
+    ]
+    await asyncio.to_thread(held.wait, 60)
+    waiting = []
+    for name in ("a", "b"):
+        waiting.append(asyncio.ensure_future(database.call(note, name)))
+        await asyncio.sleep(0)
+    for name in ("c", "d"):
+        waiting.append(asyncio.ensure_future(database.first(note, name)))
+        await asyncio.sleep(0)
+    go.set()
+    async with asyncio.timeout(30):
+        await asyncio.gather(*waiting)
+        for _ in holding[1:]:
+            one_left.release()
+        await asyncio.gather(*holding)
+    assert done == ["c", "d", "a", "b"]
+
+
 async def test_a_call_within_a_call_does_not_wait_for_a_thread(in_run: None) -> None:
     """A receiver of a signal may be asynchronous; no thread may be left for it."""
 

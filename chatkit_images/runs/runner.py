@@ -190,7 +190,7 @@ class LiveRun:
             server, ProtocolServer
         ):
             made = server.thread_to_claim(self._context)
-        run = await database.once(
+        run = await database.first(
             claims.claim, self.id, self._request, self._context, self._key, made
         )
         if made is not None and run.thread_id == made.id:
