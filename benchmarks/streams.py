@@ -37,8 +37,8 @@ The server is uvicorn where the table does not say otherwise.
 EPILOG = """\
 speed        ratio: events a second, divided by the SDK's of the same round; first
              ratio: the SDK's time to the first event, divided by the row's; at the
-             door: the same, of a view to the SDK's in a view; CPU ratio: the SDK's
-             processor time by event, divided by the row's
+             door: the same, but a view is compared with the SDK's in a view; CPU
+             ratio: the SDK's processor time by event, divided by the row's
 generations  conversations with a picture that start together, on a PostgreSQL that
              gives the server 20 connections
 idle         what a silent stream takes: readers of one run, then a run for each

@@ -4,6 +4,11 @@ A run waits for its model for minutes and holds no connection meanwhile: its cal
 borrow one of ``DATABASE_THREADS``, each of which keeps its connection while there is
 work and closes it soon after. So connections are few however many runs there are, and
 a call does not pay for a new one each time.
+
+A call goes to
+
+- those threads, in a run, and in a consumer, which sets ``shared``;
+- the thread that Django has for the request, in a view, and in any call within a call.
 """
 
 from __future__ import annotations
@@ -13,8 +18,9 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache, partial
 from typing import Any, Literal, ParamSpec, TypeVar
@@ -39,6 +45,7 @@ LINGER = 0.5
 _called: ContextVar[bool] = ContextVar("called", default=False)
 # Whether the code that is executing takes the threads of runs although it is in none.
 shared: ContextVar[bool] = ContextVar("shared", default=False)
+_ahead: ContextVar[bool] = ContextVar("ahead", default=False)
 Kind = Literal["runs", "beats", "aside"]
 Job = tuple["Future[Any]", Callable[[], Any]]
 
@@ -76,13 +83,19 @@ async def once(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _submit("runs", partial(func, *args, **kwargs))
 
 
-async def first(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do as ``once`` does in a run, before all that waits.
+@contextmanager
+def ahead() -> Iterator[None]:
+    """Have the calls within go before others that wait for the threads of runs.
 
-    For what has waited in the line already: else of fifty requests that come together
-    none would be answered before the last of them is looked at.
+    For who has waited in the line before: else of fifty requests that come together
+    none would have its run before the last of them is looked at. Every second job is
+    one of the others nevertheless, so nothing waits for ever.
     """
-    return await _submit("runs", partial(func, *args, **kwargs), first=True)
+    token = _ahead.set(True)
+    try:
+        yield
+    finally:
+        _ahead.reset(token)
 
 
 async def beat(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -99,11 +112,11 @@ async def aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _submit("aside", partial(func, *args, **kwargs))
 
 
-async def _submit(kind: Kind, func: Callable[[], T], *, first: bool = False) -> T:
+async def _submit(kind: Kind, func: Callable[[], T]) -> T:
     context = copy_context()
     context.run(_called.set, True)
     future: Future[T] = Future()
-    jobs(kind).put((future, partial(context.run, _as_here(func))), first=first)
+    jobs(kind).put((future, partial(context.run, _as_here(func))), _ahead.get())
     return await asyncio.wrap_future(future)
 
 
@@ -138,32 +151,38 @@ class Jobs:
 
     def __init__(self, kind: Kind, threads: int) -> None:
         self._lock = threading.Lock()
-        # Those that wait or those that are idle: one of both is empty.
-        self._first: deque[Job] = deque()
+        # Either there are some that wait, or some that are idle.
+        self._ahead: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
         self._idle: list[Worker] = []
+        # Whether the last one that waited went ahead of others.
+        self._went_ahead = False
         for number in range(threads):
             Worker(self, f"chatkit-images-database-{kind}-{number}").start()
 
-    def put(self, job: Job, *, first: bool = False) -> None:
-        """Have a job done, before or after all others that wait."""
+    def put(self, job: Job, ahead: bool = False) -> None:
+        """Have a job done; while others wait, maybe ahead of them."""
         with self._lock:
             if not self._idle:
-                return (self._first if first else self._waiting).append(job)
+                return (self._ahead if ahead else self._waiting).append(job)
             worker = self._idle.pop()
         worker.given.put(job)
 
-    def take(self, worker: Worker, *, first: bool = True) -> Job | None:
-        """Return the oldest job that waits, or ``None``: it will be given one.
+    def take(self, worker: Worker, *, next_up: bool = True) -> Job | None:
+        """Return a job that waits, or ``None``: it will be given one.
+
+        By turns it is the oldest of those that go ahead and the oldest of the others.
 
         Args:
             worker: Who asks.
-            first: Whether it is the next to be given one.
+            next_up: Whether it is the next to be given one.
         """
         with self._lock:
-            if jobs := self._first or self._waiting:
+            ahead = bool(self._ahead) and not (self._went_ahead and self._waiting)
+            if jobs := self._ahead if ahead else self._waiting:
+                self._went_ahead = ahead
                 return jobs.popleft()
-            self._idle.insert(len(self._idle) if first else 0, worker)
+            self._idle.insert(len(self._idle) if next_up else 0, worker)
         return None
 
     def leave(self, worker: Worker) -> bool:
@@ -205,7 +224,7 @@ class Worker(threading.Thread):
         # Not while it is next: to close a connection that hangs may take its time.
         if self._jobs.leave(self):
             _close(connections.all(initialized_only=True))
-            if (job := self._jobs.take(self, first=False)) is not None:
+            if (job := self._jobs.take(self, next_up=False)) is not None:
                 return job
         return self.given.get()
 

@@ -161,8 +161,7 @@ async def test_a_call_that_nobody_waits_for_any_more_is_not_begun(in_run: None) 
     assert made == []
 
 
-async def test_who_has_waited_before_is_served_first(in_run: None) -> None:
-    """A request is admitted, then claims its run: not behind all that came since."""
+async def test_who_has_waited_before_goes_ahead_of_every_other(in_run: None) -> None:
     done: list[str] = []
     go = threading.Event()
     held = threading.Barrier(settings.DATABASE_THREADS + 1)
@@ -174,28 +173,27 @@ async def test_who_has_waited_before_is_served_first(in_run: None) -> None:
         # Else several would work at what waits, in whatever order.
         one_left.acquire(timeout=60)
 
-    def note(name: str) -> None:
-        done.append(name)
-
     holding = [
         asyncio.ensure_future(database.call(hold))
         for _ in range(settings.DATABASE_THREADS)
     ]
     await asyncio.to_thread(held.wait, 60)
     waiting = []
-    for name in ("a", "b"):
-        waiting.append(asyncio.ensure_future(database.call(note, name)))
+    for name in "abcd":
+        waiting.append(asyncio.ensure_future(database.call(done.append, name)))
         await asyncio.sleep(0)
-    for name in ("c", "d"):
-        waiting.append(asyncio.ensure_future(database.first(note, name)))
-        await asyncio.sleep(0)
+    with database.ahead():
+        for name in "ABC":
+            waiting.append(asyncio.ensure_future(database.call(done.append, name)))
+            await asyncio.sleep(0)
     go.set()
-    async with asyncio.timeout(30):
-        await asyncio.gather(*waiting)
-        for _ in holding[1:]:
-            one_left.release()
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.gather(*waiting)
+    finally:
+        one_left.release(settings.DATABASE_THREADS)
         await asyncio.gather(*holding)
-    assert done == ["c", "d", "a", "b"]
+    assert "".join(done) == "AaBbCcd"
 
 
 async def test_a_call_within_a_call_does_not_wait_for_a_thread(in_run: None) -> None:

@@ -52,7 +52,9 @@ async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None
         cast(HttpResponse, response),
     )
     if request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST:
-        await database.call(keep)
+        # It has its answer but for this.
+        with database.ahead():
+            await database.call(keep)
     else:
         # Headers only.
         keep()

@@ -48,8 +48,11 @@ def claim(
         request: What it answers.
         context: Who asked.
         idempotency_key: That of the request.
-        made: A thread to make with it. If there is one of that id, the run has none
-            until somebody saves it.
+        made: A thread to make with it.
+
+    Returns:
+        The run, with its thread. It has none if none was given, or if there is one of
+        the id of ``made``: until somebody saves it.
 
     Raises:
         NotFoundError: If the owner has no such thread.

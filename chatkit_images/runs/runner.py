@@ -190,17 +190,23 @@ class LiveRun:
             server, ProtocolServer
         ):
             made = server.thread_to_claim(self._context)
-        run = await database.first(
-            claims.claim, self.id, self._request, self._context, self._key, made
-        )
+        with database.ahead():
+            run = await database.once(
+                claims.claim, self.id, self._request, self._context, self._key, made
+            )
         if made is not None and run.thread_id == made.id:
             self.thread_id, self._turn.made = made.id, made
 
     async def _disclaim(self, refusal: Exception) -> None:
         """Release what a claim may have made although its answer did not come."""
         if isinstance(refusal, Error | OSError):
+            await self._release(Run.Status.FAILED, answered=False)
+
+    async def _release(self, status: str, error: str = "", *, answered: bool) -> None:
+        # Else the claim of what is said next in the thread would come before.
+        with database.ahead():
             await database.call(
-                claims.release, self.id, Run.Status.FAILED, answered=False
+                claims.release, self.id, status, error, answered=answered
             )
 
     async def _conduct(self, body: bytes) -> None:
@@ -226,13 +232,8 @@ class LiveRun:
         finally:
             self.ending = True
             try:
-                await database.call(
-                    claims.release,
-                    self.id,
-                    status,
-                    error,
-                    answered=self._streaming and self.log.last > 0,
-                )
+                answered = self._streaming and self.log.last > 0
+                await self._release(status, error, answered=answered)
             except Exception:
                 # Its row stays as it is until somebody takes it over.
                 logger.exception("Run %s is not ended", self.id)

@@ -44,6 +44,7 @@ class ChatKitView(JsonView):
         self, context: RequestContext, request: HttpRequest, body: bytes
     ) -> HttpResponseBase:
         """Return the response to a request body."""
+        # ``process`` gets the body as it came: a project may override it.
         parsed = REQUEST.validate_json(body)
         server = get_server()
         if types.is_streaming_req(parsed):
@@ -93,7 +94,9 @@ class ChatKitView(JsonView):
         """
         try:
             if isinstance(server, ProtocolServer):
-                await server.check_request(parsed, context)
+                # It has waited for its admission.
+                with database.ahead():
+                    await server.check_request(parsed, context)
             return await runs.start(server, parsed, body, context, key)
         except Exception:
             if key is not None:
