@@ -63,8 +63,9 @@ class FloodServer(DjangoChatKitServer):
 
 def application(door: str) -> Any:
     """Return what answers at a door."""
-    doors = {"view": view, "consumer": consumer, "SDK": sdk, "bare": bare}
-    return (doors | {"SDK view": sdk_view})[door]()
+    own = {"view": view, "consumer": consumer}
+    peers = {"SDK": sdk, "SDK view": sdk_view, "bare": bare}
+    return (own | peers)[door]()
 
 
 def view() -> Any:

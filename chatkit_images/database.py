@@ -45,6 +45,7 @@ LINGER = 0.5
 _called: ContextVar[bool] = ContextVar("called", default=False)
 # Whether the code that is executing takes the threads of runs although it is in none.
 shared: ContextVar[bool] = ContextVar("shared", default=False)
+# Whether its calls go before those that wait.
 _ahead: ContextVar[bool] = ContextVar("ahead", default=False)
 Kind = Literal["runs", "beats", "aside"]
 Job = tuple["Future[Any]", Callable[[], Any]]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from asgiref.testing import ApplicationCommunicator
 from django.test import AsyncClient
 
 URL = "/chatkit/"
+TOKEN = b"a" * 32
 
 
 class ChatClient(AsyncClient):
@@ -40,6 +42,24 @@ class ChatClient(AsyncClient):
         return await self.stream(
             "threads.add_user_message", thread_id=thread_id, **params
         )
+
+
+async def ask_asgi(
+    application: Any, op: str, params: Any, cookie: bytes = b""
+) -> ApplicationCommunicator:
+    """Send a request to an ASGI application, whose answer the caller receives."""
+    headers = [
+        (b"host", b"testserver"),
+        (b"content-type", b"application/json"),
+        (b"cookie", b"csrftoken=" + TOKEN + b"; " + cookie),
+        (b"x-csrftoken", TOKEN),
+    ]
+    scope = {"type": "http", "method": "POST", "path": URL, "headers": headers}
+    scope |= {"query_string": b"", "scheme": "http", "http_version": "1.1"}
+    browser = ApplicationCommunicator(application, scope)
+    body = json.dumps({"type": op, "params": params}).encode()
+    await browser.send_input({"type": "http.request", "body": body})
+    return browser
 
 
 def message(text: str, attachments: Any = ()) -> dict[str, Any]:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
 from channels.sessions import SessionMiddlewareStack
 
 from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.views import ChatKitView
-from tests.client import URL
-
-TOKEN = b"a" * 32
+from tests.client import ask_asgi
 
 
 async def ask(application: Any, cookie: bytes = b"") -> tuple[int, bytes]:
     """Return status and session cookie of the answer to a request."""
-    headers = [
-        (b"host", b"testserver"),
-        (b"content-type", b"application/json"),
-        (b"cookie", b"csrftoken=" + TOKEN + b"; " + cookie),
-        (b"x-csrftoken", TOKEN),
-    ]
-    scope = {"type": "http", "method": "POST", "path": URL, "headers": headers}
-    scope |= {"query_string": b"", "scheme": "http", "http_version": "1.1"}
-    body = json.dumps({"type": "threads.list", "params": {}}).encode()
-    browser = ApplicationCommunicator(application, scope)
-    await browser.send_input({"type": "http.request", "body": body})
+    browser = await ask_asgi(application, "threads.list", {}, cookie)
     start = await browser.receive_output(30)
     await browser.receive_output(30)
     cookies = [v for k, v in start["headers"] if k.lower() == b"set-cookie"]

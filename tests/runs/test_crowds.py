@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import Any
 
 import pytest
-from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.test import AsyncClient
@@ -18,25 +16,15 @@ from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.runs import claims
 from chatkit_images.testing import LoopbackAPI
 from chatkit_images.views import doors
-from tests.client import URL, message
-
-TOKEN = b"a" * 32
+from tests.client import ask_asgi, message
 
 
-async def say(cookie: bytes) -> bytes:
+async def say(session: bytes) -> bytes:
     """Return the stream that answers a first message, by the consumer."""
-    headers = [
-        (b"host", b"testserver"),
-        (b"content-type", b"application/json"),
-        (b"cookie", b"csrftoken=" + TOKEN + b"; sessionid=" + cookie),
-        (b"x-csrftoken", TOKEN),
-    ]
-    scope = {"type": "http", "method": "POST", "path": URL, "headers": headers}
-    scope |= {"query_string": b"", "scheme": "http", "http_version": "1.1"}
-    request = {"type": "threads.create", "params": {"input": message("hello")}}
-    browser = ApplicationCommunicator(ChatKitConsumer.as_asgi(), scope)
-    body = json.dumps(request).encode()
-    await browser.send_input({"type": "http.request", "body": body})
+    params = {"input": message("hello")}
+    application = ChatKitConsumer.as_asgi()
+    cookie = b"sessionid=" + session
+    browser = await ask_asgi(application, "threads.create", params, cookie)
     start = await browser.receive_output(30)
     assert start["status"] == 200
     stream, more = b"", True
@@ -67,8 +55,8 @@ async def test_the_first_has_its_run_before_the_last_is_admitted(
     monkeypatch.setattr(claims, "claim", claiming)
     client = AsyncClient()
     await client.aforce_login(ann)
-    cookie = client.cookies["sessionid"].value.encode()
-    streams = await asyncio.gather(*(say(cookie) for _ in range(crowd)))
+    session = client.cookies["sessionid"].value.encode()
+    streams = await asyncio.gather(*(say(session) for _ in range(crowd)))
     assert all(b"Tell me what to draw" in stream for stream in streams)
     assert (seen.count("admit"), seen.count("claim")) == (crowd, crowd)
     assert "admit" in seen[seen.index("claim") :]
