@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
 from contextvars import ContextVar
@@ -41,6 +42,7 @@ class Turn:
         made: The thread of its first message, if the claim has made it.
         allowed: Whether the project's quota has been asked and lets it generate.
         placeholders: What stands for its pictures where the SDKs see them.
+        served: Set when somebody has been sent its first event.
     """
 
     interrupted: bool = False
@@ -48,6 +50,7 @@ class Turn:
     made: types.ThreadMetadata | None = None
     allowed: bool = False
     placeholders: Placeholders = field(default_factory=Placeholders)
+    served: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from . import database, wire
 from .agents import trackers
-from .context import RequestContext, current_turn
+from .context import RequestContext, Turn, current_turn
 from .models import GeneratedImage
 from .rows import payloads, preflight, threads
 from .store import DjangoStore
@@ -27,6 +27,8 @@ from .store import DjangoStore
 Status = GeneratedImage.Status
 # The SDK compiles it at each request, which takes the event loop milliseconds.
 REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
+# Seconds for which a run waits at most until its first event is sent.
+SERVE_SECONDS = 0.1
 
 
 class ProtocolServer(ChatKitServer[RequestContext], ABC):
@@ -94,7 +96,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         if isinstance(request, types.ThreadsRetryAfterItemReq):
             events = self._retry(request, context)
         elif isinstance(request, types.ThreadsCreateReq) and turn and turn.made:
-            events = self._create(turn.made, request, context)
+            events = self._create(turn, turn.made, request, context)
         else:
             events = super()._process_streaming_impl(request, context)
         async with aclosing(events):
@@ -123,11 +125,15 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             super()._process_events(thread, context, lambda: source),
         )
         forming: set[str] = set()
+        turn = current_turn.get()
         try:
             async with aclosing(events):
                 async for event in events:
                     _note(event, forming)
                     yield event
+                    # Behind the SDK's options of the stream; respond() begins then.
+                    if turn is not None and not turn.served.is_set():
+                        await _let_serve(turn)
             for tracker in trackers.get() or ():
                 await tracker.abandon(Status.FAILED, "stream_error")
             for event in _rest(forming):
@@ -145,6 +151,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
 
     async def _create(
         self,
+        turn: Turn,
         made: types.ThreadMetadata,
         request: types.ThreadsCreateReq,
         context: RequestContext,
@@ -155,13 +162,24 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         """
         thread = types.Thread(**made.model_dump(), items=types.Page())
         yield types.ThreadCreatedEvent(thread=self._to_thread_response(thread))
+        try:
+            await _let_serve(turn)
+            cut_off = False
+        except asyncio.CancelledError:
+            # The client shows what the person wrote: it is stored all the same.
+            cut_off = True
         message = await self._build_user_message_item(
             request.params.input, thread, context
         )
-        async for event in self._process_new_thread_item_respond(
-            thread, message, context
-        ):
-            yield event
+        events = cast(
+            "AsyncGenerator[types.ThreadStreamEvent, None]",
+            self._process_new_thread_item_respond(thread, message, context),
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield event
+                if cut_off:
+                    raise asyncio.CancelledError
 
     async def _retry(
         self, request: types.ThreadsRetryAfterItemReq, context: RequestContext
@@ -224,6 +242,21 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     def _without_hidden(self, answer: bytes) -> bytes:
         response = types.SyncCustomActionResponse.model_validate_json(answer)
         return b"{}" if isinstance(response.updated_item, wire.HIDDEN) else answer
+
+
+async def _let_serve(turn: Turn) -> None:
+    """Let the first event reach its reader before the work goes on.
+
+    Else that work and the way of the event through the door, which may lead through
+    threads, take turns in the interpreter, and the client waits for both.
+    """
+    try:
+        async with asyncio.timeout(SERVE_SECONDS):
+            await turn.served.wait()
+    except TimeoutError:
+        pass  # Nobody reads, or not soon.
+    finally:
+        turn.served.set()
 
 
 async def _one(

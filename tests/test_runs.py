@@ -85,6 +85,7 @@ async def test_one_run_a_thread(chat: ChatClient, model: LoopbackAPI) -> None:
     stream = read_events(response)
     created = await anext(stream)
     key = created["thread"]["id"]
+    assert (await anext(stream))["item"]["type"] == "user_message"
 
     refused = await chat.request_op(
         "threads.add_user_message", {"thread_id": key, "input": user_message("b")}

@@ -34,6 +34,11 @@ async def ended(run: runs.LiveRun) -> Run:
     return await Run.objects.aget()
 
 
+async def read(run: runs.LiveRun) -> None:
+    async for _ in run.events():
+        pass
+
+
 async def check(run: Run) -> None:
     """What must be true of every run that was cancelled."""
     assert run.status in ("cancelled", "completed")
@@ -78,6 +83,8 @@ async def test_a_stop_at_any_moment(
 ) -> None:
     request, body = conversation(model)
     run = await runs.start(TestServer(), request, body, context)
+    reading = asyncio.ensure_future(read(run))
     await asyncio.sleep(milliseconds / 1000)
     run.stop()
     await check(await ended(run))
+    await reading

@@ -1,0 +1,115 @@
+"""The first event of a run, which goes out before the work goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from chatkit import types
+from django.contrib.auth.models import User
+from django.core.asgi import get_asgi_application
+from django.test import AsyncClient
+
+from chatkit_images import runs
+from chatkit_images.consumers import ChatKitConsumer
+from chatkit_images.context import RequestContext
+from chatkit_images.models import ThreadItem
+from chatkit_images.runs import LiveRun
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import LoopbackAPI
+from tests.chat import TestServer
+from tests.client import ask_asgi, message
+
+
+def slow(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A project's middleware that takes its time with each response."""
+
+    def middleware(request: Any) -> Any:
+        response = get_response(request)
+        time.sleep(0.05)
+        return response
+
+    return middleware
+
+
+@pytest.mark.parametrize(
+    "application",
+    [get_asgi_application, ChatKitConsumer.as_asgi],
+    ids=["view", "consumer"],
+)
+async def test_the_client_has_it_before_what_it_wrote_is_stored(
+    application: Callable[[], Any],
+    ann: User,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.MIDDLEWARE = [f"{__name__}.slow", *settings.MIDDLEWARE]
+    seen: list[str] = []
+    add = DjangoStore.add_thread_item
+
+    async def adding(self: DjangoStore, *args: Any, **kwargs: Any) -> None:
+        seen.append("stored")
+        await add(self, *args, **kwargs)
+
+    monkeypatch.setattr(DjangoStore, "add_thread_item", adding)
+    client = AsyncClient()
+    await client.aforce_login(ann)
+    cookie = b"sessionid=" + client.cookies["sessionid"].value.encode()
+    door = application()
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(sent: Any) -> None:
+            if b"thread.created" in sent.get("body", b""):
+                seen.append("sent")
+            await send(sent)
+
+        await door(scope, receive, sending)
+
+    params = {"input": message("hello")}
+    browser = await ask_asgi(noting, "threads.create", params, cookie)
+    more = True
+    while more:
+        part = await browser.receive_output(30)
+        more = part["type"] == "http.response.start" or part.get("more_body", False)
+    await browser.wait()
+    assert seen[:2] == ["sent", "stored"]
+
+
+def first_message() -> tuple[types.StreamingReq, bytes]:
+    request = types.ThreadsCreateReq.model_validate(
+        {"params": {"input": message("a fox")}}
+    )
+    return request, request.model_dump_json().encode()
+
+
+async def begun(run: LiveRun) -> None:
+    async with asyncio.timeout(30):
+        while not run.log.last:
+            await asyncio.sleep(0)
+
+
+async def test_a_run_goes_on_though_nobody_takes_it(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    run = await runs.start(TestServer(), *first_message(), context)
+    async with asyncio.timeout(30):
+        await run.wait()
+    kinds = [item.type async for item in ThreadItem.objects.all()]
+    assert kinds[0] == "user_message"
+    assert kinds[-1] == "assistant_message"
+
+
+async def test_a_stop_before_it_is_taken_keeps_what_the_person_wrote(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    run = await runs.start(TestServer(), *first_message(), context)
+    await begun(run)
+    run.stop()
+    async with asyncio.timeout(30):
+        await run.wait()
+    kinds = [item.type async for item in ThreadItem.objects.all()]
+    assert kinds == ["user_message", "sdk_hidden_context"]
