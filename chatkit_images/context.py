@@ -42,7 +42,7 @@ class Turn:
         made: The thread of its first message, if the claim has made it.
         allowed: Whether the project's quota has been asked and lets it generate.
         placeholders: What stands for its pictures where the SDKs see them.
-        served: Set when somebody has been sent its first event.
+        served: Set when its first event was sent, or nobody is there to take it.
     """
 
     interrupted: bool = False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import cast
 
 from chatkit import types
@@ -24,10 +25,11 @@ from .models import GeneratedImage
 from .rows import payloads, preflight, threads
 from .store import DjangoStore
 
+logger = logging.getLogger(__name__)
 Status = GeneratedImage.Status
 # The SDK compiles it at each request, which takes the event loop milliseconds.
 REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
-# Seconds for which a run waits at most until its first event is sent.
+# Seconds for which a new thread's message waits at most for the first event.
 SERVE_SECONDS = 0.1
 
 
@@ -62,6 +64,8 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             or mine._process_streaming is not ProtocolServer._process_streaming
             or mine._process_streaming_impl
             is not ProtocolServer._process_streaming_impl
+            or mine._process_new_thread_item_respond
+            is not ProtocolServer._process_new_thread_item_respond
             or getattr(store, "save_thread", None) is not DjangoStore.save_thread
         ):
             return None
@@ -125,15 +129,11 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
             super()._process_events(thread, context, lambda: source),
         )
         forming: set[str] = set()
-        turn = current_turn.get()
         try:
             async with aclosing(events):
                 async for event in events:
                     _note(event, forming)
                     yield event
-                    # Behind the SDK's options of the stream; respond() begins then.
-                    if turn is not None and not turn.served.is_set():
-                        await _let_serve(turn)
             for tracker in trackers.get() or ():
                 await tracker.abandon(Status.FAILED, "stream_error")
             for event in _rest(forming):
@@ -162,24 +162,47 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         """
         thread = types.Thread(**made.model_dump(), items=types.Page())
         yield types.ThreadCreatedEvent(thread=self._to_thread_response(thread))
+        storing = asyncio.ensure_future(
+            self._store_first(turn, thread, request.params.input, context)
+        )
         try:
-            await _let_serve(turn)
-            cut_off = False
+            message = await asyncio.shield(storing)
         except asyncio.CancelledError:
-            # The client shows what the person wrote: it is stored all the same.
-            cut_off = True
-        message = await self._build_user_message_item(
-            request.params.input, thread, context
-        )
-        events = cast(
-            "AsyncGenerator[types.ThreadStreamEvent, None]",
-            self._process_new_thread_item_respond(thread, message, context),
-        )
-        async with aclosing(events):
-            async for event in events:
-                yield event
-                if cut_off:
-                    raise asyncio.CancelledError
+            # The client shows what the person wrote, so it is stored all the same.
+            await asyncio.wait([storing])
+            if error := storing.exception():
+                logger.warning("A first message is not stored", exc_info=error)
+            else:
+                yield types.ThreadItemDoneEvent(item=storing.result())
+            raise
+        yield types.ThreadItemDoneEvent(item=message)
+        async for event in self._process_events(
+            thread, context, lambda: self.respond(thread, message, context)
+        ):
+            yield event
+
+    async def _store_first(
+        self,
+        turn: Turn,
+        thread: types.ThreadMetadata,
+        written: types.UserMessageInput,
+        context: RequestContext,
+    ) -> types.UserMessageItem:
+        """Store the message that a thread begins with, and return it.
+
+        Its work and the way of the first event through the door, which may lead
+        through threads, take turns in the interpreter, and the client would wait for
+        both. So that event goes first, if somebody takes it soon.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SERVE_SECONDS):
+                await turn.served.wait()
+        message = await self._build_user_message_item(written, thread, context)
+        # They have a thread now.
+        for attachment in message.attachments:
+            await self.store.save_attachment(attachment, context)
+        await self.store.add_thread_item(thread.id, message, context)
+        return message
 
     async def _retry(
         self, request: types.ThreadsRetryAfterItemReq, context: RequestContext
@@ -242,21 +265,6 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     def _without_hidden(self, answer: bytes) -> bytes:
         response = types.SyncCustomActionResponse.model_validate_json(answer)
         return b"{}" if isinstance(response.updated_item, wire.HIDDEN) else answer
-
-
-async def _let_serve(turn: Turn) -> None:
-    """Let the first event reach its reader before the work goes on.
-
-    Else that work and the way of the event through the door, which may lead through
-    threads, take turns in the interpreter, and the client waits for both.
-    """
-    try:
-        async with asyncio.timeout(SERVE_SECONDS):
-            await turn.served.wait()
-    except TimeoutError:
-        pass  # Nobody reads, or not soon.
-    finally:
-        turn.served.set()
 
 
 async def _one(

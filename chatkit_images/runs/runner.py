@@ -111,8 +111,8 @@ class LiveRun:
             async with aclosing(self.log.batches(after, join, idle)) as batches:
                 async for batch in batches:
                     yield batch
-                    # Who asks for more has been sent that.
-                    self._turn.served.set()
+                    if batch:  # Who asks for more has been sent that.
+                        self._turn.served.set()
             if self.failure is not None:
                 raise self.failure
         finally:
@@ -145,7 +145,6 @@ class LiveRun:
             now = asyncio.get_running_loop().time()
             self._patient_until = now + settings.RECONNECT_SECONDS
         if not self.readers and not self.log.closed:
-            # Nobody is there to be sent anything first.
             self._turn.served.set()
             self._wait_for_readers()
 

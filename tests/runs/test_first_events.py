@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -13,10 +15,11 @@ from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from django.test import AsyncClient
 
-from chatkit_images import runs
+from chatkit_images import database, protocol, runs
+from chatkit_images.conf import settings as app_settings
 from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.context import RequestContext
-from chatkit_images.models import ThreadItem
+from chatkit_images.models import Run, ThreadItem
 from chatkit_images.runs import LiveRun
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import LoopbackAPI
@@ -48,6 +51,7 @@ async def test_the_client_has_it_before_what_it_wrote_is_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.MIDDLEWARE = [f"{__name__}.slow", *settings.MIDDLEWARE]
+    monkeypatch.setattr(protocol, "SERVE_SECONDS", 30)
     seen: list[str] = []
     add = DjangoStore.add_thread_item
 
@@ -103,13 +107,40 @@ async def test_a_run_goes_on_though_nobody_takes_it(
     assert kinds[-1] == "assistant_message"
 
 
+async def kinds_after_stop(run: LiveRun) -> list[str]:
+    run.stop()
+    async with asyncio.timeout(30):
+        await run.wait()
+    status = await Run.objects.values_list("status", flat=True).aget()
+    assert status == "cancelled"
+    return [item.type async for item in ThreadItem.objects.all()]
+
+
 async def test_a_stop_before_it_is_taken_keeps_what_the_person_wrote(
     context: RequestContext, model: LoopbackAPI
 ) -> None:
     run = await runs.start(TestServer(), *first_message(), context)
     await begun(run)
-    run.stop()
-    async with asyncio.timeout(30):
-        await run.wait()
-    kinds = [item.type async for item in ThreadItem.objects.all()]
+    kinds = await kinds_after_stop(run)
     assert kinds == ["user_message", "sdk_hidden_context"]
+
+
+async def test_a_stop_while_it_waits_to_be_stored_keeps_what_the_person_wrote(
+    context: RequestContext, model: LoopbackAPI
+) -> None:
+    run = await runs.start(TestServer(), *first_message(), context)
+    events = run.events()
+    # All threads of the database are busy when the message is to be stored.
+    free = threading.Event()
+    for _ in range(app_settings.DATABASE_THREADS):
+        database.jobs("runs").put((Future(), lambda: free.wait(30)))
+    created = await anext(events)
+    taking = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0.05)
+    asyncio.get_running_loop().call_later(0.2, free.set)
+    kinds = await kinds_after_stop(run)
+    assert kinds == ["user_message", "sdk_hidden_context"]
+    # A tab that comes back to the stream sees it too.
+    assert b"thread.created" in created[0][1]
+    assert b"user_message" in (await taking)[0][1]
+    await events.aclose()
