@@ -62,6 +62,18 @@ async def ask_asgi(
     return browser
 
 
+async def receive_stream(browser: ApplicationCommunicator) -> bytes:
+    """Return the whole body of an answer that must be a stream."""
+    start = await browser.receive_output(30)
+    assert start["status"] == 200
+    stream, more = b"", True
+    while more:
+        part = await browser.receive_output(30)
+        stream, more = stream + part.get("body", b""), part.get("more_body", False)
+    await browser.wait()
+    return stream
+
+
 def message(text: str, attachments: Any = ()) -> dict[str, Any]:
     """Return ChatKit's input of a user message."""
     return {

@@ -16,7 +16,7 @@ from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.runs import claims
 from chatkit_images.testing import LoopbackAPI
 from chatkit_images.views import doors
-from tests.client import ask_asgi, message
+from tests.client import ask_asgi, message, receive_stream
 
 
 async def say(session: bytes) -> bytes:
@@ -25,14 +25,7 @@ async def say(session: bytes) -> bytes:
     application = ChatKitConsumer.as_asgi()
     cookie = b"sessionid=" + session
     browser = await ask_asgi(application, "threads.create", params, cookie)
-    start = await browser.receive_output(30)
-    assert start["status"] == 200
-    stream, more = b"", True
-    while more:
-        part = await browser.receive_output(30)
-        stream, more = stream + part["body"], part.get("more_body", False)
-    await browser.wait()
-    return stream
+    return await receive_stream(browser)
 
 
 async def test_the_first_has_its_run_before_the_last_is_admitted(

@@ -24,7 +24,7 @@ from chatkit_images.runs import LiveRun
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import LoopbackAPI
 from tests.chat import TestServer
-from tests.client import ask_asgi, message
+from tests.client import ask_asgi, message, receive_stream
 
 
 def slow(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -75,11 +75,7 @@ async def test_the_client_has_it_before_what_it_wrote_is_stored(
 
     params = {"input": message("hello")}
     browser = await ask_asgi(noting, "threads.create", params, cookie)
-    more = True
-    while more:
-        part = await browser.receive_output(30)
-        more = part["type"] == "http.response.start" or part.get("more_body", False)
-    await browser.wait()
+    await receive_stream(browser)
     assert seen[:2] == ["sent", "stored"]
 
 
