@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync
-from django.contrib.auth.models import User
+from django.apps import apps
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.management import create_contenttypes
+from django.contrib.contenttypes.models import ContentType
 from django.db import connections
+from django.db.models.signals import post_migrate
 from PIL import Image
 
 from chatkit_images import database, storage
@@ -18,6 +22,8 @@ from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
 
 pytest_plugins = ["tests.rows"]
+# What Django fills its tables with, in the order of its keys.
+INITIAL = (ContentType, Permission)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,6 +46,28 @@ def pytest_runtest_teardown() -> None:
 def close_all(everybody: threading.Barrier) -> None:
     connections.close_all()
     everybody.wait(60)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Make the database, with a short way back to what it holds at first.
+
+    A test that commits ends with empty tables, and Django fills those of content types
+    and permissions again; to find out with what takes longer than many a test.
+    """
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(
+        dispatch_uid="django.contrib.auth.management.create_permissions"
+    )
+    with django_db_blocker.unblock():
+        first = {model: list(model.objects.all()) for model in INITIAL}
+
+    def fill(using: str, **kwargs: Any) -> None:
+        for model, rows in first.items():
+            model.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+
+    auth = apps.get_app_config("auth")
+    post_migrate.connect(fill, sender=auth, weak=False)
 
 
 @pytest.fixture(scope="session")

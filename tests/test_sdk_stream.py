@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -205,21 +206,20 @@ async def test_a_stop_between_row_and_item_shows_the_picture(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete, loop = images.complete, asyncio.get_running_loop()
+    told = threading.Event()
 
     def stopped(*args: Any, **kwargs: Any) -> Any:
         done = complete(*args, **kwargs)
         (run,) = runs.runner.LIVE.values()
-        asyncio.run_coroutine_threadsafe(stop(run), loop).result(30)
+        loop.call_soon_threadsafe(run.stop)
+        told.wait(30)
         return done
-
-    async def stop(run: runs.LiveRun) -> None:
-        run.stop()
-        # The task has its turn before the thread is at its end.
-        await asyncio.sleep(0.1)
 
     monkeypatch.setattr(images, "complete", stopped)
     model.respond_with(Text("Here."), Image(), Text("Done."))
     events = await chat.say("a fox")
+    # The run has ended; the thread ends after it.
+    told.set()
     image = await GeneratedImage.objects.select_related("item", "run").aget()
     assert image.run is not None
     assert (image.run.status, image.status) == ("cancelled", "completed")
