@@ -8,6 +8,7 @@ it reads its settings from its environment and dies by the signals it gets.
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -19,9 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from openai.types import responses
+from pydantic import BaseModel
+
 # Third parties only: Django and the app begin in the child, with its environment.
 PRELOADED = (
     "agents",
+    # What Daphne has of others, without the reactor: that belongs to one process.
+    "autobahn.twisted.websocket",
     "chatkit.agents",
     "chatkit.server",
     "chatkit.widgets",
@@ -30,11 +36,14 @@ PRELOADED = (
     "django.core.management",
     "django.test",
     "openai",
+    "openai.resources.responses",
     "PIL.Image",
     "PIL.WebPImagePlugin",
     "psycopg",
     "redis.asyncio",
     "storages.backends.s3",
+    "twisted.internet.asyncioreactor",
+    "twisted.web.http",
     "uvicorn",
 )
 POLL = 0.005
@@ -47,6 +56,13 @@ def main() -> None:
         # Not every project has every extra.
         with suppress(ImportError):
             importlib.import_module(name)
+    for model in vars(responses).values():
+        # The SDK's models are completed when they are used first.
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            model.model_rebuild()
+    # Else each child looks for garbage among all of this, and copies it for that.
+    gc.collect()
+    gc.freeze()
     children: set[int] = set()
     _answer({"ready": os.getpid()})
     for line in sys.stdin:
