@@ -15,7 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 TICKS = os.sysconf("SC_CLK_TCK")
-SAMPLE_SECONDS = 0.1
+SAMPLE_SECONDS, REST_SECONDS = 0.1, 0.3
 
 
 class Observed:
@@ -61,6 +61,15 @@ class Observed:
         finally:
             over.set()
             thread.join()
+
+    def rest(self) -> None:
+        """Wait until it does next to nothing: what came before is over."""
+        done = self.busy()
+        while True:
+            time.sleep(REST_SECONDS)
+            if (now := self.busy()) - done < REST_SECONDS / 10:
+                return
+            done = now
 
     def settled(self) -> int:
         """Return the memory when it has stopped to grow, in KB."""

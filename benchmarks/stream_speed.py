@@ -62,10 +62,11 @@ def conversations(server: Server, streams: int) -> dict[str, float]:
     """Return the figures of some conversations that start together."""
     # The first ones of a process import, compile and connect; they are not measured.
     server.converse(2)
-    server.converse()
-    # One stream alone is over soon: it is measured some times.
+    server.converse(streams)
     taken = []
+    # One stream alone is over soon: it is measured some times.
     for _ in range(max(1, 10 // streams)):
+        server.rest()
         busy = server.busy()
         seen = server.converse(streams)
         busy = server.busy() - busy
