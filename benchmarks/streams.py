@@ -68,9 +68,7 @@ def arguments() -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer rounds and streams: five minutes"
-    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and streams")
     parser.add_argument(
         "--only",
         nargs="+",

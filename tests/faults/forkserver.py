@@ -35,7 +35,6 @@ PRELOADED = (
     "django.core.handlers.asgi",
     "django.core.management",
     "django.test",
-    "openai",
     "openai.resources.responses",
     "PIL.Image",
     "PIL.WebPImagePlugin",
