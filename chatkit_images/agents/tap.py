@@ -9,6 +9,7 @@ from typing import Any
 
 from agents import RunResultStreaming, StreamEvent
 
+from .citations import make_convertible
 from .tracker import ImageTracker
 
 # What a provider does by itself on the way to a picture. Nobody is asked for anything.
@@ -55,7 +56,7 @@ class ResultTap:
                 is_image = await self._tracker.handle(event)
                 # Not before: this may have been cancelled.
                 self._note(event)
-                if not is_image:
+                if not is_image and make_convertible(event):
                     return event
         except StopAsyncIteration:
             self.ran_out = True

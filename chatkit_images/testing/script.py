@@ -15,11 +15,18 @@ GATE_POLL = 0.005
 
 @dataclass(frozen=True)
 class Text:
-    """Say something, a few characters per delta."""
+    """Say something, a few characters per delta, then what it cites.
+
+    Args:
+        annotations: What the text cites, as the API's JSON, such as
+            ``{"type": "url_citation", "url": ..., "title": ..., "start_index": 0,
+            "end_index": 4}``.
+    """
 
     text: str
     chunk: int = 8
     delay: float = 0.0
+    annotations: tuple[JSON, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,14 @@ def text_events(step: script.Text, index: int) -> Iterator[JSON]:
             "delta": delta,
             "logprobs": [],
         }
-    part = part | {"text": step.text}
+    for place, annotation in enumerate(step.annotations):
+        yield {
+            "type": "response.output_text.annotation.added",
+            **at,
+            "annotation_index": place,
+            "annotation": annotation,
+        }
+    part = part | {"text": step.text, "annotations": list(step.annotations)}
     yield {
         "type": "response.output_text.done",
         **at,
