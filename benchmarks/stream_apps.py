@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from functools import cache
 from typing import Any
 
-import httpx
+import httpx2
 from agents import Agent
 from chatkit import types
 from chatkit.agents import ResponseStreamConverter
@@ -20,7 +20,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.server import DjangoChatKitServer
 
 # Thousands of streams are thousands of requests to the model.
-LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
 # What the flood consists of: 20 MB of events, of which none adds to another.
 FLOOD, PROGRESS, PAUSE = 5_000, 4_000, 0.001
 

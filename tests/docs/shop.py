@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import agents
 import httpx2
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.test import override_settings
 from openai import AsyncOpenAI
 
@@ -24,12 +24,6 @@ from tests import settings as test_settings
 from tests.chat import EveryPicture
 
 from .pages import Block, block
-
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-}
-
 
 # An event loop ends with its test; so must its connections.
 LIMITS = httpx2.Limits(max_keepalive_connections=0)
@@ -105,10 +99,11 @@ def settings_of(part: Block, base_dir: Path) -> SimpleNamespace:
     names = {
         name: value for name, value in vars(test_settings).items() if name.isupper()
     }
-    del names["CHATKIT_IMAGES"]
+    # startproject writes neither.
+    for name in ("CHATKIT_IMAGES", "STORAGES"):
+        names.pop(name, None)
     names |= {
         "BASE_DIR": base_dir,
-        "STORAGES": {**STORAGES},
         "INSTALLED_APPS": [
             app for app in names["INSTALLED_APPS"] if app.startswith("django.")
         ],
@@ -116,4 +111,5 @@ def settings_of(part: Block, base_dir: Path) -> SimpleNamespace:
     exec(part.compile(), names)
     # What a block does not set is set elsewhere in the project.
     names.setdefault("CHATKIT_IMAGES", {"SERVER": "shop.chat.DesignServer"})
+    names.setdefault("STORAGES", global_settings.STORAGES)
     return SimpleNamespace(**names)

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 
 from chatkit_images.testing import Gate, Raw, Text
 from chatkit_images.testing.script import JSON, Step
@@ -17,7 +17,7 @@ TOKEN = "a" * 32
 CALL = "response.image_generation_call"
 
 
-class Browser(httpx.Client):
+class Browser(httpx2.Client):
     """Ann's browser; its streams end where the server does."""
 
     def __init__(self, url: str, cookies: dict[str, str]) -> None:
@@ -44,7 +44,7 @@ class Browser(httpx.Client):
                     response.read()
                     raise AssertionError(f"{response.status_code}: {response.text}")
                 yield from events_of(response.iter_lines())
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return
 
     def say(
@@ -76,9 +76,9 @@ class Browser(httpx.Client):
         items: list[dict[str, Any]] = page["items"]["data"]
         return items
 
-    def fetch(self, item: dict[str, Any]) -> httpx.Response:
+    def fetch(self, item: dict[str, Any]) -> httpx2.Response:
         """Return the answer to the URL of an image item."""
-        return httpx.get(item["image"]["url"], trust_env=False, timeout=30)
+        return httpx2.get(item["image"]["url"], trust_env=False, timeout=30)
 
 
 def image_call(

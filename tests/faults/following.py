@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.client import URL, message
 
@@ -14,7 +14,7 @@ Frame = tuple[int, dict[str, Any]]
 RESUME = {"ChatKit-Resume": "1"}
 
 
-def frames(response: httpx.Response) -> Iterator[Frame]:
+def frames(response: httpx2.Response) -> Iterator[Frame]:
     """Yield number and event of each frame up to the end of the stream.
 
     Raises:
@@ -28,7 +28,7 @@ def frames(response: httpx.Response) -> Iterator[Frame]:
             yield number, json.loads(line[6:])
             number = 0
     if line:
-        raise httpx.RemoteProtocolError(line)
+        raise httpx2.RemoteProtocolError(line)
 
 
 def kinds(event: dict[str, Any]) -> set[str]:
@@ -45,7 +45,7 @@ class Follower:
         whole: Whether the stream has come to its end.
     """
 
-    def __init__(self, cookies: httpx.Cookies) -> None:
+    def __init__(self, cookies: httpx2.Cookies) -> None:
         self.cookies = cookies
         self.frames: list[Frame] = []
         self.run = ""
@@ -90,7 +90,7 @@ class Follower:
         token = self.cookies["csrftoken"]
         try:
             with (
-                httpx.Client(
+                httpx2.Client(
                     base_url=url, cookies=self.cookies, trust_env=False, timeout=30
                 ) as client,
                 client.stream(
@@ -107,5 +107,5 @@ class Follower:
                         return 200
                 self.whole = True
                 return 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return 0

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from websockets.exceptions import ConnectionClosed
 
@@ -56,7 +56,7 @@ def drawing(model: LoopbackAPI) -> tuple[Gate, Gate]:
 
 def ready(server: Process) -> int:
     url = f"{server.url}{URL}ready/"
-    return httpx.get(url, trust_env=False, timeout=30).status_code
+    return httpx2.get(url, trust_env=False, timeout=30).status_code
 
 
 def preview(follower: Follower) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.client import URL, message, thread_id
 
@@ -30,7 +30,7 @@ def request_of(key: str, kind: str, **payload: Any) -> dict[str, Any]:
 @contextmanager
 def acting(
     browser: Browser, key: str, kind: str, **payload: Any
-) -> Iterator[httpx.Response]:
+) -> Iterator[httpx2.Response]:
     """Open the stream of an action, as a client that can resume."""
     body = request_of(key, kind, **payload)
     with browser.stream("POST", URL, json=body, headers=RESUME) as response:

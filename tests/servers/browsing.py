@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 from django.contrib.auth.models import User
 from django.test import Client
 
@@ -18,7 +18,7 @@ from tests.client import URL
 
 T = TypeVar("T")
 TOKEN = "a" * 32
-# For httpx: no proxy, and time for a busy server.
+# For httpx2: no proxy, and time for a busy server.
 PATIENT: dict[str, Any] = {"trust_env": False, "timeout": 60}
 
 
@@ -32,12 +32,12 @@ def until(seen: Callable[[], T], seconds: float = 30, what: str = "") -> T:
     return value
 
 
-def get(url: str) -> httpx.Response:
+def get(url: str) -> httpx2.Response:
     """Ask as somebody without a cookie."""
-    return httpx.get(url, **PATIENT)
+    return httpx2.get(url, **PATIENT)
 
 
-class Browser(httpx.Client):
+class Browser(httpx2.Client):
     """Ann's browser: her session, the CSRF token, ChatKit's requests."""
 
     def __init__(self, base_url: str, user: User) -> None:
@@ -53,7 +53,7 @@ class Browser(httpx.Client):
             **PATIENT,
         )
 
-    def ask(self, op: str, **params: Any) -> httpx.Response:
+    def ask(self, op: str, **params: Any) -> httpx2.Response:
         """Send an operation and return the whole answer."""
         return self.post(URL, json={"type": op, "params": params})
 
@@ -77,7 +77,7 @@ class Browser(httpx.Client):
 class Stream:
     """The events of an open stream, as they come."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.headers = response.headers
         self._socket = response.extensions["network_stream"].get_extra_info("socket")
         self._lines = response.iter_lines()

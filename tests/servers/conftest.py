@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
@@ -144,7 +144,7 @@ def serving(
         assert child.poll() is None, log.read_text()
         try:
             return get(f"{server.url}/deaf/killed/").status_code == 200
-        except httpx.TransportError:
+        except httpx2.TransportError:
             return False
 
     try:

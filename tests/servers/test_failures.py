@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from chatkit_images.models import Run
@@ -50,7 +50,7 @@ def reaps(server: Server) -> None:
         return int(get(f"{server.url}/deaf/killed/").text)
 
     before = killed()
-    with httpx.stream("GET", f"{server.url}/deaf/", **PATIENT) as deaf:
+    with httpx2.stream("GET", f"{server.url}/deaf/", **PATIENT) as deaf:
         assert next(deaf.iter_bytes()) == b"waiting"
     until(lambda: killed() == before + 1, 30, "the end of the application")
 

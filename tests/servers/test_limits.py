@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from django.contrib.auth.models import User
 
@@ -83,7 +83,7 @@ def test_a_server_without_files_refuses_and_recovers(
         clients.close()
 
         def served() -> bool:
-            with suppress(httpx.TransportError):
+            with suppress(httpx2.TransportError):
                 return browser.ask("threads.list").status_code == 200
             return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from chatkit_images.models import Run, ThreadItem
@@ -24,7 +24,7 @@ def at_once(browser: Browser, server: Server, op: str, params: list[Any]) -> lis
     codes = [0] * len(params)
 
     def send(place: int) -> None:
-        with httpx.Client(
+        with httpx2.Client(
             base_url=server.url,
             cookies=browser.cookies,
             headers=browser.headers,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import httpx
+import httpx2
 import pytest
 
 from chatkit_images.models import Run
@@ -210,7 +210,7 @@ def test_a_silent_stream_lives_behind_a_proxy_that_cuts_idle_connections(
         pipe(port, idle) as wire,
         pipe(port, idle) as other,
         socket.create_connection(("127.0.0.1", other.port)) as silent,
-        httpx.Client(
+        httpx2.Client(
             base_url=f"http://127.0.0.1:{wire.port}",
             cookies=browser.cookies,
             headers=browser.headers,

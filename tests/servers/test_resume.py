@@ -7,7 +7,7 @@ import threading
 import uuid
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from chatkit_images.models import GeneratedImage, Run, ThreadItem
@@ -25,7 +25,7 @@ TALK = Text("one two three four five six seven", chunk=4)
 class Numbered:
     """A stream whose events have numbers."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.response = response
         self.run = response.headers["ChatKit-Run"]
         self._frames = frames(response.iter_lines())
@@ -226,7 +226,7 @@ def test_the_same_request_twenty_times_is_one_run(
 
     def send() -> None:
         with (
-            httpx.Client(
+            httpx2.Client(
                 base_url=server.url,
                 cookies=browser.cookies,
                 headers=browser.headers,
@@ -282,7 +282,7 @@ def test_two_messages_at_once_are_one_run_and_a_409(
     codes: list[int] = []
 
     def send() -> None:
-        with httpx.Client(
+        with httpx2.Client(
             base_url=server.url,
             cookies=browser.cookies,
             headers=browser.headers,

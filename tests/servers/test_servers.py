@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from chatkit_images.models import GeneratedImage, Run, ThreadItem
@@ -163,7 +163,7 @@ def test_stop_ends_the_stream_and_keeps_what_was_said(
         middle_of_the_second_text(stream)
         response = browser.post(f"/chatkit/threads/{key}/stop/")
         assert response.json() == {"stopped": True}
-        # The body ends as it should: httpx raises for one that is cut.
+        # The body ends as it should: httpx2 raises for one that is cut.
         assert not of_type(stream.rest(), "error")
     assert until(ended, SOON, "the end of the run").status == "cancelled"
     until(lambda: model.disconnects == 1, SOON, "the end of the model's stream")
@@ -225,7 +225,7 @@ def test_bad_requests_leave_the_server_well(
     assert browser.get("/chatkit/").status_code == 405
     forged = {"X-CSRFToken": "b" * 32}
     assert browser.post("/chatkit/", json={}, headers=forged).status_code == 403
-    with httpx.Client(base_url=server.url, **PATIENT) as nobody:
+    with httpx2.Client(base_url=server.url, **PATIENT) as nobody:
         nobody.cookies["csrftoken"] = token = "c" * 32
         listing = {"type": "threads.list", "params": {}}
         response = nobody.post(
@@ -255,7 +255,7 @@ def test_server_still_ends_those_who_do_not_listen(
     response = browser.ask("threads.add_user_message", thread_id="thr_unknown", **HELLO)
     assert response.status_code == 404
     before = killed()
-    with httpx.stream("GET", f"{server.url}/deaf/", **PATIENT) as deaf:
+    with httpx2.stream("GET", f"{server.url}/deaf/", **PATIENT) as deaf:
         assert next(deaf.iter_bytes()) == b"waiting"
     until(lambda: killed() == before + 1, 30, "the end of the application")
 
