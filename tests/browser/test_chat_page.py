@@ -229,3 +229,73 @@ def test_chatkit_js_page_says_when_the_script_is_out_of_reach(
     page.goto(f"{demo}/chatkit.js/")
     page.get_by_role("heading", name="could not be loaded").wait_for()
     shot(page, "33-chatkit-js")
+
+
+LONG = "a red fox in the snow, seen from afar, with many words " * 6
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"viewport": NARROW, "has_touch": True, "is_mobile": True}],
+    ids=["wide", "narrow"],
+)
+def test_lightbox_shows_all_of_an_image_whatever_its_prompt(
+    open_page: OpenPage, shot: Shot, options: dict
+) -> None:
+    page = open_page(**options)
+    say(page, LONG)
+    wait_for_answer(page)
+    pictures(page).first.click()
+    page.locator("#lightbox[open]").wait_for()
+    lightbox = page.locator("#lightbox")
+    caption = lightbox.locator(".caption")
+
+    def inside() -> None:
+        outer = lightbox.bounding_box()
+        assert outer["width"] <= page.viewport_size["width"]
+        for part in ("img", ".caption", "a", "form button"):
+            box = lightbox.locator(part).bounding_box()
+            assert outer["x"] <= box["x"], part
+            assert box["x"] + box["width"] <= outer["x"] + outer["width"] + 1, part
+            assert box["y"] + box["height"] <= outer["y"] + outer["height"] + 1, part
+        image = lightbox.locator("img").bounding_box()
+        middle = image["x"] + image["width"] / 2
+        assert abs(middle - page.viewport_size["width"] / 2) < 2
+
+    inside()
+    shot(page, f"34-lightbox-{page.viewport_size['width']}")
+    assert caption.bounding_box()["height"] < 40
+    caption.click()
+    inside()
+    assert caption.inner_text() == LONG.strip()
+    assert caption.bounding_box()["height"] > 40
+    shot(page, f"35-lightbox-{page.viewport_size['width']}-whole")
+    lightbox.get_by_role("button", name="Close").click()
+    page.locator("#lightbox[open]").wait_for(state="detached")
+
+
+DROP = """async ([target, name, type, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name, {type}));
+    const send = (kind) => document.querySelector(target).dispatchEvent(
+        new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+    const over = !send("dragover");
+    const hint = !document.querySelector("#drop-here").hidden;
+    return [over, hint, !send("drop")];
+}"""
+
+
+@pytest.mark.parametrize("target", ["#composer", "#log", "#welcome"])
+def test_an_image_dropped_on_the_chat_is_attached(page: Page, target: str) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (32, 24), "teal").save(data, "PNG")
+    dropped = [target, "pond.png", "image/png", list(data.getvalue())]
+    assert page.evaluate(DROP, dropped) == [True, True, True]
+    page.locator(".chip:not(.loading)", has_text="pond.png").wait_for()
+    assert not page.locator("#drop-here").is_visible()
+
+
+def test_a_file_dropped_beside_the_chat_opens_nothing(page: Page) -> None:
+    dropped = ["#sidebar", "pond.png", "image/png", [1]]
+    assert page.evaluate(DROP, dropped) == [True, False, True]
+    assert page.locator(".chip").count() == 0

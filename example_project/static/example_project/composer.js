@@ -1,6 +1,7 @@
 /** The message box: text, attached pictures, Send and Stop. */
 
 import { byId, h, iconButton } from "./dom.js";
+import { setUpDrop } from "./drop.js";
 
 // Stop takes the place of Send: the second click of a double click is not meant for it.
 const DOUBLE_CLICK = 500;
@@ -30,6 +31,7 @@ export class Composer {
     this.text.addEventListener("input", () => this.#refresh());
     this.text.addEventListener("keydown", (event) => this.#keydown(event));
     this.text.addEventListener("paste", (event) => this.attach(event.clipboardData.files));
+    setUpDrop((files) => this.attach(files));
     this.stop.addEventListener("click", () => {
       if (performance.now() - this.#sentAt > DOUBLE_CLICK) onStop();
     });
@@ -80,6 +82,7 @@ export class Composer {
 
   /** Upload files and show them as chips. */
   attach(files) {
+    if (this.#locked) return;
     for (const file of files) {
       if (!file.type.startsWith("image/")) continue;
       const entry = this.#addChip({ name: file.name, preview: URL.createObjectURL(file) });

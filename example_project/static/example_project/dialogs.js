@@ -32,13 +32,19 @@ export function openLightbox({ url, prompt }) {
   const image = byId("lightbox-image");
   image.src = url;
   image.alt = prompt;
-  byId("lightbox-caption").textContent = prompt;
+  const caption = byId("lightbox-caption");
+  caption.textContent = caption.title = prompt;
+  caption.ariaExpanded = "false";
   byId("lightbox-download").href = url;
   dialog.showModal();
 }
 
-/** Let Cancel, and a click beside a dialog, close it. */
+/** Let Cancel, and a click beside a dialog, close it; a click on a caption shows all of it. */
 export function setUpDialogs() {
+  const caption = byId("lightbox-caption");
+  caption.addEventListener("click", () => {
+    caption.ariaExpanded = String(caption.ariaExpanded !== "true");
+  });
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("click", (event) => {
       // Cancel is no submit button: Enter in a field would press the first of those.
