@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import measure
-import pictures
 import project
+import sample_images
 
 
 def main() -> None:
     """Measure what the argument, a JSON object, asks for."""
     cell = json.loads(sys.argv[1])
     project.configure(Path(cell["folder"]), cell["latency"])
-    if "pictures" in cell:
+    if "images" in cell:
         measured = growth(cell)
     elif "size" in cell:
         measured = stalls(cell)
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def growth(cell: dict[str, Any]) -> dict[str, float]:
-    """Return the memory after some pictures and after many more."""
+    """Return the memory after some images and after many more."""
     # Imported once Django is set up, as models need it.
     from growth import measure_growth
 
@@ -45,7 +45,7 @@ def stalls(cell: dict[str, Any]) -> dict[str, float]:
 
 
 async def delivery(cell: dict[str, Any]) -> dict[str, float]:
-    """Return how long conversations that start together wait for their pictures."""
+    """Return how long conversations that start together wait for their images."""
     from django.core.files.base import ContentFile
     from django.core.files.storage import storages
     from openai import AsyncOpenAI
@@ -61,11 +61,11 @@ async def delivery(cell: dict[str, Any]) -> dict[str, float]:
     )
     # The first conversation of a process imports and compiles; it is not measured.
     await variant(designer(client, "tiny"), storage).converse()
-    picture = pictures.noise("2MB")
+    image = sample_images.noise("2MB")
     uploads = []
     for number in range(3):
         before = time.perf_counter()
-        storage.save(f"upload-{number}.png", ContentFile(picture))
+        storage.save(f"upload-{number}.png", ContentFile(image))
         uploads.append(time.perf_counter() - before)
     subject = variant(designer(client, f"2MB@{cell['pace']}"), storage)
     async with measure.LoopProbe() as probe:

@@ -1,4 +1,4 @@
-"""Whether the process grows from picture to picture."""
+"""Whether the process grows from image to image."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from stalls import CONTEXT, answer, prepared
 
 from chatkit_images.store import DjangoStore
 
-# After so many pictures every thread has met one, and the allocator its limits.
+# After so many images every thread has met one, and the allocator its limits.
 WARM = 10
 
 
 async def measure_growth(cell: dict[str, Any]) -> dict[str, float]:
-    """Return the process's memory after some pictures and after many more."""
+    """Return the process's memory after some images and after many more."""
     store = DjangoStore()
     events = await prepared(cell["size"])
     thread = types.ThreadMetadata(id="thr_1", created_at=datetime.now())
     await store.save_thread(thread, CONTEXT)
     resident = []
-    for number in range(cell["pictures"]):
+    for number in range(cell["images"]):
         # Another call each time: a replay would store nothing.
         renamed = [_of_call(event, f"ig_{number}") for event in events]
         await answer(renamed, thread, store, pause=0.05)
@@ -35,7 +35,7 @@ async def measure_growth(cell: dict[str, Any]) -> dict[str, float]:
         "warm": resident[WARM - 1],
         "half": max(resident[WARM:half]),
         "last": max(resident[half:]),
-        "pictures": len(resident),
+        "images": len(resident),
     }
 
 

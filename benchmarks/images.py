@@ -19,7 +19,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 VARIANTS = ("app", "app, SDK client", "recipe", "data URL", "floor")
 LATENCIES = (0.0, 0.2)
-# Seconds that the model takes for each preview and for the picture.
+# Seconds that the model takes for each preview and for the image.
 PACES = (0.0, 2.5)
 CONVERSATIONS = (1, 10, 40)
 ALLOWED = 1.15
@@ -30,7 +30,7 @@ thread.item.done of the image, in conversations that start at the same moment:
 
   app       this app: chatkit_images.runs.start() and the events of the run, which is
             all that its endpoint does after Django's own handling of the request;
-            SQLite (WAL) in a file, pictures in a storage; the model is asked
+            SQLite (WAL) in a file, images in a storage; the model is asked
             through ImageHttpxClient
   app, SDK client
             the same through the HTTP client of OpenAI's SDK, as all others
@@ -44,20 +44,20 @@ bytes: three previews and a final of 2 MB each, as fast as the socket takes them
 every 2.5 seconds. Every cell runs in a fresh process.
 """
 EPILOG = """\
-pace    seconds that the model takes for each preview and for the picture
+pace    seconds that the model takes for each preview and for the image
 ratio   seconds of the last conversation, divided by the floor's of the same round
 upload  one 2 MB write to the storage, in the same process before the start
 limit   1.15 floor + one upload
-ok      whether the app's last picture came within the limit, and in how many rounds
+ok      whether the app's last image came within the limit, and in how many rounds
 stall   longest time that the event loop answered nothing
 memory  peak of the process less what it had before the start, by conversation
 CPU     processor time of the process, all threads, by conversation
 
 The second table has the stalls that this app's code causes: its
-stream_agent_response gets events that were parsed beforehand, one picture a second in
+stream_agent_response gets events that were parsed beforehand, one image a second in
 each conversation.
 
-The third table has the memory of a process that stores one 4K picture of 25 MB, and its
+The third table has the memory of a process that stores one 4K image of 25 MB, and its
 three previews, after another.
 """
 
@@ -220,23 +220,23 @@ def stalls(bench: Bench, quick: bool) -> tuple[list[str], Iterator[list[str]]]:
 
 
 def growth(bench: Bench, quick: bool) -> tuple[list[str], Iterator[list[str]]]:
-    """Return header and rows of the table of memory over many pictures."""
-    header = ["storage", "image", "pictures", "last / half", "MB after 10"]
+    """Return header and rows of the table of memory over many images."""
+    header = ["storage", "image", "images", "last / half", "MB after 10"]
     header += ["most MB, 1st half", "2nd half"]
 
     def rows() -> Iterator[list[str]]:
         for latency in LATENCIES:
             rounds = bench.rounds(
-                ("app",), latency=latency, size="4K", pictures=30 if quick else 60
+                ("app",), latency=latency, size="4K", images=30 if quick else 60
             )
-            warm, half, last, pictures = (
+            warm, half, last, images = (
                 median(one["app"][name] for one in rounds)
-                for name in ("warm", "half", "last", "pictures")
+                for name in ("warm", "half", "last", "images")
             )
             yield [
                 f"{latency * 1000:.0f} ms",
                 "4K",
-                f"{pictures:.0f}",
+                f"{images:.0f}",
                 f"{last / half:.2f}",
                 f"{warm:.0f}",
                 f"{half:.0f}",

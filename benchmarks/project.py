@@ -1,4 +1,4 @@
-"""The Django project that is measured: SQLite in a file, pictures on disk."""
+"""The Django project that is measured: SQLite in a file, images on disk."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A model server that replays prepared answers.
 
-A request's model names the picture and how many seconds the model takes for each
-preview and for the picture: ``2MB@2.5``. Without seconds they come as fast as the
+A request's model names the image and how many seconds the model takes for each
+preview and for the image: ``2MB@2.5``. Without seconds they come as fast as the
 socket takes them.
 
 It is a process of its own: neither drawing nor encoding happens while something is
@@ -14,7 +14,7 @@ import asyncio
 import json
 from asyncio import StreamReader, StreamWriter
 
-import pictures
+import sample_images
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\n"
@@ -24,17 +24,17 @@ HEAD = (
 )
 
 
-# A picture on the wire is longer than this, and nothing else before the last event is.
-PICTURE = 4096
+# An image on the wire is longer than this, and nothing else before the last event is.
+IMAGE = 4096
 END = b"event: response.completed"
 
 
 class Replay:
-    """Answers every request with the picture that its model is named after."""
+    """Answers every request with the image that its model is named after."""
 
     def __init__(self, answers: dict[str, list[bytes]]) -> None:
         self._answers = {
-            model: [(_is_picture(chunk), framed(chunk)) for chunk in chunks]
+            model: [(_is_image(chunk), framed(chunk)) for chunk in chunks]
             for model, chunks in answers.items()
         }
 
@@ -45,8 +45,8 @@ class Replay:
                 name = await requested_model(reader)
                 model, _, seconds = name.partition("@")
                 writer.write(HEAD)
-                for is_picture, chunk in self._answers[model]:
-                    if is_picture:
+                for is_image, chunk in self._answers[model]:
+                    if is_image:
                         await asyncio.sleep(float(seconds or 0))
                     writer.write(chunk)
                     await writer.drain()
@@ -58,8 +58,8 @@ class Replay:
             writer.close()
 
 
-def _is_picture(chunk: bytes) -> bool:
-    return len(chunk) > PICTURE and not chunk.startswith(END)
+def _is_image(chunk: bytes) -> bool:
+    return len(chunk) > IMAGE and not chunk.startswith(END)
 
 
 def framed(chunk: bytes) -> bytes:
@@ -76,7 +76,7 @@ async def requested_model(reader: StreamReader) -> str:
 
 async def main() -> None:
     """Serve until the process is ended, after a line with the base URL."""
-    answers = {size: await pictures.answer(size) for size in ("tiny", "2MB")}
+    answers = {size: await sample_images.answer(size) for size in ("tiny", "2MB")}
     server = await asyncio.start_server(Replay(answers), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     print(f"http://127.0.0.1:{port}/v1", flush=True)

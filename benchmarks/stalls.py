@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import measure
-import pictures
+import sample_images
 from agents import RawResponsesStreamEvent, RunResultStreaming
 from chatkit import types
 from chatkit.agents import AgentContext
@@ -22,7 +22,7 @@ from chatkit_images.models import Run
 from chatkit_images.store import DjangoStore
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-# Seconds before each picture. A model takes longer; this lets each preview be stored,
+# Seconds before each image. A model takes longer; this lets each preview be stored,
 # so that what that costs is seen too.
 PAUSE = 1.0
 CONTEXT = RequestContext(None, "visitor:benchmark", "http://testserver")
@@ -51,7 +51,7 @@ class PreparedResult:
 
 async def prepared(size: str) -> list[Any]:
     """Return the events of an answer as the OpenAI SDK parses them."""
-    return [EVENT.validate_python(event) for event in await pictures.events(size)]
+    return [EVENT.validate_python(event) for event in await sample_images.events(size)]
 
 
 async def measure_stalls(cell: dict[str, Any]) -> dict[str, float]:
@@ -90,7 +90,7 @@ async def answer(
     current_run.set(run.pk)
     agent_context = AgentContext(thread=thread, store=store, request_context=CONTEXT)
     result = cast("RunResultStreaming", PreparedResult(events, pause))
-    converter = DjangoResponseStreamConverter(thread, CONTEXT, pictures.PREVIEWS)
+    converter = DjangoResponseStreamConverter(thread, CONTEXT, sample_images.PREVIEWS)
     done = False
     async for event in stream_agent_response(
         agent_context, result, converter=converter
@@ -99,7 +99,7 @@ async def answer(
             done |= event.item.type == "generated_image"
     await Run.objects.filter(pk=run.pk).aupdate(status=Run.Status.COMPLETED)
     if not done:
-        raise RuntimeError("The stream ended without a picture.")
+        raise RuntimeError("The stream ended without an image.")
 
 
 async def _floor(

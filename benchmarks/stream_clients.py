@@ -36,7 +36,7 @@ class Stream(asyncio.Protocol):
         self.head, self.began, self.events = b"", 0.0, 0
         self.first = self.delta = self.end = 0.0
         self.beats: list[float] = []
-        self.pictures = 0
+        self.images = 0
         self._tail = b""
         self._transport: asyncio.Transport
 
@@ -57,7 +57,7 @@ class Stream(asyncio.Protocol):
         # Only what is new: a mark that was seen is longer than the tail.
         seen, self._tail = self._tail + data, data[-TAIL:]
         self.events += seen.count(EVENT, max(0, len(seen) - len(data) - len(EVENT) + 1))
-        self.pictures += data.count(b'"type":"generated_image"')
+        self.images += data.count(b'"type":"generated_image"')
         if self.events and not self.first:
             self.first = now
             self.opened.set_result(None)
@@ -114,7 +114,7 @@ async def main() -> None:
     report(
         seconds=max(stream.end for stream in streams) - began,
         events=sum(stream.events for stream in streams),
-        pictures=sum(stream.pictures > 0 for stream in streams),
+        images=sum(stream.images > 0 for stream in streams),
         first=[stream.first - stream.began for stream in streams],
         delta=[stream.delta - stream.began for stream in streams],
         beats=[stream.beats for stream in streams] if cell.get("hold") else [],

@@ -1,10 +1,10 @@
-"""A model server for streams: long texts, pictures that take a while, silence.
+"""A model server for streams: long texts, images that take a while, silence.
 
 Like ``replay.py`` it is a process of its own that replays prepared bytes. A request's
-model is the name of an answer and what it takes seconds for, as in ``picture@5``:
+model is the name of an answer and what it takes seconds for, as in ``image@5``:
 
 - ``text``: a text of ``DELTAS`` deltas.
-- ``picture``: two lines of text around a small picture, which takes the seconds.
+- ``image``: two lines of text around a small image, which takes the seconds.
 - ``held``: the beginning of a text, then nothing for as long as the client stays.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 from asyncio import StreamReader, StreamWriter
 
-import pictures
 import replay
+import sample_images
 
 from chatkit_images import testing
 
@@ -71,16 +71,16 @@ def blocks(chunks: list[bytes]) -> list[bytes]:
 async def prepared() -> dict[str, tuple[list[bytes], list[bytes]]]:
     """Return the answers, in the part before the pause and the part after it."""
     words = testing.Text("lorem " * (DELTAS * LETTERS // 6 + 1), chunk=LETTERS)
-    text = await pictures.spoken("text", words)
+    text = await sample_images.spoken("text", words)
     line = testing.Text("Here you are.", chunk=7)
-    small = testing.Image(data=pictures.noise("tiny"), partials=0)
-    picture = await pictures.spoken("picture", line, small, line)
-    # The model works at the picture from its announcement on: the second item.
-    added = [place for place, chunk in enumerate(picture) if chunk.startswith(ADDED)]
+    small = testing.Image(data=sample_images.noise("tiny"), partials=0)
+    image = await sample_images.spoken("image", line, small, line)
+    # The model works at the image from its announcement on: the second item.
+    added = [place for place, chunk in enumerate(image) if chunk.startswith(ADDED)]
     started = next(n for n, chunk in enumerate(text) if chunk.startswith(DELTA)) + 2
     return {
         "text": (text, []),
-        "picture": (picture[: added[1] + 1], picture[added[1] + 1 :]),
+        "image": (image[: added[1] + 1], image[added[1] + 1 :]),
         "held": (text[:started], []),
     }
 

@@ -90,8 +90,8 @@ def compared(
 
 
 def generations(bench: Bench) -> Table:
-    """Return header and rows of the table of many conversations with pictures."""
-    header = ["conv.", "picture", "completed", "pictures", "wall s", "first event s"]
+    """Return header and rows of the table of many conversations with images."""
+    header = ["conv.", "image", "completed", "images", "wall s", "first event s"]
     header += [f"connections of {LIMIT}", "threads", "KB/conv."]
 
     def rows() -> Iterator[list[str]]:
@@ -105,8 +105,8 @@ def generations(bench: Bench) -> Table:
 
 
 def generation_row(bench: Bench, streams: int, seconds: int) -> list[str]:
-    """Return the row of some conversations whose pictures take some seconds."""
-    with bench.server("consumer", model=f"picture@{seconds}") as server:
+    """Return the row of some conversations whose images take some seconds."""
+    with bench.server("consumer", model=f"image@{seconds}") as server:
         server.database.limit(LIMIT)
         server.converse()
         memory = server.settled()
@@ -118,7 +118,7 @@ def generation_row(bench: Bench, streams: int, seconds: int) -> list[str]:
             str(streams),
             f"{seconds} s",
             str(server.database.statuses()["completed"] - before),
-            str(seen["pictures"]),
+            str(seen["images"]),
             f"{seen['seconds']:.1f}",
             f"{median(seen['first']):.1f}",
             str(peak["connections"]),

@@ -39,7 +39,7 @@ speed        ratio: events a second, divided by the SDK's of the same round; fir
              ratio: the SDK's time to the first event, divided by the row's; at the
              door: the same, but a view is compared with the SDK's in a view; CPU
              ratio: the SDK's processor time by event, divided by the row's
-generations  conversations with a picture that start together, on a PostgreSQL that
+generations  conversations with an image that start together, on a PostgreSQL that
              gives the server 20 connections
 idle         what a silent stream takes: readers of one run, then a run for each
 unread       memory that 20 MB of events take whose client does not read

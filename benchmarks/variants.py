@@ -1,4 +1,4 @@
-"""The ways to a delivered picture that are compared, one conversation each."""
+"""The ways to a delivered image that are compared, one conversation each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-import pictures
+import sample_images
 from agents import (
     Agent,
     ImageGenerationTool,
@@ -43,7 +43,7 @@ QUIET = RunConfig(tracing_disabled=True)
 
 def designer(client: AsyncOpenAI, model: str) -> Agent[Any]:
     """Return the agent of every variant."""
-    tool = {"type": "image_generation", "partial_images": pictures.PREVIEWS}
+    tool = {"type": "image_generation", "partial_images": sample_images.PREVIEWS}
     return Agent(
         name="designer",
         instructions="Generate images when asked.",
@@ -62,7 +62,7 @@ class Floor:
         self._results: list[RunResultStreaming] = []
 
     async def converse(self) -> float:
-        """Hold a conversation and return when its picture was there."""
+        """Hold a conversation and return when its image was there."""
         result = Runner.run_streamed(self._agent, "A house.", run_config=QUIET)
         # Kept, as the SDK reads the rest of the stream in the background: that work
         # is in every variant, and here it must not end with the last reference.
@@ -74,7 +74,7 @@ class Floor:
                 and event.data.item.type == "image_generation_call"
             ):
                 return time.perf_counter()
-        raise RuntimeError("The stream ended without a picture.")
+        raise RuntimeError("The stream ended without an image.")
 
 
 class App:
@@ -87,10 +87,10 @@ class App:
         self._request = REQUEST.validate_json(BODY)
 
     async def converse(self) -> float:
-        """Hold a conversation and return when its picture was there."""
+        """Hold a conversation and return when its image was there."""
         context = RequestContext(None, "visitor:benchmark", "http://testserver")
         run = await runs.start(self._server, self._request, BODY, context)
-        return await picture_time(chunks_of(run.events()))
+        return await time_to_image(chunks_of(run.events()))
 
 
 class AppServer(DjangoChatKitServer):
@@ -120,7 +120,7 @@ class PlainApp(App):
 
 
 class Sdk:
-    """ChatKit's default, which puts the picture into a ``data:`` URL."""
+    """ChatKit's default, which puts the image into a ``data:`` URL."""
 
     http_client = DefaultAsyncHttpxClient
 
@@ -129,13 +129,13 @@ class Sdk:
 
     def converter(self, storage: Storage) -> ResponseStreamConverter:
         """Return what makes the URL."""
-        return ResponseStreamConverter(partial_images=pictures.PREVIEWS)
+        return ResponseStreamConverter(partial_images=sample_images.PREVIEWS)
 
     async def converse(self) -> float:
-        """Hold a conversation and return when its picture was there."""
+        """Hold a conversation and return when its image was there."""
         result = await self._server.process(BODY, None)
         assert isinstance(result, StreamingResult)
-        return await picture_time(aiter(result))
+        return await time_to_image(aiter(result))
 
 
 class Recipe(Sdk):
@@ -150,7 +150,7 @@ class RecipeConverter(ResponseStreamConverter):
     """The guide's converter: it decodes and uploads where it is called."""
 
     def __init__(self, storage: Storage) -> None:
-        super().__init__(partial_images=pictures.PREVIEWS)
+        super().__init__(partial_images=sample_images.PREVIEWS)
         self._storage = storage
 
     async def base64_image_to_url(
@@ -159,7 +159,7 @@ class RecipeConverter(ResponseStreamConverter):
         base64_image: str,
         partial_image_index: int | None = None,
     ) -> str:
-        """Return the URL of the uploaded picture."""
+        """Return the URL of the uploaded image."""
         blob_id = (
             image_id
             if partial_image_index is None
@@ -213,8 +213,8 @@ async def chunks_of(batches: runs.Batches) -> AsyncIterator[bytes]:
                 yield chunk
 
 
-async def picture_time(chunks: Any) -> float:
-    """Read a stream to its end and return when its picture was done."""
+async def time_to_image(chunks: Any) -> float:
+    """Read a stream to its end and return when its image was done."""
     seen = 0.0
     async with aclosing(chunks):
         async for chunk in chunks:
@@ -225,7 +225,7 @@ async def picture_time(chunks: Any) -> float:
             ):
                 seen = time.perf_counter()
     if not seen:
-        raise RuntimeError("The stream ended without a picture.")
+        raise RuntimeError("The stream ended without an image.")
     return seen
 
 

@@ -11,7 +11,7 @@ from . import database, storage
 from .conf import settings
 from .context import RequestContext
 from .exceptions import RequestRefused
-from .rows import attachments, uploads
+from .queries import attachments, uploads
 from .store import generate_id
 
 

@@ -41,7 +41,7 @@ class Turn:
         told: Whether its thread has been told that its answer was cut off.
         made: The thread of its first message, if the claim has made it.
         allowed: Whether the project's quota has been asked and lets it generate.
-        placeholders: What stands for its pictures where the SDKs see them.
+        placeholders: What stands for its images where the SDKs see them.
         served: Set when its first event was sent, or nobody is there to take it.
     """
 

@@ -38,7 +38,7 @@ class GenerationRefused(Exception):
 
 
 class ImageError(ValueError):
-    """Bytes that are not a picture this project accepts.
+    """Bytes that are not an image this project accepts.
 
     ``code`` is a short stable word for staff and logs, the message says more.
     """
@@ -49,7 +49,7 @@ class ImageError(ValueError):
 
 
 class PlaceholderUnknown(ValueError):
-    """The model's input has a placeholder for a picture that is not of this turn."""
+    """The model's input has a placeholder for an image that is not of this turn."""
 
 
 class StorageUnavailable(OSError):

@@ -11,7 +11,7 @@ from . import models, storage
 
 @dataclass(frozen=True)
 class Finding:
-    """A picture that is not what its row says.
+    """An image that is not what its row says.
 
     Attributes:
         image: Its row.
@@ -23,7 +23,7 @@ class Finding:
 
 
 def verify() -> Iterator[Finding]:
-    """Read every complete picture, oldest first, and yield those that are wrong.
+    """Read every complete image, oldest first, and yield those that are wrong.
 
     Raises:
         Exception: The storage's own, if it does not answer.

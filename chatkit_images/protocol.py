@@ -22,7 +22,7 @@ from . import database, wire
 from .agents import trackers
 from .context import RequestContext, Turn, current_turn
 from .models import GeneratedImage
-from .rows import payloads, preflight, threads
+from .queries import payloads, preflight, threads
 from .store import DjangoStore
 
 logger = logging.getLogger(__name__)
@@ -290,6 +290,6 @@ def _rest(forming: set[str]) -> Iterator[types.ThreadStreamEvent]:
         for event in tracker.take_leftovers():
             _note(event, forming)
             yield event
-    # ChatKit's own function forgets a call that ends without a picture.
+    # ChatKit's own function forgets a call that ends without an image.
     for item_id in forming:
         yield types.ThreadItemRemovedEvent(item_id=item_id)

@@ -36,8 +36,8 @@ from .context import RequestContext, Turn, current_turn
 from .converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from .exceptions import ClaimLost, GenerationRefused, NotFoundError
 from .protocol import ProtocolServer
-from .rows import endings, payloads, threads
-from .rows import feedback as feedback_rows
+from .queries import endings, payloads, threads
+from .queries import feedback as feedback_rows
 from .store import DjangoStore
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from chatkit.store import Store, StoreItemType
 
 from . import database
 from .context import RequestContext
-from .rows import attachments, items, threads
+from .queries import attachments, items, threads
 
 ID_PREFIXES: dict[StoreItemType, str] = {
     "thread": "thr",

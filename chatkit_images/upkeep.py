@@ -12,8 +12,8 @@ from django.utils import timezone
 from . import models, storage
 from .conf import settings
 from .models.files import file_columns
+from .queries import endings
 from .querysets import DeletedFileQuerySet, GeneratedImageQuerySet
-from .rows import endings
 from .runs import claims
 from .signal_handlers import hand_over_again, left_behind
 
@@ -82,7 +82,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
 def flush_spool() -> list[str]:
     """Move spooled files to the storage and return their names.
 
-    A picture among them whose process died becomes its image's.
+    A file among them whose process died becomes its image's.
 
     Raises:
         Exception: The first of a dead run that could not be ended; its files stay, all

@@ -14,9 +14,9 @@ from chatkit_images.context import RequestContext
 from chatkit_images.server import DjangoChatKitServer
 
 INSTRUCTIONS = """\
-You are a designer who works in pictures. Generate an image whenever the user asks
+You are a designer who works in images. Generate an image whenever the user asks
 for one or asks to change one. When the user wants a change, start from the latest
-picture of the conversation and keep everything they did not mention. Answer in one
+image of the conversation and keep everything they did not mention. Answer in one
 or two short sentences."""
 
 
@@ -32,7 +32,7 @@ def loopback_client() -> AsyncOpenAI:
 
 @cache
 def openai_client() -> AsyncOpenAI:
-    """Return OpenAI's client, which reads pictures past the SDKs."""
+    """Return OpenAI's client, which reads images past the SDKs."""
     return AsyncOpenAI(http_client=ImageHttpxClient())
 
 

@@ -25,7 +25,7 @@ from openai import AsyncOpenAI
 
 from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.context import RequestContext
-from chatkit_images.rows import payloads
+from chatkit_images.queries import payloads
 from chatkit_images.server import DjangoChatKitServer
 
 
@@ -84,8 +84,8 @@ async def whisper(wrapper: RunContextWrapper[AgentContext[Any]], text: str) -> s
     return "kept"
 
 
-class EveryPicture(ImageHttpxClient):
-    """Takes the small pictures of the tests out of the stream, too."""
+class EveryImage(ImageHttpxClient):
+    """Takes the small images of the tests out of the stream, too."""
 
     shortest = 1
 

@@ -86,5 +86,5 @@ CHATKIT_IMAGES = {
 }
 # Where the loopback model answers; the fixture `model` sets it.
 LOOPBACK_URL = os.environ.get("CHATKIT_LOOPBACK_URL", "http://127.0.0.1:9/v1")
-HTTP_CLIENT = "tests.chat.EveryPicture"
+HTTP_CLIENT = "tests.chat.EveryImage"
 LOGIN_URL = "/admin/login/"

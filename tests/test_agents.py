@@ -27,7 +27,7 @@ from chatkit_images.agents.streaming import ProviderIds
 from chatkit_images.context import RequestContext, current_run
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, Run
-from chatkit_images.rows import payloads
+from chatkit_images.queries import payloads
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, ToolCall, Usage, wire
 from tests.chat import TestServer
@@ -99,7 +99,7 @@ async def test_the_converter_is_optional(
 
 
 @pytest.mark.parametrize("told", ["by the end", "by its items"])
-async def test_pictures_without_words_are_an_answer_however_late_it_is_read(
+async def test_images_without_words_are_an_answer_however_late_it_is_read(
     agent_context: AgentContext[RequestContext], model: LoopbackAPI, told: str
 ) -> None:
     # ChatKit's function asks the store before it reads: a model may be done by then.
@@ -126,7 +126,7 @@ async def test_pictures_without_words_are_an_answer_however_late_it_is_read(
     assert (await GeneratedImage.objects.aget()).status == "completed"
 
 
-async def test_pictures_that_arrived_before_the_stream_is_read_are_an_answer(
+async def test_images_that_arrived_before_the_stream_is_read_are_an_answer(
     agent_context: AgentContext[RequestContext], model: LoopbackAPI
 ) -> None:
     class Slow(AgentHooks[Any]):
@@ -145,7 +145,7 @@ async def test_pictures_that_arrived_before_the_stream_is_read_are_an_answer(
     assert (await GeneratedImage.objects.aget()).status == "completed"
 
 
-async def test_what_a_provider_looks_up_for_a_picture_asks_for_no_other_answer(
+async def test_what_a_provider_looks_up_for_an_image_asks_for_no_other_answer(
     agent_context: AgentContext[RequestContext], model: LoopbackAPI
 ) -> None:
     response = wire.new_response({"model": "gpt-4.1", "tools": []})

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.middleware.csrf import get_token
 from django.test import RequestFactory
 
-from chatkit_images import links, models, storage, tokens
+from chatkit_images import file_urls, models, storage, url_tokens
 from chatkit_images.context import RequestContext
 from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.views.attachments import OVERHEAD
@@ -188,7 +188,7 @@ async def test_a_page_in_disguise_is_served_as_a_download(client: ChatClient) ->
     assert "preview_url" not in attachment
     row = await models.Attachment.objects.select_related("user").aget()
     assert row.user is not None
-    url = links.attachment_url(row, RequestContext.for_user(row.user))
+    url = file_urls.attachment_url(row, RequestContext.for_user(row.user))
     response = await client.get(url.removeprefix("http://localhost"))
     assert response.content == HTML
     assert response["Content-Type"] == "application/octet-stream"
@@ -250,10 +250,10 @@ async def test_an_upload_url_is_good_for_its_file_and_its_time_only(
     prefix = url.partition("upload.")[0]
     for token in (
         url.removeprefix(prefix).rstrip("/")[:-1] + "!",
-        tokens.make("upload", key, "full", foreign.owner),
-        tokens.make("attachment", key, "thumbnail", context.owner),
-        tokens.make("upload", "atc_missing", "full", context.owner),
-        tokens.make("upload", key, "full", context.owner, expires=1),
+        url_tokens.make("upload", key, "full", foreign.owner),
+        url_tokens.make("attachment", key, "thumbnail", context.owner),
+        url_tokens.make("upload", "atc_missing", "full", context.owner),
+        url_tokens.make("upload", key, "full", context.owner, expires=1),
         "upload",
     ):
         for response in (
@@ -262,7 +262,7 @@ async def test_an_upload_url_is_good_for_its_file_and_its_time_only(
         ):
             assert refusal(response) == NOT_FOUND, token
     monkeypatch.setattr(
-        tokens, "time", SimpleNamespace(time=lambda: time.time() + 2 * 3600)
+        url_tokens, "time", SimpleNamespace(time=lambda: time.time() + 2 * 3600)
     )
     assert refusal(await client.post(url, form(png))) == NOT_FOUND
     assert files() == []
@@ -273,13 +273,13 @@ async def test_a_preview_url_is_good_for_its_owner_only(
 ) -> None:
     key = (await send(client, png))["id"]
     for token in (
-        tokens.make("attachment", key, "thumbnail", foreign.owner),
-        tokens.make("upload", key, "full", context.owner),
-        tokens.make("image", key, "full", context.owner),
-        tokens.make("attachment", key, "thumbnail", context.owner, expires=1),
+        url_tokens.make("attachment", key, "thumbnail", foreign.owner),
+        url_tokens.make("upload", key, "full", context.owner),
+        url_tokens.make("image", key, "full", context.owner),
+        url_tokens.make("attachment", key, "thumbnail", context.owner, expires=1),
     ):
         assert refusal(await client.get(f"{DIRECT}{token}/")) == NOT_FOUND
-    full = tokens.make("attachment", key, "full", context.owner)
+    full = url_tokens.make("attachment", key, "full", context.owner)
     assert (await client.get(f"{DIRECT}{full}/")).content == png
     row = await models.Attachment.objects.aget()
     storage.delete(row.file.name)

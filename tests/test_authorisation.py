@@ -19,7 +19,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from chatkit_images import context, models, tokens, urls
+from chatkit_images import context, models, url_tokens, urls
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import (
     URL,
@@ -185,17 +185,17 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
     for variant in ("full", "thumbnail", "partial-0", "partial-7", "other"):
         url = reverse("chatkit_images:session-image", args=[ids.image, variant])
         yield f"session-image {variant}", lambda url=url: chat.get(url)
-        # A token for the picture, but made for somebody else.
-        token = tokens.make("image", ids.image.hex, variant, person.owner)
+        # A token for the image, but made for somebody else.
+        token = url_tokens.make("image", ids.image.hex, variant, person.owner)
         url = reverse("chatkit_images:image", args=[token])
         yield f"image {variant}", lambda url=url: chat.get(url)
     for variant in ("full", "thumbnail"):
-        token = tokens.make("attachment", ids.attachment, variant, person.owner)
+        token = url_tokens.make("attachment", ids.attachment, variant, person.owner)
         url = reverse("chatkit_images:attachment", args=[token])
         yield f"attachment {variant}", lambda url=url: chat.get(url)
     for method in ("post", "put"):
         for key in (ids.upload, ids.attachment):
-            token = tokens.make("upload", key, "full", person.owner)
+            token = url_tokens.make("upload", key, "full", person.owner)
             url = reverse("chatkit_images:upload", args=[token])
             send = getattr(chat, method)
             yield (
@@ -306,11 +306,11 @@ async def test_owner_sees_the_canaries(chat: ChatClient, theirs: Ids) -> None:
 
 
 @pytest.mark.parametrize("variant", ["full", "thumbnail", "partial-0"])
-async def test_owner_sees_the_pictures(
+async def test_owner_sees_the_images(
     chat: ChatClient, theirs: Ids, ann: User, png: bytes, variant: str
 ) -> None:
     session = reverse("chatkit_images:session-image", args=[theirs.image, variant])
-    token = tokens.make("image", theirs.image.hex, variant, f"user:{ann.pk}")
+    token = url_tokens.make("image", theirs.image.hex, variant, f"user:{ann.pk}")
     signed = reverse("chatkit_images:image", args=[token])
     for client, url in ((chat, session), (ChatClient(), signed)):
         response = await client.get(url)
@@ -411,7 +411,7 @@ async def test_signed_url_lives_to_its_last_second(
 
 
 def token(kind: str, key: str, owner: str, variant: str = "full") -> str:
-    return tokens.make(kind, key, variant, owner)
+    return url_tokens.make(kind, key, variant, owner)
 
 
 async def test_no_character_of_a_token_can_be_changed(
@@ -457,12 +457,12 @@ async def test_token_is_good_for_one_kind_key_variant_and_owner(
     for old, new in (
         (theirs.image.hex, second.image.hex),
         ("full", "thumbnail"),
-        (tokens.digest(owner), tokens.digest(f"user:{bob.pk}")),
+        (url_tokens.digest(owner), url_tokens.digest(f"user:{bob.pk}")),
         ("image.", "upload."),
         (body.rpartition(".")[2], "ffffffff"),
     ):
-        assert tokens.read(f"{body.replace(old, new)}~{signature}") is None
-        assert tokens.read(one) is not None
+        assert url_tokens.read(f"{body.replace(old, new)}~{signature}") is None
+        assert url_tokens.read(one) is not None
 
 
 async def test_signed_url_dies_with_its_row_and_its_owner(
@@ -507,7 +507,7 @@ async def test_signed_url_survives_a_new_secret_key_only_as_a_fallback(
 
 
 @pytest.mark.row("P10")
-async def test_shared_cache_keeps_no_picture_for_the_next_person(
+async def test_shared_cache_keeps_no_image_for_the_next_person(
     theirs: Ids, ann: User, bob: User, settings: Any, png: bytes
 ) -> None:
     settings.MIDDLEWARE = [
@@ -697,15 +697,15 @@ async def test_admin_shows_the_canaries_to_a_superuser(
 ) -> None:
     chat = ChatClient()
     await chat.aforce_login(admin_user)
-    leaks, pictures = set(), 0
+    leaks, images = set(), 0
     for page, path in await database_sync_to_async(pages_of)(theirs):
         response = await chat.get(path)
         content = await body_of(response)
-        # Nothing can be added, and only pictures have previews.
+        # Nothing can be added, and only images have previews.
         assert response.status_code in (200, 302, 403, 404), path
-        pictures += content == png
+        images += content == png
         if CANARY.encode() in content:
             leaks.add(page.split()[0])
     # The matrix above would see a leak of each of these.
     assert leaks >= {"Thread", "GeneratedImage", "Attachment", "Run", "DeletedFile"}
-    assert pictures >= 5
+    assert images >= 5

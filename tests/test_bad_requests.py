@@ -459,7 +459,7 @@ async def test_page_size_is_between_1_and_100(
 
 
 @pytest.mark.parametrize("variant", ["partial-" + "9" * 5000, "9" * 5000, "nonsense"])
-async def test_variant_that_is_not_there_is_the_picture_itself(
+async def test_variant_that_is_not_there_is_the_image_itself(
     chat: ChatClient, ann: User, png: bytes, variant: str
 ) -> None:
     ids = await database_sync_to_async(build)(f"user:{ann.pk}", ann, "x", png)
@@ -539,14 +539,14 @@ async def test_error_of_the_model_shows_nothing_of_itself(
 async def test_refusal_of_the_project_shows_its_message(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusal = raising(CustomStreamError("Ten pictures a day.", allow_retry=False))
+    refusal = raising(CustomStreamError("Ten images a day.", allow_retry=False))
     monkeypatch.setattr(TestServer, "get_agent", refusal)
     events = await chat.say("Hello")
     assert of_type(events, "error") == [
         {
             "type": "error",
             "code": "custom",
-            "message": "Ten pictures a day.",
+            "message": "Ten images a day.",
             "allow_retry": False,
         }
     ]
@@ -558,7 +558,7 @@ async def test_refusal_of_the_project_shows_its_message(
     [
         (RuntimeError(CANARY), (500, "server_error")),
         (NotImplementedError(CANARY), (501, "not_implemented")),
-        (CustomStreamError("Ten pictures a day."), (409, "refused")),
+        (CustomStreamError("Ten images a day."), (409, "refused")),
         (OperationalError(CANARY), (503, "unavailable")),
         (InterfaceError(CANARY), (503, "unavailable")),
     ],

@@ -15,7 +15,7 @@ from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import imaging, links, storage, upkeep
+from chatkit_images import file_urls, imaging, storage, upkeep
 from chatkit_images.agents import calls
 from chatkit_images.agents.calls import ImageCall
 from chatkit_images.agents.fields import add_usage
@@ -23,12 +23,12 @@ from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.imaging import png
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
-from chatkit_images.rows import images, payloads
+from chatkit_images.queries import images, payloads
 from chatkit_images.signals import image_saved
 from chatkit_images.storage import backend
-from tests.pictures import picture
+from tests.image_files import image_file
 
-RED, GREEN = (base64.b64encode(picture(c)).decode() for c in ("red", "green"))
+RED, GREEN = (base64.b64encode(image_file(c)).decode() for c in ("red", "green"))
 
 
 class Stage:
@@ -82,7 +82,7 @@ def files() -> list[str]:
 
 def broken_pixels() -> bytes:
     """Return a PNG whose container is right."""
-    header = picture("red")[:33]
+    header = image_file("red")[:33]
     body = png.chunk(b"IDAT", zlib.compress(b"\0" * 40)) + png.chunk(b"IEND", b"")
     return header + body
 
@@ -102,7 +102,7 @@ async def test_what_comes_after_the_end_changes_nothing(stage: Stage) -> None:
     assert stage.kinds == [UPDATED, DONE]
     image = await GeneratedImage.objects.aget()
     assert image.status == "completed"
-    assert storage.read(str(image.file.name)) == picture("red")
+    assert storage.read(str(image.file.name)) == image_file("red")
 
 
 async def test_an_overtaken_preview_is_never_stored(stage: Stage) -> None:
@@ -144,7 +144,7 @@ async def test_a_preview_rests_while_the_loop_is_busy_but_not_for_ever(
 async def test_a_resting_preview_does_not_hold_up_the_end(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    """A stopped image has it as its picture; beside a final it is not stored."""
+    """A stopped image has it as its image; beside a final it is not stored."""
     monkeypatch.setattr(calls, "REST", 60)
     stage.call.offer_preview(0, RED)
     await asyncio.sleep(0.05)
@@ -153,13 +153,13 @@ async def test_a_resting_preview_does_not_hold_up_the_end(
     async with asyncio.timeout(30):
         await stage.call.end(status)
 
-    shown = picture("green" if status == "completed" else "red")
+    shown = image_file("green" if status == "completed" else "red")
     image = await GeneratedImage.objects.aget()
     assert (image.status, stage.kinds[-1]) == (status, DONE)
     assert storage.read(str(image.file.name)) == shown
 
 
-async def test_a_preview_that_is_no_picture_is_left_out(stage: Stage) -> None:
+async def test_a_preview_that_is_no_image_is_left_out(stage: Stage) -> None:
     stage.call.offer_preview(0, base64.b64encode(b"junk").decode())
     await stage.call.settled()
     stage.call.offer_preview(1, GREEN)
@@ -261,7 +261,7 @@ async def test_broken_pixels_are_told_although_the_storage_hangs(
     assert files() == []
 
 
-async def test_who_hears_of_a_picture_gets_its_thread_as_it_is(stage: Stage) -> None:
+async def test_who_hears_of_an_image_gets_its_thread_as_it_is(stage: Stage) -> None:
     seen = []
 
     def receive(sender: Any, image: GeneratedImage, **kwargs: Any) -> None:
@@ -279,7 +279,7 @@ async def test_who_hears_of_a_picture_gets_its_thread_as_it_is(stage: Stage) -> 
     assert seen == [("renamed", 1)]
 
 
-async def test_a_replayed_final_keeps_the_first_picture(
+async def test_a_replayed_final_keeps_the_first_image(
     stage: Stage, context: RequestContext
 ) -> None:
     stage.finish()
@@ -289,7 +289,7 @@ async def test_a_replayed_final_keeps_the_first_picture(
     await again.call.settled()
 
     image = await GeneratedImage.objects.aget()
-    assert storage.read(str(image.file.name)) == picture("red")
+    assert storage.read(str(image.file.name)) == image_file("red")
     assert files() == sorted([image.file.name, image.thumbnail.name])
     assert again.kinds == [UPDATED, DONE]
 
@@ -300,7 +300,7 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
     def broken(*args: Any, **kwargs: Any) -> None:
         raise OperationalError("the database is away")
 
-    monkeypatch.setattr("chatkit_images.rows.images.complete", broken)
+    monkeypatch.setattr("chatkit_images.queries.images.complete", broken)
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     stage.finish()
     with pytest.raises(OperationalError):
@@ -365,7 +365,7 @@ async def test_a_final_replaces_the_preview_of_an_interrupted_image(
 
     await image.arefresh_from_db()
     assert image.status == "completed"
-    assert storage.read(str(image.file.name)) == picture("red")
+    assert storage.read(str(image.file.name)) == image_file("red")
     assert shown not in files()
 
 
@@ -382,7 +382,7 @@ async def test_a_receiver_that_raises_changes_nothing(stage: Stage) -> None:
     assert stage.kinds == [UPDATED, DONE]
 
 
-async def test_a_picture_without_a_thumbnail_is_a_picture(
+async def test_an_image_without_a_thumbnail_is_an_image(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: Any) -> bytes:
@@ -421,7 +421,7 @@ async def test_a_final_that_was_noted_already_may_be_noted_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row is complete and the spool has forgotten the bytes by then."""
-    image_url, tries = links.image_url, []
+    image_url, tries = file_urls.image_url, []
 
     def flaky(*args: Any, **kwargs: Any) -> str:
         tries.append(args)
@@ -430,7 +430,7 @@ async def test_a_final_that_was_noted_already_may_be_noted_again(
         return image_url(*args, **kwargs)
 
     monkeypatch.setattr(storage.backend, "is_local", lambda: False)
-    monkeypatch.setattr(links, "image_url", flaky)
+    monkeypatch.setattr(file_urls, "image_url", flaky)
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0, 0, 0))
     stage.finish()
     await stage.call.settled()
@@ -439,7 +439,7 @@ async def test_a_final_that_was_noted_already_may_be_noted_again(
     assert stage.kinds == [UPDATED, DONE]
     image = await GeneratedImage.objects.aget()
     assert files() == sorted([image.file.name, image.thumbnail.name])
-    assert storage.read(str(image.file.name)) == picture("red")
+    assert storage.read(str(image.file.name)) == image_file("red")
     assert not storage.spool.has(str(image.file.name))
 
 
@@ -459,7 +459,7 @@ class Away:
         return self._begin(*args, **fields)
 
 
-async def test_a_picture_makes_the_row_that_the_database_refused_at_its_beginning(
+async def test_an_image_makes_the_row_that_the_database_refused_at_its_beginning(
     thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model takes a minute, the database is asked for some seconds only."""
@@ -472,7 +472,7 @@ async def test_a_picture_makes_the_row_that_the_database_refused_at_its_beginnin
 
     image = await GeneratedImage.objects.aget()
     assert (image.status, image.model) == ("completed", "gpt-4.1")
-    assert storage.read(str(image.file.name)) == picture("red")
+    assert storage.read(str(image.file.name)) == image_file("red")
     assert stage.kinds == [UPDATED, DONE]
     # A try whose answer was lost may have reserved the name: it is the row's own.
     assert set(away.keys) == {image.key}
@@ -527,7 +527,7 @@ async def test_a_call_without_a_row_is_stopped_like_any_other(
     assert saved.content[0].text == "The image was stopped before it was ready."
 
 
-async def test_a_picture_that_no_row_can_be_made_for_is_told_of(
+async def test_an_image_that_no_row_can_be_made_for_is_told_of(
     thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Away(monkeypatch, 9)

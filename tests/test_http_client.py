@@ -1,4 +1,4 @@
-"""The HTTP client that reads pictures past the SDKs, chunk by chunk."""
+"""The HTTP client that reads images past the SDKs, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from chatkit_images.models import GeneratedImage, ThreadItem
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items
-from tests.pictures import SVG, noise
+from tests.image_files import SVG, noise
 
 URL = "http://model.example/v1/responses"
 STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 PNG = base64.b64encode(noise("PNG", (24, 20))).decode()
-# Keys in both orders, spaces, and a picture beside something else in one event.
+# Keys in both orders, spaces, and an image beside something else in one event.
 EVENTS: list[str] = [
     'event: a\ndata: {"type": "response.created", "result": null}\n\n',
     f'data: {{"partial_image_b64":"{PNG}","item_id":"ig_1"}}\n\n',
@@ -90,7 +90,7 @@ def is_placeholder(text: str) -> bool:
 
 
 def restored(text: str) -> tuple[str, int]:
-    """Return a stream with its pictures in their places, and how many there were."""
+    """Return a stream with its images in their places, and how many there were."""
     parts = text.split('"')
     found = 0
     for place, part in enumerate(parts):
@@ -132,7 +132,7 @@ async def test_an_event_goes_on_as_soon_as_it_is_complete(turn: Turn) -> None:
     assert pieces[-1] == EVENTS[-1].encode()
 
 
-async def test_every_format_is_a_picture_and_a_preview_is_taken_once(
+async def test_every_format_is_an_image_and_a_preview_is_taken_once(
     turn: Turn,
 ) -> None:
     for data in (*(noise(form) for form in ("PNG", "JPEG", "WEBP", "GIF")), SVG):
@@ -162,7 +162,7 @@ async def test_every_format_is_a_picture_and_a_preview_is_taken_once(
     ids=["empty", "short", "no-type", "pdf", "escape", "data-url", "no-base64"],
 )
 @pytest.mark.parametrize("size", [5, 100, 70_000])
-async def test_what_is_no_picture_goes_on_as_it_came(
+async def test_what_is_no_image_goes_on_as_it_came(
     turn: Turn, value: str, size: int
 ) -> None:
     event = f'data: {{"result": "{value}", "more": "\\"result\\":\\"{PNG}\\""}}\n\n'
@@ -172,7 +172,7 @@ async def test_what_is_no_picture_goes_on_as_it_came(
     assert b"".join(await read(chunks)) == body
 
 
-async def test_a_small_picture_is_left_where_it_is(turn: Turn) -> None:
+async def test_a_small_image_is_left_where_it_is(turn: Turn) -> None:
     event = EVENTS[3].encode()
 
     assert b"".join(await read([event], ImageHttpxClient)) == event
@@ -197,7 +197,7 @@ async def test_outside_a_run_nothing_is_replaced() -> None:
     assert b"".join(await read([WHOLE])) == WHOLE
 
 
-async def test_a_stream_that_breaks_within_a_picture(turn: Turn) -> None:
+async def test_a_stream_that_breaks_within_an_image(turn: Turn) -> None:
     body = Chunks([WHOLE[:1000]], httpx2.ReadError("gone"))
     transport = httpx2.MockTransport(
         lambda request: httpx2.Response(200, headers=STREAM, stream=body)
@@ -214,7 +214,7 @@ async def test_a_stream_that_breaks_within_a_picture(turn: Turn) -> None:
     assert b"".join(await read([WHOLE[:1000]])) == WHOLE[:1000]
 
 
-async def test_a_request_has_the_pictures_again(turn: Turn) -> None:
+async def test_a_request_has_the_images_again(turn: Turn) -> None:
     requests: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -280,9 +280,9 @@ async def test_whatever_ends_a_line_ends_what_is_held_back(
 
 
 @pytest.mark.parametrize(
-    "client", ["tests.chat.EveryPicture", "openai.DefaultAsyncHttpxClient"]
+    "client", ["tests.chat.EveryImage", "openai.DefaultAsyncHttpxClient"]
 )
-async def test_a_run_that_asks_twice_repeats_the_picture(
+async def test_a_run_that_asks_twice_repeats_the_image(
     chat: ChatClient,
     model: LoopbackAPI,
     settings: Any,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from PIL import Image as Picture
+from PIL import Image as PILImage
 
 from chatkit_images import runs, storage
 from chatkit_images.models import GeneratedImage, PartialImage, Run, ThreadItem
@@ -32,14 +32,14 @@ from chatkit_images.testing import (
 )
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
-from tests.pictures import SVG, picture
+from tests.image_files import SVG, image_file
 
 
 @pytest.fixture(
-    autouse=True, params=["tests.chat.EveryPicture", "openai.DefaultAsyncHttpxClient"]
+    autouse=True, params=["tests.chat.EveryImage", "openai.DefaultAsyncHttpxClient"]
 )
 def http_client(request: pytest.FixtureRequest, settings: Any) -> None:
-    """Pictures are read past the SDKs, or with them."""
+    """Images are read past the SDKs, or with them."""
     settings.HTTP_CLIENT = request.param
 
 
@@ -106,7 +106,7 @@ async def test_the_bytes_served_are_the_bytes_sent(
     assert (image.mime, image.width, image.height) == ("image/png", 64, 48)
     assert image.bytes == len(png)
     assert image.sha256 == hashlib.sha256(png).hexdigest()
-    thumbnail = Picture.open(io.BytesIO(storage.read(image.thumbnail.name)))
+    thumbnail = PILImage.open(io.BytesIO(storage.read(image.thumbnail.name)))
     assert (thumbnail.format, thumbnail.size) == ("WEBP", (64, 48))
 
 
@@ -147,7 +147,7 @@ async def test_what_the_events_say_is_kept(
 async def test_words_that_are_longer_than_their_columns_are_cut(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch, png: bytes
 ) -> None:
-    """PostgreSQL refuses them, and the picture would go with them."""
+    """PostgreSQL refuses them, and the image would go with them."""
     new_response, long = wire.new_response, "x" * 300
 
     def wordy(body: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ async def test_images_in_parallel_arrive_each_in_its_item(
     colours = ["red", "green", "blue"]
     answer(
         model,
-        Images(*(Image(data=picture(c), partials=2) for c in colours), order=order),
+        Images(*(Image(data=image_file(c), partials=2) for c in colours), order=order),
     )
 
     events = await chat.say("three colours")
@@ -203,7 +203,7 @@ async def test_images_in_parallel_arrive_each_in_its_item(
         if event["item"]["type"] == "generated_image"
     }
     assert {await served(chat, item) for item in items} == {
-        picture(colour) for colour in colours
+        image_file(colour) for colour in colours
     }
     assert await GeneratedImage.objects.filter(status="completed").acount() == 3
     for item in items:
@@ -213,7 +213,7 @@ async def test_images_in_parallel_arrive_each_in_its_item(
     assert of_type(events, "thread.item.removed") == []
 
 
-async def test_an_answer_of_pictures_only_is_paid_for_once(
+async def test_an_answer_of_images_only_is_paid_for_once(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
     model.respond_with(Images(Image(partials=1), Image(partials=1)))
@@ -284,7 +284,7 @@ async def test_reasons_are_told_in_the_language_of_the_person(
 
     seen = []
     monkeypatch.setattr(
-        "chatkit_images.rows.endings._",
+        "chatkit_images.queries.endings._",
         lambda text: seen.append(translation.get_language()) or text,
     )
     answer(model, FailedImage())
@@ -303,17 +303,17 @@ async def test_reasons_are_told_in_the_language_of_the_person(
     ("step", "code"),
     [
         (Image(result=False, partials=0), ""),
-        (Image(data=b"not a picture", partials=0), "unknown_type"),
-        (Image(data=picture("red")[:-20], partials=0), "damaged"),
+        (Image(data=b"not an image", partials=0), "unknown_type"),
+        (Image(data=image_file("red")[:-20], partials=0), "damaged"),
         (Image(partials=1, finish=False), "no_result"),
     ],
 )
-async def test_an_image_without_a_picture_ends_as_failed(
+async def test_an_image_without_a_result_ends_as_failed(
     chat: ChatClient, model: LoopbackAPI, step: Image, code: str
 ) -> None:
     answer(model, step)
 
-    events = await chat.say("a picture")
+    events = await chat.say("an image")
 
     assert of_type(events, "error") == []
     assert len(of_type(events, "thread.item.removed")) == 1
@@ -345,7 +345,7 @@ async def test_a_stream_that_breaks_leaves_no_image_unfinished(
 ) -> None:
     answer(model, Text("Look:"), Image(partials=1, finish=False), Wait(0.5), last)
 
-    events = await chat.say("a picture")
+    events = await chat.say("an image")
 
     assert len(of_type(events, "thread.item.removed")) == 1
     (error,) = of_type(events, "error")
@@ -363,7 +363,7 @@ async def test_a_model_that_refuses_is_an_error_that_may_be_retried(
 ) -> None:
     model.respond_with(HTTPError(500))
 
-    events = await chat.say("a picture")
+    events = await chat.say("an image")
 
     (error,) = of_type(events, "error")
     assert error == {"type": "error", "code": "stream.error", "allow_retry": True}
@@ -488,7 +488,7 @@ async def test_a_cancelled_answer_keeps_its_text_and_ends_the_model(
     assert model.disconnects == 1
 
 
-async def test_the_next_turn_gets_the_picture_as_bytes(
+async def test_the_next_turn_gets_the_image_as_bytes(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     answer(model, Image(data=png, partials=0))
@@ -523,11 +523,11 @@ async def test_the_next_turn_gets_the_picture_as_bytes(
 async def test_the_type_is_read_from_the_bytes(
     chat: ChatClient, model: LoopbackAPI, form: str, mime: str, shown: bool
 ) -> None:
-    data = SVG if form == "SVG" else picture("red", form)
+    data = SVG if form == "SVG" else image_file("red", form)
     # The model says PNG, whatever it sends.
     answer(model, Image(data=data, partials=0, format="png"))
 
-    events = await chat.say("a picture")
+    events = await chat.say("an image")
 
     image = await one_image()
     assert image.mime == mime
@@ -616,7 +616,7 @@ async def test_a_final_has_the_storages_url_from_the_first_event_on(
     assert not storage.spool.has(str(image.file.name))
 
 
-async def test_a_spool_that_cannot_forget_costs_no_picture(
+async def test_a_spool_that_cannot_forget_costs_no_image(
     chat: ChatClient, model: LoopbackAPI, png: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(name: str) -> None:
@@ -699,7 +699,7 @@ async def test_text_flows_while_an_image_is_being_stored(
     hold.set()
     events += [event async for event in stream]
     assert len(done_items(events, "generated_image")) == 1
-    # The picture was asked for first and stands first, though it came later.
+    # The image was asked for first and stands first, though it came later.
     page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
     assert [i["type"] for i in page["items"]["data"]] == [
         "user_message",
@@ -725,7 +725,7 @@ async def test_image_saved_is_sent_once_the_row_is_there(
     assert saved == ["completed"]
 
 
-async def test_retry_keeps_the_earlier_picture_as_a_version(
+async def test_retry_keeps_the_earlier_image_as_a_version(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
     events = await chat.say("a red fox")

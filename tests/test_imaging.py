@@ -18,9 +18,9 @@ from PIL.ImageFile import ImageFile
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
-from chatkit_images.imaging import pictures
-from tests.imaging.samples import PICTURES, PLAIN
-from tests.pictures import SVG, chunk, frames, picture, png_of
+from chatkit_images.imaging import decoding
+from tests.image_files import SVG, chunk, frames, image_file, png_of
+from tests.imaging.samples import PLAIN, SAMPLES
 
 RASTER = [
     ("PNG", "image/png", "png"),
@@ -32,7 +32,7 @@ RASTER = [
 
 @pytest.mark.parametrize(("form", "mime", "extension"), RASTER)
 def test_rasters_are_recognised(form: str, mime: str, extension: str) -> None:
-    data = picture("red", form)
+    data = image_file("red", form)
     info = imaging.inspect(data)
     assert (info.mime, info.extension) == (mime, extension)
     assert (info.width, info.height, info.size) == (64, 48, len(data))
@@ -49,16 +49,16 @@ def test_svg_is_recognised(data: bytes) -> None:
         (b"<html><script>alert(1)</script></html>", "unknown_type"),
         (b"GIF89a", "damaged"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "unknown_type"),
-        (picture("red", "BMP"), "unknown_type"),
-        (picture("red", "TIFF"), "unknown_type"),
+        (image_file("red", "BMP"), "unknown_type"),
+        (image_file("red", "TIFF"), "unknown_type"),
         (b"<?xml version='1.0'?><html/>", "unknown_type"),
-        (picture("red")[:-12], "damaged"),
-        (picture("red", size=(300, 300))[:200], "damaged"),
-        (picture("red", "JPEG", size=(300, 300))[:400], "damaged"),
-        (picture("red", "WEBP", size=(300, 300))[:60], "damaged"),
+        (image_file("red")[:-12], "damaged"),
+        (image_file("red", size=(300, 300))[:200], "damaged"),
+        (image_file("red", "JPEG", size=(300, 300))[:400], "damaged"),
+        (image_file("red", "WEBP", size=(300, 300))[:60], "damaged"),
     ],
 )
-def test_what_is_no_whole_picture_is_refused(data: bytes, code: str) -> None:
+def test_what_is_no_whole_image_is_refused(data: bytes, code: str) -> None:
     with pytest.raises(ImageError) as caught:
         imaging.inspect(data)
     assert caught.value.code == code
@@ -102,15 +102,15 @@ def test_c07_bombs_are_refused_by_their_header(times: float) -> None:
 def test_the_limits_are_settings(settings: Any) -> None:
     settings.CHATKIT_IMAGES = {"MAX_IMAGE_BYTES": 100, "MAX_IMAGE_PIXELS": 100}
     with pytest.raises(ImageError, match="too many bytes"):
-        imaging.inspect(picture("red"))
+        imaging.inspect(image_file("red"))
     with pytest.raises(ImageError, match="too many bytes"):
         imaging.decode_base64("A" * 200)
     settings.CHATKIT_IMAGES = {"MAX_IMAGE_PIXELS": 100}
     with pytest.raises(ImageError, match="too many pixels"):
-        imaging.inspect(picture("red"))
+        imaging.inspect(image_file("red"))
 
 
-def test_a_jpeg_of_several_pictures_is_a_jpeg() -> None:
+def test_a_jpeg_of_several_images_is_a_jpeg() -> None:
     out = io.BytesIO()
     first, second = (Image.new("RGB", (64, 48), c) for c in ("red", "blue"))
     first.save(out, "MPO", save_all=True, append_images=[second])
@@ -125,7 +125,7 @@ def test_a_jpeg_of_several_pictures_is_a_jpeg() -> None:
 
 
 def turned(orientation: int, form: str) -> bytes:
-    """Return a picture, left red and right blue, of a camera that was turned."""
+    """Return an image, left red and right blue, of a camera that was turned."""
     image = Image.new("RGB", (640, 320), "blue")
     image.paste("red", (0, 0, 320, 320))
     exif = Image.Exif()
@@ -137,7 +137,7 @@ def turned(orientation: int, form: str) -> bytes:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_measured_and_scaled_as_displayed(
+def test_images_are_measured_and_scaled_as_displayed(
     orientation: int, form: str
 ) -> None:
     data = turned(orientation, form)
@@ -166,7 +166,7 @@ def test_pictures_are_measured_and_scaled_as_displayed(
     ],
     ids=["header", "type", "value"],
 )
-def test_broken_exif_leaves_a_picture_as_it_is(data: bytes) -> None:
+def test_broken_exif_leaves_an_image_as_it_is(data: bytes) -> None:
     assert imaging.inspect(data).width == 640
     assert Image.open(io.BytesIO(imaging.scale(data, 64))).size == (64, 32)
 
@@ -188,14 +188,14 @@ def test_a_svg_is_not_scaled() -> None:
     assert caught.value.code == "unknown_type"
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_is_decoded_once_for_all_that_is_known(
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_image_is_decoded_once_for_all_that_is_known(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, opened = PICTURES[name], []
-    for mime, decoder in pictures.DECODERS.items():
+    data, opened = SAMPLES[name], []
+    for mime, decoder in decoding.DECODERS.items():
         monkeypatch.setitem(
-            pictures.DECODERS,
+            decoding.DECODERS,
             mime,
             lambda fp, decoder=decoder: opened.append(fp) or decoder(fp),
         )
@@ -214,7 +214,7 @@ def test_a_picture_is_decoded_once_for_all_that_is_known(
         assert imaging.inspect(thumbnail).mime == "image/webp"
 
 
-def test_a_picture_is_not_lost_for_its_thumbnail(
+def test_an_image_is_not_lost_for_its_thumbnail(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*args: Any) -> None:
@@ -226,7 +226,7 @@ def test_a_picture_is_not_lost_for_its_thumbnail(
     (record,) = caplog.records
     assert (record.levelno, record.message) == (
         logging.WARNING,
-        "A picture is left without a thumbnail",
+        "An image is left without a thumbnail",
     )
     with pytest.raises(MemoryError):
         imaging.scale(data, 32)
@@ -235,10 +235,10 @@ def test_a_picture_is_not_lost_for_its_thumbnail(
 def test_a_decoder_of_another_opinion_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = pictures.DECODERS["image/png"](io.BytesIO(picture("red", size=(9, 9))))
-    monkeypatch.setitem(pictures.DECODERS, "image/png", lambda fp: other)
+    other = decoding.DECODERS["image/png"](io.BytesIO(image_file("red", size=(9, 9))))
+    monkeypatch.setitem(decoding.DECODERS, "image/png", lambda fp: other)
     with pytest.raises(ImageError) as caught:
-        imaging.inspect(picture("red"))
+        imaging.inspect(image_file("red"))
     assert caught.value.code == "damaged"
 
 
@@ -252,10 +252,10 @@ def test_a_wrong_checksum_is_found_without_decoding() -> None:
 
 
 @pytest.mark.parametrize("share", [0.01, 0.10, 0.50, 0.90, 0.99])
-@pytest.mark.parametrize("name", [name for name in PICTURES if name != "SVG"])
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name != "SVG"])
 @pytest.mark.row("C06")
-def test_c06_a_cut_picture_is_never_accepted(name: str, share: float) -> None:
-    data = PICTURES[name][: int(len(PICTURES[name]) * share)]
+def test_c06_a_cut_image_is_never_accepted(name: str, share: float) -> None:
+    data = SAMPLES[name][: int(len(SAMPLES[name]) * share)]
     with pytest.raises(ImageError):
         imaging.examine(data, 32)
     with pytest.raises(ImageError):
@@ -274,8 +274,8 @@ def deep(width: int, height: int) -> bytes:
     ("data", "size"),
     [
         (deep(600, 400), (600, 400)),
-        (picture("red", size=(1, 60_000)), (1, 60_000)),
-        (picture("red", "JPEG", size=(60_000, 1)), (60_000, 1)),
+        (image_file("red", size=(1, 60_000)), (1, 60_000)),
+        (image_file("red", "JPEG", size=(60_000, 1)), (60_000, 1)),
         (frames("PNG", 10_000, (1, 1)), (1, 1)),
         (frames("WEBP", 2_000, (1, 1)), (1, 1)),
         (frames("GIF", 2_000, (1, 1)), (1, 1)),
@@ -300,7 +300,7 @@ def test_c08_eight_thousand_by_eight_thousand_is_too_much() -> None:
 
 
 def foreign() -> dict[str, bytes]:
-    """Return a picture of each format that Pillow writes and that is not accepted."""
+    """Return an image of each format that Pillow writes and that is not accepted."""
     Image.init()
     found = {}
     for form in sorted(set(Image.SAVE) - {"PNG", "JPEG", "WEBP", "GIF", "MPO"}):
@@ -339,7 +339,7 @@ def test_sixteen_bits_of_grey_are_not_white() -> None:
 
 
 def test_many_threads_see_the_same() -> None:
-    raster = [data for name, data in PICTURES.items() if name != "SVG"]
+    raster = [data for name, data in SAMPLES.items() if name != "SVG"]
     expected = [imaging.examine(data, 32) for data in raster]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(imaging.examine, raster * 10, [32] * len(raster) * 10))

@@ -22,7 +22,7 @@ from chatkit_images.models import Run, ThreadItem
 from chatkit_images.testing import FailedImage, Gate, Image, Images, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, read_events, thread_id
 from tests.client import message as user_message
-from tests.pictures import picture
+from tests.image_files import image_file
 
 BASE64_RUN = re.compile(r"[A-Za-z0-9+/]{200,}")
 
@@ -49,7 +49,7 @@ async def test_no_column_holds_base64_or_a_url_of_ours(
     )
     attachment: dict[str, Any] = upload.json()
     model.respond_with(
-        Images(Image(data=picture("red", size=(400, 300))), Image(partials=2)),
+        Images(Image(data=image_file("red", size=(400, 300))), Image(partials=2)),
         Text(
             f"Look: ![inline](data:image/png;base64,{base64.b64encode(png).decode()})"
         ),

@@ -14,7 +14,7 @@ from django.db import connection
 from chatkit_images import storage
 from chatkit_images.context import RequestContext, current_run
 from chatkit_images.models import GeneratedImage, Run, Thread, ThreadItem
-from chatkit_images.rows import fence, images, items, threads
+from chatkit_images.queries import fence, images, items, threads
 
 Change = Callable[[RequestContext], None]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from chatkit import types
 
-from chatkit_images import models, tokens
-from chatkit_images.rows import payloads
+from chatkit_images import models, url_tokens
+from chatkit_images.queries import payloads
 from chatkit_images.testing.contracts import T0, make_message
 
 OWNER = "user:1"
@@ -22,11 +22,11 @@ def token(
     key: str = KEY.hex,
     expires: int | None = None,
 ) -> str:
-    return tokens.make(kind, key, "full", owner, expires=expires)
+    return url_tokens.make(kind, key, "full", owner, expires=expires)
 
 
 def dehydrate(text: str, seen: list[str] | None = None) -> str:
-    """Return what a row keeps of a text; pictures found in it go to ``seen``."""
+    """Return what a row keeps of a text; images found in it go to ``seen``."""
 
     def save_image(call_id: str, data: str) -> models.GeneratedImage | None:
         if seen is not None:
@@ -50,7 +50,7 @@ def dehydrate(text: str, seen: list[str] | None = None) -> str:
         ("data:text/plain;base64,iVBOR", "data:text/plain;base64,iVBOR"),
     ],
 )  # fmt: skip
-def test_inline_pictures_become_references(before: str, after: str) -> None:
+def test_inline_images_become_references(before: str, after: str) -> None:
     assert dehydrate(before) == after.format(key=KEY)
 
 
@@ -124,7 +124,7 @@ def test_no_text_takes_long(text: str) -> None:
 
 def test_is_ours_knows_what_was_signed_here() -> None:
     signed = token(kind="attachment", key="atc_1")
-    expired = tokens.make("attachment", "atc_1", "full", OWNER, expires=1)
+    expired = url_tokens.make("attachment", "atc_1", "full", OWNER, expires=1)
     assert payloads.is_ours(f"https://a.example/chatkit/attachments/{signed}/")
     assert payloads.is_ours(f"https://a.example/chatkit/attachments/{expired}/")
     assert not payloads.is_ours(f"https://a.example/attachments/{signed}x/")

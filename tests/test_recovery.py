@@ -1,4 +1,4 @@
-"""Pictures whose bytes were on a disk when their process died."""
+"""Images whose bytes were on a disk when their process died."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
-from chatkit_images import storage
+from chatkit_images import receiving, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
-from chatkit_images.rows import endings, images, items, pictures, recovery
+from chatkit_images.queries import endings, images, items, recovery
 from chatkit_images.runs import claims
 from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.storage import backend, spool
 from chatkit_images.upkeep import SweepRefused, flush_spool, sweep
-from tests.pictures import SVG, picture
+from tests.image_files import SVG, image_file
 
-RED = picture("red")
+RED = image_file("red")
 LONG_AGO = time.time() - 24 * 60 * 60
 FORMATS = {
     "png": RED,
-    "jpg": picture("red", "JPEG"),
-    "webp": picture("red", "WEBP"),
-    "gif": picture("red", "GIF"),
+    "jpg": image_file("red", "JPEG"),
+    "webp": image_file("red", "WEBP"),
+    "gif": image_file("red", "GIF"),
     "svg": SVG,
 }
 
@@ -62,7 +62,7 @@ def shown(context: RequestContext) -> list[types.ThreadItem]:
 
 @pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("place", ["spool", "storage"])
-def test_a_picture_is_found_where_its_process_left_it(
+def test_an_image_is_found_where_its_process_left_it(
     image: GeneratedImage, context: RequestContext, extension: str, place: str
 ) -> None:
     """S12, D08."""
@@ -115,10 +115,10 @@ def test_a_storage_elsewhere_is_asked_by_the_sweep(
     assert sweep()["recovered images"] == 0
 
 
-def test_a_picture_replaces_the_preview_shown_for_it(
+def test_an_image_replaces_the_preview_shown_for_it(
     image: GeneratedImage, context: RequestContext, elsewhere: None
 ) -> None:
-    stored = pictures.store(picture("green"), storage.new_key())
+    stored = receiving.store(image_file("green"), storage.new_key())
     images.add_partial(image, 0, stored, 10)
     claims.take_over(Run.objects.all())
     (before,) = shown(context)
@@ -161,7 +161,7 @@ def left(image: GeneratedImage, elsewhere: None) -> str:
     return name
 
 
-def test_a_write_that_comes_first_leaves_the_picture_to_the_takeover(
+def test_a_write_that_comes_first_leaves_the_image_to_the_takeover(
     image: GeneratedImage, left: str
 ) -> None:
     storage.store(storage.new_name("images", "png"), RED)
@@ -173,7 +173,7 @@ def test_a_write_that_comes_first_leaves_the_picture_to_the_takeover(
     assert (image.status, image.file.name) == ("completed", left)
 
 
-def test_the_flush_ends_dead_runs_before_it_moves_their_pictures(
+def test_the_flush_ends_dead_runs_before_it_moves_their_images(
     image: GeneratedImage, run: Run, context: RequestContext, left: str
 ) -> None:
     failed = []
@@ -265,7 +265,7 @@ def test_a_file_that_a_live_run_has_reserved_is_left_alone(
     assert image.status == "generating"
 
 
-def test_bytes_that_are_no_picture_are_deleted(image: GeneratedImage) -> None:
+def test_bytes_that_are_no_image_are_deleted(image: GeneratedImage) -> None:
     spool.keep(final(image), RED[:-20])
     claims.take_over(Run.objects.all())
     image.refresh_from_db()
@@ -280,10 +280,10 @@ def test_a_blocked_image_stays_blocked(image: GeneratedImage) -> None:
     assert endings.recover(GeneratedImage.objects.all()) == 0
 
 
-def test_a_process_that_was_taken_for_dead_does_not_take_the_picture_away(
+def test_a_process_that_was_taken_for_dead_does_not_take_the_image_away(
     image: GeneratedImage,
 ) -> None:
-    stored = pictures.store(RED, image.key)
+    stored = receiving.store(RED, image.key)
     claims.take_over(Run.objects.all())
 
     assert images.complete(image, stored) is False
@@ -293,7 +293,7 @@ def test_a_process_that_was_taken_for_dead_does_not_take_the_picture_away(
     assert storage.read(str(image.file.name)) == RED
 
 
-def test_a_recovered_picture_keeps_nothing_of_its_earlier_end(
+def test_a_recovered_image_keeps_nothing_of_its_earlier_end(
     image: GeneratedImage, elsewhere: None
 ) -> None:
     image.settle("failed", error_code="not_saved", error_message="The disk was full.")
@@ -309,9 +309,9 @@ def test_a_recovered_picture_keeps_nothing_of_its_earlier_end(
 
 @pytest.fixture
 def late(image: GeneratedImage, elsewhere: None) -> GeneratedImage:
-    """An image that was taken for dead, a text in its place, and got its picture."""
+    """An image that was taken for dead, a text in its place, and got its image."""
     claims.take_over(Run.objects.all())
-    images.complete(image, pictures.store(RED, image.key))
+    images.complete(image, receiving.store(RED, image.key))
     long_ago = timezone.now().replace(2020)
     GeneratedImage.objects.update(finished_at=long_ago)
     Run.objects.update(finished_at=long_ago.replace(2019))
@@ -319,7 +319,7 @@ def late(image: GeneratedImage, elsewhere: None) -> GeneratedImage:
     return image
 
 
-def test_the_sweep_shows_a_picture_that_came_after_the_takeover(
+def test_the_sweep_shows_an_image_that_came_after_the_takeover(
     late: GeneratedImage, context: RequestContext
 ) -> None:
     """Its process died before it could show it itself."""
@@ -333,7 +333,7 @@ def test_the_sweep_shows_a_picture_that_came_after_the_takeover(
     assert sweep()["recovered images"] == 0
 
 
-def test_the_sweep_shows_a_late_picture_that_had_no_text(
+def test_the_sweep_shows_a_late_image_that_had_no_text(
     late: GeneratedImage, context: RequestContext
 ) -> None:
     late.thread.items.all().delete()
@@ -344,7 +344,7 @@ def test_the_sweep_shows_a_late_picture_that_had_no_text(
     assert item.type == "generated_image"
 
 
-def test_a_late_picture_whose_text_is_gone_from_the_thread_stays_out(
+def test_a_late_image_whose_text_is_gone_from_the_thread_stays_out(
     late: GeneratedImage, context: RequestContext
 ) -> None:
     """The person has asked for the answer again."""
@@ -353,14 +353,14 @@ def test_a_late_picture_whose_text_is_gone_from_the_thread_stays_out(
     assert shown(context) == []
 
 
-def test_a_picture_that_its_run_may_still_show_is_left_to_it(
+def test_an_image_that_its_run_may_still_show_is_left_to_it(
     late: GeneratedImage,
 ) -> None:
     GeneratedImage.objects.update(finished_at=timezone.now())
     assert sweep()["recovered images"] == 0
 
 
-def test_a_picture_in_a_text_of_a_projects_own_is_shown_there_only(
+def test_an_image_in_a_text_of_a_projects_own_is_shown_there_only(
     late: GeneratedImage, context: RequestContext
 ) -> None:
     late.thread.items.update(item_id="img_of_the_week")
@@ -369,7 +369,7 @@ def test_a_picture_in_a_text_of_a_projects_own_is_shown_there_only(
     assert item.type == "assistant_message"
 
 
-def test_a_recovered_picture_is_announced(image: GeneratedImage) -> None:
+def test_a_recovered_image_is_announced(image: GeneratedImage) -> None:
     saved = []
     backend.put(final(image), RED)
 
@@ -419,7 +419,7 @@ def test_a_run_that_ends_leaves_no_image_open(
 ) -> None:
     """What the SDK's own function forgets is ended, and shown if it is ready."""
     lost = GeneratedImage.objects.create(thread=run.thread, run=run, call_id="ig_2")
-    images.complete(lost, pictures.store(RED, lost.key))
+    images.complete(lost, receiving.store(RED, lost.key))
 
     claims.release(run.pk, status)
 
@@ -455,7 +455,7 @@ async def test_a_replay_of_a_complete_image_stores_nothing(
 ) -> None:
     from chatkit_images.converters import DjangoResponseStreamConverter
 
-    stored = await sync_to_async(pictures.store)(RED, image.key)
+    stored = await sync_to_async(receiving.store)(RED, image.key)
     await sync_to_async(images.complete)(image, stored)
 
     def refuse(*args: Any) -> None:
@@ -465,7 +465,7 @@ async def test_a_replay_of_a_complete_image_stores_nothing(
     thread = types.ThreadMetadata(id="thr_1", created_at=timezone.now())
     converter = DjangoResponseStreamConverter(thread, context)
     url = await converter.base64_image_to_url(
-        "ig_1", base64.b64encode(picture("green")).decode()
+        "ig_1", base64.b64encode(image_file("green")).decode()
     )
     assert url
     await image.arefresh_from_db()

@@ -1,4 +1,4 @@
-"""What only the end of a response says: pictures, tokens, why there is no more."""
+"""What only the end of a response says: images, tokens, why there is no more."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def end(kind: str, data: bytes, *, call_id: str = "ig_1") -> Raw:
 
 
 @pytest.mark.parametrize("kind", ENDS)
-async def test_a_picture_that_comes_with_the_end_is_kept(
+async def test_an_image_that_comes_with_the_end_is_kept(
     chat: ChatClient, model: LoopbackAPI, png: bytes, kind: str
 ) -> None:
     begun = Image(call_id="ig_1", partials=1, finish=False)
@@ -45,7 +45,7 @@ async def test_a_picture_that_comes_with_the_end_is_kept(
     assert len(done_items(events, "generated_image")) == 1
 
 
-async def test_a_picture_of_which_only_the_end_tells_is_kept(
+async def test_an_image_of_which_only_the_end_tells_is_kept(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     model.respond_with(end("completed", png))
@@ -54,7 +54,7 @@ async def test_a_picture_of_which_only_the_end_tells_is_kept(
     assert len(done_items(events, "generated_image")) == 1
 
 
-async def test_the_end_repeats_a_picture_under_another_id(
+async def test_the_end_repeats_an_image_under_another_id(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     call = Image(call_id="ig_1", data=png)

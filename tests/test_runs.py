@@ -23,8 +23,8 @@ from chatkit_images import runs, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
+from chatkit_images.queries import endings
 from chatkit_images.querysets import GeneratedImageQuerySet, RunQuerySet
-from chatkit_images.rows import endings
 from chatkit_images.runs import claims
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore
@@ -324,7 +324,7 @@ async def shown(chat: ChatClient, key: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.row("O04")
-async def test_a_picture_that_comes_after_the_takeover_is_shown_for_its_text(
+async def test_an_image_that_comes_after_the_takeover_is_shown_for_its_text(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     """The process was asleep: its row says completed, so must the thread."""
@@ -359,7 +359,7 @@ async def test_a_picture_that_comes_after_the_takeover_is_shown_for_its_text(
         (FailedImage(), "blocked", []),
     ],
 )
-async def test_of_calls_that_begin_after_the_takeover_pictures_are_shown(
+async def test_of_calls_that_begin_after_the_takeover_images_are_shown(
     chat: ChatClient, model: LoopbackAPI, step: Any, status: str, kinds: list[str]
 ) -> None:
     model.respond_with(Text("Hello."))

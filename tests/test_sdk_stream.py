@@ -10,7 +10,7 @@ import pytest
 
 from chatkit_images import runs, storage
 from chatkit_images.models import GeneratedImage
-from chatkit_images.rows import images
+from chatkit_images.queries import images
 from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.testing import (
     Drop,
@@ -24,7 +24,7 @@ from chatkit_images.testing import (
 )
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
-from tests.pictures import SVG, picture
+from tests.image_files import SVG, image_file
 
 
 @pytest.fixture(autouse=True)
@@ -71,10 +71,10 @@ async def reload(chat: ChatClient, events: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize(
     "data",
     [
-        picture("red"),
-        picture("red", "JPEG"),
-        picture("red", "WEBP"),
-        picture("red", "GIF"),
+        image_file("red"),
+        image_file("red", "JPEG"),
+        image_file("red", "WEBP"),
+        image_file("red", "GIF"),
         SVG,
     ],
     ids=["png", "jpeg", "webp", "gif", "svg"],
@@ -104,16 +104,16 @@ async def test_an_image_of_any_format_is_stored_and_shown(
 @pytest.mark.parametrize(
     ("steps", "status", "code"),
     [
-        ([Image(data=b"no picture", partials=0)], "failed", "unknown_type"),
-        ([Image(data=picture("red")[:-20], partials=0)], "failed", "damaged"),
+        ([Image(data=b"no image", partials=0)], "failed", "unknown_type"),
+        ([Image(data=image_file("red")[:-20], partials=0)], "failed", "damaged"),
         ([Image(result=False, partials=1)], "failed", "no_result"),
         ([FailedImage(partials=1)], "failed", "no_result"),
         ([Image(partials=1, finish=False)], "failed", "no_result"),
         ([Image(partials=1, finish=False), Wait(0.5), Drop()], "failed", None),
     ],
-    ids=["no picture", "damaged", "no result", "blocked", "no end", "dropped"],
+    ids=["no image", "damaged", "no result", "blocked", "no end", "dropped"],
 )
-async def test_an_image_without_a_picture_ends_as_failed(
+async def test_an_image_without_a_result_ends_as_failed(
     chat: ChatClient,
     model: LoopbackAPI,
     signalled: Any,
@@ -133,7 +133,7 @@ async def test_an_image_without_a_picture_ends_as_failed(
     assert "assistant_message" in await reload(chat, events)
 
 
-async def test_a_preview_that_is_no_picture_does_not_end_the_turn(
+async def test_a_preview_that_is_no_image_does_not_end_the_turn(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put, tries = storage.backend.put, []
@@ -168,7 +168,7 @@ async def test_of_parallel_images_those_that_arrived_are_there_after_a_reload(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
     model.respond_with(
-        Images(*(Image(data=picture(c), partials=1) for c in ("red", "green"))),
+        Images(*(Image(data=image_file(c), partials=1) for c in ("red", "green"))),
         Text("Done."),
     )
 
@@ -202,7 +202,7 @@ async def test_a_stopped_image_keeps_its_preview_after_a_reload(
     assert "generated_image" in await reload(chat, events)
 
 
-async def test_a_stop_between_row_and_item_shows_the_picture(
+async def test_a_stop_between_row_and_item_shows_the_image(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     complete, loop = images.complete, asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from chatkit_images.agents import expected_previews, trackers
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import GenerationRefused
 from chatkit_images.models import GeneratedImage, Thread, ThreadItem
-from chatkit_images.rows import payloads
+from chatkit_images.queries import payloads
 from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text

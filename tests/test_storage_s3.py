@@ -28,7 +28,7 @@ def bucket(settings: Any) -> Any:
         "chatkit_images": {
             "BACKEND": "storages.backends.s3.S3Storage",
             "OPTIONS": {
-                "bucket_name": "pictures",
+                "bucket_name": "images",
                 "access_key": "key",
                 "secret_key": "secret",
                 "region_name": "eu-central-1",
@@ -45,7 +45,7 @@ def bucket(settings: Any) -> Any:
 
 def request(**more: Any) -> dict[str, Any]:
     return {
-        "Bucket": "pictures",
+        "Bucket": "images",
         "Key": f"media/{NAME}",
         "Body": b"bytes",
         "ContentType": "image/png",
@@ -90,7 +90,7 @@ def test_a_listing_asks_for_no_dates(bucket: Any) -> None:
                 {"Key": "media/chatkit_images/readme", "LastModified": now},
             ]
         },
-        {"Bucket": "pictures", "Prefix": "media/chatkit_images/"},
+        {"Bucket": "images", "Prefix": "media/chatkit_images/"},
     )
     ((name, age),) = storage.listing()
     assert name == NAME

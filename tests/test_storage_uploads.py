@@ -15,7 +15,7 @@ from django.core.files.storage import storages
 
 from chatkit_images import storage
 from chatkit_images.exceptions import StorageUnavailable
-from chatkit_images.storage import backend, disk, memory, spool
+from chatkit_images.storage import backend, backlog, disk, spool
 
 Put = Callable[[str, bytes], None]
 
@@ -130,13 +130,13 @@ async def test_more_bytes_than_fit_wait_on_a_disk(
     await asyncio.sleep(0.01)
 
     other = storage.new_name("images", "png")
-    assert not memory.fits(5)
+    assert not backlog.fits(5)
     assert storage.keep(other, b"bytes") is True
     # Given up, but still in the hands of the thread that hangs.
     assert await upload is False
-    assert not memory.fits(5)
+    assert not backlog.fits(5)
     silent.set()
-    while not memory.fits(8):
+    while not backlog.fits(8):
         await asyncio.sleep(0.01)
     assert storage.keep(storage.new_name("images", "png"), b"bytes") is False
 
@@ -154,7 +154,7 @@ def test_a_file_that_its_process_left_behind_is_flushed_when_it_is_old(
 def test_a_write_takes_along_only_what_was_released(
     name: str, elsewhere: None, settings: Any
 ) -> None:
-    """What is only old may be a picture that the takeover of its run looks for."""
+    """What is only old may be an image that the takeover of its run looks for."""
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0}
     storage.keep(name, b"bytes")
     storage.store(storage.new_name("images", "png"), b"other")

@@ -18,12 +18,12 @@ from django.db import transaction
 from django.db.models.signals import post_save
 from django.test import AsyncClient
 
-from chatkit_images import imaging, links, models, storage, tokens
+from chatkit_images import file_urls, imaging, models, storage, url_tokens
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.exceptions import RequestRefused
-from chatkit_images.rows import items as item_rows
-from chatkit_images.rows import threads as thread_rows
+from chatkit_images.queries import items as item_rows
+from chatkit_images.queries import threads as thread_rows
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing.contracts import (
     T0,
@@ -32,7 +32,7 @@ from chatkit_images.testing.contracts import (
     make_message,
     make_thread,
 )
-from tests.pictures import picture
+from tests.image_files import image_file
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ class TestDjangoStore(StoreContract):
         return context
 
     @pytest.fixture(autouse=True)
-    def picture(self, png: bytes) -> None:
+    def image(self, png: bytes) -> None:
         self.png = png
 
     async def make_image(
@@ -115,7 +115,7 @@ def files() -> list[str]:
     return sorted(name for name, _ in storage.listing())
 
 
-async def test_a_text_full_of_pictures_keeps_the_first_ones(
+async def test_a_text_full_of_images_keeps_the_first_ones(
     store: DjangoStore,
     context: RequestContext,
     thread: types.ThreadMetadata,
@@ -124,7 +124,7 @@ async def test_a_text_full_of_pictures_keeps_the_first_ones(
     inspected = Mock(side_effect=imaging.inspect)
     monkeypatch.setattr(imaging, "inspect", inspected)
     urls = [
-        f"data:image/png;base64,{base64.b64encode(picture(f'rgb(0,0,{n})')).decode()}"
+        f"data:image/png;base64,{base64.b64encode(image_file(f'rgb(0,0,{n})')).decode()}"
         for n in range(25)
     ]
     text = " ".join(url for url in urls for _ in range(3))
@@ -139,7 +139,7 @@ async def test_a_text_full_of_pictures_keeps_the_first_ones(
     assert "base64" not in text_of(item)
 
 
-async def test_rows_hold_references_and_readers_get_pictures(
+async def test_rows_hold_references_and_readers_get_images(
     store: DjangoStore,
     context: RequestContext,
     thread: types.ThreadMetadata,
@@ -163,7 +163,7 @@ async def test_rows_hold_references_and_readers_get_pictures(
     rows = [row async for row in models.ThreadItem.objects.all()]
     stored = json.dumps([row.payload for row in rows])
     assert "base64" not in stored and "http" not in stored and "/" not in stored
-    # The same bytes outside a call are one picture.
+    # The same bytes outside a call are one image.
     images = [image async for image in models.GeneratedImage.objects.order_by("pk")]
     assert {image.status for image in images} == {"completed"}
     assert {storage.read(image.file.name) for image in images} == {png}
@@ -173,20 +173,20 @@ async def test_rows_hold_references_and_readers_get_pictures(
 
     page = await store.load_thread_items("thr_1", None, 9, "asc", context)
     generated, message, card = page.data
-    url = links.image_url(inline, context)
+    url = file_urls.image_url(inline, context)
     assert text_of(message) == f"Look: ![fox]({url}) and ![]({url})."
     assert card == widget.model_copy(
         update={"widget": Card(children=[Image(src=url), Text(value="A fox")])}
     )
     assert isinstance(generated, types.GeneratedImageItem) and generated.image
-    assert generated.image.url == links.image_url(named, context)
+    assert generated.image.url == file_urls.image_url(named, context)
     for link in (url, generated.image.url):
         assert link.startswith("https://shop.example/chatkit/images/image.")
         response = await async_client.get(link.removeprefix("https://shop.example"))
         assert (response.status_code, response.content) == (200, png)
 
 
-async def test_bytes_that_are_no_picture_are_left_out(
+async def test_bytes_that_are_no_image_are_left_out(
     store: DjangoStore, context: RequestContext, thread: types.ThreadMetadata
 ) -> None:
     broken = "data:image/png;base64,aGVsbG8="
@@ -213,9 +213,11 @@ async def test_own_urls_in_text_are_kept_as_references_for_their_owner_only(
 ) -> None:
     await store.add_thread_item("thr_1", image_item(data_url), context)
     image = await models.GeneratedImage.objects.aget()
-    url = links.image_url(image, context)
+    url = file_urls.image_url(image, context)
     path = url.removeprefix("https://shop.example")
-    text = f"![a]({url}) <img src='{path}'> {url}, {links.image_url(image, context)}"
+    text = (
+        f"![a]({url}) <img src='{path}'> {url}, {file_urls.image_url(image, context)}"
+    )
     await store.add_thread_item("thr_1", make_message(text=text), context)
     row = await models.ThreadItem.objects.aget(item_id="msg_1")
     reference = f"chatkit-image:{image.pk}"
@@ -226,7 +228,7 @@ async def test_own_urls_in_text_are_kept_as_references_for_their_owner_only(
         f"'{path}'", f"'{url}'"
     )
 
-    upload = tokens.make("upload", "atc_1", "full", context.owner)
+    upload = url_tokens.make("upload", "atc_1", "full", context.owner)
     await store.save_thread(make_thread("thr_2"), foreign)
     for n, (who, thread_id, plain) in enumerate(
         [
@@ -253,11 +255,11 @@ async def test_an_expired_url_of_an_own_image_is_kept_as_a_reference(
 ) -> None:
     await store.add_thread_item("thr_1", image_item(data_url), context)
     image = await models.GeneratedImage.objects.aget()
-    expired = tokens.make("image", image.pk.hex, "full", context.owner, expires=1)
+    expired = url_tokens.make("image", image.pk.hex, "full", context.owner, expires=1)
     text = f"![](/chatkit/images/{expired}/)"
     await store.add_thread_item("thr_1", make_message(text=text), context)
     assert text_of(await store.load_item("thr_1", "msg_1", context)) == (
-        f"![]({links.image_url(image, context)})"
+        f"![]({file_urls.image_url(image, context)})"
     )
 
 
@@ -272,7 +274,7 @@ async def test_an_own_url_of_the_session_route_is_kept_as_a_reference(
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"IMAGE_URLS": "session"}
     await store.add_thread_item("thr_1", image_item(data_url), context)
     image = await models.GeneratedImage.objects.aget()
-    url = links.image_url(image, context)
+    url = file_urls.image_url(image, context)
     assert url == f"https://shop.example/chatkit/images/{image.pk}/full/"
     path = url.removeprefix("https://shop.example")
     small = url.replace("full", "thumbnail")
@@ -302,7 +304,7 @@ async def test_an_own_url_of_an_attachment_is_kept_as_a_reference(
 ) -> None:
     await store.save_attachment(make_attachment(), context)
     attachment = await models.Attachment.objects.aget()
-    url = links.attachment_url(attachment, context)
+    url = file_urls.attachment_url(attachment, context)
     text = f"![a]({url}) and {url}"
     await store.add_thread_item("thr_1", make_message(text=text), context)
     await store.save_thread(make_thread("thr_2"), foreign)
@@ -336,7 +338,7 @@ async def test_an_image_url_is_stable_within_its_window(
     urls = []
     for now in (900_000, 900_899, 900_900):
         clock = SimpleNamespace(time=lambda now=now: now)
-        monkeypatch.setattr(tokens, "time", clock)
+        monkeypatch.setattr(url_tokens, "time", clock)
         item = await store.load_item("thr_1", "msg_ig_1", context)
         assert isinstance(item, types.GeneratedImageItem) and item.image
         urls.append(item.image.url)

@@ -11,18 +11,18 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import models
 from .filters import ValueFilter
+from .image_model import ImageModelAdmin
 from .markup import EMPTY, pretty
-from .pictures import PictureModelAdmin
 
 
 @admin.register(models.Attachment)
-class AttachmentAdmin(PictureModelAdmin):
+class AttachmentAdmin(ImageModelAdmin):
     """What was uploaded, by whom, to which thread."""
 
     mime_field = "mime_type"
     thumbnail_side = 96
     list_display = [
-        "picture",
+        "image",
         "name",
         "person",
         "kind",
@@ -31,7 +31,7 @@ class AttachmentAdmin(PictureModelAdmin):
         "conversation",
         "created_at",
     ]
-    list_display_links = ["picture", "name"]
+    list_display_links = ["image", "name"]
     list_select_related = ["thread", "user"]
     date_hierarchy = "created_at"
     list_filter = ["kind", ("mime_type", ValueFilter), "awaits_upload", "created_at"]
@@ -49,7 +49,7 @@ class AttachmentAdmin(PictureModelAdmin):
         return "".join(filter(str.isprintable, obj.name)) or obj.pk
 
     def get_tile_text(self, obj: Any) -> str:
-        """Return the extension of a file that is no picture."""
+        """Return the extension of a file that is no image."""
         if not obj.file:
             return gettext("Not uploaded") if obj.awaits_upload else gettext("No file")
         extension = obj.name.rpartition(".")[2]

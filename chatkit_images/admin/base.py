@@ -36,7 +36,7 @@ class ChatKitModelAdmin(BaseModelAdmin):
 
     class Media:
         css = {"all": ["chatkit_images/admin/admin.css"]}
-        js = ["chatkit_images/admin/pictures.js"]
+        js = ["chatkit_images/admin/lost_images.js"]
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         """Return ``False``: rows come from the chat."""

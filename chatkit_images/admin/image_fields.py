@@ -9,25 +9,25 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from .image_model import ImageModelAdmin
 from .markup import EMPTY, badge, clip, pretty, seconds
-from .pictures import PictureModelAdmin
 
 
-class GeneratedImageFields(PictureModelAdmin):
+class GeneratedImageFields(ImageModelAdmin):
     """The columns and fields of generated images."""
 
     owner_path = "thread__"
 
     def get_alt(self, obj: models.GeneratedImage) -> str:
-        """Return the words that stand for the picture where nobody sees it."""
+        """Return the words that stand for the image where nobody sees it."""
         return clip(obj.prompt or obj.revised_prompt or obj.call_id, 300)
 
     def get_tile_text(self, obj: models.GeneratedImage) -> str:
-        """Return the state of an image that has no picture."""
+        """Return the state of an image that has no result."""
         if not obj.file and obj.status == models.GeneratedImage.Status.COMPLETED:
             return gettext("The file is missing")
         if not obj.file and obj.status == models.GeneratedImage.Status.GENERATING:
-            return gettext("No picture yet")
+            return gettext("No image yet")
         return super().get_tile_text(obj)
 
     @admin.display(description=_("status"), ordering="status")

@@ -26,7 +26,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
     """A gallery, and a page with all that is known of an image."""
 
     list_display = [
-        "picture",
+        "image",
         "words",
         "state",
         "person",
@@ -34,7 +34,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
         "dimensions",
         "created_at",
     ]
-    list_display_links = ["picture"]
+    list_display_links = ["image"]
     list_select_related = ["thread__user"]
     list_per_page = 48
     show_full_result_count = False
@@ -64,7 +64,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
             (_("Error and moderation"), error),
             (_("Words"), ["prompt", "revised_prompt"]),
             (_("Generation"), [*asked, *times]),
-            (_("Picture"), [*facts, *dates]),
+            (_("Image"), [*facts, *dates]),
             (_("Run"), [("run", "run_state"), "response_id", "run_usage"]),
             (_("Thread"), [("thread", "person"), "item", "call_id"]),
         ]
@@ -85,20 +85,20 @@ class GeneratedImageAdmin(GeneratedImageFields):
         context["previews"] = [
             {
                 "number": partial.index + 1,
-                "url": (url := self.get_picture_url(obj, f"partial-{partial.index}")),
-                "picture": img(url, str(partial), partial.width, partial.height, 320),
+                "url": (url := self.get_image_url(obj, f"partial-{partial.index}")),
+                "image": img(url, str(partial), partial.width, partial.height, 320),
             }
             for partial in obj.partials.all()
             if partial.file
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def get_picture(self, obj: Any, variant: str) -> tuple[str, str]:
+    def get_file(self, obj: Any, variant: str) -> tuple[str, str]:
         """Return name and type of a file, a preview's too."""
         if match := PARTIAL.fullmatch(variant):
             partial = obj.partials.filter(index=int(match[1])).first()
             return (partial.file.name, partial.mime) if partial else ("", "")
-        return super().get_picture(obj, variant)
+        return super().get_file(obj, variant)
 
     @admin.action(permissions=["delete"], description=_("Delete selected images"))
     def delete_selected(
@@ -107,5 +107,5 @@ class GeneratedImageAdmin(GeneratedImageFields):
         """Delete images; the page that asks for it shows them."""
         response = delete_selected(self, request, queryset)
         if response is not None and response.context_data is not None:
-            response.context_data["pictures"] = map(self.picture, queryset)
+            response.context_data["images"] = map(self.image, queryset)
         return response

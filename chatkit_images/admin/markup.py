@@ -23,7 +23,7 @@ def badge(kind: str, label: Any) -> SafeString:
 
 
 def tile(text: str, alt: str = "") -> SafeString:
-    """Return the words that stand in the place of a picture."""
+    """Return the words that stand in the place of an image."""
     hidden = format_html('<span class="visually-hidden">: {}</span>', alt)
     return format_html('<span class="ck-tile">{}{}</span>', text, hidden if alt else "")
 
@@ -31,7 +31,7 @@ def tile(text: str, alt: str = "") -> SafeString:
 def img(
     url: str, alt: str, width: int | None, height: int | None, side: int | None = None
 ) -> SafeString:
-    """Return a picture with its place reserved; a script puts a tile for a lost one.
+    """Return an image with its place reserved; a script puts a tile for a lost one.
 
     Args:
         url: Its address.
@@ -43,7 +43,7 @@ def img(
     width, height = width or side or 512, height or side or 512
     scale = min(1.0, side / max(width, height)) if side else 1.0
     return format_html(
-        '<img class="ck-picture" src="{}" alt="{}" width="{}" height="{}"{} '
+        '<img class="ck-image" src="{}" alt="{}" width="{}" height="{}"{} '
         'data-missing="{}">',
         url,
         alt,

@@ -13,10 +13,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from ..rows import payloads
+from ..queries import payloads
 from .base import page_url, visible
+from .image_model import ImageModelAdmin
 from .markup import badge, pretty
-from .pictures import PictureModelAdmin
 
 LIMIT = 200
 NAMES = {
@@ -37,8 +37,8 @@ SPOKEN = ("user_message", "assistant_message", "generated_image")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture, where it leads, and what is to be said of it."""
+class LinkedImage:
+    """An image, where it leads, and what is to be said of it."""
 
     html: SafeString | str
     url: str
@@ -54,7 +54,7 @@ class Entry:
     text: str = ""
     quoted: str = ""
     data: SafeString | str | None = None
-    pictures: list[Picture] = field(default_factory=list)
+    images: list[LinkedImage] = field(default_factory=list)
     feedback: list[SafeString] = field(default_factory=list)
 
     @property
@@ -95,9 +95,9 @@ class Transcript:
                 str(of(item.payload).get("quoted_text") or ""),
                 None if item.type in SPOKEN else pretty(item.payload),
                 [
-                    *(self._picture(image) for image in images[item.pk]),
+                    *(self._linked_image(image) for image in images[item.pk]),
                     *(
-                        self._picture(attachments[key])
+                        self._linked_image(attachments[key])
                         for key in attachment_ids(item.payload)
                         if key in attachments
                     ),
@@ -130,18 +130,20 @@ class Transcript:
         found: dict[str, models.Attachment] = rows.in_bulk(keys)
         return found
 
-    def _picture(self, obj: Any) -> Picture:
+    def _linked_image(self, obj: Any) -> LinkedImage:
         model_admin = self.site.get_model_admin(type(obj))
         html: SafeString | str = str(obj)
-        if isinstance(model_admin, PictureModelAdmin):
-            html = model_admin.picture(obj)
+        if isinstance(model_admin, ImageModelAdmin):
+            html = model_admin.image(obj)
         if isinstance(obj, models.Attachment):
             label: SafeString | str = obj.name
         elif obj.status == models.GeneratedImage.Status.COMPLETED:
             label = ""
         else:
             label = badge(obj.status, obj.get_status_display())
-        return Picture(html, page_url(self.site, type(obj), "change", obj.pk), label)
+        return LinkedImage(
+            html, page_url(self.site, type(obj), "change", obj.pk), label
+        )
 
 
 def text_of(payload: Any) -> str:

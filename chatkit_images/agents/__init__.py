@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .http import ImageHttpxClient
+from .http_client import ImageHttpxClient
 from .streaming import stream_agent_response
 from .tools import expected_previews
 from .tracker import ImageTracker, cut_off_status, trackers

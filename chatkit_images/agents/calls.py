@@ -1,4 +1,4 @@
-"""One image call: its previews and its final picture on their way to the storage."""
+"""One image call: its previews and its final image on their way to the storage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..converters.responses import whole
 from ..exceptions import ImageError, StorageUnavailable
 from ..imaging import Base64Image
 from ..models import GeneratedImage
-from ..rows import endings
+from ..queries import endings
 
 logger = logging.getLogger(__name__)
 Status = GeneratedImage.Status
@@ -30,7 +30,7 @@ REST = 0.05
 # An event loop that has worked for so long meanwhile, or was so late, has no time for
 # what is disposable; but nobody is to see nothing at all for longer than that. Seconds.
 BUSY, PATIENCE = 0.015, 1.0
-# Seconds that the item of a picture has to be saved and sent, before a core and a
+# Seconds that the item of an image has to be saved and sent, before a core and a
 # connection are busy with its thumbnail.
 HEADSTART = 0.01
 
@@ -75,7 +75,7 @@ class ImageCall:
             self._previews = asyncio.ensure_future(self._upload_previews())
 
     def offer_final(self, call: ImageGenerationCall, fields: dict[str, Any]) -> None:
-        """Take what the call ended with, a picture or a reason for none."""
+        """Take what the call ended with, an image or a reason for none."""
         if self.ended or self._final:
             return
         self._waiting = None
@@ -99,9 +99,9 @@ class ImageCall:
                 task.result()
 
     async def end(self, status: str, code: str = "", message: str = "") -> None:
-        """End the call without a final picture, unless it has ended already.
+        """End the call without a final image, unless it has ended already.
 
-        A stopped or interrupted image keeps its newest preview as its picture.
+        A stopped or interrupted image keeps its newest preview as its file.
         """
         try:
             await self.settled()
@@ -113,7 +113,7 @@ class ImageCall:
     async def _row(self) -> None:
         """Wait for the row, and make it if that has failed.
 
-        A picture may come a minute after its beginning, the database being back.
+        An image may come a minute after its beginning, the database being back.
         """
         begun = self._begun
         if not begun.done():
@@ -134,7 +134,7 @@ class ImageCall:
                 self.call_id, await whole(base64_of(call.result)), **fields
             )
         except (ImageError, StorageUnavailable) as error:
-            logger.warning("Image call %s has no picture: %s", self.call_id, error)
+            logger.warning("Image call %s has no result: %s", self.call_id, error)
             told = {"error_code": error.code, "error_message": str(error)}
             await self._end(Status.FAILED, **fields | told)
         else:
@@ -223,7 +223,7 @@ class ImageCall:
 
 
 def is_blocked(call: ImageGenerationCall) -> bool:
-    """Whether moderation is why a call has no picture."""
+    """Whether moderation is why a call has no image."""
     error = call.error
     return error is not None and (
         error.moderation_details is not None or error.code == "moderation_blocked"

@@ -21,7 +21,7 @@ from .. import database
 from ..context import RequestContext, current_run
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
-from ..rows import payloads
+from ..queries import payloads
 from .tap import ResultTap
 from .tracker import ImageTracker, cut_off_status, trackers
 

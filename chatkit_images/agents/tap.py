@@ -12,7 +12,7 @@ from agents import RunResultStreaming, StreamEvent
 from .citations import make_convertible
 from .tracker import ImageTracker
 
-# What a provider does by itself on the way to a picture. Nobody is asked for anything.
+# What a provider does by itself on the way to an image. Nobody is asked for anything.
 BESIDE = {
     "reasoning",
     "web_search_call",
@@ -82,7 +82,7 @@ class ResultTap:
         """Look at the model's events as they arrive; keep them until handed out.
 
         There is no public way to them. Without the queue some are lost when a run
-        fails, an answer of pictures alone may be asked for twice, and nothing else.
+        fails, an answer of images alone may be asked for twice, and nothing else.
         """
         if queue is None:
             return

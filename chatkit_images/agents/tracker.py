@@ -7,7 +7,7 @@ The words for endings, from the outside in:
 - ``finish``: the model has ended its stream; a call without a result has failed.
 - ``settle``: whatever is under way, every call of the turn ends now.
 - ``ImageCall.end`` ends one call, ``end_image`` its row.
-- ``withdraw``: a guardrail took the turn back, so its pictures leave the thread.
+- ``withdraw``: a guardrail took the turn back, so its images leave the thread.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..context import RequestContext, base64_of, current_turn
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import NotFoundError
 from ..models import GeneratedImage
-from ..rows import images, payloads
+from ..queries import images, payloads
 from . import fields
 from .calls import ImageCall
 
@@ -129,7 +129,7 @@ class ImageTracker:
     async def catch_up(self, events: Iterable[StreamEvent]) -> None:
         """Take the events that a stream which has ended did not hand out.
 
-        Whatever one of them does, those behind it are taken: a picture may be there.
+        Whatever one of them does, those behind it are taken: an image may be there.
         """
         self._open = False
         for event in events:
@@ -158,13 +158,13 @@ class ImageTracker:
         return events
 
     async def withdraw(self) -> None:
-        """Take the pictures of this turn out of the thread, as its items were."""
+        """Take the images of this turn out of the thread, as its items were."""
         await database.call(images.supersede, self.context.thread.id, list(self._calls))
 
     async def abandon(self, status: str, code: str = "") -> None:
         """End the model's run and every call of it; save the calls' items.
 
-        For a stream that nobody iterates any more, though its run may go on. Pictures
+        For a stream that nobody iterates any more, though its run may go on. Images
         that have arrived are taken first. Its events are left over for
         ``take_leftovers``. After a stream that was iterated to its end this does
         nothing.

@@ -59,10 +59,10 @@ class Settings(Runs):
 
     @property
     def IMAGE_URLS(self) -> Literal["signed", "storage", "session"]:
-        """Where the browser gets a picture from. Default: ``"signed"``.
+        """Where the browser gets an image from. Default: ``"signed"``.
 
         ``"signed"``: the app's own route; the URL carries a signature and needs
-        no cookie, as ChatKit.js shows pictures in a frame of another site.
+        no cookie, as ChatKit.js shows images in a frame of another site.
         ``"storage"``: the storage's own URL.
         ``"session"``: the app's own route, for the logged-in owner only.
         """
@@ -78,9 +78,9 @@ class Settings(Runs):
 
     @property
     def URL_WINDOW(self) -> int:
-        """Seconds in which the same picture keeps the same URL. Default: 900.
+        """Seconds in which the same image keeps the same URL. Default: 900.
 
-        A stable URL lets browsers cache the picture.
+        A stable URL lets browsers cache the image.
         """
         return int(self._get("URL_WINDOW", 900))
 
@@ -96,7 +96,7 @@ class Settings(Runs):
 
     @property
     def STORAGE(self) -> str:
-        """Alias in ``STORAGES`` for pictures and attachments.
+        """Alias in ``STORAGES`` for images and attachments.
 
         Default: ``"chatkit_images"`` where ``STORAGES`` has it, else ``"default"``.
         """
@@ -157,16 +157,16 @@ class Settings(Runs):
         """
         return int(self._get("SWEEP_GRACE_SECONDS", 24 * 3600))
 
-    # Pictures
+    # Images
 
     @property
     def MAX_IMAGE_BYTES(self) -> int:
-        """Largest picture that is accepted, in bytes. Default: 50 MiB."""
+        """Largest image that is accepted, in bytes. Default: 50 MiB."""
         return int(self._get("MAX_IMAGE_BYTES", 50 * 2**20))
 
     @property
     def MAX_IMAGE_PIXELS(self) -> int:
-        """Most pixels of a picture that is accepted. Default: 40 million."""
+        """Most pixels of an image that is accepted. Default: 40 million."""
         return int(self._get("MAX_IMAGE_PIXELS", 40_000_000))
 
     @property
@@ -183,7 +183,7 @@ class Settings(Runs):
 
     @property
     def MODEL_IMAGES(self) -> Literal["data_url", "signed_url", "call_id"]:
-        """How earlier pictures reach the model. Default: ``"data_url"``.
+        """How earlier images reach the model. Default: ``"data_url"``.
 
         ``"data_url"``: their bytes. ``"signed_url"``: a signed URL, for a host
         that the provider can reach. ``"call_id"``: the id of the image call, for
@@ -196,7 +196,7 @@ class Settings(Runs):
 
     @property
     def MODEL_IMAGE_COUNT(self) -> int:
-        """Newest pictures of a thread that are sent to the model. Default: 4.
+        """Newest images of a thread that are sent to the model. Default: 4.
 
         Older ones are named in a line of text.
         """
@@ -204,9 +204,9 @@ class Settings(Runs):
 
     @property
     def MODEL_IMAGE_BYTES(self) -> int:
-        """Bytes of pictures that one turn sends to the model. Default: 16 MiB.
+        """Bytes of images that one turn sends to the model. Default: 16 MiB.
 
-        A picture that would not fit is scaled down, and named in a line of text
+        An image that would not fit is scaled down, and named in a line of text
         if that does not help.
         """
         return int(self._get("MODEL_IMAGE_BYTES", 16 * 2**20))
@@ -245,10 +245,10 @@ class Settings(Runs):
 
     @property
     def STRIP_METADATA(self) -> bool:
-        """Whether EXIF, GPS positions and other metadata are removed from pictures.
+        """Whether EXIF, GPS positions and other metadata are removed from images.
 
         Only from those that people upload; what a model made keeps its provenance.
-        What a picture looks like does not change. Default: ``True``.
+        What an image looks like does not change. Default: ``True``.
         """
         return bool(self._get("STRIP_METADATA", True))
 

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from .. import database
-from ..views.doors import no_response
+from ..views.admission import no_response
 
 
 def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:

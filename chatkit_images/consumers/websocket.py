@@ -16,8 +16,8 @@ from .. import database, runs
 from ..context import RequestContext, base_url_of
 from ..exceptions import AuthenticationRequired, NotFoundError
 from ..models import Run, Thread
-from ..rows import preflight, threads
-from ..views.doors import CsrfCheck, no_response
+from ..queries import preflight, threads
+from ..views.admission import CsrfCheck, no_response
 from .http import Gone, Message, Receive, Send, emit, until_gone
 from .requests import make_request
 

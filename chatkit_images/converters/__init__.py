@@ -1,4 +1,4 @@
-"""ChatKit's two converters, for pictures that live in the project's storage."""
+"""ChatKit's two converters, for images that live in the project's storage."""
 
 from __future__ import annotations
 

@@ -11,11 +11,11 @@ from chatkit.agents import ResponseStreamConverter
 from chatkit.types import GeneratedImage, ThreadMetadata
 from django.db import DatabaseError
 
-from .. import database, imaging, links, models, storage
+from .. import database, file_urls, imaging, models, receiving, storage
 from ..context import RequestContext, base64_of
 from ..exceptions import ImageError, NotFoundError, StorageUnavailable
-from ..rows import endings, images, payloads, pictures
-from .thumbnails import Thumbnails
+from ..queries import endings, images, payloads
+from .turn_thumbnails import TurnThumbnails
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self._images: dict[str, models.GeneratedImage] = {}
         self._keys: dict[str, str] = {}
         self._began: dict[str, float] = {}
-        self._thumbnails = Thumbnails()
+        self._thumbnails = TurnThumbnails()
         self._preview_urls: dict[str, str] = {}
         # The calls whose final has come.
         self._final: set[str] = set()
@@ -61,7 +61,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         A preview that cannot be stored has the URL of the one before it.
 
         Raises:
-            ImageError: If the final's bytes are not a picture that is accepted.
+            ImageError: If the final's bytes are not an image that is accepted.
             StorageUnavailable: If neither storage nor spool took them.
         """
         image_id = images.call_key(image_id)
@@ -133,12 +133,12 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         It is not once the final has come, nor when too many bytes wait for the storage.
         """
         elapsed = self._elapsed_ms(call_id)
-        if not storage.memory.fits(len(base64_image)):
+        if not storage.backlog.fits(len(base64_image)):
             return None
-        with storage.memory.hold(len(base64_image)):
+        with storage.backlog.hold(len(base64_image)):
             # Not where finals are decoded, nor where previews are stored: a storage may
             # hang there.
-            received = await storage.scale(pictures.receive_preview, base64_image)
+            received = await storage.scale(receiving.receive_preview, base64_image)
         if call_id in self._final:
             return None
         stored, data = received
@@ -150,7 +150,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
                 return None
             # Here, off the loop: a storage may take its time to sign a URL.
             return GeneratedImage(
-                id=call_id, url=links.partial_url(partial, self.context)
+                id=call_id, url=file_urls.partial_url(partial, self.context)
             )
 
         # Not insisted on: a preview is disposable.
@@ -170,7 +170,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             fields: Columns of ``GeneratedImage`` that the final event tells.
 
         Raises:
-            ImageError: If the bytes are not a picture that is accepted.
+            ImageError: If the bytes are not an image that is accepted.
             NotFoundError: If the thread was deleted meanwhile.
             StorageUnavailable: If neither storage nor spool took them.
         """
@@ -180,8 +180,8 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             return await database.insist(self._shown, image)
         elapsed = self._elapsed_ms(call_id)
         key = self._keys[call_id]
-        arrival = await storage.decode(pictures.receive, base64_image, key)
-        # Beside the picture, if its storage takes its time; else when it is shown.
+        arrival = await storage.decode(receiving.receive, base64_image, key)
+        # Beside the image, if its storage takes its time; else when it is shown.
         self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
             return await self._complete(
@@ -192,7 +192,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             raise
 
     async def _complete(
-        self, image: models.GeneratedImage, arrival: pictures.Arrival, **fields: Any
+        self, image: models.GeneratedImage, arrival: receiving.Arrival, **fields: Any
     ) -> GeneratedImage:
         stored = arrival.stored
         is_stored = await arrival.upload.done()
@@ -216,13 +216,13 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         try:
             await database.insist(images.announce, image, thumbnail)
         except DatabaseError:
-            # The picture is complete; without a thumbnail it is shown itself.
+            # The image is complete; without a thumbnail it is shown itself.
             logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
 
     async def end_image(
         self, call_id: str, status: str, **fields: Any
     ) -> GeneratedImage | None:
-        """End an image without its final picture.
+        """End an image without its final image.
 
         Args:
             call_id: The provider's id of the call.
@@ -231,7 +231,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
         Returns:
             What the person sees of it: a stopped image's newest preview, or the
-            picture that it had got already; ``None`` if there is nothing to see.
+            image that it had got already; ``None`` if there is nothing to see.
         """
         image = self._images[call_id]
 
@@ -245,13 +245,13 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         return await database.insist(end)
 
     def message_id(self, call_id: str) -> str:
-        """Return the id of the message that stands for an image without a picture."""
+        """Return the id of the message that stands for an image without a result."""
         image = self._images.get(call_id)
         return endings.message_id(image) if image else ""
 
     def _shown(self, image: models.GeneratedImage) -> GeneratedImage:
         self._images[image.call_id] = image
-        url = links.image_url(image, self.context)
+        url = file_urls.image_url(image, self.context)
         return GeneratedImage(id=image.call_id, url=url)
 
     def _elapsed_ms(self, call_id: str) -> int:

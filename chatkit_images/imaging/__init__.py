@@ -1,4 +1,4 @@
-"""Bytes of pictures: decode, recognise, clean, measure, scale.
+"""Bytes of images: decode, recognise, clean, measure, scale.
 
 Nothing here does I/O, and everything may be called in many threads at once.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from .base64 import decode_base64
 from .containers import strip, trim
+from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, is_svg, sniff
-from .pictures import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
 

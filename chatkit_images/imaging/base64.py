@@ -1,4 +1,4 @@
-"""Base64 of pictures, as models send it."""
+"""Base64 of images, as models send it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the container of a picture tells without decoding a pixel."""
+"""What the container of an image tells without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READERS = {
 
 
 def read(data: bytes, mime: str) -> Layout:
-    """Return the layout of a raster picture.
+    """Return the layout of a raster image.
 
     Raises:
         ImageError: If its container is damaged, or ends early.
@@ -29,10 +29,10 @@ def read(data: bytes, mime: str) -> Layout:
 
 
 def trim(data: bytes) -> bytes:
-    """Return the picture without what follows its end.
+    """Return the image without what follows its end.
 
-    A page or an archive that is appended to a picture makes a file that is both. An
-    SVG, and a picture that nothing follows, are returned as they are.
+    A page or an archive that is appended to an image makes a file that is both. An
+    SVG, and an image that nothing follows, are returned as they are.
 
     Raises:
         ImageError: If the type is unknown or the container damaged.
@@ -45,10 +45,10 @@ def trim(data: bytes) -> bytes:
 
 
 def strip(data: bytes) -> bytes:
-    """Return the picture without metadata, and without what follows its end.
+    """Return the image without metadata, and without what follows its end.
 
     EXIF (with it the place where a photo was taken), XMP, IPTC, text and comments go.
-    What the picture looks like stays to the bit: pixels, colour profile,
+    What the image looks like stays to the bit: pixels, colour profile,
     transparency, animation and orientation. An SVG is returned as it is.
 
     Raises:
@@ -59,7 +59,7 @@ def strip(data: bytes) -> bytes:
 
 
 def stripped(data: bytes, layout: Layout) -> bytes:
-    """Return the parts of a picture that its layout names."""
+    """Return the parts of an image that its layout names."""
     if layout.parts == [(0, len(data))]:
         return data
     return buffers.join(list(layout.parts_of(data)))

@@ -1,4 +1,4 @@
-"""The one thing in EXIF that changes what a picture looks like."""
+"""The one thing in EXIF that changes what an image looks like."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def orientation(data: bytes) -> int:
                 known = (kind, number) == (SHORT, 1) and 1 <= value <= 8
                 return int(value) if known else 1
     except struct.error:
-        # It ends early. The picture is fine.
+        # It ends early. The image is fine.
         pass
     return 1
 

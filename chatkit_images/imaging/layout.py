@@ -1,4 +1,4 @@
-"""Where the parts of a picture's container are."""
+"""Where the parts of an image's container are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Layout:
         height: Pixels, as they are coded.
         end: Where the container ends and foreign bytes may begin.
         orientation: What EXIF says, 1 to 8.
-        parts: The picture without its metadata: ranges of the data, and new bytes.
+        parts: The image without its metadata: ranges of the data, and new bytes.
     """
 
     width: int = 0
@@ -27,7 +27,7 @@ class Layout:
     parts: list[tuple[int, int] | bytes] = field(default_factory=list)
 
     def keep(self, start: int, stop: int) -> None:
-        """Note a range of the data as a part of the picture."""
+        """Note a range of the data as a part of the image."""
         last = self.parts[-1] if self.parts else b""
         if isinstance(last, tuple) and last[1] == start:
             self.parts[-1] = (last[0], stop)
@@ -35,7 +35,7 @@ class Layout:
             self.parts.append((start, stop))
 
     def put(self, data: bytes) -> None:
-        """Note new bytes as a part of the picture."""
+        """Note new bytes as a part of the image."""
         self.parts.append(data)
 
     @property

@@ -1,6 +1,6 @@
-"""Pictures that travel beside the events which tell of them.
+"""Images that travel beside the events which tell of them.
 
-A model's picture is megabytes of base64 within one line of JSON. Each layer above the
+A model's image is megabytes of base64 within one line of JSON. Each layer above the
 socket searches, copies or parses that line on the event loop. A placeholder stands for
 it there, and the base64 stays in the pieces in which it came.
 """
@@ -19,7 +19,7 @@ RESULT = re.compile(rb'("result"\s*:\s*")(chatkit-images:[0-9a-f]{32})(?=")')
 
 
 class Base64Image:
-    """Base64 of one picture, in pieces. Its length is in characters."""
+    """Base64 of one image, in pieces. Its length is in characters."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
@@ -34,7 +34,7 @@ class Base64Image:
 
 
 class Placeholders:
-    """What stands for the pictures of one turn. Nobody else can know the words."""
+    """What stands for the images of one turn. Nobody else can know the words."""
 
     def __init__(self) -> None:
         self._previews: dict[str, Base64Image] = {}
@@ -42,7 +42,7 @@ class Placeholders:
         self._finals: dict[str, Base64Image] = {}
 
     def put(self, image: Base64Image, *, preview: bool) -> str:
-        """Keep a picture and return what stands for it."""
+        """Keep an image and return what stands for it."""
         placeholder = f"chatkit-images:{secrets.token_hex(16)}"
         (self._previews if preview else self._finals)[placeholder] = image
         return placeholder
@@ -73,7 +73,7 @@ class Placeholders:
         image = self._finals.get(match[2].decode())
         if image is None:
             raise PlaceholderUnknown(
-                "The model's input has a placeholder for a picture of an earlier run. "
+                "The model's input has a placeholder for an image of an earlier run. "
                 "ImageHttpxClient does not work with sessions and stored states of the "
                 "Agents SDK, which keep the input longer."
             )

@@ -11,16 +11,16 @@ from . import buffers, exif
 from .layout import Layout, damaged
 
 HEADER = struct.Struct(">I4s")
-# What makes the picture: chunks of the standard and of APNG. Text, time, EXIF and
+# What makes the image: chunks of the standard and of APNG. Text, time, EXIF and
 # what only one program understands are left out.
 KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs "
     b"sPLT acTL fcTL fdAT".split()
 )
-# Far beyond any real picture; Pillow takes its time over each.
+# Far beyond any real image; Pillow takes its time over each.
 MAX_CHUNKS = 100_000
 # The most bytes over which zlib keeps the interpreter's lock. Beside a busy event loop
-# getting it back takes up to 5 ms, and a picture has a few dozen chunks.
+# getting it back takes up to 5 ms, and an image has a few dozen chunks.
 LOCKED = 5 * 1024
 # From here on the work takes longer than getting the lock back.
 LARGE = 2**20
@@ -82,7 +82,7 @@ def joined(data: bytes) -> bytes:
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, start and stop of each chunk up to the end of the picture."""
+    """Yield kind, start and stop of each chunk up to the end of the image."""
     start = 8
     for _ in range(MAX_CHUNKS):
         length, kind = HEADER.unpack_from(data, start)

@@ -1,4 +1,4 @@
-"""Small pictures of decoded ones."""
+"""Small images of decoded ones."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Sketch:
-    """Pixels of a picture that may be a thumbnail later.
+    """Pixels of an image that may be a thumbnail later.
 
     Attributes:
-        picture: As decoded, or a smaller copy.
+        pixels: As decoded, or a smaller copy.
         side: The thumbnail's longer side, in pixels.
         orientation: What EXIF says, 1 to 8.
     """
 
-    picture: Image.Image
+    pixels: Image.Image
     side: int
     orientation: int
 
     def reduced(self) -> Sketch:
         """Return one with no more pixels than a good thumbnail needs."""
-        factor = int(max(self.picture.size) / (1.5 * self.side))
-        if factor < 2 or self.picture.mode not in ("L", "RGB", "RGBA"):
+        factor = int(max(self.pixels.size) / (1.5 * self.side))
+        if factor < 2 or self.pixels.mode not in ("L", "RGB", "RGBA"):
             return self
-        return replace(self, picture=self.picture.reduce(factor))
+        return replace(self, pixels=self.pixels.reduce(factor))
 
     def thumbnail(self) -> bytes:
         """Return the thumbnail, empty if it fails."""
         try:
             return self.webp()
         except Exception:
-            logger.warning("A picture is left without a thumbnail", exc_info=True)
+            logger.warning("An image is left without a thumbnail", exc_info=True)
             return b""
 
     def webp(self) -> bytes:
@@ -57,19 +57,19 @@ class Sketch:
         Raises:
             Exception: Pillow's own.
         """
-        picture, side = self.picture, self.side
-        mode = "RGBA" if picture.has_transparency_data else "RGB"
-        if picture.mode in ("1", "P"):
+        pixels, side = self.pixels, self.side
+        mode = "RGBA" if pixels.has_transparency_data else "RGB"
+        if pixels.mode in ("1", "P"):
             # These are scaled without smoothing: only as far as memory needs it.
-            picture.thumbnail((4 * side, 4 * side))
-            picture = picture.convert(mode)
-        elif picture.mode == "I;16":
+            pixels.thumbnail((4 * side, 4 * side))
+            pixels = pixels.convert(mode)
+        elif pixels.mode == "I;16":
             # All but the darkest would turn white.
-            picture = picture.point(lambda grey: grey * (1 / 256)).convert("L")
+            pixels = pixels.point(lambda grey: grey * (1 / 256)).convert("L")
         # Turning after scaling has fewer pixels to move; the box is a square.
-        picture.thumbnail((side, side))
+        pixels.thumbnail((side, side))
         turn = TURNS.get(self.orientation)
-        upright = picture if turn is None else picture.transpose(turn)
+        upright = pixels if turn is None else pixels.transpose(turn)
         out = io.BytesIO()
         upright.convert(mode).save(out, "WEBP", quality=82, method=2)
         return out.getvalue()

@@ -13,7 +13,7 @@ FIRST = 12
 KEPT = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"))
 # Flags of an extended file.
 HAS_EXIF, HAS_XMP = 0x08, 0x04
-# Far beyond any real picture.
+# Far beyond any real image.
 MAX_CHUNKS = 100_000
 
 

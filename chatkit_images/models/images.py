@@ -122,7 +122,7 @@ class GeneratedImage(models.Model):
 
     @property
     def is_shown(self) -> bool:
-        """Whether its owner sees a picture of it: not of one that was blocked."""
+        """Whether its owner sees an image of it: not of one that was blocked."""
         shown = (
             self.Status.COMPLETED,
             self.Status.CANCELLED,
@@ -131,7 +131,7 @@ class GeneratedImage(models.Model):
         return bool(self.file) and self.status in shown
 
     def settle(self, status: str, **fields: Any) -> bool:
-        """End an unfinished image, its newest preview becoming its picture.
+        """End an unfinished image, its newest preview becoming its file.
 
         Returns:
             Whether this call ended it; ``False`` if it had ended before.
@@ -142,7 +142,7 @@ class GeneratedImage(models.Model):
                 fields |= {name: getattr(best, name) for name in PartialImage.MEASURES}
             ended = type(self).objects.filter(pk=self.pk).finish(status, **fields)
             if ended and best is not None:
-                # The picture is its file now: the row goes, the file stays.
+                # The image is its file now: the row goes, the file stays.
                 PartialImage.objects.filter(pk=best.pk).update(file="")
                 self.partials.all().delete()
         self.refresh_from_db()

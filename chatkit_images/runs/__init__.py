@@ -6,7 +6,7 @@ from . import drain
 from .claims import Replayed, check_replay, find
 from .following import follow, stop
 from .log import Batch, Batches
-from .looks import recent
+from .polling import recent
 from .runner import LIVE, LiveRun
 from .starting import start
 from .supervisor import Watch, supervisor

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from .. import models, signals
 from ..context import RequestContext
 from ..exceptions import RequestRefused
+from ..queries import endings, pages, payloads, preflight, threads
 from ..querysets import RunQuerySet
-from ..rows import endings, pages, payloads, preflight, threads
 
 logger = logging.getLogger(__name__)
 

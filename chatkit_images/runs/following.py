@@ -9,8 +9,8 @@ from chatkit import types
 from .. import database, wire
 from ..context import RequestContext
 from ..models import Run
+from ..queries import items, threads
 from ..querysets import RunQuerySet
-from ..rows import items, threads
 from . import claims
 from .drain import Draining
 from .log import Batch, Batches, MemoryLog, get_logs

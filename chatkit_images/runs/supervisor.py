@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 from .. import database
 from ..conf import settings
 from ..models import Run
-from . import claims, looks
+from . import claims, polling
 from .log import MemoryLog
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class Supervisor:
             stale = settings.RUN_STALE_SECONDS
             await asyncio.sleep(min(LOOK_SECONDS, stale / 4))
             now = time.monotonic()
-            look = looks.Look(
+            look = polling.Look(
                 live=list(self.live),
                 followed=list(self._followed),
                 present=[pk for pk in self._followed if self._present[pk]],
@@ -180,7 +180,7 @@ class Supervisor:
             take_over = database.aside(claims.take_over, others)
             self._recovery = asyncio.create_task(quietly(take_over), context=Context())
 
-    def _act(self, seen: looks.Seen) -> None:
+    def _act(self, seen: polling.Seen) -> None:
         for run_id in seen.lost:
             run = self.live.get(run_id)
             if run is not None and not run.ending:
@@ -192,7 +192,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for run_id in seen.read_elsewhere:
             if (run := self.live.get(run_id)) is not None:
-                seconds = max(looks.PRESENCE_SECONDS, settings.RECONNECT_SECONDS)
+                seconds = max(polling.PRESENCE_SECONDS, settings.RECONNECT_SECONDS)
                 run.read_elsewhere_until = loop.time() + seconds
         for run_id in seen.ended:
             for log in self._followed.get(run_id, ()):

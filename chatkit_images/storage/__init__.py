@@ -6,7 +6,7 @@ storage would not take wait in the spool.
 
 from __future__ import annotations
 
-from . import memory, spool
+from . import backlog, spool
 from .backend import get_storage, is_local, listing, unfinished
 from .fields import ProjectStorage
 from .lanes import decode, drain, later, run, scale
@@ -30,7 +30,7 @@ __all__ = [
     "key_of",
     "later",
     "listing",
-    "memory",
+    "backlog",
     "name_of",
     "new_key",
     "new_name",

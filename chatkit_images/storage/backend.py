@@ -16,7 +16,7 @@ from .names import NAME, PREFIX, checked
 
 
 def get_storage() -> Storage:
-    """Return the storage of pictures and attachments."""
+    """Return the storage of images and attachments."""
     return storages[settings.STORAGE]
 
 

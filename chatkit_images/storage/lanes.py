@@ -1,7 +1,7 @@
 """The threads that work on bytes. None of this ever runs on the event loop.
 
 Each kind of work has a lane of its own, so that what somebody waits for never queues
-behind what may be late: a final picture behind previews, or decoding behind a storage
+behind what may be late: a final image behind previews, or decoding behind a storage
 that hangs.
 """
 

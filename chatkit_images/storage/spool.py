@@ -1,9 +1,9 @@
 """A directory of this host that keeps bytes until the storage has them.
 
-A final picture of a storage elsewhere is written here first: it comes only once, and
+A final image of a storage elsewhere is written here first: it comes only once, and
 the process may die while it is sent. Such a file is in the hands of the process that
 wrote it until ``release`` hands it over to whoever writes next. One that has only grown
-old may be all that is left of a picture: it is moved when dead runs have been ended, as
+old may be all that is left of an image: it is moved when dead runs have been ended, as
 who ends them looks for it here.
 """
 

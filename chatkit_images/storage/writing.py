@@ -12,7 +12,7 @@ from concurrent.futures import wait
 
 from ..conf import settings
 from ..exceptions import StorageUnavailable
-from . import backend, lanes, memory, spool
+from . import backend, backlog, lanes, spool
 from .names import PREFIX
 from .reading import delete
 
@@ -56,7 +56,7 @@ def keep(name: str, data: bytes) -> bool:
     Returns:
         Whether they are in the spool.
     """
-    if backend.is_local() and memory.fits(len(data)):
+    if backend.is_local() and backlog.fits(len(data)):
         return False
     try:
         spool.keep(name, data)
@@ -79,9 +79,9 @@ class Upload:
         self._name, self._data = name, data
         size = len(data or b"")
         self._write = lanes.begin("aside" if aside else "storage", self._store)
-        memory.take(size)
+        backlog.take(size)
         # However long a write hangs, it has the bytes.
-        self._write.add_done_callback(lambda _: memory.give_back(size))
+        self._write.add_done_callback(lambda _: backlog.give_back(size))
 
     @property
     def pending(self) -> bool:

@@ -28,7 +28,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Events: TypeAlias = AsyncGenerator[JSON, None]
 Model: TypeAlias = Callable[[JSON], Sequence[Step]]
 
-#: How many request bodies are remembered; they may carry whole pictures.
+#: How many request bodies are remembered; they may carry whole images.
 REMEMBERED = 200
 
 
@@ -37,13 +37,13 @@ class ClientDisconnected(Exception):
 
 
 class LoopbackAPI:
-    """Speak OpenAI's wire format and draw pictures instead of generating them.
+    """Speak OpenAI's wire format and draw images instead of generating them.
 
     Routes are matched by the end of the path, so the application can be mounted under
     any prefix.
 
     Args:
-        delay: Seconds before each preview of a picture whose step names no delay.
+        delay: Seconds before each preview of an image whose step names no delay.
         model: What answers when nothing is queued with `respond_with`.
         max_side: Longest side of a drawing in pixels, whatever size was asked for.
     """

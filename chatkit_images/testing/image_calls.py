@@ -17,7 +17,7 @@ EVENT = "response.image_generation_call"
 
 @dataclass(frozen=True)
 class Look:
-    """The settings a picture is drawn with, the step's before the tool's."""
+    """The settings an image is drawn with, the step's before the tool's."""
 
     size: str
     format: str
@@ -100,11 +100,11 @@ async def _turns(
         {"type": f"{EVENT}.in_progress", **at},
         {"type": f"{EVENT}.generating", **at},
     ]
-    picture = step if isinstance(step, Image) else Image()
-    prompt = picture.prompt or request.last_user_text(body)
+    wanted = step if isinstance(step, Image) else Image()
+    prompt = wanted.prompt or request.last_user_text(body)
 
     async def frame(sharpness: float) -> str:
-        data = picture.data
+        data = wanted.data
         if data is None:
             # Pillow works on the processor; the event loop has other streams to serve.
             data = await asyncio.to_thread(
@@ -113,7 +113,7 @@ async def _turns(
                 size=look.pixels(max_side),
                 step=sharpness,
                 format=look.format,
-                base=picture.base,
+                base=wanted.base,
                 transparent=look.background == "transparent",
             )
         return base64.b64encode(data).decode("ascii")
@@ -128,9 +128,9 @@ async def _turns(
                 **look.fields(),
             }
         ]
-    if picture.gate:
-        await picture.gate.wait()
-    if not picture.finish:
+    if wanted.gate:
+        await wanted.gate.wait()
+    if not wanted.finish:
         return
     done = {"type": "response.output_item.done", "output_index": index}
     if isinstance(step, FailedImage):
@@ -152,11 +152,11 @@ async def _turns(
         ]
         return
     ended = item | {
-        "status": picture.status if picture.result else "failed",
-        "result": await frame(1.0) if picture.result else None,
-        "revised_prompt": picture.revised_prompt or prompt,
-        "action": "edit" if picture.base else "generate",
+        "status": wanted.status if wanted.result else "failed",
+        "result": await frame(1.0) if wanted.result else None,
+        "revised_prompt": wanted.revised_prompt or prompt,
+        "action": "edit" if wanted.base else "generate",
         **look.fields(),
     }
-    completed = [{"type": f"{EVENT}.completed", **at}] if picture.result else []
+    completed = [{"type": f"{EVENT}.completed", **at}] if wanted.result else []
     yield [*completed, {**done, "item": ended}]

@@ -18,7 +18,7 @@ from .script import (
     Text,
 )
 
-#: Seconds between the previews of a picture asked to be slow.
+#: Seconds between the previews of an image asked to be slow.
 SLOW = 1.5
 
 TALK = re.compile(r"(hello|hi|hey|thanks|thank you|what|who|why|how)\b", re.I)
@@ -39,19 +39,19 @@ VARIATIONS = ("", ", seen another way", ", in a third light")
 
 
 def default_model(body: JSON) -> Sequence[Step]:
-    """Draw what the user asked for, or talk when they did not ask for a picture.
+    """Draw what the user asked for, or talk when they did not ask for an image.
 
-    Words such as "two", "slow" or "blocked" choose what happens to the picture.
+    Words such as "two", "slow" or "blocked" choose what happens to the image.
     """
     text = request.last_user_text(body)
-    if not wants_picture(text):
+    if not wants_image(text):
         return [Text(small_talk(text))]
     if request.image_tool(body) is None:
         return [Text("I can only draw, and this request came without an image tool.")]
-    base = earlier_picture(body, text)
+    base = earlier_image(body, text)
     image = Image(prompt=text, base=base, revised_prompt=revised(text, base))
     opening = (
-        f"I started from the earlier picture: {subject(text)}."
+        f"I started from the earlier image: {subject(text)}."
         if base
         else f"Here you are: {subject(text)}."
     )
@@ -66,7 +66,7 @@ def default_model(body: JSON) -> Sequence[Step]:
     ]
 
 
-def wants_picture(text: str) -> bool:
+def wants_image(text: str) -> bool:
     """Return whether the text is a wish rather than a greeting or a question."""
     if ASKED.match(text):
         return True
@@ -95,12 +95,12 @@ def subject(text: str) -> str:
 
 def revised(text: str, base: bytes | None) -> str:
     """Return the prompt as an image model would rewrite it."""
-    start = "The earlier picture, edited:" if base else "A detailed illustration of"
+    start = "The earlier image, edited:" if base else "A detailed illustration of"
     return f"{start} {subject(text)}, soft light"
 
 
-def earlier_picture(body: JSON, text: str) -> bytes | None:
-    """Return the picture to start from: one just sent, or one the text refers to."""
+def earlier_image(body: JSON, text: str) -> bytes | None:
+    """Return the image to start from: one just sent, or one the text refers to."""
     sent = request.image_in(request.last_user_message(body))
     if sent or not FOLLOW_UP.search(text):
         return sent
@@ -108,8 +108,8 @@ def earlier_picture(body: JSON, text: str) -> bytes | None:
 
 
 def _several(image: Image, count: int) -> list[Step]:
-    pictures = [vary(image, ending) for ending in VARIATIONS[:count]]
-    return [Images(*pictures), Text("Which one do you like best?")]
+    images = [vary(image, ending) for ending in VARIATIONS[:count]]
+    return [Images(*images), Text("Which one do you like best?")]
 
 
 def vary(image: Image, ending: str) -> Image:
@@ -125,15 +125,15 @@ def _unfinished(image: Image, end: Step) -> list[Step]:
     return [replace(image, partials=1, finish=False), end]
 
 
-#: The words that choose what happens to the picture; the first match wins.
+#: The words that choose what happens to the image; the first match wins.
 SCENARIOS: dict[str, Callable[[Image], list[Step]]] = {
     "blocked forbidden": lambda image: [
         FailedImage(),
-        Text("I was not allowed to finish that picture."),
+        Text("I was not allowed to finish that image."),
     ],
     "broken fail": lambda image: [
         replace(image, result=False),
-        Text("The picture did not come out."),
+        Text("The image did not come out."),
     ],
     "drop": lambda image: _unfinished(image, Drop()),
     "error": lambda image: _unfinished(image, ErrorEvent()),

@@ -43,7 +43,7 @@ def last_user_text(body: JSON) -> str:
 
 
 def image_in(item: JSON) -> bytes | None:
-    """Return the last picture that a message carries as a data URL."""
+    """Return the last image that a message carries as a data URL."""
     for part in parts(item):
         if part.get("type") == "input_image":
             found = _data(part.get("image_url"))
@@ -53,7 +53,7 @@ def image_in(item: JSON) -> bytes | None:
 
 
 def last_image(body: JSON) -> bytes | None:
-    """Return the last picture that the input carries as a data URL."""
+    """Return the last image that the input carries as a data URL."""
     return next(filter(None, map(image_in, messages(body))), None)
 
 

@@ -59,17 +59,17 @@ class Gate:
 
 @dataclass(frozen=True)
 class Image:
-    """Draw a picture, with as many previews as the request's tool asked for.
+    """Draw an image, with as many previews as the request's tool asked for.
 
     Args:
         prompt: What to draw; the user's last text when None.
         partials: How many previews; what the tool asked for when None.
-        delay: Seconds before each preview and before the picture itself.
-        result: False leaves the finished item without a picture and without an error.
+        delay: Seconds before each preview and before the image itself.
+        result: False leaves the finished item without an image and without an error.
         status: What the finished item says about itself.
         data: Bytes to send instead of a drawing.
-        base: An earlier picture to start from.
-        gate: Held between the last preview and the picture itself.
+        base: An earlier image to start from.
+        gate: Held between the last preview and the image itself.
         finish: False leaves the call open, for a `Drop` or an error to follow.
     """
 
@@ -92,7 +92,7 @@ class Image:
 
 @dataclass(frozen=True)
 class FailedImage:
-    """Begin a picture that moderation then blocks."""
+    """Begin an image that moderation then blocks."""
 
     code: str = "moderation_blocked"
     message: str = "Your request was rejected by the safety system."

@@ -17,7 +17,7 @@ TERMINAL = frozenset(
     ["response.completed", "response.failed", "response.incomplete", "error"]
 )
 
-#: Letters come this many times faster than the previews of a picture.
+#: Letters come this many times faster than the previews of an image.
 LETTERS_PER_PREVIEW = 30
 
 
@@ -213,7 +213,7 @@ def new_response(body: JSON) -> JSON:
 def usage(body: JSON, output: list[JSON], counts: script.Usage | None) -> JSON:
     """Return the token counts: the given ones, else about one per four letters."""
     if counts is None:
-        # Pictures are not text: their base64 would count for hundreds of thousands.
+        # Images are not text: their base64 would count for hundreds of thousands.
         spoken = [item | {"result": None} for item in output]
         counts = script.Usage(
             input_tokens=len(str(body.get("input") or "")[:40_000]) // 4 + 1,

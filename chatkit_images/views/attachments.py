@@ -12,14 +12,14 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import models, tokens, wire
+from .. import models, url_tokens, wire
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
 from ..server import get_server
 from . import errors
-from .doors import JsonView, admit
+from .admission import JsonView, admit
 from .files import CROSS_ORIGIN_HEADERS
 
 # Room for the multipart headers around a file of the largest size.
@@ -82,7 +82,7 @@ def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     Raises:
         NotFoundError: If it is for none.
     """
-    said = tokens.read(token)
+    said = url_tokens.read(token)
     if said is None or said.kind != "upload":
         raise NotFoundError
     row = models.Attachment.objects.select_related("user").filter(pk=said.key).first()

@@ -18,7 +18,7 @@ from ..exceptions import RequestRefused
 from ..protocol import REQUEST, ProtocolServer
 from ..server import get_server
 from . import errors
-from .doors import JsonView, respond
+from .admission import JsonView, respond
 from .streams import stream_response, wants_resume
 
 

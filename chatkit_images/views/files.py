@@ -16,7 +16,7 @@ SAFE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Referrer-Policy": "no-referrer",
 }
-# ChatKit.js shows pictures in a frame of another site and may fetch them.
+# ChatKit.js shows images in a frame of another site and may fetch them.
 CROSS_ORIGIN_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -34,7 +34,7 @@ def file_response(
         name: The file's name in the storage.
         mime: Its type, as read from its bytes when it was stored.
         filename: What a browser calls a download.
-        inline: Whether the browser may show it in place. Only raster pictures are.
+        inline: Whether the browser may show it in place. Only raster images are.
         max_age: Seconds that the person's own browser may keep it.
     """
     try:

@@ -1,4 +1,4 @@
-"""The bytes of pictures and attachments, for the person that a URL was made for."""
+"""The bytes of images and attachments, for the person that a URL was made for."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.text import slugify
 
-from .. import models, tokens
+from .. import models, url_tokens
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import AuthenticationRequired, NotFoundError
 from . import errors
-from .doors import JsonView
+from .admission import JsonView
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
 
 
 class ImageView(JsonView):
-    """Serves a picture to whoever has its signed URL.
+    """Serves an image to whoever has its signed URL.
 
-    The URL is bound to the picture, the variant and the owner, and dies with any
+    The URL is bound to the image, the variant and the owner, and dies with any
     of them.
     """
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Return the bytes; a token that is not good is a 404."""
-        said = tokens.read(token)
+        said = url_tokens.read(token)
         if said is None or said.kind != "image":
             return errors.from_exception(NotFoundError())
         image = (
@@ -42,10 +42,10 @@ class ImageView(JsonView):
 
 
 class SessionImageView(JsonView):
-    """Serves a picture to its logged-in owner, for ``IMAGE_URLS = "session"``."""
+    """Serves an image to its logged-in owner, for ``IMAGE_URLS = "session"``."""
 
     def get(self, request: HttpRequest, key: str, variant: str) -> HttpResponseBase:
-        """Return the bytes; another owner's picture is a 404."""
+        """Return the bytes; another owner's image is a 404."""
         try:
             context = RequestContext.from_request(request)
             image = (
@@ -65,7 +65,7 @@ class AttachmentView(JsonView):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Return the bytes; a token that is not good is a 404."""
-        said = tokens.read(token)
+        said = url_tokens.read(token)
         if said is None or said.kind != "attachment":
             return errors.from_exception(NotFoundError())
         row = models.Attachment.objects.filter(pk=said.key).first()
@@ -80,7 +80,7 @@ class AttachmentView(JsonView):
 
 
 def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
-    """Return one variant of a picture, of one that has ended only if it is shown.
+    """Return one variant of an image, of one that has ended only if it is shown.
 
     Of one that was blocked, say, a client may know the URL of a preview.
     """
@@ -91,7 +91,7 @@ def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
         name, mime = str(image.thumbnail.name), "image/webp"
     elif match := PARTIAL.fullmatch(variant):
         partial = image.partials.filter(index=int(match[1])).first()
-        # A preview that is gone has been replaced by the picture itself.
+        # A preview that is gone has been replaced by the image itself.
         if partial is not None:
             name, mime = str(partial.file.name), partial.mime
     stem = slugify(image.prompt)[:60] or "image"

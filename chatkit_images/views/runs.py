@@ -15,9 +15,9 @@ from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..models import Run
+from ..queries import preflight, threads
 from ..querysets import RunQuerySet
-from ..rows import preflight, threads
-from .doors import JsonView, respond
+from .admission import JsonView, respond
 from .streams import stream_response
 
 

@@ -1,4 +1,4 @@
-"""Rows with pictures, and the people who look at them."""
+"""Rows with images, and the people who look at them."""
 
 from __future__ import annotations
 

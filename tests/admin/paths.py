@@ -36,6 +36,6 @@ def change(row: Any) -> str:
     return page(row, "change")
 
 
-def picture(row: Any, variant: str) -> str:
+def image_file(row: Any, variant: str) -> str:
     """Return the address of a row's bytes."""
-    return page(row, "picture", variant)
+    return page(row, "image", variant)

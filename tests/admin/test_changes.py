@@ -9,9 +9,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from chatkit_images import models, storage
+from chatkit_images import models, receiving, storage
 from chatkit_images.context import RequestContext, current_run
-from chatkit_images.rows import images, pictures
+from chatkit_images.queries import images
 
 from .conftest import put
 from .paths import change, change_list, page
@@ -154,7 +154,7 @@ def test_thread_with_all_that_belongs_to_it_can_be_deleted(
         storage.read(image.file.name)
 
 
-def test_a_picture_of_a_run_that_staff_have_deleted_is_kept(
+def test_an_image_of_a_run_that_staff_have_deleted_is_kept(
     login: Make, make_thread: Make, context: RequestContext, png: bytes
 ) -> None:
     thread = make_thread(owner=context.owner)
@@ -167,7 +167,7 @@ def test_a_picture_of_a_run_that_staff_have_deleted_is_kept(
     try:
         # Its process goes on.
         image = images.begin(thread.pk, "ig_1", storage.new_key(), context)
-        images.complete(image, pictures.store(png, image.key))
+        images.complete(image, receiving.store(png, image.key))
     finally:
         current_run.reset(token)
     image.refresh_from_db()

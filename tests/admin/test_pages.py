@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from chatkit_images import models, storage
 
-from .paths import MODELS, change, change_list, page, picture
+from .paths import MODELS, change, change_list, image_file, page
 
 Make = Callable[..., Any]
 
@@ -47,7 +47,7 @@ def test_gallery_shows_thumbnails_with_the_prompt_as_words(
 ) -> None:
     image = make_image(prompt="A red fox", width=800, height=400)
     html = root.get(change_list(image.__class__)).content.decode()
-    assert f'src="{picture(image, "thumbnail")}" alt="A red fox"' in html
+    assert f'src="{image_file(image, "thumbnail")}" alt="A red fox"' in html
     assert 'width="320" height="160" loading="lazy"' in html
     assert 'name="_selected_action"' in html
     assert storage.get_storage().url(image.file.name) not in html
@@ -103,13 +103,13 @@ def test_value_filters_do_not_offer_the_empty_value(
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"file": "", "thumbnail": "", "status": "failed"}, "No picture"),
-        ({"file": "", "thumbnail": "", "status": "generating"}, "No picture yet"),
+        ({"file": "", "thumbnail": "", "status": "failed"}, "No image"),
+        ({"file": "", "thumbnail": "", "status": "generating"}, "No image yet"),
         ({"file": "", "thumbnail": ""}, "The file is missing"),
         ({"mime": "image/svg+xml", "thumbnail": ""}, "SVG"),
     ],
 )
-def test_image_without_a_picture_shows_a_tile(
+def test_image_without_a_result_shows_a_tile(
     root: Client, make_image: Make, fields: dict[str, str], text: str
 ) -> None:
     image = make_image(**fields)
@@ -119,7 +119,7 @@ def test_image_without_a_picture_shows_a_tile(
         assert "<img class=" not in html
 
 
-def test_page_of_an_image_shows_picture_previews_run_and_thread(
+def test_page_of_an_image_shows_image_previews_run_and_thread(
     root: Client, make_image: Make, everything: Make
 ) -> None:
     thread, image, _upload, run, *_rest = everything(1)
@@ -130,9 +130,9 @@ def test_page_of_an_image_shows_picture_previews_run_and_thread(
     )
     html = root.get(change(image)).content.decode()
     for expected in (
-        picture(image, "full"),
-        picture(image, "partial-0"),
-        f"{picture(image, 'full')}?download",
+        image_file(image, "full"),
+        image_file(image, "partial-0"),
+        f"{image_file(image, 'full')}?download",
         change(thread),
         change(run),
         "resp_1",
@@ -214,11 +214,11 @@ def test_transcript_shows_the_items_in_order(
         "brief.pdf",
         "Not uploaded",
         "File",
-        picture(image, "thumbnail"),
+        image_file(image, "thumbnail"),
         "ck-is-failed",
         "negative",
         "Here it is",
-        "There is no picture here that you may see.",
+        "There is no image here that you may see.",
         "Client tool call",
         "…",
     ]
@@ -287,7 +287,7 @@ def test_pages_stand_without_models_that_a_project_took_out(
     assert b"Foxes" in root.get(change_list(models.Run)).content
 
 
-def test_transcript_shows_pictures_of_a_project_s_own_admin(
+def test_transcript_shows_images_of_a_project_s_own_admin(
     root: Client, everything: Make, monkeypatch: Any
 ) -> None:
     thread, image, *_rest = everything(1)

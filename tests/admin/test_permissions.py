@@ -10,7 +10,7 @@ from django.test import Client
 
 from chatkit_images import models
 
-from .paths import MODELS, change, change_list, page, picture
+from .paths import MODELS, change, change_list, image_file, page
 
 Make = Callable[..., Any]
 VIEW = [f"view_{model._meta.model_name}" for model in MODELS]
@@ -21,8 +21,8 @@ def reading(rows: list[Any]) -> tuple[list[str], list[str]]:
     thread, image, upload, *_rest = rows
     pages = [path for row in rows for path in (change_list(type(row)), change(row))]
     pages += [page(row, "history") for row in rows]
-    data = [picture(image, v) for v in ("full", "thumbnail", "partial-0")]
-    data += [picture(upload, v) for v in ("full", "thumbnail")]
+    data = [image_file(image, v) for v in ("full", "thumbnail", "partial-0")]
+    data += [image_file(upload, v) for v in ("full", "thumbnail")]
     return pages, data
 
 
@@ -75,7 +75,7 @@ def test_transcript_leaves_out_what_the_viewer_may_not_see(
 ) -> None:
     thread, image, upload, *_rest = everything(1)
     html = login("view_thread").get(change(thread)).content.decode()
-    assert "There is no picture here that you may see." in html
+    assert "There is no image here that you may see." in html
     assert str(image.pk) not in html
     assert upload.pk not in html
     assert "positive" not in html

@@ -29,7 +29,7 @@ import json, pathlib, sys, stream_bench, stream_databases, stream_processes
 databases = stream_databases.Databases(pathlib.Path(sys.argv[1]), "")
 with stream_processes.run_model() as url:
     bench = stream_bench.Bench(databases, url, quick=True)
-    with bench.server(sys.argv[2], "SQLite", model="picture@0") as server:
+    with bench.server(sys.argv[2], "SQLite", model="image@0") as server:
         print(json.dumps(server.converse()))
 """
 
@@ -61,5 +61,5 @@ def test_the_benchmark_of_streams_measures_a_conversation(
 ) -> None:
     seen = run(STREAMS, str(tmp_path), door)
     assert seen["events"] > 2
-    assert seen["pictures"] == 1
+    assert seen["images"] == 1
     assert seen["seconds"] > 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-#: A tile shows a picture, has some progress, and is not finished.
+#: A tile shows an image, has some progress, and is not finished.
 PARTIAL_SEEN = """() => {
     const tile = document.querySelector('.tile[data-phase="generating"]');
     const images = [...(tile?.querySelectorAll('.tile-image.shown') ?? [])];
@@ -37,8 +37,8 @@ def wait_for_partial(page: Page) -> float:
     return float(page.wait_for_function(PARTIAL_SEEN).json_value())
 
 
-def pictures(page: Page) -> Locator:
-    """Return the finished pictures."""
+def images(page: Page) -> Locator:
+    """Return the finished images."""
     return page.locator('.tile[data-phase="done"] .tile-image.shown:last-child')
 
 

@@ -1,4 +1,4 @@
-"""The demo with slow pictures that take longer: a busy machine has to see them."""
+"""The demo with slow images that take longer: a busy machine has to see them."""
 
 from __future__ import annotations
 

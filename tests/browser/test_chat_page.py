@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from .chatting import pictures, say, wait_for_answer, wait_for_partial
+from .chatting import images, say, wait_for_answer, wait_for_partial
 
 if TYPE_CHECKING:
     from playwright.sync_api import APIResponse, Page, Route
@@ -51,18 +51,18 @@ def test_keyboard_alone_is_enough(page: Page, shot: Shot) -> None:
     page.keyboard.type("a cat")
     page.keyboard.press("Enter")
     wait_for_answer(page)
-    pictures(page).last.wait_for()
+    images(page).last.wait_for()
     for _ in range(30):
         page.keyboard.press("Shift+Tab")
-        if focused(page).startswith("Open picture"):
+        if focused(page).startswith("Open image"):
             break
-    assert focused(page) == "Open picture: a cat"
+    assert focused(page) == "Open image: a cat"
     page.keyboard.press("Enter")
     page.locator("#lightbox[open]").wait_for()
     shot(page, "20-lightbox")
     page.keyboard.press("Escape")
     page.locator("#lightbox[open]").wait_for(state="detached")
-    assert focused(page) == "Open picture: a cat"
+    assert focused(page) == "Open image: a cat"
 
 
 def test_finished_messages_are_announced_and_deltas_are_not(page: Page) -> None:
@@ -88,8 +88,8 @@ def test_refused_message_comes_back_with_the_reason(open_page: OpenPage) -> None
     page.unroute_all()
     page.get_by_role("button", name="Send").click()
     wait_for_answer(page)
-    pictures(page).wait_for()
-    assert pictures(page).count() == 1
+    images(page).wait_for()
+    assert images(page).count() == 1
 
 
 def test_a_chat_that_begins_before_the_list_is_there_is_listed(page: Page) -> None:
@@ -152,7 +152,7 @@ def test_feedback_thumbs_exclude_each_other(page: Page) -> None:
     assert good.get_attribute("aria-pressed") == "false"
 
 
-def test_attached_picture_is_sent_along(page: Page, shot: Shot) -> None:
+def test_attached_image_is_sent_along(page: Page, shot: Shot) -> None:
     data = io.BytesIO()
     Image.new("RGB", (320, 240), "teal").save(data, "PNG")
     file = {"name": "pond.png", "mimeType": "image/png", "buffer": data.getvalue()}
@@ -183,7 +183,7 @@ def test_page_fits(open_page: OpenPage, shot: Shot, name: str, options: dict) ->
     shot(page, f"30-{name}-empty")
     say(page, "a red fox in the snow")
     wait_for_answer(page)
-    pictures(page).wait_for()
+    images(page).wait_for()
     page.wait_for_timeout(700)
     shot(page, f"31-{name}")
     width = page.evaluate("document.documentElement.scrollWidth")
@@ -218,7 +218,7 @@ def test_page_works_under_a_strict_content_security_policy(
     page.reload()
     say(page, "a tree")
     wait_for_answer(page)
-    pictures(page).wait_for()
+    images(page).wait_for()
 
 
 def test_chatkit_js_page_says_when_the_script_is_out_of_reach(
@@ -245,7 +245,7 @@ def test_lightbox_shows_all_of_an_image_whatever_its_prompt(
     page = open_page(**options)
     say(page, LONG)
     wait_for_answer(page)
-    pictures(page).first.click()
+    images(page).first.click()
     page.locator("#lightbox[open]").wait_for()
     lightbox = page.locator("#lightbox")
     caption = lightbox.locator(".caption")

@@ -1,4 +1,4 @@
-"""The job the package exists for: pictures in a chat, kept, and found by staff."""
+"""The job the package exists for: images in a chat, kept, and found by staff."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from .chatting import (
     LOADED,
     answers,
-    pictures,
+    images,
     say,
     wait_for_answer,
     wait_for_partial,
 )
 from .conftest import ACCOUNT
-from .wire import PICTURE, Wire
+from .wire import IMAGE, Wire
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 Shot = Callable[["Page", str], Path]
 
 
-def test_picture_sharpens_stays_changes_and_is_found_by_staff(
+def test_image_sharpens_stays_changes_and_is_found_by_staff(
     wired_page: Page, wire: Wire, demo: str, shot: Shot
 ) -> None:
     page = wired_page
     shot(page, "01-empty")
-    wire.hold_behind(PICTURE)
+    wire.hold_behind(IMAGE)
     say(page, "a red fox in the snow")
     assert 0 < wait_for_partial(page) < 100
     shot(page, "02-partial")
     wire.go_on()
     wait_for_answer(page)
-    picture = pictures(page)
-    picture.wait_for()
-    assert picture.evaluate(LOADED)
-    assert picture.get_attribute("alt") == "a red fox in the snow"
+    image = images(page)
+    image.wait_for()
+    assert image.evaluate(LOADED)
+    assert image.get_attribute("alt") == "a red fox in the snow"
     shot(page, "03-final")
 
     page.reload()
-    pictures(page).wait_for()
-    assert pictures(page).evaluate(LOADED)
+    images(page).wait_for()
+    assert images(page).evaluate(LOADED)
     assert page.locator(".user .bubble").inner_text() == "a red fox in the snow"
     shot(page, "04-reloaded")
 
     say(page, "now at night")
     wait_for_answer(page)
-    pictures(page).nth(1).wait_for()
-    assert pictures(page).count() == 2
-    assert answers(page).filter(has_text="started from the earlier picture").count()
+    images(page).nth(1).wait_for()
+    assert images(page).count() == 2
+    assert answers(page).filter(has_text="started from the earlier image").count()
     shot(page, "05-follow-up")
 
     page.goto(f"{demo}/admin/login/?next=/admin/")
@@ -71,25 +71,25 @@ def test_picture_sharpens_stays_changes_and_is_found_by_staff(
     assert thumbnails.count() == 0
 
 
-def test_two_pictures_arrive_in_two_tiles(
+def test_two_images_arrive_in_two_tiles(
     wired_page: Page, wire: Wire, shot: Shot
 ) -> None:
     page = wired_page
-    wire.hold_behind(PICTURE)
+    wire.hold_behind(IMAGE)
     page.get_by_role("button", name="Two houses by a lake", exact=True).click()
     page.locator(".tile").nth(1).wait_for()
     wait_for_partial(page)
     shot(page, "07-two-partial")
     wire.go_on()
     wait_for_answer(page)
-    pictures(page).nth(1).wait_for()
-    assert pictures(page).count() == page.locator(".tile").count() == 2
-    sources = {image.get_attribute("src") for image in pictures(page).all()}
+    images(page).nth(1).wait_for()
+    assert images(page).count() == page.locator(".tile").count() == 2
+    sources = {image.get_attribute("src") for image in images(page).all()}
     assert len(sources) == 2
     shot(page, "08-two-final")
 
 
-def test_stop_ends_the_picture_and_nothing_spins(page: Page, shot: Shot) -> None:
+def test_stop_ends_the_image_and_nothing_spins(page: Page, shot: Shot) -> None:
     say(page, "a slow boat")
     wait_for_partial(page)
     page.get_by_role("button", name="Stop").click()
@@ -103,30 +103,30 @@ def test_stop_ends_the_picture_and_nothing_spins(page: Page, shot: Shot) -> None
     assert page.locator('.tile[data-phase="generating"]').count() == 0
     say(page, "a tree")
     wait_for_answer(page)
-    pictures(page).first.wait_for()
+    images(page).first.wait_for()
 
 
-def test_blocked_picture_shows_its_reason(page: Page, shot: Shot) -> None:
+def test_blocked_image_shows_its_reason(page: Page, shot: Shot) -> None:
     say(page, "a forbidden scene")
     wait_for_answer(page)
     shot(page, "10-blocked")
     assert page.locator('.tile[data-phase="generating"]').count() == 0
-    assert pictures(page).count() == 0
+    assert images(page).count() == 0
     said = page.locator("#log").inner_text().lower()
     assert "safety" in said or "violence" in said
 
 
-def test_picture_goes_on_after_a_reload(page: Page, shot: Shot) -> None:
+def test_image_goes_on_after_a_reload(page: Page, shot: Shot) -> None:
     say(page, "a slow tree")
     progress = wait_for_partial(page)
     page.reload()
     # The tile comes back with its preview.
     assert wait_for_partial(page) >= progress
     assert page.locator("#log[aria-busy=true]").count() == 1
-    assert pictures(page).count() == 0
+    assert images(page).count() == 0
     shot(page, "12-after-reload")
     wait_for_answer(page)
-    pictures(page).wait_for()
+    images(page).wait_for()
     assert page.locator(".tile").count() == page.locator(".user").count() == 1
 
 

@@ -17,13 +17,13 @@ from .chatting import (
     LOADED,
     PARTIAL_SEEN,
     answers,
-    pictures,
+    images,
     say,
     wait_for_answer,
     wait_for_partial,
 )
 from .conftest import running
-from .wire import PICTURE, Wire, wired
+from .wire import IMAGE, Wire, wired
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -77,12 +77,12 @@ def until_status(page: Page, run_status: Callable[[], str], wanted: str) -> None
 
 
 def transcript(page: Page) -> list[str]:
-    """Return what the log shows: the words, and the prompts of finished pictures."""
+    """Return what the log shows: the words, and the prompts of finished images."""
     return [
         str(text)
         for text in page.locator("#log > li:visible").evaluate_all(
             "entries => entries.map(entry => (entry.querySelector('.tile')"
-            " ? `${entry.querySelector('.tile').dataset.phase} picture`"
+            " ? `${entry.querySelector('.tile').dataset.phase} image`"
             " : entry.querySelector('.prose, .bubble, p').textContent))"
         )
     ]
@@ -106,7 +106,7 @@ def test_cut_connections_lose_nothing_and_repeat_nothing(
     wired_page: Page, wire: Wire
 ) -> None:
     # Before the first event, after each of those that follow, in the middle of the
-    # next one, and at last in a picture.
+    # next one, and at last in an image.
     inside = [b"id: %d\ndata: {" % number for number in range(1, 11)]
     wire.cut_at(b"text/event-stream", *inside, b"generated_image.updated")
     got = wired_page.evaluate(ASK, "a red fox in the snow")
@@ -122,7 +122,7 @@ def test_page_goes_on_after_the_network_was_away(
     wired_page: Page, wire: Wire, shot: Shot
 ) -> None:
     page = wired_page
-    wire.hold_behind(PICTURE)
+    wire.hold_behind(IMAGE)
     say(page, "a red fox")
     wait_for_partial(page)
     assert page.locator("#connection").is_hidden()
@@ -136,15 +136,15 @@ def test_page_goes_on_after_the_network_was_away(
     wait_for_answer(page)
     shown = transcript(page)
     assert shown[0] == "a red fox"
-    assert shown.count("done picture") == 1
-    assert pictures(page).evaluate(LOADED)
+    assert shown.count("done image") == 1
+    assert images(page).evaluate(LOADED)
     page.reload()
-    pictures(page).wait_for()
+    images(page).wait_for()
     assert transcript(page) == shown
     assert not wire.asked("/stop/")
 
 
-def test_picture_can_be_stopped_after_a_reload(
+def test_image_can_be_stopped_after_a_reload(
     wired_page: Page, wire: Wire, run_status: Callable[[], str], shot: Shot
 ) -> None:
     page = wired_page
@@ -209,7 +209,7 @@ def test_deploy_loses_no_answer_and_no_message(
         with running(tmp_path, port) as server:
             direct.goto(f"http://127.0.0.1:{port}")
             cut.goto(wire.url)
-            wire.hold_behind(PICTURE)
+            wire.hold_behind(IMAGE)
             for page in (direct, cut):
                 page.evaluate(begin, ["first", "a fox"])
             # Both answers have begun, and the one on the wire is not complete.
@@ -271,7 +271,7 @@ customElements.define("openai-chatkit", class extends HTMLElement {
   }
 });
 """
-PICTURE_BEGUN = "() => document.querySelector('#chatkit').text?.includes('updated')"
+IMAGE_BEGUN = "() => document.querySelector('#chatkit').text?.includes('updated')"
 
 
 def test_chatkit_js_stops_by_abort_and_not_by_reload(
@@ -289,7 +289,7 @@ def test_chatkit_js_stops_by_abort_and_not_by_reload(
     chatkit.wait_for(state="attached")
     page.wait_for_function("() => document.querySelector('#chatkit').options")
     page.evaluate("void document.querySelector('#chatkit').ask('a slow cat')")
-    page.wait_for_function(PICTURE_BEGUN)
+    page.wait_for_function(IMAGE_BEGUN)
     page.reload()
     page.wait_for_function("() => document.querySelector('#chatkit').options")
     thread = page.evaluate("document.querySelector('#chatkit').options.initialThread")
@@ -303,7 +303,7 @@ def test_chatkit_js_stops_by_abort_and_not_by_reload(
         "void document.querySelector('#chatkit').ask('a slow cat')"
         ".catch(error => { document.title = error.name; })"
     )
-    page.wait_for_function(PICTURE_BEGUN)
+    page.wait_for_function(IMAGE_BEGUN)
     page.evaluate("document.querySelector('#chatkit').abort.abort()")
     page.wait_for_function("() => document.title === 'AbortError'")
     until_status(page, run_status, "cancelled")

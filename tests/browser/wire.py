@@ -12,8 +12,8 @@ from tests.faults.proxy import reset
 LIMIT = 64 * 1024
 # For the browser to read what came before a reset, which would discard it.
 ARRIVE_SECONDS = 0.05
-# In the event that shows a preview of a picture, and in no script of the page's.
-PICTURE = b':"generated_image.updated"'
+# In the event that shows a preview of an image, and in no script of the page's.
+IMAGE = b':"generated_image.updated"'
 
 
 class Wire:

@@ -21,7 +21,7 @@ from chatkit_images import server
 from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.server import DjangoChatKitServer
 from tests import settings as test_settings
-from tests.chat import EveryPicture
+from tests.chat import EveryImage
 
 from .pages import Block, block
 
@@ -70,7 +70,7 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
         base_url=settings.LOOPBACK_URL,
         api_key="loopback",
         max_retries=0,
-        http_client=EveryPicture(limits=LIMITS),
+        http_client=EveryImage(limits=LIMITS),
     )
     agents.set_default_openai_client(client, use_for_tracing=False)
     agents.set_tracing_disabled(True)

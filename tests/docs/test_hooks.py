@@ -15,7 +15,7 @@ from chatkit_images.agents import ImageHttpxClient, ImageTracker
 from chatkit_images.models import GeneratedImage, Run, Thread
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, message, of_type, thread_id
-from tests.pictures import noise
+from tests.image_files import noise
 
 from .pages import block
 from .shop import serving
@@ -99,7 +99,7 @@ async def test_the_final_image_is_marked(
     assert storage.read(str(image.file.name)) != png
 
 
-async def test_pictures_are_read_past_the_sdks(
+async def test_images_are_read_past_the_sdks(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: Any
 ) -> None:
     data = noise("PNG")

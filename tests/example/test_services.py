@@ -88,7 +88,7 @@ def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
     if rclone is None:
         absent("rclone")
     port = free_port()
-    (tmp_path / "s3" / "pictures").mkdir(parents=True)
+    (tmp_path / "s3" / "images").mkdir(parents=True)
     server = subprocess.Popen(
         [
             str(rclone),
@@ -108,7 +108,7 @@ def s3(tmp_path: Path) -> Iterator[dict[str, str]]:
             assert time.monotonic() < deadline, "the S3 server does not start"
             time.sleep(0.05)
         yield {
-            "CHATKIT_IMAGES_S3_BUCKET": "pictures",
+            "CHATKIT_IMAGES_S3_BUCKET": "images",
             "CHATKIT_IMAGES_S3_ENDPOINT": f"http://127.0.0.1:{port}",
             "CHATKIT_IMAGES_S3_ACCESS_KEY": "key",
             "CHATKIT_IMAGES_S3_SECRET_KEY": "secret",

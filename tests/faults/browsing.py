@@ -92,10 +92,10 @@ def image_call(
 
     Args:
         call_id: The provider's id.
-        final: The bytes of the picture; ``None`` leaves the call open.
+        final: The bytes of the image; ``None`` leaves the call open.
         previews: The bytes of the previews.
         index: Place of the call in the answer.
-        gate: Held between the last preview and the picture.
+        gate: Held between the last preview and the image.
     """
     steps: list[Step] = [added(call_id, index)]
     steps += [

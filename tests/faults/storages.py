@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.ports import free_port
 
-BUCKET = "pictures"
+BUCKET = "images"
 KEY, SECRET = "key", "secret"
 
 

@@ -1,4 +1,4 @@
-"""What a model sends in place of a picture, and in a picture, through a whole turn."""
+"""What a model sends in place of an image, and in an image, through a whole turn."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from chatkit import types
 from chatkit_images import storage
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, ThreadItem
-from chatkit_images.rows import payloads
+from chatkit_images.queries import payloads
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, of_type, thread_id
-from tests.pictures import chunk, picture, png_of
+from tests.image_files import chunk, image_file, png_of
 
 from .browsing import Raw, added, done, item_of
 from .test_ends import check_rows, check_wire, place, served, shown_items
@@ -63,7 +63,7 @@ HOSTILE = {
 
 
 async def say(chat: ChatClient, model: LoopbackAPI, data: bytes) -> list[Any]:
-    """Return the events of an answer whose picture has these bytes."""
+    """Return the events of an answer whose image has these bytes."""
     model.respond_with(Image(data=data, partials=0), Text("Done."))
     events = await chat.say("a meadow")
     check_wire(events)
@@ -100,7 +100,7 @@ async def test_an_svg_is_never_shown_in_place(
 @pytest.mark.row("C02")
 @pytest.mark.row("C09")
 @pytest.mark.parametrize("kind", [pytest.param(k, id=f"C02-{k}") for k in DOCUMENTS])
-async def test_what_is_no_picture_is_not_stored(
+async def test_what_is_no_image_is_not_stored(
     chat: ChatClient, model: LoopbackAPI, kind: str
 ) -> None:
     """The model says PNG, whatever it sends."""
@@ -142,7 +142,7 @@ async def test_the_type_of_a_data_url_is_not_believed(
 @pytest.mark.row("C04")
 @pytest.mark.parametrize("place", ["fs", "s3"], indirect=True)
 @pytest.mark.parametrize("form", [pytest.param(f, id=f"C04-{f}") for f in RASTERS])
-async def test_what_follows_a_picture_is_not_served(
+async def test_what_follows_an_image_is_not_served(
     chat: ChatClient, model: LoopbackAPI, form: str, place: str
 ) -> None:
     events = await say(chat, model, FORMATS[form] + PAYLOAD)
@@ -177,7 +177,7 @@ async def test_base64_is_strict(
 @pytest.mark.row("C06")
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("form", [pytest.param(f, id=f"C06-{f}") for f in RASTERS])
-async def test_a_cut_picture_is_no_picture(
+async def test_a_cut_image_is_no_image(
     chat: ChatClient, model: LoopbackAPI, form: str, share: float
 ) -> None:
     data = FORMATS[form]
@@ -194,7 +194,7 @@ async def test_a_cut_picture_is_no_picture(
         pytest.param(zlib.compress(b"\0" * 40), id="C06-png-of-few-pixels"),
     ],
 )
-async def test_right_checksums_do_not_make_a_picture(
+async def test_right_checksums_do_not_make_an_image(
     chat: ChatClient, model: LoopbackAPI, body: bytes
 ) -> None:
     data = png_of(64, 64, chunk(b"IDAT", body))
@@ -215,10 +215,10 @@ async def test_a_bomb_is_refused(
 
 @pytest.mark.row("C08")
 @pytest.mark.parametrize("size", [pytest.param((1, 60_000), id="C08-1x60000")])
-async def test_an_odd_shape_is_a_picture(
+async def test_an_odd_shape_is_an_image(
     chat: ChatClient, model: LoopbackAPI, size: tuple[int, int]
 ) -> None:
-    data = picture("green", size=size)
+    data = image_file("green", size=size)
     (item,) = done_items(await say(chat, model, data), "generated_image")
     assert await served(chat, item) == data
 
@@ -260,7 +260,7 @@ async def test_no_url_of_anybody_is_fetched(
 
     monkeypatch.setattr(socket, "getaddrinfo", note)
     model.respond_with(Text("![](http://metadata.invalid/latest)"))
-    key = thread_id(await chat.say("http://metadata.invalid/picture.png"))
+    key = thread_id(await chat.say("http://metadata.invalid/image.png"))
     item = types.GeneratedImageItem(
         id="msg_1",
         thread_id=key,
@@ -277,7 +277,7 @@ async def test_no_url_of_anybody_is_fetched(
 @pytest.mark.row("C18")
 @pytest.mark.row("D07")
 @pytest.mark.parametrize("place", ["fs", "s3"], indirect=True)
-async def test_a_turn_goes_on_without_a_picture_that_is_gone(
+async def test_a_turn_goes_on_without_an_image_that_is_gone(
     chat: ChatClient, model: LoopbackAPI, place: str
 ) -> None:
     events = await say(chat, model, FORMATS["png"])

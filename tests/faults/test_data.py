@@ -13,13 +13,13 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import connections
 
-from chatkit_images import storage, upkeep
+from chatkit_images import receiving, storage, upkeep
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, Run, Thread
-from chatkit_images.rows import images, pictures
+from chatkit_images.queries import images
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import ChatClient, message, of_type, read_events, thread_id
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .browsing import image_call
 from .test_ends import place
@@ -33,7 +33,7 @@ WRITERS, ROUNDS = 3, 25
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, id=f"D11-race-{seed}") for seed in range(4)]
 )
-def test_a_sweep_never_takes_a_picture_that_is_being_stored(
+def test_a_sweep_never_takes_an_image_that_is_being_stored(
     context: RequestContext, settings: Any, seed: int
 ) -> None:
     """Sweeps run all the time, with a grace that is just longer than an upload."""
@@ -48,7 +48,7 @@ def test_a_sweep_never_takes_a_picture_that_is_being_stored(
                 key = storage.new_key()
                 image = images.begin("thr_1", f"ig_{number}_{turn}", key, context)
                 time.sleep(dice.random() * 0.02)
-                stored = pictures.store(data, image.key)
+                stored = receiving.store(data, image.key)
                 time.sleep(dice.random() * 0.02)
                 images.complete(image, stored)
         except Exception as error:
@@ -82,11 +82,11 @@ def test_a_sweep_never_takes_a_picture_that_is_being_stored(
 
 @pytest.mark.row("D14")
 @pytest.mark.parametrize("place", ["fs", "s3"], indirect=True)
-async def test_no_preview_is_left_after_many_pictures(
+async def test_no_preview_is_left_after_many_images(
     chat: ChatClient, model: LoopbackAPI, place: str
 ) -> None:
     for number in range(12):
-        data = picture("green", size=(40 + number, 40))
+        data = image_file("green", size=(40 + number, 40))
         model.respond_with(Image(data=data, partials=3, delay=0.02), Text("Done."))
         await chat.say("a meadow")
     await asyncio.to_thread(storage.drain)

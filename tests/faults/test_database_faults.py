@@ -38,17 +38,17 @@ from .world import World
 SECONDS = 1.5
 STAGES = {
     "claim-made": Fault(f"{APP}.runs.claims.claim", "after", "hold"),
-    "user-message": Fault(f"{APP}.rows.items.save", "before", "hold"),
-    "intent-row": Fault(f"{APP}.rows.images.begin", "before", "hold"),
-    "preview": Fault(f"{APP}.rows.images.add_partial", "before", "hold"),
-    "final-arrives": Fault(f"{APP}.rows.pictures.receive", "before", "hold"),
-    "final-row": Fault(f"{APP}.rows.images.complete", "before", "hold"),
+    "user-message": Fault(f"{APP}.queries.items.save", "before", "hold"),
+    "intent-row": Fault(f"{APP}.queries.images.begin", "before", "hold"),
+    "preview": Fault(f"{APP}.queries.images.add_partial", "before", "hold"),
+    "final-arrives": Fault(f"{APP}.receiving.receive", "before", "hold"),
+    "final-row": Fault(f"{APP}.queries.images.complete", "before", "hold"),
     "final-item": Fault(
-        f"{APP}.rows.items.save", "before", "hold", naming="GeneratedImageItem"
+        f"{APP}.queries.items.save", "before", "hold", naming="GeneratedImageItem"
     ),
-    "thumbnail": Fault(f"{APP}.rows.images.announce", "before", "hold"),
+    "thumbnail": Fault(f"{APP}.queries.images.announce", "before", "hold"),
     "text": Fault(
-        f"{APP}.rows.items.save", "before", "hold", naming="AssistantMessageItem"
+        f"{APP}.queries.items.save", "before", "hold", naming="AssistantMessageItem"
     ),
     "release": Fault(f"{APP}.runs.claims.release", "before", "hold"),
 }
@@ -114,7 +114,7 @@ def test_an_answer_goes_on_when_the_database_is_back(
         trouble = threading.Thread(target=take_away)
         trouble.start()
         if fault.at.endswith("add_partial"):
-            # The preview is lost, so the picture may not wait for it.
+            # The preview is lost, so the image may not wait for it.
             call = image_call("ig_1", FINAL, PREVIEW, gate=gate)
             model.respond_with(*answer(call))
             events = browser.say("Draw a meadow.")
@@ -126,7 +126,7 @@ def test_an_answer_goes_on_when_the_database_is_back(
         assert of_type(events, "error") == []
         assert len(done_items(events, "generated_image")) == 1
         key = thread_id(events)
-        check_thread(browser, key, "picture")
+        check_thread(browser, key, "image")
         check_talk(browser, model, key)
         first, second = settle(world, SWEEP, SWEEP)
         check_rows(world, first)

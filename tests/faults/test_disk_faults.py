@@ -22,7 +22,7 @@ from tests.services import absent
 from .test_storage_faults import patiently
 from .watching import FORMATS, flush, in_storage, listen, only_image, served, spooled
 
-# On a busy machine too; words that waited for a disk would come after the picture.
+# On a busy machine too; words that waited for a disk would come after the image.
 IN_TIME, AT_ONCE = 15, 10
 PROC = Path("/proc/self/fd")
 
@@ -115,7 +115,7 @@ def disk(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         for form in FORMATS
     ],
 )
-async def test_a_picture_survives_the_disk(
+async def test_an_image_survives_the_disk(
     disk: Disk,
     chat: ChatClient,
     model: LoopbackAPI,
@@ -181,7 +181,7 @@ def fill(folder: Path, spare: int = 0) -> Path:
 @pytest.mark.parametrize(
     "form", [pytest.param(form, id=f"S16-{form}") for form in FORMATS]
 )
-async def test_a_picture_survives_a_full_disk(
+async def test_an_image_survives_a_full_disk(
     small_disk: Path,
     chat: ChatClient,
     model: LoopbackAPI,
@@ -196,8 +196,8 @@ async def test_a_picture_survives_a_full_disk(
     if form == "svg":
         data = data.replace(b"/>", b">" + b" " * 9000 + b"</svg>")
     elif place == "full-within":
-        # A page fits, the rest does not. What follows the picture's end is cut off
-        # by the app, so the picture itself must be larger.
+        # A page fits, the rest does not. What follows the image's end is cut off
+        # by the app, so the image itself must be larger.
         data = noise(form)
     (small_disk / "media").mkdir()
     ballast = fill(small_disk, 4096 if place == "full-within" else 0)
@@ -221,15 +221,15 @@ async def test_a_picture_survives_a_full_disk(
 
 
 def noise(form: str) -> bytes:
-    """Return a picture of a format that cannot be compressed below a page."""
+    """Return an image of a format that cannot be compressed below a page."""
     import io
 
-    from PIL import Image as Picture
+    from PIL import Image as PILImage
 
     side = 200
-    picture = Picture.frombytes("RGB", (side, side), os.urandom(side * side * 3))
+    image = PILImage.frombytes("RGB", (side, side), os.urandom(side * side * 3))
     out = io.BytesIO()
-    picture.save(out, form.upper())
+    image.save(out, form.upper())
     return out.getvalue()
 
 

@@ -36,7 +36,7 @@ from .proxy import Network
 from .storages import s3_storage
 from .watching import FORMATS, spooled
 
-Shows = Literal["picture", "preview", "message", "nothing"]
+Shows = Literal["image", "preview", "message", "nothing"]
 CALL = "ig_1"
 FAILED = "The image could not be generated."
 BLOCKED = "The image was blocked by the safety system."
@@ -51,16 +51,16 @@ class End:
 
     Attributes:
         row: Its row in the fault table.
-        steps: What the model sends, given the bytes of a picture and of a preview.
+        steps: What the model sends, given the bytes of an image and of a preview.
         shows: What the thread shows of it.
         status: What its row says, and with which code.
-        text: What the thread says if it shows no picture.
+        text: What the thread says if it shows no image.
         breaks: Whether the answer ends with an error.
     """
 
     row: str
     steps: Callable[[bytes, bytes], list[Step]]
-    shows: Shows = "picture"
+    shows: Shows = "image"
     status: str = "completed"
     code: str = ""
     text: str = FAILED
@@ -98,7 +98,7 @@ def incomplete(reason: str) -> Raw:
 
 
 ENDS = {
-    "picture": End("S19", whole),
+    "image": End("S19", whole),
     "done-without-added": End("S20", lambda d, p: [done(CALL, 0, d), Text("Done.")]),
     "preview-before-added": End(
         "S20",
@@ -169,7 +169,7 @@ ENDS = {
         "server_error",
         breaks=True,
     ),
-    "api-error-after-the-picture": End(
+    "api-error-after-the-image": End(
         "S18", lambda d, p: [*image_call(CALL, d, p), ErrorEvent()], breaks=True
     ),
     "response-failed": End(
@@ -196,7 +196,7 @@ ENDS = {
         "APIConnectionError",
         breaks=True,
     ),
-    "dropped-connection-after-the-picture": End(
+    "dropped-connection-after-the-image": End(
         "S18", lambda d, p: [*image_call(CALL, d, p), Drop()], breaks=True
     ),
 }
@@ -204,7 +204,7 @@ ENDS = {
 
 @pytest.fixture
 def place(request: pytest.FixtureRequest, settings: Any) -> str:
-    """Where the pictures go."""
+    """Where the images go."""
     kind: str = request.param
     if kind == "s3":
         net: Network = request.getfixturevalue("net")
@@ -262,7 +262,7 @@ async def test_a_call_ends_once(
 async def test_calls_that_take_turns_end_each(
     chat: ChatClient, model: LoopbackAPI, form: str, place: str
 ) -> None:
-    """The SDK's own function loses the second picture of the two."""
+    """The SDK's own function loses the second image of the two."""
     one, other = FORMATS[form], FORMATS["gif" if form != "gif" else "png"]
     model.respond_with(
         added("a", 0),
@@ -286,7 +286,7 @@ async def test_calls_that_take_turns_end_each(
 @pytest.mark.parametrize(
     "form", [pytest.param(form, id=f"S18-error-in-one-read-{form}") for form in FORMATS]
 )
-async def test_a_picture_is_kept_whose_answer_fails_in_the_same_moment(
+async def test_an_image_is_kept_whose_answer_fails_in_the_same_moment(
     chat: ChatClient, model: LoopbackAPI, settings: Any, form: str
 ) -> None:
     """All events come with one read, so the run has failed before one is handled."""
@@ -312,7 +312,7 @@ async def test_a_picture_is_kept_whose_answer_fails_in_the_same_moment(
     image = await GeneratedImage.objects.aget()
     assert image.status == "completed"
     await check_rows()
-    await check_reload(chat, thread_id(events), "picture", data, b"", FAILED)
+    await check_reload(chat, thread_id(events), "image", data, b"", FAILED)
 
 
 def formats(row: str, name: str) -> Any:
@@ -329,7 +329,7 @@ def formats(row: str, name: str) -> Any:
 
 @pytest.mark.row("S21")
 @formats("S21", "guardrail")
-async def test_a_guardrail_takes_the_picture_back(
+async def test_a_guardrail_takes_the_image_back(
     chat: ChatClient,
     model: LoopbackAPI,
     monkeypatch: pytest.MonkeyPatch,
@@ -409,7 +409,7 @@ async def test_an_image_is_finished_for_a_client_that_has_left(
     assert image.status == "completed"
     await check_rows()
     await check_reload(
-        chat, image.thread_id, "picture", FORMATS[form], FORMATS["png"], ""
+        chat, image.thread_id, "image", FORMATS[form], FORMATS["png"], ""
     )
 
 
@@ -454,7 +454,7 @@ async def check_reload(
     """Look at the thread as a person does who comes back."""
     items = await shown_items(chat, key)
     seen = [await served(chat, item) for item in items]
-    assert seen == {"picture": [data], "preview": [preview]}.get(shows, [])
+    assert seen == {"image": [data], "preview": [preview]}.get(shows, [])
     page = await chat.call("threads.get_by_id", thread_id=key)
     texts = [
         part["text"]

@@ -1,4 +1,4 @@
-"""SIGKILL at every step of a picture, of a deletion and of the upkeep.
+"""SIGKILL at every step of an image, of a deletion and of the upkeep.
 
 A server process dies at the step; a new one starts. What had reached a disk by then is
 in the thread, what had not is interrupted, and nothing else is left anywhere.
@@ -17,16 +17,16 @@ import pytest
 
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests.client import done_items, of_type, thread_id
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .arming import Fault, sha256
 from .browsing import Browser, answer, image_call
 from .proxy import Network
 from .world import World
 
-End = Literal["picture", "preview", "message", "either"]
-FINAL = picture("green", size=(640, 480))
-PREVIEW = picture("red")
+End = Literal["image", "preview", "message", "either"]
+FINAL = image_file("green", size=(640, 480))
+PREVIEW = image_file("red")
 HOLDS, HOLDS_PREVIEW = sha256(FINAL), sha256(PREVIEW)
 SWEEP = "chatkit_images_sweep"
 FLUSH = "chatkit_images_flush_spool"
@@ -40,7 +40,7 @@ APP = "chatkit_images"
 
 @dataclass(frozen=True)
 class Step:
-    """Where the process dies, and what must be left of the picture.
+    """Where the process dies, and what must be left of the image.
 
     Attributes:
         name: For the table.
@@ -63,65 +63,65 @@ def step(name: str, at: str, when: Any, fs: Any, s3: Any, /, **more: Any) -> Ste
 
 COMPLETING = r"sql:UPDATE .chatkit_images_generatedimage.*(completed|COMPLETED)"
 STEPS = [
-    step("after-intent-row", "rows.images.begin", "after", "message", "message"),
+    step("after-intent-row", "queries.images.begin", "after", "message", "message"),
     # A preview: file, then row.
     step("before-preview-file", "storage.backend.put", "before", "message", "message",
          holding=HOLDS_PREVIEW),
     step("after-preview-file", "storage.backend.put", "after", "message", "message",
          holding=HOLDS_PREVIEW),
-    step("before-preview-row", "rows.images.add_partial", "before",
+    step("before-preview-row", "queries.images.add_partial", "before",
          "message", "message"),
-    step("after-preview-row", "rows.images.add_partial", "after",
+    step("after-preview-row", "queries.images.add_partial", "after",
          "preview", "preview"),
     # The final arrives.
-    step("before-decode", "rows.pictures.receive", "before", "preview", "preview"),
+    step("before-decode", "receiving.receive", "before", "preview", "preview"),
     step("after-decode", "imaging.sniff", "before", "preview", "preview",
          holding=HOLDS),
     step("before-spool", "storage.writing.keep", "before", "preview", "preview",
          holding=HOLDS),
     step("in-file", "pathlib.Path.hardlink_to", "before", "preview", "preview",
          holding=HOLDS),
-    step("after-file", "pathlib.Path.hardlink_to", "after", "picture", "picture",
+    step("after-file", "pathlib.Path.hardlink_to", "after", "image", "image",
          holding=HOLDS),
-    step("after-spool", "storage.writing.keep", "after", "preview", "picture",
+    step("after-spool", "storage.writing.keep", "after", "preview", "image",
          holding=HOLDS),
     # It is being stored meanwhile.
-    step("after-examination", "rows.pictures.receive", "after", "either", "picture"),
-    step("before-put", "storage.backend.put", "before", "preview", "picture",
+    step("after-examination", "receiving.receive", "after", "either", "image"),
+    step("before-put", "storage.backend.put", "before", "preview", "image",
          holding=HOLDS),
-    step("after-put", "storage.backend.put", "after", "picture", "picture",
+    step("after-put", "storage.backend.put", "after", "image", "image",
          holding=HOLDS),
     # Its row.
-    step("before-row", "rows.images.complete", "before", "picture", "picture"),
-    step("in-transaction", COMPLETING, "after", "picture", "picture"),
-    step("after-row", "rows.images.complete", "after", "picture", "picture"),
-    step("before-spool-dropped", "storage.spool.drop", "before", "picture", "picture",
+    step("before-row", "queries.images.complete", "before", "image", "image"),
+    step("in-transaction", COMPLETING, "after", "image", "image"),
+    step("after-row", "queries.images.complete", "after", "image", "image"),
+    step("before-spool-dropped", "storage.spool.drop", "before", "image", "image",
          naming="/images/"),
-    step("after-spool-dropped", "storage.spool.drop", "after", "picture", "picture",
+    step("after-spool-dropped", "storage.spool.drop", "after", "image", "image",
          naming="/images/"),
-    step("preview-deleted", "storage.reading.delete", "before", "picture", "picture"),
+    step("preview-deleted", "storage.reading.delete", "before", "image", "image"),
     step("preview-deleted-noted", "storage.reading.delete", "after",
-         "picture", "picture"),
+         "image", "image"),
     # Its thumbnail, which is on its way at the same time.
-    step("before-thumbnail", "storage.backend.put", "before", "either", "picture",
+    step("before-thumbnail", "storage.backend.put", "before", "either", "image",
          naming="/thumbnails/"),
-    step("after-thumbnail", "storage.backend.put", "after", "either", "picture",
+    step("after-thumbnail", "storage.backend.put", "after", "either", "image",
          naming="/thumbnails/"),
-    step("before-thumbnail-row", "rows.images.announce", "before",
-         "picture", "picture"),
-    step("after-thumbnail-row", "rows.images.announce", "after", "picture", "picture"),
+    step("before-thumbnail-row", "queries.images.announce", "before",
+         "image", "image"),
+    step("after-thumbnail-row", "queries.images.announce", "after", "image", "image"),
     # Its item, the words after it, the end of the run.
-    step("before-item", "rows.items.save", "before", "picture", "picture",
+    step("before-item", "queries.items.save", "before", "image", "image",
          naming="GeneratedImageItem"),
-    step("after-item", "rows.items.save", "after", "picture", "picture",
+    step("after-item", "queries.items.save", "after", "image", "image",
          naming="GeneratedImageItem"),
-    step("before-text", "rows.items.save", "before", "picture", "picture",
+    step("before-text", "queries.items.save", "before", "image", "image",
          naming="AssistantMessageItem"),
-    step("after-text", "rows.items.save", "after", "picture", "picture",
+    step("after-text", "queries.items.save", "after", "image", "image",
          naming="AssistantMessageItem"),
-    step("before-release", "runs.claims.release", "before", "picture", "picture"),
-    step("in-release", "rows.endings.close", "after", "picture", "picture"),
-    step("after-release", "runs.claims.release", "after", "picture", "picture"),
+    step("before-release", "runs.claims.release", "before", "image", "image"),
+    step("in-release", "queries.endings.close", "after", "image", "image"),
+    step("after-release", "runs.claims.release", "after", "image", "image"),
 ]  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def home(request: pytest.FixtureRequest, world: World, storage: str) -> World:
 
 
 def converse(browser: Browser, model: LoopbackAPI) -> list[dict[str, Any]]:
-    """Ask for a picture and return the events up to its end or the server's."""
+    """Ask for an image and return the events up to its end or the server's."""
     final, words = Gate(), Gate()
     call = image_call("ig_1", FINAL, PREVIEW, gate=final)
     model.respond_with(*answer(call, words))
@@ -191,14 +191,14 @@ def check_rows(world: World, there: dict[str, Any]) -> None:
 def check_thread(browser: Browser, key: str, end: End) -> None:
     """Look at the thread as Ann does when she comes back."""
     items = browser.items(key)
-    pictures = [item for item in items if item["type"] == "generated_image"]
-    shown = [browser.fetch(item) for item in pictures]
+    images = [item for item in items if item["type"] == "generated_image"]
+    shown = [browser.fetch(item) for item in images]
     assert all(response.status_code == 200 for response in shown)
     seen = [response.content for response in shown]
     if end == "either":
         assert seen in ([FINAL], [PREVIEW])
     else:
-        assert seen == {"picture": [FINAL], "preview": [PREVIEW], "message": []}[end]
+        assert seen == {"image": [FINAL], "preview": [PREVIEW], "message": []}[end]
     texts = [
         part["text"]
         for item in items
@@ -231,7 +231,7 @@ def test_a_kill_and_then_the_sweep(
         assert second == first
         (image,) = first["images"]
         if end != "either":
-            completed = end == "picture"
+            completed = end == "image"
             assert image["status"] == ("completed" if completed else "interrupted")
         check_thread(browser, thread_id(events), end)
         check_talk(browser, model, thread_id(events))
@@ -289,7 +289,7 @@ def test_a_kill_while_the_body_is_sent(
     with home.server() as server, Browser(server.url, home.cookies) as browser:
         (there,) = settle(home, SWEEP)
         check_rows(home, there)
-        check_thread(browser, thread_id(events), "picture")
+        check_thread(browser, thread_id(events), "image")
         check_talk(browser, model, thread_id(events))
 
 
@@ -348,20 +348,20 @@ class Upkeep:
 
 
 UPKEEP = {
-    "flush-in-take-over": Upkeep(FLUSH, "rows.endings.close"),
+    "flush-in-take-over": Upkeep(FLUSH, "queries.endings.close"),
     "flush-after-take-over": Upkeep(FLUSH, "runs.claims.release", "after"),
     "flush-before-put": Upkeep(FLUSH, "storage.backend.put", "before", True),
     "flush-after-put": Upkeep(FLUSH, "storage.spool.drop", "before", True),
     "flush-after-unlink": Upkeep(FLUSH, "storage.spool.drop", "after", True),
-    "flush-before-row": Upkeep(FLUSH, "rows.images.complete", "before", True),
-    "flush-after-row": Upkeep(FLUSH, "rows.images.complete", "after", True),
-    "sweep-in-take-over": Upkeep(SWEEP, "rows.endings.close"),
-    "sweep-before-row": Upkeep(SWEEP, "rows.images.complete"),
-    "sweep-after-row": Upkeep(SWEEP, "rows.images.complete", "after"),
-    "sweep-before-item": Upkeep(SWEEP, "rows.items.save"),
-    "sweep-after-item": Upkeep(SWEEP, "rows.items.save", "after"),
+    "flush-before-row": Upkeep(FLUSH, "queries.images.complete", "before", True),
+    "flush-after-row": Upkeep(FLUSH, "queries.images.complete", "after", True),
+    "sweep-in-take-over": Upkeep(SWEEP, "queries.endings.close"),
+    "sweep-before-row": Upkeep(SWEEP, "queries.images.complete"),
+    "sweep-after-row": Upkeep(SWEEP, "queries.images.complete", "after"),
+    "sweep-before-item": Upkeep(SWEEP, "queries.items.save"),
+    "sweep-after-item": Upkeep(SWEEP, "queries.items.save", "after"),
     "sweep-after-release": Upkeep(SWEEP, "runs.claims.release", "after"),
-    "sweep-elsewhere": Upkeep(SWEEP, "rows.images.complete", "before", True),
+    "sweep-elsewhere": Upkeep(SWEEP, "queries.images.complete", "before", True),
 }
 
 
@@ -373,7 +373,7 @@ UPKEEP = {
 def test_a_kill_of_the_upkeep_itself(
     home: World, model: LoopbackAPI, upkeep: Upkeep
 ) -> None:
-    """The server died with the picture in its spool; so does what would save it."""
+    """The server died with the image in its spool; so does what would save it."""
     events = die(home, model, Fault(f"{APP}.storage.backend.put", holding=HOLDS))
     if upkeep.elsewhere:
         options = NOW | {"SPOOL_DIR": str(home.folder / "elsewhere")}
@@ -386,5 +386,5 @@ def test_a_kill_of_the_upkeep_itself(
         first, second = settle(home, SWEEP, SWEEP)
         check_rows(home, first)
         assert second == first
-        check_thread(browser, thread_id(events), "picture")
+        check_thread(browser, thread_id(events), "image")
         check_talk(browser, model, thread_id(events))

@@ -30,7 +30,7 @@ from openai import AsyncOpenAI
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from chatkit_images import models, storage, tokens
+from chatkit_images import models, storage, url_tokens
 from chatkit_images.context import RequestContext
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import (
@@ -53,7 +53,7 @@ from tests.client import (
     thread_id,
 )
 from tests.docs.pages import ROOT
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
@@ -126,12 +126,12 @@ def test_a_signed_url_bears_clocks_that_differ(
 ) -> None:
     made = time.time()
     monkeypatch.setattr(time, "time", lambda: made + seconds)
-    token = tokens.make("image", "1", "full", "user:1")
+    token = url_tokens.make("image", "1", "full", "user:1")
     monkeypatch.setattr(time, "time", lambda: made + age)
-    assert tokens.read(token) is not None
+    assert url_tokens.read(token) is not None
     # Nor does it live much longer than it should.
     monkeypatch.setattr(time, "time", lambda: made + 3600 + 900 + FIVE_MINUTES + 1)
-    assert tokens.read(token) is None
+    assert url_tokens.read(token) is None
 
 
 @pytest.mark.row("O05")
@@ -185,7 +185,7 @@ def test_a_storage_that_hangs_keeps_nobody_from_the_database(
     world: World, model: LoopbackAPI, step: str
 ) -> None:
     fault = Fault(f"chatkit_images.storage.{step}", "before", "hold")
-    data = picture("green")
+    data = image_file("green")
     events: list[dict[str, Any]] = []
     fetched: list[bytes] = []
     with (
@@ -418,7 +418,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], list[str]]]
 
 
 @pytest.mark.row("O15")
-async def test_no_log_has_a_picture_a_token_a_key_or_a_prompt(
+async def test_no_log_has_an_image_a_token_a_key_or_a_prompt(
     chat: ChatClient,
     model: LoopbackAPI,
     png: bytes,
@@ -458,14 +458,14 @@ async def test_no_log_has_a_picture_a_token_a_key_or_a_prompt(
     )
     inline = base64.b64encode(png).decode()
     key = await say(
-        Image(data=picture("red", size=(200, 200)), partials=2, prompt=PROMPT),
+        Image(data=image_file("red", size=(200, 200)), partials=2, prompt=PROMPT),
         Text(f"![](data:image/png;base64,{inline})"),
         files=[upload.json()["id"]],
     )
     await say(Image(data=png), Text("Done."), key=key)
     # What goes wrong is what is logged.
     await say(FailedImage(message=PROMPT, partials=1), Text("No."), key=key)
-    await say(Image(data=picture("blue")[:-9], partials=1, prompt=PROMPT), key=key)
+    await say(Image(data=image_file("blue")[:-9], partials=1, prompt=PROMPT), key=key)
     await say(Image(data=b"<html>" + PROMPT.encode() * 50), key=key)
     await say(Text(f"![](data:image/png;base64,{inline[:-20]}AAAA)"), key=key)
     await say(HTTPError(401, "invalid_api_key", f"Bad key {SECRET}"), key=key)
@@ -476,9 +476,9 @@ async def test_no_log_has_a_picture_a_token_a_key_or_a_prompt(
 
     with monkeypatch.context() as patch:
         patch.setattr(storage.backend, "put", refuse)
-        await say(Image(data=picture("green")), Text("Done."), key=key)
+        await say(Image(data=image_file("green")), Text("Done."), key=key)
         patch.setattr(storage.spool, "keep", refuse)
-        await say(Image(data=picture("pink")), Text("Done."), key=key)
+        await say(Image(data=image_file("pink")), Text("Done."), key=key)
     with monkeypatch.context() as patch:
         patch.setattr(storage, "read", lambda name: refuse(name, b""))
         await fetch()

@@ -1,4 +1,4 @@
-"""Events of image calls in any order: each picture is its call's own, and the last."""
+"""Events of image calls in any order: each image is its call's own, and the last."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from chatkit_images.models import GeneratedImage
 from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.testing.script import Step
 from tests.client import ChatClient, done_items, of_type, thread_id
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .browsing import added, done, partial
 from .test_ends import check_rows, check_wire, served, shown_items
 
 CALLS = 3
 PREVIEWS = 3
-FINALS = {f"ig_{n}": picture("green", size=(40 + n, 40)) for n in range(CALLS)}
-PREVIEW = picture("red")
+FINALS = {f"ig_{n}": image_file("green", size=(40 + n, 40)) for n in range(CALLS)}
+PREVIEW = image_file("red")
 
 
 def shuffled(seed: int) -> list[Step]:
@@ -49,7 +49,7 @@ def shuffled(seed: int) -> list[Step]:
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, id=f"S20-order-{seed}") for seed in range(60)]
 )
-async def test_every_order_ends_in_every_picture(
+async def test_every_order_ends_in_every_image(
     chat: ChatClient, model: LoopbackAPI, seed: int
 ) -> None:
     model.respond_with(*shuffled(seed), Text("Done."))

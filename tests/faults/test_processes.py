@@ -233,7 +233,7 @@ def test_what_is_not_ready_in_time_is_interrupted(
             "assistant_message",
             "generated_image",
         ]
-        # The best preview stands for the picture.
+        # The best preview stands for the image.
         assert ann.fetch(items[2]).content == PREVIEW
         first, _ = settle(world, SWEEP, SWEEP)
         check_rows(world, first)
@@ -313,10 +313,10 @@ def test_a_second_signal_does_not_wait(
 
 @pytest.mark.row("O03")
 @pytest.mark.parametrize("kind", SERVERS)
-def test_rolling_restarts_lose_no_picture(
+def test_rolling_restarts_lose_no_image(
     world: World, model: LoopbackAPI, kind: str
 ) -> None:
-    """Three people draw one picture after another while every server is replaced."""
+    """Three people draw one image after another while every server is replaced."""
     world.settings["RUN_LOG_URL"] = services.redis()
     world.settings["DRAIN_SECONDS"] = 20
     call = image_call("ig_1", FINAL, PREVIEW)

@@ -24,10 +24,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from chatkit_images import models, storage, tokens, urls
+from chatkit_images import models, storage, url_tokens, urls
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
-from chatkit_images.rows import items, preflight, threads
+from chatkit_images.queries import items, preflight, threads
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
 from tests.client import (
@@ -60,7 +60,7 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
     """Return the path of every route."""
 
     def token(kind: str, key: str) -> str:
-        return tokens.make(kind, key, "full", owner)
+        return url_tokens.make(kind, key, "full", owner)
 
     arguments: dict[str, list[Any]] = {
         "chat": [],
@@ -304,7 +304,7 @@ async def test_a_route_takes_its_methods_only(
     assert await snapshot() == before
 
 
-# Pictures
+# Images
 
 RANGES = [
     "bytes=0-0",
@@ -321,7 +321,7 @@ RANGES = [
 
 @pytest.mark.row("P09")
 @pytest.mark.parametrize("ranges", RANGES, ids=lambda text: text[:16])
-async def test_a_picture_comes_whole_whatever_part_is_asked_for(
+async def test_an_image_comes_whole_whatever_part_is_asked_for(
     chat: ChatClient, paths: dict[str, str], png: bytes, ranges: str
 ) -> None:
     for route in ("image", "attachment", "session-image"):
@@ -335,7 +335,7 @@ async def test_a_picture_comes_whole_whatever_part_is_asked_for(
 
 @pytest.mark.row("P09")
 @pytest.mark.parametrize("route", ["image", "attachment", "session-image"])
-async def test_nobody_learns_that_a_picture_has_not_changed_but_its_owner(
+async def test_nobody_learns_that_an_image_has_not_changed_but_its_owner(
     chat: ChatClient,
     stranger: ChatClient,
     mine: Ids,
@@ -479,7 +479,7 @@ async def test_no_answer_says_what_an_exception_says(
     for route in ("image", "attachment", "session-image"):
         answers[route] = await chat.get(paths[route])
         assert answers[route].status_code == 503
-    monkeypatch.setattr(tokens, "read", fail)
+    monkeypatch.setattr(url_tokens, "read", fail)
     for route in ("image", "attachment"):
         answers[f"{route}, early"] = await chat.get(paths[route])
         assert answers[f"{route}, early"].status_code == 500
@@ -509,7 +509,7 @@ async def test_no_stream_says_what_an_exception_says(
     elif stage == "in the answer":
         monkeypatch.setattr(TestServer, "get_response_stream_converter", fail)
     elif stage == "image":
-        monkeypatch.setattr("chatkit_images.rows.images.begin", fail)
+        monkeypatch.setattr("chatkit_images.queries.images.begin", fail)
     else:
         save = items.save
 

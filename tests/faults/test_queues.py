@@ -1,4 +1,4 @@
-"""A stop, or a store that fails, while pictures wait in the queue of the Agents SDK."""
+"""A stop, or a store that fails, while images wait in the queue of the Agents SDK."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class FailingServer(TestServer):
 
 @pytest.fixture(params=["known", "unknown", "parallel"])
 def steps(request: pytest.FixtureRequest) -> list[Any]:
-    """A text that is being saved, and pictures that arrive meanwhile."""
+    """A text that is being saved, and images that arrive meanwhile."""
     data = FORMATS["png"]
     if request.param == "known":
         return [added("a", 0), Text("Look."), done("a", 0, data)]
@@ -137,7 +137,7 @@ def waiting() -> int:
 
 
 @pytest.mark.row("S03")
-async def test_a_stop_keeps_the_pictures_that_wait(
+async def test_a_stop_keeps_the_images_that_wait(
     chat: ChatClient, model: LoopbackAPI, settings: Any, steps: list[Any]
 ) -> None:
     events = await interrupted(chat, model, settings, "HesitantServer", steps)
@@ -152,7 +152,7 @@ async def test_a_stop_keeps_the_pictures_that_wait(
 
 
 @pytest.mark.row("S02")
-async def test_a_store_that_fails_keeps_the_pictures_that_wait(
+async def test_a_store_that_fails_keeps_the_images_that_wait(
     chat: ChatClient, model: LoopbackAPI, settings: Any, steps: list[Any]
 ) -> None:
     events = await interrupted(chat, model, settings, "FailingServer", steps)

@@ -1,4 +1,4 @@
-"""An S3 server in trouble: the picture is there in time, and its bytes stay."""
+"""An S3 server in trouble: the image is there in time, and its bytes stay."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pytest
 from chatkit_images import storage
 from chatkit_images.testing import Image, Images, LoopbackAPI, Text
 from tests.client import ChatClient
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .proxy import Network
 from .storages import s3_storage
 from .watching import FORMATS, arrives, flush, listen, only_image, served, spooled
 
-# The person has the picture after so many seconds, whatever the storage does.
+# The person has the image after so many seconds, whatever the storage does.
 IN_TIME = 18
 # Words wait for nothing but a busy machine; those that waited for a storage would come
-# after the picture.
+# after the image.
 AT_ONCE = 10
 
 
@@ -99,7 +99,7 @@ async def patiently(what: Any, seconds: float = 30) -> None:
         for form in FORMATS
     ],
 )
-async def test_a_picture_survives_the_storage(
+async def test_an_image_survives_the_storage(
     s3: Network,
     chat: ChatClient,
     model: LoopbackAPI,
@@ -114,7 +114,7 @@ async def test_a_picture_survives_the_storage(
 
     answer = await listen(chat, "a meadow")
 
-    # A busy machine may take longer to connect than a picture waits.
+    # A busy machine may take longer to connect than an image waits.
     await patiently(lambda: trouble.met)
     assert answer.done_at < IN_TIME
     assert answer.text_at < AT_ONCE
@@ -155,13 +155,13 @@ def unreleased() -> set[str]:
 
 @pytest.mark.row("O09")
 @pytest.mark.row("S15")
-@pytest.mark.parametrize("count", [pytest.param(10, id="S15-silent-ten-pictures")])
+@pytest.mark.parametrize("count", [pytest.param(10, id="S15-silent-ten-images")])
 async def test_a_silent_storage_holds_nobody_up(
     s3: Network, chat: ChatClient, model: LoopbackAPI, settings: Any, count: int
 ) -> None:
-    """More pictures than threads, and every thread of the storage hangs."""
+    """More images than threads, and every thread of the storage hangs."""
     settings.CHATKIT_IMAGES |= {"STORAGE_TIMEOUT": 1.5}
-    colours = [picture("green", size=(40 + n, 40)) for n in range(count)]
+    colours = [image_file("green", size=(40 + n, 40)) for n in range(count)]
     images = [Image(data=data, partials=1) for data in colours]
     model.respond_with(Images(*images), Text("Done."))
     s3.suffer(stall_after=0)
@@ -192,7 +192,7 @@ async def test_a_silent_storage_holds_nobody_up(
 async def test_the_defaults_keep_the_promise(
     s3: Network, chat: ChatClient, model: LoopbackAPI, settings: Any, end: str
 ) -> None:
-    """The picture is there after ten seconds, without any setting."""
+    """The image is there after ten seconds, without any setting."""
     for key in ("STORAGE_BACKOFF_SECONDS", "RUN_STALE_SECONDS"):
         settings.CHATKIT_IMAGES = {
             k: v for k, v in settings.CHATKIT_IMAGES.items() if k != key

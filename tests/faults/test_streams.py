@@ -156,13 +156,13 @@ async def test_no_answer_is_asked_for_again_while_it_is_written(
 
 
 DELETION = {
-    "remembered": Fault(f"{APP}.rows.pages.bury", "after"),
+    "remembered": Fault(f"{APP}.queries.pages.bury", "after"),
     "superseded": Fault(
         "sql:UPDATE .chatkit_images_generatedimage.*superseded_at. = ", "after"
     ),
     "rows": Fault("sql:DELETE FROM .chatkit_images_threaditem", "before"),
     "rows-written": Fault("sql:DELETE FROM .chatkit_images_threaditem", "after"),
-    "after": Fault(f"{APP}.rows.items.delete", "after"),
+    "after": Fault(f"{APP}.queries.items.delete", "after"),
 }
 
 

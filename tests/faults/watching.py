@@ -14,10 +14,12 @@ from chatkit_images import storage
 from chatkit_images.conf import settings
 from chatkit_images.models import GeneratedImage
 from tests.client import ChatClient, message, read_events
-from tests.pictures import SVG, picture
+from tests.image_files import SVG, image_file
 
-FORMATS = {form: picture("green", form.upper()) for form in ("png", "jpeg", "webp")} | {
-    "gif": picture("green", "GIF"),
+FORMATS = {
+    form: image_file("green", form.upper()) for form in ("png", "jpeg", "webp")
+} | {
+    "gif": image_file("green", "GIF"),
     "svg": SVG,
 }
 
@@ -50,7 +52,7 @@ class Answer:
 
     @property
     def done_at(self) -> float:
-        """When the picture was there."""
+        """When the image was there."""
         (at,) = self.times("thread.item.done", "generated_image")
         return at
 

@@ -1,4 +1,4 @@
-"""Pictures of every container, with and without what may be in it."""
+"""Images of every container, with and without what may be in it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import io
 
 from PIL import Image, PngImagePlugin
 
-from tests.pictures import SVG, frames, noise
+from tests.image_files import SVG, frames, noise
 
 SECRET = b"52 deg 31 min north"
 PLAIN = {form: noise(form) for form in ("PNG", "JPEG", "WEBP", "GIF")}
-PICTURES = PLAIN | {
+SAMPLES = PLAIN | {
     "APNG": frames("PNG"),
     "WEBP of frames": frames("WEBP"),
     "GIF of frames": frames("GIF", loop=0, disposal=2),
@@ -29,7 +29,7 @@ def _several() -> bytes:
 
 
 MPO = _several()
-PICTURES |= {
+SAMPLES |= {
     "JPEG of scans": _saved(
         Image.open(io.BytesIO(PLAIN["PNG"])), "JPEG", progressive=True
     ),
@@ -59,7 +59,7 @@ def exif(orientation: int = 1) -> bytes:
 
 
 def revealing(form: str, orientation: int = 1) -> bytes:
-    """Return a picture with all metadata that its format knows."""
+    """Return an image with all metadata that its format knows."""
     image = Image.open(io.BytesIO(PLAIN["PNG"]))
     xmp = b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"
     profile = b"a colour profile" * 20

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
-from tests.imaging.samples import PICTURES, revealing
+from tests.imaging.samples import SAMPLES, revealing
 
-SEEDS = [*PICTURES.values(), *map(revealing, ("PNG", "JPEG", "WEBP", "GIF"))]
+SEEDS = [*SAMPLES.values(), *map(revealing, ("PNG", "JPEG", "WEBP", "GIF"))]
 DOORS: dict[str, Callable[[bytes], Any]] = {
     "sniff": imaging.sniff,
     "trim": imaging.trim,
@@ -28,7 +28,7 @@ DOORS: dict[str, Callable[[bytes], Any]] = {
 
 @st.composite
 def mutations(draw: st.DrawFn) -> bytes:
-    """Return a picture in which something is changed, missing or too much."""
+    """Return an image in which something is changed, missing or too much."""
     data = bytearray(draw(st.sampled_from(SEEDS)))
     for _ in range(draw(st.integers(1, 5))):
         # Headers are where it hurts.

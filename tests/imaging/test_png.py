@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
-from tests.pictures import chunk, png_of
+from tests.image_files import chunk, png_of
 
 # More than a megabyte of image data.
 SIDE = 1500
@@ -42,7 +42,7 @@ def webp_pixels(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1000, 5 * 1024, 2**16, 2**20, len(ROWS)])
-def test_any_number_of_chunks_is_the_same_picture(size: int) -> None:
+def test_any_number_of_chunks_is_the_same_image(size: int) -> None:
     whole = noise(chunk(b"IDAT", ROWS))
     data = noise(*split(size))
     assert imaging.inspect(data).width == SIDE

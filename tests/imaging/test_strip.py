@@ -1,4 +1,4 @@
-"""Metadata of uploads goes; what a picture looks like stays."""
+"""Metadata of uploads goes; what an image looks like stays."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from PIL import Image
 
 from chatkit_images import imaging, storage
 from chatkit_images.imaging import exif
-from chatkit_images.rows import uploads
-from tests.imaging.samples import PICTURES, PLAIN, SECRET, revealing
-from tests.pictures import SVG, shown
+from chatkit_images.queries import uploads
+from tests.image_files import SVG, shown
+from tests.imaging.samples import PLAIN, SAMPLES, SECRET, revealing
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF"])
 @pytest.mark.row("C14")
-def test_c14_nothing_tells_where_a_picture_was_taken(form: str) -> None:
+def test_c14_nothing_tells_where_an_image_was_taken(form: str) -> None:
     data = revealing(form)
     assert SECRET in data
     found = imaging.strip(data)
@@ -37,7 +37,7 @@ def test_c14_nothing_tells_where_a_picture_was_taken(form: str) -> None:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.row("C14")
-def test_c14_a_picture_stays_upright(orientation: int, form: str) -> None:
+def test_c14_an_image_stays_upright(orientation: int, form: str) -> None:
     data = revealing(form, orientation)
     found = imaging.strip(data)
     assert SECRET not in found
@@ -51,23 +51,23 @@ def test_c14_a_picture_stays_upright(orientation: int, form: str) -> None:
     assert imaging.strip(found) == found
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_looks_the_same(name: str) -> None:
-    data = PICTURES[name]
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_image_looks_the_same(name: str) -> None:
+    data = SAMPLES[name]
     found = imaging.strip(data)
     assert len(found) <= len(data)
     if name != "SVG":
         assert shown(found) == shown(data)
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_without_metadata_is_not_copied(name: str) -> None:
-    data = imaging.strip(PICTURES[name])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_image_without_metadata_is_not_copied(name: str) -> None:
+    data = imaging.strip(SAMPLES[name])
     assert imaging.strip(data) is data
 
 
 def test_repetition_of_a_gif_stays() -> None:
-    found = imaging.strip(PICTURES["GIF of frames"])
+    found = imaging.strip(SAMPLES["GIF of frames"])
     assert Image.open(io.BytesIO(found)).info["loop"] == 0
 
 

@@ -1,4 +1,4 @@
-"""What follows a picture goes, the picture stays."""
+"""What follows an image goes, the image stays."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
 from chatkit_images.imaging import buffers, jpeg, png, webp
-from tests.imaging.samples import MPO, PICTURES, PLAIN
-from tests.pictures import SVG, chunk, png_of, shown
+from tests.image_files import SVG, chunk, png_of, shown
+from tests.imaging.samples import MPO, PLAIN, SAMPLES
 
 
 def archive() -> bytes:
@@ -31,22 +31,22 @@ PAYLOADS = {
 
 
 @pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS)
-@pytest.mark.parametrize("name", [name for name in PICTURES if name != "SVG"])
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name != "SVG"])
 @pytest.mark.row("C04")
 def test_c04_what_is_appended_is_cut(name: str, payload: bytes) -> None:
-    data = imaging.trim(PICTURES[name])
+    data = imaging.trim(SAMPLES[name])
     for clean in (imaging.trim, imaging.strip):
         found = clean(data + payload)
         assert payload not in found and found == clean(data)
         assert shown(found) == shown(data)
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_that_nothing_follows_is_not_copied(name: str) -> None:
-    assert imaging.trim(PICTURES[name]) is PICTURES[name]
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_image_that_nothing_follows_is_not_copied(name: str) -> None:
+    assert imaging.trim(SAMPLES[name]) is SAMPLES[name]
 
 
-def test_the_first_of_several_pictures_is_kept() -> None:
+def test_the_first_of_several_images_is_kept() -> None:
     first = imaging.trim(MPO)
     assert len(first) < len(MPO) and MPO.startswith(first)
     assert imaging.inspect(first).mime == "image/jpeg"
@@ -62,7 +62,7 @@ def test_a_webp_of_odd_length_ends_with_its_padding() -> None:
     assert imaging.trim(odd) is odd
     assert imaging.trim(odd + b"\0") == odd + b"\0"
     assert imaging.trim(odd + b"\0<html>") == odd + b"\0"
-    # Nor does a rest that is too short for a chunk make it another picture.
+    # Nor does a rest that is too short for a chunk make it another image.
     rest = b"RIFF" + struct.pack("<I", 4 + len(body) + 3) + b"WEBP" + body + b"\0ab"
     assert imaging.strip(odd) == imaging.strip(rest) == data
 
@@ -77,13 +77,13 @@ def test_fill_and_lone_markers_of_a_jpeg_mean_nothing() -> None:
 def test_a_marker_is_found_wherever_a_window_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    data = PICTURES["JPEG of scans"]
+    data = SAMPLES["JPEG of scans"]
     for window in range(1, 12):
         monkeypatch.setattr(jpeg, "WINDOW", window)
         assert imaging.trim(data + b"<html>") == data
 
 
-def test_a_picture_is_joined_of_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_joined_of_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     data = PLAIN["PNG"]
     monkeypatch.setattr(buffers, "SLICE", 1000)
     assert imaging.trim(data + b"<html>") == data
@@ -130,7 +130,7 @@ def test_a_damaged_container_is_refused(data: bytes) -> None:
         assert caught.value.code == "damaged"
 
 
-def test_what_is_no_picture_is_of_an_unknown_type() -> None:
+def test_what_is_no_image_is_of_an_unknown_type() -> None:
     for refuse in (imaging.sniff, imaging.trim, imaging.strip):
         for data in (b"", b"<html>", b"%PDF-1.7", b"RIFF\0\0\0\0WAVE", b"\xff\xd8"):
             with pytest.raises(ImageError, match="of an unknown type") as caught:

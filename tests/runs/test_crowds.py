@@ -15,7 +15,7 @@ from chatkit_images.conf import settings
 from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.runs import claims
 from chatkit_images.testing import LoopbackAPI
-from chatkit_images.views import doors
+from chatkit_images.views import admission
 from tests.client import ask_asgi, message, receive_stream
 
 
@@ -33,7 +33,7 @@ async def test_the_first_has_its_run_before_the_last_is_admitted(
 ) -> None:
     crowd = 6 * settings.DATABASE_THREADS
     seen: list[str] = []
-    admit, claim = doors.admit, claims.claim
+    admit, claim = admission.admit, claims.claim
 
     def admitting(request: HttpRequest) -> Any:
         seen.append("admit")
@@ -44,7 +44,7 @@ async def test_the_first_has_its_run_before_the_last_is_admitted(
         seen.append("claim")
         return claim(*args)
 
-    monkeypatch.setattr(doors, "admit", admitting)
+    monkeypatch.setattr(admission, "admit", admitting)
     monkeypatch.setattr(claims, "claim", claiming)
     client = AsyncClient()
     await client.aforce_login(ann)

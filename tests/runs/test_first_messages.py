@@ -15,7 +15,7 @@ from chatkit_images import database, runs
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run, Thread
-from chatkit_images.rows import pages, threads
+from chatkit_images.queries import pages, threads
 from chatkit_images.runs import claims
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore

@@ -199,7 +199,7 @@ async def test_urls_in_a_stream_have_the_prefix_of_the_request(
     assert b"/shop/chatkit/images/" in chunks
 
 
-async def test_a_run_that_has_ended_keeps_no_picture_in_memory(
+async def test_a_run_that_has_ended_keeps_no_image_in_memory(
     context: RequestContext, model: LoopbackAPI, png: bytes
 ) -> None:
     model.respond_with(Image(data=png), Text("Done."))
@@ -230,7 +230,7 @@ async def test_a_dead_run_that_cannot_be_ended_keeps_no_other_from_its_end(
 
     def broken(run_id: Any, status: str) -> None:
         if run_id == first.pk:
-            raise RuntimeError("a damaged picture")
+            raise RuntimeError("a damaged image")
         close(run_id, status)
 
     monkeypatch.setattr(claims.endings, "close", broken)
@@ -255,7 +255,7 @@ async def test_notices_are_kept_in_a_digest(model: LoopbackAPI) -> None:
     assert [e["message"] for e in of_type(kept, "notice")] == ["one", "two"]
 
 
-async def test_a_picture_that_is_done_has_no_progress_in_a_digest() -> None:
+async def test_an_image_that_is_done_has_no_progress_in_a_digest() -> None:
     item = {"id": "x", "type": "generated_image"}
     update = {"type": "generated_image.updated", "image": {}, "progress": 0.5}
     for end in (

@@ -39,7 +39,7 @@ def readers(server: Server) -> int:
 def drawing(
     browser: Browser, model: LoopbackAPI, server: Server
 ) -> Iterator[tuple[Gate, Run]]:
-    """Hold a picture in the middle; the run of it goes on without a reader."""
+    """Hold an image in the middle; the run of it goes on without a reader."""
     gate = Gate()
     model.respond_with(Image(partials=1, gate=gate), Text("Done."))
     with browser.open("threads.create", **HELLO):
@@ -260,7 +260,7 @@ def test_streams_that_wait_cost_no_thread_and_no_connection(
         until(lambda: server.descriptors <= most_files, what="the end of connections")
         gate.open()
     until(lambda: server.probe()["runs"] == 0)
-    # A few stay that store pictures: their pools are filled at need.
+    # A few stay that store images: their pools are filled at need.
     until(lambda: server.threads <= threads + 24, what="the end of the threads")
     until(lambda: server.descriptors <= descriptors + 4, what="the end of connections")
 

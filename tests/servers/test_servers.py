@@ -51,7 +51,7 @@ def test_every_operation(browser: Browser, model: LoopbackAPI) -> None:
     assert visited == OPERATIONS
 
 
-def test_picture_is_fetched_without_a_cookie(
+def test_image_is_fetched_without_a_cookie(
     browser: Browser, model: LoopbackAPI, png: bytes
 ) -> None:
     model.respond_with(Image(data=png), Text("Done."))
@@ -150,8 +150,8 @@ def test_image_is_finished_when_its_client_has_left(
     page = browser.call("items.list", thread_id=key, order="asc")
     kinds = [item["type"] for item in page["data"]]
     assert kinds == ["user_message", "generated_image", "assistant_message"]
-    picture = get(page["data"][1]["image"]["url"])
-    assert picture.content == png
+    image = get(page["data"][1]["image"]["url"])
+    assert image.content == png
 
 
 def test_stop_ends_the_stream_and_keeps_what_was_said(

@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from chatkit_images.models import Run
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import message, thread_id
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .acting import acting, numbers
 from .browsing import Browser, until
@@ -69,7 +69,7 @@ def work(browser: Browser, model: LoopbackAPI, data: bytes, turn: int) -> None:
 
 
 def drawing(body: object) -> list[Text | Image]:
-    """Answer everything with a picture."""
+    """Answer everything with an image."""
     return [Text("Look."), Image(partials=1, size="64x64")]
 
 
@@ -78,7 +78,7 @@ def test_nothing_grows(
     server: Server, model: LoopbackAPI, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model, "model", drawing)
-    data = picture("green")
+    data = image_file("green")
     end = time.monotonic() + SECONDS
     turns: list[int] = []
 

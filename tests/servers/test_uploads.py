@@ -12,14 +12,14 @@ import pytest
 
 from chatkit_images.models import Attachment
 from tests.client import URL
-from tests.pictures import picture
+from tests.image_files import image_file
 
 from .browsing import Browser, until
 from .conftest import Server
 from .wire import ask, connection, head, length
 
-# Large enough to be sent in many pieces; what follows the picture is cut off.
-PICTURE = picture("green", size=(64, 64)) + b"\0" * 300_000
+# Large enough to be sent in many pieces; what follows the image is cut off.
+IMAGE = image_file("green", size=(64, 64)) + b"\0" * 300_000
 BOUNDARY = "b" * 32
 SHARES = [1, 50, 99]
 
@@ -59,14 +59,14 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_may_be_sent_again(
 ) -> None:
     before, spools = files(server), Path(server.log.parent)
     if kind == "direct":
-        body = form(PICTURE)
+        body = form(IMAGE)
         line, typed = f"POST {URL}attachments/ HTTP/1.1", "multipart/form-data"
         typed += f"; boundary={BOUNDARY}"
     else:
-        params = {"name": "a.png", "size": len(PICTURE), "mime_type": "image/png"}
+        params = {"name": "a.png", "size": len(IMAGE), "mime_type": "image/png"}
         announced = browser.call("attachments.create", **params)
         path = announced["upload_descriptor"]["url"].removeprefix(server.url)
-        line, typed, body = f"POST {path} HTTP/1.1", "image/png", PICTURE
+        line, typed, body = f"POST {path} HTTP/1.1", "image/png", IMAGE
     start = head(browser, line, f"Content-Type: {typed}", length(body)) + b"\r\n"
     rows = list(Attachment.objects.values())
     for share in SHARES:

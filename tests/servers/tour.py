@@ -30,8 +30,8 @@ def tour(model: LoopbackAPI) -> Generator[Step, Any, None]:
     """
     model.respond_with(Text("Here it is."), Image(partials=1))
     events = yield "threads.create", {"input": message("a red fox")}
-    (picture,) = done_items(events, "generated_image")
-    assert picture["image"]["url"].startswith("http")
+    (image,) = done_items(events, "generated_image")
+    assert image["image"]["url"].startswith("http")
     (question,) = done_items(events, "user_message")
     key = thread_id(events)
     here = {"thread_id": key}
@@ -75,7 +75,7 @@ def tour(model: LoopbackAPI) -> Generator[Step, Any, None]:
         "widget",
         "assistant_message",
     ]
-    liked = {"item_ids": [picture["id"]], "kind": "positive"}
+    liked = {"item_ids": [image["id"]], "kind": "positive"}
     assert (yield "items.feedback", here | liked) == {}
 
     model.respond_with(Text("Once more."))

@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 
 from chatkit_images import models
 from chatkit_images.context import RequestContext
-from chatkit_images.rows import uploads
+from chatkit_images.queries import uploads
 from chatkit_images.store import generate_id
 
 
@@ -26,7 +26,7 @@ class Ids:
         message: Item id of the user message.
         widget: Item id of the widget.
         question: Item id of the structured input.
-        image: Primary key of a finished picture with a preview.
+        image: Primary key of a finished image with a preview.
         attachment: Id of a file that is uploaded and in no thread.
         upload: Id of a file that is announced.
         run: Primary key of a run that has ended.
@@ -103,7 +103,7 @@ def build(owner: str, user: AbstractBaseUser | None, mark: str, png: bytes) -> I
             "arguments": {"text": f"arguments {mark}"},
         },
     )
-    picture = {"mime": "image/png", "width": 64, "height": 48, "bytes": len(png)}
+    facts = {"mime": "image/png", "width": 64, "height": 48, "bytes": len(png)}
     image = models.GeneratedImage(
         pk=ids.image,
         thread=thread,
@@ -113,11 +113,11 @@ def build(owner: str, user: AbstractBaseUser | None, mark: str, png: bytes) -> I
         status="completed",
         prompt=f"prompt {mark}",
         revised_prompt=f"revised {mark}",
-        **picture,
+        **facts,
     )
     image.file.save("a.png", ContentFile(png), save=False)
     image.thumbnail.save("a.png", ContentFile(png), save=True)
-    partial = models.PartialImage(image=image, index=0, **picture)
+    partial = models.PartialImage(image=image, index=0, **facts)
     partial.file.save("a.png", ContentFile(png), save=True)
     attachment = models.Attachment(
         pk=ids.attachment,

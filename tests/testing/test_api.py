@@ -102,8 +102,8 @@ def sharpness(b64: str) -> float:
     return ImageStat.Stat(steps.crop((1, 0, *image.size))).rms[0]
 
 
-def data_url(picture: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+def data_url(image: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
 def user(text: str, *images: str) -> dict[str, Any]:
@@ -210,10 +210,10 @@ def test_an_agent_calls_a_tool_and_goes_on(api: LoopbackAPI, url: str):
     assert (answer["call_id"], answer["output"]) == ("call_1", "snow in Oslo")
 
 
-# Pictures
+# Images
 
 
-def test_previews_sharpen_into_the_picture(api: LoopbackAPI, url: str):
+def test_previews_sharpen_into_the_image(api: LoopbackAPI, url: str):
     api.respond_with(Image("a red fox", call_id="ig_1"))
     events = stream(url)
     partials = of_type(events, "partial_image")
@@ -235,7 +235,7 @@ def test_previews_sharpen_into_the_picture(api: LoopbackAPI, url: str):
     assert events[-3].type == "response.image_generation_call.completed"
 
 
-def test_the_picture_is_what_the_tool_asked_for(api: LoopbackAPI, url: str):
+def test_the_image_is_what_the_tool_asked_for(api: LoopbackAPI, url: str):
     tool = {
         "type": "image_generation",
         "size": "1536x1024",
@@ -253,15 +253,15 @@ def test_the_picture_is_what_the_tool_asked_for(api: LoopbackAPI, url: str):
         "transparent",
         "webp",
     )
-    picture = opened(call.result)
-    assert (picture.format, picture.size, picture.mode) == ("WEBP", (128, 85), "RGBA")
+    image = opened(call.result)
+    assert (image.format, image.size, image.mode) == ("WEBP", (128, 85), "RGBA")
 
 
 def test_a_step_can_send_its_own_bytes_and_status(api: LoopbackAPI, url: str):
-    api.respond_with(Image(data=b"not a picture", status="generating", partials=1))
+    api.respond_with(Image(data=b"not an image", status="generating", partials=1))
     events = stream(url)
     (call,) = output(events)
-    assert base64.b64decode(call.result) == b"not a picture"
+    assert base64.b64decode(call.result) == b"not an image"
     assert call.status == "generating"
 
 
@@ -367,17 +367,17 @@ def test_a_polite_question_is_a_wish(api: LoopbackAPI, url: str):
     assert items[1].type == "image_generation_call"
 
 
-def test_a_follow_up_starts_from_the_last_picture(api: LoopbackAPI, url: str):
+def test_a_follow_up_starts_from_the_last_image(api: LoopbackAPI, url: str):
     base = draw("a fox", size=(128, 128))
     history = [
         user("a fox"),
-        user("The picture drawn before:", data_url(base)),
+        user("The image drawn before:", data_url(base)),
         user("now at night"),
     ]
     with_base = output(stream(url, history))
     without = output(stream(url, [user("a fox"), user("now at night")]))
     opening = with_base[0].content[0].text
-    assert opening == "I started from the earlier picture: at night."
+    assert opening == "I started from the earlier image: at night."
     assert with_base[1].action == "edit"
     assert without[1].action == "generate"
     drawn = draw("now at night", size=(128, 128), base=base)
@@ -385,13 +385,13 @@ def test_a_follow_up_starts_from_the_last_picture(api: LoopbackAPI, url: str):
     assert with_base[1].result != without[1].result
 
 
-def test_a_new_wish_does_not_start_from_the_last_picture(api: LoopbackAPI, url: str):
+def test_a_new_wish_does_not_start_from_the_last_image(api: LoopbackAPI, url: str):
     base = data_url(draw("a fox", size=(64, 64)))
     items = output(stream(url, [user("Look:", base), user("a boat")]))
     assert items[1].action == "generate"
 
 
-def test_a_picture_sent_along_is_the_base(api: LoopbackAPI, url: str):
+def test_an_image_sent_along_is_the_base(api: LoopbackAPI, url: str):
     base = data_url(draw("a fox", size=(64, 64)))
     assert output(stream(url, [user("in winter", base)]))[1].action == "edit"
 
@@ -421,8 +421,8 @@ def test_words_choose_what_happens(
     items = output(stream(url, text))
     calls = [item for item in items if item.type == "image_generation_call"]
     assert [call.status for call in calls] == kinds
-    pictures = [call.result for call in calls if call.result]
-    assert len(set(pictures)) == len(pictures)
+    images = [call.result for call in calls if call.result]
+    assert len(set(images)) == len(images)
 
 
 def test_the_word_drop_cuts_the_connection_after_a_preview(api: LoopbackAPI, url: str):

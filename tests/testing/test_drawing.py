@@ -41,7 +41,7 @@ def colour_at(data: bytes, x: int, y: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def test_the_same_prompt_gives_the_same_picture():
+def test_the_same_prompt_gives_the_same_image():
     assert draw("a red fox") == draw("a red fox")
 
 
@@ -49,7 +49,7 @@ def test_the_same_prompt_gives_the_same_picture():
     "other",
     ["a cat", "a house", "a tree", "a boat", "jazz", "a fox at night", "a FOX!"],
 )
-def test_another_prompt_gives_another_picture(other: str):
+def test_another_prompt_gives_another_image(other: str):
     assert difference(draw("a fox"), draw(other)) > 1
 
 
@@ -74,7 +74,7 @@ def test_svg_previews_are_blurred_and_carry_the_base():
     ElementTree.fromstring(data)
 
 
-def test_previews_sharpen_into_the_picture():
+def test_previews_sharpen_into_the_image():
     frames = [draw("a fox", step=step) for step in (0.25, 0.5, 0.75, 1.0)]
     assert [edges(frame) for frame in frames] == sorted(map(edges, frames))
     gaps = [difference(frame, frames[-1]) for frame in frames]
@@ -121,10 +121,10 @@ def test_a_base_at_night_can_see_the_day_again():
 
 
 def test_an_unreadable_base_is_ignored():
-    assert draw("a fox", base=b"no picture") == draw("a fox")
+    assert draw("a fox", base=b"no image") == draw("a fox")
 
 
-def test_a_transparent_picture_has_no_landscape():
+def test_a_transparent_image_has_no_landscape():
     image = Image.open(io.BytesIO(draw("a fox", transparent=True)))
     assert image.mode == "RGBA"
     assert image.getpixel((2, 2))[3] == 0

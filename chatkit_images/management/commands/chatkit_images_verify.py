@@ -10,9 +10,9 @@ from ...integrity import verify
 
 
 class Command(BaseCommand):
-    """Reads every complete picture and compares it with its row."""
+    """Reads every complete image and compares it with its row."""
 
-    help = "Lists the pictures that the storage has lost or changed."
+    help = "Lists the images that the storage has lost or changed."
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = 0
@@ -21,5 +21,5 @@ class Command(BaseCommand):
             image = finding.image
             self.stdout.write(f"{finding.problem} {image.pk} {image.file.name}")
         if found:
-            raise CommandError(f"{found} pictures are not what their rows say.")
-        self.stdout.write("Every picture is what its row says.")
+            raise CommandError(f"{found} images are not what their rows say.")
+        self.stdout.write("Every image is what its row says.")

@@ -1,7 +1,7 @@
-"""Little pictures drawn from the words of a prompt, with nothing but Pillow."""
+"""Little images drawn from the words of a prompt, with nothing but Pillow."""
 
 from __future__ import annotations
 
-from .picture import draw
+from .canvas import draw
 
 __all__ = ["draw"]

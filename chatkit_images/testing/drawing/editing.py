@@ -1,4 +1,4 @@
-"""An earlier picture, changed as a prompt says."""
+"""An earlier image, changed as a prompt says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .wishes import Wish, read
 
 
 def edited(base: bytes, prompt: str, size: tuple[int, int]) -> Image.Image | None:
-    """Return the base picture with the prompt's changes, None if it is unreadable."""
+    """Return the base image with the prompt's changes, None if it is unreadable."""
     try:
         with Image.open(io.BytesIO(base)) as opened:
             image = ImageOps.fit(opened.convert("RGB"), size)
@@ -77,7 +77,7 @@ def brightest(image: Image.Image) -> tuple[float, float]:
 
 
 def darkened(image: Image.Image) -> Image.Image:
-    """Return the picture in moonlight: dark and blue, its colours still to be seen."""
+    """Return the image in moonlight: dark and blue, its colours still to be seen."""
     moonlight = ImageOps.colorize(
         image.convert("L"), (4, 6, 26), (156, 170, 222), mid=(40, 48, 104)
     )
@@ -88,19 +88,19 @@ def darkened(image: Image.Image) -> Image.Image:
 
 
 def is_dim(image: Image.Image) -> bool:
-    """Return whether the picture looks like night."""
+    """Return whether the image looks like night."""
     return bool(ImageStat.Stat(image.convert("L")).mean[0] < 100)
 
 
 def brightened(image: Image.Image) -> Image.Image:
-    """Return the picture in sunlight."""
+    """Return the image in sunlight."""
     bright = ImageEnhance.Brightness(image).enhance(1.9 if is_dim(image) else 1.05)
     warm = _ramp(image.size, (255, 255, 255), (255, 250, 232))
     return ImageChops.multiply(ImageEnhance.Color(bright).enhance(1.15), warm)
 
 
 def snowed_in(image: Image.Image) -> Image.Image:
-    """Return the picture a little paler, with snow on everything green."""
+    """Return the image a little paler, with snow on everything green."""
     hue, saturation, value = image.convert("HSV").split()
     green = hue.point(lambda h: 255 * (32 < h < 116))
     ground = (
@@ -116,7 +116,7 @@ def snowed_in(image: Image.Image) -> Image.Image:
 
 
 def recoloured(image: Image.Image, colour: Colour) -> Image.Image:
-    """Return the picture with its subject's main colour replaced."""
+    """Return the image with its subject's main colour replaced."""
     hue, saturation, value = image.convert("HSV").split()
     strong = ImageChops.multiply(
         saturation.point(lambda s: 255 * (s > 120)),

@@ -14,7 +14,7 @@ RIM = 180
 
 
 def large(size: tuple[int, int]) -> tuple[int, int]:
-    """Return the size to draw at for a picture of the given size."""
+    """Return the size to draw at for an image of the given size."""
     return size[0] * OVERSAMPLING, size[1] * OVERSAMPLING
 
 
@@ -29,7 +29,7 @@ def paint_sky(
 
 
 def paint_shapes(image: Image.Image, shapes: list[Shape]) -> None:
-    """Draw shapes on a picture of any size."""
+    """Draw shapes on an image of any size."""
     pen = ImageDraw.Draw(image, "RGBA")
     height = image.height
     for shape in shapes:

@@ -1,4 +1,4 @@
-"""What the words of a prompt say about the picture."""
+"""What the words of a prompt say about the image."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Command(BaseCommand):
         """Print where to go."""
         username, password = account
         model = (
-            "loopback (no OPENAI_API_KEY: pictures are drawn here, nothing leaves)"
+            "loopback (no OPENAI_API_KEY: images are drawn here, nothing leaves)"
             if settings.LOOPBACK
             else settings.OPENAI_MODEL
         )

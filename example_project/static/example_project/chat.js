@@ -48,7 +48,7 @@ function drawFrame() {
   byId("title").textContent = threadTitle(thread);
   document.title = thread.title ? `${thread.title} · Studio` : "Studio";
   byId("earlier").hidden = !thread.hasMore;
-  // A picture in the making says so itself.
+  // An image in the making says so itself.
   const drawing = [...thread.images.values()].some(({ phase }) => phase === "generating");
   byId("working").hidden = !busy || (drawing && !thread.progress);
   byId("working-text").textContent = thread.progress || "Working…";
@@ -102,7 +102,7 @@ function announceEvent(event) {
   if (event.type !== "thread.item.done") return;
   const { item } = event;
   if (item.type === "assistant_message") announce(`Designer: ${textOf(item)}`);
-  else if (item.type === "generated_image" && item.image) announce("A picture is ready.");
+  else if (item.type === "generated_image" && item.image) announce("An image is ready.");
 }
 
 async function send(message) {

@@ -1,4 +1,4 @@
-/** The message box: text, attached pictures, Send and Stop. */
+/** The message box: text, attached images, Send and Stop. */
 
 import { byId, h, iconButton } from "./dom.js";
 import { setUpDrop } from "./drop.js";
@@ -62,7 +62,7 @@ export class Composer {
   setLocked(reason) {
     this.#locked = reason;
     this.text.disabled = byId("attach").disabled = Boolean(reason);
-    this.text.placeholder = reason || "Describe a picture";
+    this.text.placeholder = reason || "Describe an image";
     this.#refresh();
   }
 

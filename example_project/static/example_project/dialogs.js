@@ -1,4 +1,4 @@
-/** The page's dialogs: a picture in full, a new title, a last question. */
+/** The page's dialogs: an image in full, a new title, a last question. */
 
 import { byId } from "./dom.js";
 
@@ -22,11 +22,11 @@ export async function askTitle(title) {
 
 /** Ask whether to delete a chat. */
 export function confirmDelete(title) {
-  byId("confirm-text").textContent = `“${title}” and its pictures will be gone for good.`;
+  byId("confirm-text").textContent = `“${title}” and its images will be gone for good.`;
   return ask(byId("confirm"));
 }
 
-/** Show a picture in full. */
+/** Show an image in full. */
 export function openLightbox({ url, prompt }) {
   const dialog = byId("lightbox");
   const image = byId("lightbox-image");

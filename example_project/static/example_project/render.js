@@ -107,8 +107,8 @@ export class Log {
       onFeedback: (kind) => this.actions.onFeedback(id, kind),
       onStale: this.actions.onStale,
     });
-    const element = h("li", { class: "entry picture" },
-      h("h3", { class: "visually-hidden" }, "Picture"), tile.element);
+    const element = h("li", { class: "entry image" },
+      h("h3", { class: "visually-hidden" }, "Image"), tile.element);
     return {
       element,
       update: (thread, item) =>

@@ -38,7 +38,7 @@ export class Session {
     state.addPage(this.thread, await this.#page(this.thread.id, this.thread.after));
   }
 
-  /** Load the latest items again: their picture URLs are fresh, a lost end is there. */
+  /** Load the latest items again: their image URLs are fresh, a lost end is there. */
   async refresh() {
     const fresh = state.newThread();
     state.addPage(fresh, await this.#page(this.thread.id));

@@ -9,7 +9,7 @@ export function newThread() {
     title: null,
     status: { type: "active" },
     items: new Map(),
-    // What the protocol says about a picture only while it is made, by item id.
+    // What the protocol says about an image only while it is made, by item id.
     images: new Map(),
     // Items that have been added and are not done.
     unfinished: new Set(),
@@ -179,5 +179,5 @@ export function promptFor(thread, itemId) {
     if (item.id === itemId) break;
     if (item.type === "user_message") prompt = textOf(item) || prompt;
   }
-  return prompt || "Generated picture";
+  return prompt || "Generated image";
 }

@@ -1,21 +1,21 @@
-/** One generated picture, from an empty frame through its partials to the final. */
+/** One generated image, from an empty frame through its partials to the final. */
 
 import { h, icon, iconButton } from "./dom.js";
 
 const LABELS = {
   generating: "Drawing…",
   stopped: "Stopped",
-  broken: "This picture could not be loaded.",
+  broken: "This image could not be loaded.",
 };
 
-/** A frame whose picture sharpens in place. */
+/** A frame whose image sharpens in place. */
 export class Tile {
   #url = null;
   #retried = false;
 
   /**
    * @param {{onOpen: Function, onFeedback: Function, onStale: Function}} actions
-   *   `onStale` is called once when the picture cannot be loaded: its URL may have
+   *   `onStale` is called once when the image cannot be loaded: its URL may have
    *   expired, and a fresh one comes with the item.
    */
   constructor({ onOpen, onFeedback, onStale }) {
@@ -25,15 +25,15 @@ export class Tile {
       onclick: () => onOpen({ url: this.#url, prompt: this.prompt }),
     });
     this.bar = h("div", {
-      class: "tile-bar", role: "progressbar", "aria-label": "Drawing the picture",
+      class: "tile-bar", role: "progressbar", "aria-label": "Drawing the image",
       "aria-valuemin": "0", "aria-valuemax": "100",
     }, h("span"));
     this.status = h("p", { class: "tile-status" });
     this.download = h("a", {
-      class: "icon-button", "aria-label": "Download picture", title: "Download picture",
+      class: "icon-button", "aria-label": "Download image", title: "Download image",
       download: "", target: "_blank", rel: "noopener",
     }, icon("download"));
-    this.actions = h("div", { class: "actions" }, ...feedbackButtons("picture", onFeedback), this.download);
+    this.actions = h("div", { class: "actions" }, ...feedbackButtons("image", onFeedback), this.download);
     this.element = h("figure", { class: "tile" },
       h("div", { class: "tile-box" }, this.frame, this.bar, this.status), this.actions);
   }
@@ -49,7 +49,7 @@ export class Tile {
   #label(broken = false) {
     const { phase, progress } = this.view;
     const final = phase === "done";
-    const name = final ? `Open picture: ${this.prompt}` : `Picture in progress: ${this.prompt}`;
+    const name = final ? `Open image: ${this.prompt}` : `Image in progress: ${this.prompt}`;
     this.element.dataset.phase = broken ? "broken" : phase;
     this.frame.setAttribute("aria-label", name);
     this.bar.hidden = phase !== "generating";
@@ -65,7 +65,7 @@ export class Tile {
     this.#url = url;
     const next = h("img", { src: url, alt: this.prompt, class: "tile-image" });
     try {
-      // Until it can be painted at once the picture before it stays.
+      // Until it can be painted at once the image before it stays.
       await next.decode();
     } catch {
       if (url === this.#url) this.#fail();

@@ -34,11 +34,11 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
     """Store a file if its bytes are of an accepted type. For a storage thread.
 
     Raises:
-        RequestRefused: If it is a picture of more than ``MAX_IMAGE_PIXELS``.
+        RequestRefused: If it is an image of more than ``MAX_IMAGE_PIXELS``.
     """
     data = file.read()
     try:
-        return _store_picture(data)
+        return _store_image(data)
     except ImageError as error:
         if error.code == "too_many_pixels":
             raise RequestRefused(
@@ -116,8 +116,8 @@ def _row(
     return row
 
 
-def _store_picture(data: bytes) -> StoredFile | None:
-    # What is appended to a picture goes either way.
+def _store_image(data: bytes) -> StoredFile | None:
+    # What is appended to an image goes either way.
     data = imaging.strip(data) if settings.STRIP_METADATA else imaging.trim(data)
     info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
     if info.mime not in settings.ATTACHMENT_TYPES:

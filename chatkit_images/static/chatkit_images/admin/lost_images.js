@@ -1,4 +1,4 @@
-/* A picture whose bytes are gone becomes a tile that says so. */
+/* An image whose bytes are gone becomes a tile that says so. */
 'use strict';
 {
     function replace(img) {
@@ -15,9 +15,9 @@
     }
 
     // Such an error does not bubble, but it can be captured. This script stands in
-    // the head, so it hears of every picture of the page.
+    // the head, so it hears of every image of the page.
     document.addEventListener('error', function(event) {
-        if (event.target.matches && event.target.matches('img.ck-picture')) {
+        if (event.target.matches && event.target.matches('img.ck-image')) {
             replace(event.target);
         }
     }, true);

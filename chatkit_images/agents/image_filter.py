@@ -1,4 +1,4 @@
-"""Pictures taken out of a stream of server-sent events before it is parsed."""
+"""Images taken out of a stream of server-sent events before it is parsed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from httpx2 import AsyncByteStream
 from ..exceptions import ImageError
 from ..imaging import Base64Image, Placeholders, sniff
 
-# Where a picture is in an event of the Responses API: a preview, and a call's result.
+# Where an image is in an event of the Responses API: a preview, and a call's result.
 KEY = re.compile(rb'"(partial_image_b64|result)"[ \t]*:[ \t]*"')
 # Bytes at the end of what has come that may be the beginning of one.
 KEY_LENGTH = 64
-# Characters of base64 that tell the type of a picture.
+# Characters of base64 that tell the type of an image.
 HEAD = 8 * 1024
 
 
-class PictureFilter:
-    """Replaces pictures by placeholders, and leaves all else as it came.
+class ImageFilter:
+    """Replaces images by placeholders, and leaves all else as it came.
 
-    A string that is short, has an escape or does not begin as a picture is passed on
+    A string that is short, has an escape or does not begin as an image is passed on
     as it was, however late that turns out.
     """
 
@@ -52,7 +52,7 @@ class PictureFilter:
         return rest
 
     def _search(self, data: bytes) -> tuple[bytes, bytes]:
-        """Look for the beginning of a picture; return what goes on and what is left."""
+        """Look for the beginning of an image; return what goes on and what is left."""
         if match := KEY.search(data):
             self._rest, self._pieces = b"", []
             self._preview = match[1] != b"result"
@@ -79,19 +79,19 @@ class PictureFilter:
 
     def _stand_in(self, pieces: list[bytes]) -> bytes:
         image = Base64Image(pieces)
-        if len(image) < self._shortest or not _is_picture(pieces):
+        if len(image) < self._shortest or not _begins_as_image(pieces):
             return b"".join(pieces)
         return self._placeholders.put(image, preview=self._preview).encode()
 
 
-class PictureStream(AsyncByteStream):
-    """The body of a response, with placeholders for its pictures."""
+class ImageFilterStream(AsyncByteStream):
+    """The body of a response, with placeholders for its images."""
 
     def __init__(
         self, body: AsyncByteStream, placeholders: Placeholders, shortest: int
     ) -> None:
         self._body = body
-        self._filter = PictureFilter(placeholders, shortest)
+        self._filter = ImageFilter(placeholders, shortest)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._body:
@@ -105,7 +105,7 @@ class PictureStream(AsyncByteStream):
         await self._body.aclose()
 
 
-def _is_picture(pieces: list[bytes]) -> bool:
+def _begins_as_image(pieces: list[bytes]) -> bool:
     head = b""
     for piece in pieces:
         head += piece[: HEAD - len(head)]

@@ -1,11 +1,11 @@
-"""URLs of pictures and attachments, made when they are read."""
+"""URLs of images and attachments, made when they are read."""
 
 from __future__ import annotations
 
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
-from . import imaging, models, storage, tokens
+from . import imaging, models, storage, url_tokens
 from .conf import settings
 from .context import RequestContext
 
@@ -33,7 +33,7 @@ def signed_url(
     image: models.GeneratedImage, context: RequestContext, variant: str = "full"
 ) -> str:
     """Return a URL that carries its own authority, whatever ``IMAGE_URLS`` says."""
-    token = tokens.make("image", image.pk.hex, variant, context.owner)
+    token = url_tokens.make("image", image.pk.hex, variant, context.owner)
     return route(context, "image", token)
 
 
@@ -48,13 +48,13 @@ def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
 
 def attachment_url(attachment: models.Attachment, context: RequestContext) -> str:
     """Return the URL of an attachment's preview for its owner's browser."""
-    token = tokens.make("attachment", attachment.pk, "thumbnail", context.owner)
+    token = url_tokens.make("attachment", attachment.pk, "thumbnail", context.owner)
     return route(context, "attachment", token)
 
 
 def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
     """Return the URL to which the bytes of an announced attachment are sent."""
-    token = tokens.make("upload", attachment.pk, "full", context.owner)
+    token = url_tokens.make("upload", attachment.pk, "full", context.owner)
     return route(context, "upload", token)
 
 
@@ -73,14 +73,14 @@ def route(context: RequestContext, name: str, *args: object) -> str:
         path = reverse(f"chatkit_images:{name}", args=args)
     except NoReverseMatch as error:
         raise ImproperlyConfigured(
-            "Pictures need the URLconf of chatkit_images: add "
+            "Images need the URLconf of chatkit_images: add "
             'path("chatkit/", include("chatkit_images.urls")).'
         ) from error
     return absolute(path, context)
 
 
 def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
-    """Return the storage's own URL of a picture, empty if it is not to be used."""
+    """Return the storage's own URL of an image, empty if it is not to be used."""
     if settings.IMAGE_URLS != "storage" or not name:
         return ""
     # A storage would serve an SVG in place, and it has no spooled file yet.

@@ -1,4 +1,4 @@
-"""Bytes of pictures on their way to the storage. All of it runs in threads."""
+"""Bytes of images on their way to the storage. All of it runs in threads."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from .. import imaging, storage
-from ..conf import settings
-from ..exceptions import ImageError
+from . import imaging, storage
+from .conf import settings
+from .exceptions import ImageError
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """A picture that has a name.
+    """An image that has a name.
 
     Attributes:
         name: Its name in the storage.
@@ -28,7 +28,7 @@ class StoredImage:
     thumbnail: str = ""
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns that a picture and a preview have in common."""
+        """Return the columns that an image and a preview have in common."""
         return {
             "file": self.name,
             "mime": self.info.mime,
@@ -40,12 +40,12 @@ class StoredImage:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A final picture that has arrived and is being stored.
+    """A final image that has arrived and is being stored.
 
     Attributes:
         stored: What it will be.
         upload: Its way to the storage.
-        sketch: What its thumbnail is made of, later, as somebody waits for the picture;
+        sketch: What its thumbnail is made of, later, as somebody waits for the image;
             ``None`` if it gets none.
     """
 
@@ -55,7 +55,7 @@ class Arrival:
 
 
 def receive(text: str | bytes, key: str) -> Arrival:
-    """Decode a final picture, put it on its way, and decode its pixels meanwhile.
+    """Decode a final image, put it on its way, and decode its pixels meanwhile.
 
     In that order: until it is on a disk it dies with the process. Who finds it there
     looks at its pixels first.
@@ -65,7 +65,7 @@ def receive(text: str | bytes, key: str) -> Arrival:
         key: What its row has reserved for its name.
 
     Raises:
-        ImageError: If it is not a picture that this project accepts. If only its pixels
+        ImageError: If it is not an image that this project accepts. If only its pixels
             tell, its file is deleted when it is written.
         MemoryError: If there is no room for the pixels. The file stays, for the sweep.
     """
@@ -89,7 +89,7 @@ def receive_preview(text: str | bytes) -> tuple[StoredImage, bytes]:
         What it will be, and its bytes.
 
     Raises:
-        ImageError: If it is not a picture that this project accepts.
+        ImageError: If it is not an image that this project accepts.
     """
     data = imaging.trim(imaging.decode_base64(text))
     info = imaging.inspect(data, decode=False)
@@ -98,10 +98,10 @@ def receive_preview(text: str | bytes) -> tuple[StoredImage, bytes]:
 
 
 def store(data: bytes, key: str) -> StoredImage:
-    """Store a picture and its thumbnail, and wait for both.
+    """Store an image and its thumbnail, and wait for both.
 
     Raises:
-        ImageError: If it is not a picture that this project accepts.
+        ImageError: If it is not an image that this project accepts.
         StorageUnavailable: If neither storage nor spool took it.
     """
     info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
@@ -113,7 +113,7 @@ def store(data: bytes, key: str) -> StoredImage:
 def store_thumbnail(data: bytes) -> str:
     """Store a thumbnail and return its name, empty if there is none or it fails.
 
-    The picture itself is stored by then and must not be lost for it.
+    The image itself is stored by then and must not be lost for it.
     """
     if not data:
         return ""
@@ -121,6 +121,6 @@ def store_thumbnail(data: bytes) -> str:
     try:
         storage.store(name, data)
     except Exception:
-        logger.warning("A picture is left without a thumbnail", exc_info=True)
+        logger.warning("An image is left without a thumbnail", exc_info=True)
         return ""
     return name

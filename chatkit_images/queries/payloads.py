@@ -1,7 +1,7 @@
 """Thread items to rows and back.
 
 A row's payload holds references where the item has URLs: image items name their
-call, messages their attachments by id, and in any other text a picture of ours
+call, messages their attachments by id, and in any other text an image of ours
 is ``chatkit-image:<uuid>``, a person's file ``chatkit-attachment:<id>``.
 """
 
@@ -19,7 +19,7 @@ from django.db import models as db
 from django.utils import timezone
 from pydantic import TypeAdapter, ValidationError
 
-from .. import links, models, storage, tokens
+from .. import file_urls, models, storage, url_tokens
 from ..context import RequestContext
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def columns(model: type[db.Model], fields: dict[str, Any]) -> dict[str, Any]:
 def is_ours(url: str) -> bool:
     """Whether a URL is one that this app signed, for whomever."""
     match = OUR_URL.fullmatch(url)
-    return bool(match and tokens.is_signed(match[1]))
+    return bool(match and url_tokens.is_signed(match[1]))
 
 
 def strings(value: Any) -> Iterator[str]:
@@ -127,7 +127,7 @@ def dehydrate(
         item: The item.
         owner: Isolation key; a URL of another owner's image stays text.
         save_image: Takes call id (may be empty) and base64 of a ``data:`` image
-            and returns its row, ``None`` if it is no picture.
+            and returns its row, ``None`` if it is no image.
     """
     payload: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
     for name, field in type(item).model_fields.items():
@@ -146,7 +146,7 @@ def dehydrate(
 
     def refer(match: re.Match[str]) -> str:
         # A URL that has expired was the owner's all the same.
-        token = tokens.read(match[1], expired_ok=True)
+        token = url_tokens.read(match[1], expired_ok=True)
         # Anybody can paste a URL; only the owner's becomes one that never expires.
         if token is None or not token.is_of(owner):
             return match[0]
@@ -193,12 +193,12 @@ def dehydrate(
 
 
 def readable(text: str, image: str, file: str) -> str:
-    """Return stored text with words for the pictures and files that it quotes."""
+    """Return stored text with words for the images and files that it quotes."""
     return FILE_REFERENCE.sub(lambda _: file, REFERENCE.sub(lambda _: image, text))
 
 
 def references(rows: Iterable[models.ThreadItem]) -> set[uuid.UUID]:
-    """Return the ids of the pictures that the rows' texts refer to."""
+    """Return the ids of the images that the rows' texts refer to."""
     found: set[uuid.UUID] = set()
     for row in rows:
         for text in strings(row.payload):
@@ -234,7 +234,7 @@ def hydrate(
 
     def resolve(match: re.Match[str]) -> str:
         image = images.get(match[1])
-        return links.image_url(image, context) if image else match[0]
+        return file_urls.image_url(image, context) if image else match[0]
 
     def resolve_file(match: re.Match[str]) -> str:
         return previews.get(match[1], match[0])
@@ -249,7 +249,7 @@ def hydrate(
         ]
     if row.type == "generated_image" and payload.get("image"):
         image = images.get(payload["image"]["id"])
-        payload["image"]["url"] = links.image_url(image, context) if image else ""
+        payload["image"]["url"] = file_urls.image_url(image, context) if image else ""
     try:
         return ADAPTER.validate_python(
             payload

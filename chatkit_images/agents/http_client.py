@@ -1,4 +1,4 @@
-"""The HTTP client that keeps pictures off the event loop."""
+"""The HTTP client that keeps images off the event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx2
 from openai import DefaultAsyncHttpxClient
 
 from ..context import current_turn
-from .picture_filter import PictureStream
+from .image_filter import ImageFilterStream
 
 # What a request is built of beside its body and its headers.
 KEPT = ("params", "timeout", "extensions")
@@ -17,14 +17,14 @@ STREAM = re.compile(rb'"stream"\s*:\s*true')
 
 
 class ImageHttpxClient(DefaultAsyncHttpxClient):
-    """OpenAI's HTTP client, which reads pictures past the SDKs.
+    """OpenAI's HTTP client, which reads images past the SDKs.
 
     Give it to the client of the agent's model::
 
         AsyncOpenAI(http_client=ImageHttpxClient())
 
-    In a run of this app's the SDKs read a short placeholder instead of each picture.
-    The app knows what it stands for, and the requests of the same run have the picture
+    In a run of this app's the SDKs read a short placeholder instead of each image.
+    The app knows what it stands for, and the requests of the same run have the image
     again. Outside a run, and for all but the stream of the Responses API, it is
     OpenAI's ``DefaultAsyncHttpxClient``, whose arguments it takes.
 
@@ -33,7 +33,7 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
     with one of another run is refused. All models of a run need this client.
 
     Attributes:
-        shortest: Characters of base64 from which on a picture is taken out; a subclass
+        shortest: Characters of base64 from which on an image is taken out; a subclass
             may override it.
     """
 
@@ -42,7 +42,7 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
     def build_request(
         self, method: str, url: httpx2.URL | str, **options: Any
     ) -> httpx2.Request:
-        """Build a request, with the pictures that placeholders stand for.
+        """Build a request, with the images that placeholders stand for.
 
         Here, as OpenAI's client signs for some providers what this returns.
 
@@ -68,17 +68,17 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
                 method, url, content=filled, headers=headers, **kept
             )
         if STREAM.search(filled):
-            # Compressed, a picture could not be found.
+            # Compressed, an image could not be found.
             request.headers["accept-encoding"] = "identity"
         return request
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request; the stream that answers it has placeholders for pictures."""
+        """Send a request; the stream that answers it has placeholders for images."""
         response = await super().send(request, **options)
         turn = current_turn.get()
         if turn is not None and options.get("stream") and _is_plain_stream(response):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
-            response.stream = PictureStream(
+            response.stream = ImageFilterStream(
                 response.stream, turn.placeholders, self.shortest
             )
         return response

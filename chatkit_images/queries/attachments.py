@@ -7,7 +7,7 @@ from collections.abc import Collection
 from chatkit import types
 from django.db import transaction
 
-from .. import imaging, links, models, storage
+from .. import file_urls, imaging, models, storage
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
@@ -37,8 +37,8 @@ def of_owner(ids: Collection[str], context: RequestContext) -> list[models.Attac
 
 
 def preview_url(row: models.Attachment, context: RequestContext) -> str:
-    """Return the URL of an attachment's picture for the context's browser."""
-    return row.foreign_preview_url or links.attachment_url(row, context)
+    """Return the URL of an attachment's image for the context's browser."""
+    return row.foreign_preview_url or file_urls.attachment_url(row, context)
 
 
 def to_attachment(row: models.Attachment, context: RequestContext) -> types.Attachment:
@@ -52,7 +52,7 @@ def to_attachment(row: models.Attachment, context: RequestContext) -> types.Atta
     }
     if row.awaits_upload:
         fields["upload_descriptor"] = {
-            "url": links.upload_url(row, context),
+            "url": file_urls.upload_url(row, context),
             "method": "POST",
         }
     if row.kind == models.Attachment.Kind.FILE:

@@ -1,4 +1,4 @@
-"""Pages of models with pictures, and the route that serves the bytes."""
+"""Pages of models with images, and the route that serves the bytes."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ MIMES = {extension: mime for mime, extension in imaging.EXTENSIONS.items()}
 MAX_AGE = 300
 
 
-class PictureModelAdmin(ReadOnlyModelAdmin):
-    """Pages of a model with pictures."""
+class ImageModelAdmin(ReadOnlyModelAdmin):
+    """Pages of a model with images."""
 
     thumbnail_side = 320
     mime_field = "mime"
 
     @property
-    def picture_url_name(self) -> str:
+    def image_url_name(self) -> str:
         """Name of the route, without the namespace of the site."""
-        return f"{self.opts.app_label}_{self.opts.model_name}_picture"
+        return f"{self.opts.app_label}_{self.opts.model_name}_image"
 
     def get_urls(self) -> list[URLPattern]:
         """Put the route before the pages: their last pattern takes everything."""
-        view = self.admin_site.admin_view(self.picture_view, cacheable=True)
-        route = "<path:object_id>/picture/<slug:variant>/"
-        return [path(route, view, name=self.picture_url_name), *super().get_urls()]
+        view = self.admin_site.admin_view(self.image_view, cacheable=True)
+        route = "<path:object_id>/image/<slug:variant>/"
+        return [path(route, view, name=self.image_url_name), *super().get_urls()]
 
     @method_decorator(require_safe)
-    def picture_view(
+    def image_view(
         self, request: HttpRequest, object_id: str, variant: str
     ) -> HttpResponseBase:
         """Answer with the bytes; 404 for what the person may not see."""
         obj = self.get_object(request, unquote(object_id))
         if obj is None or not self.has_view_permission(request, obj):
             raise Http404
-        name, mime = self.get_picture(obj, variant)
+        name, mime = self.get_file(obj, variant)
         if not name:
             raise Http404
         return file_response(
@@ -60,7 +60,7 @@ class PictureModelAdmin(ReadOnlyModelAdmin):
             max_age=MAX_AGE,
         )
 
-    def get_picture(self, obj: Any, variant: str) -> tuple[str, str]:
+    def get_file(self, obj: Any, variant: str) -> tuple[str, str]:
         """Return name and type of a variant's file; no name if there is none."""
         if variant == "thumbnail" and (name := obj.thumbnail.name):
             # The row knows the type of the file only; names are made by the app.
@@ -69,10 +69,10 @@ class PictureModelAdmin(ReadOnlyModelAdmin):
             return obj.file.name, getattr(obj, self.mime_field)
         return "", ""
 
-    def get_picture_url(self, obj: Any, variant: str) -> str:
+    def get_image_url(self, obj: Any, variant: str) -> str:
         """Return the address of a variant's bytes."""
         return reverse(
-            f"admin:{self.picture_url_name}",
+            f"admin:{self.image_url_name}",
             args=[quote(obj.pk), variant],
             current_app=self.admin_site.name,
         )
@@ -82,39 +82,39 @@ class PictureModelAdmin(ReadOnlyModelAdmin):
         return f"{obj.pk}.{name.rpartition('.')[2]}"
 
     def get_alt(self, obj: Any) -> str:
-        """Return the words that stand for the picture where nobody sees it."""
+        """Return the words that stand for the image where nobody sees it."""
         return str(obj)
 
     def get_tile_text(self, obj: Any) -> str:
-        """Return what stands in the place of a picture that cannot be shown."""
+        """Return what stands in the place of an image that cannot be shown."""
         if not obj.file:
-            return gettext("No picture")
+            return gettext("No image")
         kind: str = getattr(obj, self.mime_field).rpartition("/")[2]
         return kind.partition("+")[0].upper()
 
-    def render_picture(self, obj: Any, variant: str) -> SafeString:
-        """Return the picture, or a tile that says why there is none."""
+    def render_image(self, obj: Any, variant: str) -> SafeString:
+        """Return the image, or a tile that says why there is none."""
         # An SVG could run as a document: the route offers it as a download.
         if not obj.file or getattr(obj, self.mime_field) not in imaging.INLINE:
             return tile(self.get_tile_text(obj), self.get_alt(obj))
         side = self.thumbnail_side if variant == "thumbnail" else None
-        url = self.get_picture_url(obj, variant)
+        url = self.get_image_url(obj, variant)
         return img(url, self.get_alt(obj), obj.width, obj.height, side)
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Add the picture, which the template shows above the fields."""
+        """Add the image, which the template shows above the fields."""
         obj = context["original"]
-        context["picture"] = self.render_picture(obj, "full")
-        context["picture_url"] = self.get_picture_url(obj, "full") if obj.file else ""
+        context["image"] = self.render_image(obj, "full")
+        context["image_url"] = self.get_image_url(obj, "full") if obj.file else ""
         context["measure"] = measure(obj)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.display(description=_("picture"))
-    def picture(self, obj: Any) -> SafeString:
+    @admin.display(description=_("image"))
+    def image(self, obj: Any) -> SafeString:
         """Show the thumbnail."""
-        return self.render_picture(obj, "thumbnail")
+        return self.render_image(obj, "thumbnail")
 
     @admin.display(description=_("size"), ordering="bytes")
     def dimensions(self, obj: Any) -> str:

@@ -1,4 +1,4 @@
-"""Pictures drawn from the words of a prompt."""
+"""Images drawn from the words of a prompt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .scenery import Scene, landscape
 from .shapes import Shape
 from .wishes import read
 
-#: How blurred the roughest preview is, as a part of the picture's shorter side.
+#: How blurred the roughest preview is, as a part of the image's shorter side.
 ROUGHEST = 0.06
 
 
@@ -30,9 +30,9 @@ def draw(
     base: bytes | None = None,
     transparent: bool = False,
 ) -> bytes:
-    """Return a picture of the prompt; a `step` below 1 gives a rougher preview.
+    """Return an image of the prompt; a `step` below 1 gives a rougher preview.
 
-    The same prompt always gives the same picture. A `base` picture is changed as the
+    The same prompt always gives the same image. A `base` image is changed as the
     prompt says instead of drawing a new one.
     """
     if format == "svg":
@@ -47,7 +47,7 @@ def draw(
 def _paint(
     prompt: str, size: tuple[int, int], base: bytes | None, transparent: bool
 ) -> Image.Image:
-    # The previews of a picture come one after the other and differ only in sharpness.
+    # The previews of an image come one after the other and differ only in sharpness.
     if base is not None:
         found = edited(base, prompt, size)
         if found is not None:
@@ -98,9 +98,9 @@ def _svg(prompt: str, size: tuple[int, int], step: float, base: bytes | None) ->
         look = ' filter="url(#b)"'
     if base is not None:
         data = base64.b64encode(_encode(_paint(prompt, size, base, False), "png"))
-        picture = f'<image width="{width}" height="{height}" '
-        picture += f'href="data:image/png;base64,{data.decode()}"/>'
-        return f"{head}<g{look}>{picture}</g></svg>"
+        inner = f'<image width="{width}" height="{height}" '
+        inner += f'href="data:image/png;base64,{data.decode()}"/>'
+        return f"{head}<g{look}>{inner}</g></svg>"
     scene = _scene(prompt, size)
     stops = "".join(
         f'<stop offset="{place}" stop-color="#{bytes(colour).hex()}"/>'

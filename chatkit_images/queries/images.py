@@ -11,12 +11,12 @@ from django.db.models import F, ForeignKey
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from .. import imaging, models, signals
+from .. import imaging, models, receiving, signals
 from ..conf import settings
 from ..context import RequestContext, current_run
 from ..exceptions import ImageError, NotFoundError
-from . import payloads, pictures, threads
-from .pictures import StoredImage
+from ..receiving import StoredImage
+from . import payloads, threads
 
 logger = logging.getLogger(__name__)
 
@@ -80,23 +80,23 @@ def add_partial(
 
 
 def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -> bool:
-    """Make a stored picture the image's own and drop its previews.
+    """Make a stored file the image's own and drop its previews.
 
-    A complete image keeps its picture: a replay changes nothing. A final that comes
+    A complete image keeps its file: a replay changes nothing. A final that comes
     after the image was stopped or interrupted replaces the preview shown for it.
 
     Returns:
         Whether this call completed it.
 
     Raises:
-        NotFoundError: If the row is gone; the picture goes too then.
+        NotFoundError: If the row is gone; the image goes too then.
     """
     with transaction.atomic():
         rows = models.GeneratedImage.objects.locked().filter(pk=image.pk)
         row = rows.one()
         done = row is not None and row.status == row.Status.COMPLETED
         if row is None or done:
-            # Somebody who took this run for dead may have found the picture first.
+            # Somebody who took this run for dead may have found the image first.
             kept = {row.file.name, row.thumbnail.name} if row else set()
             names = {stored.name, stored.thumbnail} - kept
             models.DeletedFile.objects.discard(names)
@@ -162,14 +162,14 @@ def save_inline(
     """Return the row of a ``data:`` image found in an item, its bytes stored.
 
     Returns:
-        ``None`` if the bytes are no picture.
+        ``None`` if the bytes are no image.
     """
     try:
         data = imaging.trim(imaging.decode_base64(text))
         info = imaging.inspect(data)
     except ImageError as error:
         logger.warning(
-            "An inline image of thread %s is no picture: %s", thread.pk, error
+            "An inline image of thread %s is no image file: %s", thread.pk, error
         )
         return None
     key = call_id or f"inline-{info.sha256[:32]}"
@@ -177,7 +177,7 @@ def save_inline(
         call_id=key, defaults={"run": _run(), "prompt": ""}
     )
     if created or not image.file:
-        complete(image, pictures.store(data, image.key))
+        complete(image, receiving.store(data, image.key))
         announce(image)
     return image
 

@@ -1,4 +1,4 @@
-"""Pictures of noise, and the answers that carry them as bytes on the wire."""
+"""Images of noise, and the answers that carry them as bytes on the wire."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def noise(size: str) -> bytes:
 
 
 async def answer(size: str) -> list[bytes]:
-    """Return what the loopback API sends for a picture, one chunk for each event.
+    """Return what the loopback API sends for an image, one chunk for each event.
 
-    The text after the picture ends the turn. After a picture alone the Agents SDK
-    asks the model again, and all but this app would pay for a second picture.
+    The text after the image ends the turn. After an image alone the Agents SDK
+    asks the model again, and all but this app would pay for a second image.
     """
-    picture = testing.Image(data=noise(size), partials=PREVIEWS)
-    return await spoken(size, picture, testing.Text("Here is your picture."))
+    image = testing.Image(data=noise(size), partials=PREVIEWS)
+    return await spoken(size, image, testing.Text("Here is your image."))
 
 
 async def spoken(model: str, *steps: testing.Step) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Small pictures of every format."""
+"""Small images of every format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from PIL import Image, ImageOps, ImageSequence
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
 
 
-def picture(colour: str, form: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:
-    """Return the bytes of a picture of one colour."""
+def image_file(
+    colour: str, form: str = "PNG", size: tuple[int, int] = (64, 48)
+) -> bytes:
+    """Return the bytes of an image of one colour."""
     out = io.BytesIO()
     Image.new("RGB", size, colour).save(out, form)
     return out.getvalue()
@@ -35,7 +37,7 @@ def frames(
 
 
 def noise(form: str, size: tuple[int, int] = (64, 48), mode: str = "RGB") -> bytes:
-    """Return the bytes of a picture that cannot be compressed, always the same."""
+    """Return the bytes of an image that cannot be compressed, always the same."""
     depth = len(Image.new(mode, (1, 1)).getbands())
     pixels = random.Random(1).randbytes(size[0] * size[1] * depth)
     out = io.BytesIO()

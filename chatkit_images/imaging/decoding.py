@@ -1,4 +1,4 @@
-"""Pictures as they are displayed: measured, checked, decoded."""
+"""Images as they are displayed: measured, checked, decoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
 from .layout import Layout, damaged
 from .thumbnails import Sketch
 
-# The decoders that a picture may reach. Pillow has many more, and most of its
+# The decoders that an image may reach. Pillow has many more, and most of its
 # security fixes are in those.
 DECODERS: dict[str, type[ImageFile]] = {
     PNG[0]: PngImageFile,
@@ -33,7 +33,7 @@ DECODERS: dict[str, type[ImageFile]] = {
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the bytes of a picture say about it.
+    """What the bytes of an image say about it.
 
     Attributes:
         mime: MIME type, read from the bytes.
@@ -54,7 +54,7 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class Outside:
-    """What a picture says before a pixel is decoded.
+    """What an image says before a pixel is decoded.
 
     Attributes:
         info: It, without a digest.
@@ -69,13 +69,13 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
     """Return what the bytes say.
 
     Args:
-        data: The picture.
+        data: The pixels.
         decode: Whether the first frame is decoded from end to end. Otherwise the
             container is checked only, which is enough for a preview; there is no
             digest then.
 
     Raises:
-        ImageError: If the type is unknown, the data damaged or the picture larger
+        ImageError: If the type is unknown, the data damaged or the image larger
             than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``.
     """
     outside = check(data)
@@ -90,7 +90,7 @@ def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
     """Return what the bytes say and a thumbnail, decoding the first frame once.
 
     The thumbnail is that of ``scale``. It is empty for an SVG, or if making it
-    failed: a picture must not be lost for it.
+    failed: an image must not be lost for it.
 
     Raises:
         ImageError: As ``inspect`` does.
@@ -107,7 +107,7 @@ def sketch(
     An SVG has none.
 
     Args:
-        data: The picture.
+        data: The pixels.
         side: The thumbnail's longer side, in pixels.
         outside: What ``check`` has found.
 
@@ -117,31 +117,31 @@ def sketch(
     outside = outside or check(data)
     info, layout, found = outside.info, outside.layout, None
     if layout is not None:
-        picture = _load(data, info.mime, layout, side)
-        found = Sketch(picture, side, layout.orientation).reduced()
+        pixels = _load(data, info.mime, layout, side)
+        found = Sketch(pixels, side, layout.orientation).reduced()
     return replace(info, sha256=hashlib.sha256(data).hexdigest()), found
 
 
 def scale(data: bytes, side: int) -> bytes:
-    """Return the picture as WebP, upright, its longer side at most ``side`` pixels.
+    """Return the image as WebP, upright, its longer side at most ``side`` pixels.
 
     Raises:
-        ImageError: If the bytes are not a raster picture.
+        ImageError: If the bytes are not a raster pixels.
     """
     mime, _ = sniff(data)
     if mime == SVG[0]:
         raise ImageError("unknown_type", "An SVG cannot be scaled.")
     layout = _layout(data, mime)
-    picture = _load(data, mime, layout, side)
+    pixels = _load(data, mime, layout, side)
     with _damage():
-        return Sketch(picture, side, layout.orientation).reduced().webp()
+        return Sketch(pixels, side, layout.orientation).reduced().webp()
 
 
 def check(data: bytes) -> Outside:
     """Return what can be said without decoding a pixel.
 
     Raises:
-        ImageError: If the type is unknown, the container damaged or the picture too
+        ImageError: If the type is unknown, the container damaged or the image too
             large.
     """
     if len(data) > settings.MAX_IMAGE_BYTES:
@@ -173,15 +173,15 @@ def _load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
         plain = containers.stripped(data, layout)
         if mime == PNG[0]:
             plain = png.joined(plain)
-        picture = DECODERS[mime](io.BytesIO(plain))
+        pixels = DECODERS[mime](io.BytesIO(plain))
         # Else 64 KB: after each piece the decoder waits for the interpreter's lock.
-        picture.decodermaxblock = buffers.SLICE
-        if picture.size != (layout.width, layout.height):
+        pixels.decodermaxblock = buffers.SLICE
+        if pixels.size != (layout.width, layout.height):
             raise damaged()
         # A JPEG is read from end to end for any size, with less work for a small one.
-        picture.draft("RGB", (side, side))
-        picture.load()
-    return picture
+        pixels.draft("RGB", (side, side))
+        pixels.load()
+    return pixels
 
 
 @contextmanager

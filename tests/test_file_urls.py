@@ -1,4 +1,4 @@
-"""URLs of pictures: where they lead, how long they stay the same."""
+"""URLs of images: where they lead, how long they stay the same."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from chatkit_images import links, storage, tokens
+from chatkit_images import file_urls, storage, url_tokens
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Attachment, GeneratedImage, PartialImage, Thread
-from tests.pictures import picture
+from tests.image_files import image_file
 
 CONTEXT = RequestContext(None, "user:1", "https://shop.example")
 
 
 def image() -> GeneratedImage:
     name = storage.new_name("images", "png")
-    storage.store(name, picture("red"))
+    storage.store(name, image_file("red"))
     return GeneratedImage(thread=Thread(pk="thr_1"), file=name, mime="image/png")
 
 
@@ -28,7 +28,7 @@ def use(settings: Any, **values: Any) -> None:
 
 def test_a_signed_url_names_neither_owner_nor_file() -> None:
     row = image()
-    url = links.image_url(row, CONTEXT)
+    url = file_urls.image_url(row, CONTEXT)
     assert url.startswith("https://shop.example/chatkit/images/image.")
     assert "user:1" not in url
     assert str(row.file.name) not in url
@@ -41,28 +41,28 @@ def test_a_url_stays_the_same_for_a_window(
     now = 1_700_000_100.0
     monkeypatch.setattr("time.time", lambda: now)
     row = image()
-    first = links.image_url(row, CONTEXT)
+    first = file_urls.image_url(row, CONTEXT)
     start = now - now % 900
     now = start + 899
-    assert links.image_url(row, CONTEXT) == first
+    assert file_urls.image_url(row, CONTEXT) == first
     now = start + 900
-    assert links.image_url(row, CONTEXT) != first
+    assert file_urls.image_url(row, CONTEXT) != first
     # Made at the end of its window, it is good for URL_MAX_AGE all the same.
     token = first.split("/")[-2]
     now = start + 899 + 3600
-    assert tokens.read(token) is not None
+    assert url_tokens.read(token) is not None
     now = start + 900 + 3601
-    assert tokens.read(token) is None
+    assert url_tokens.read(token) is None
 
 
 def test_the_storages_own_url_is_absolute(settings: Any) -> None:
     use(settings, IMAGE_URLS="storage")
     row = image()
     expected = f"https://shop.example/media/{row.file.name}"
-    assert links.image_url(row, CONTEXT) == expected
+    assert file_urls.image_url(row, CONTEXT) == expected
     # A preview may be that of an image which is then blocked.
     partial = PartialImage(image=row, index=0, file=row.file.name, mime="image/png")
-    assert "/chatkit/images/image." in links.partial_url(partial, CONTEXT)
+    assert "/chatkit/images/image." in file_urls.partial_url(partial, CONTEXT)
 
 
 def test_what_the_storage_cannot_serve_comes_from_the_app(
@@ -71,35 +71,35 @@ def test_what_the_storage_cannot_serve_comes_from_the_app(
     use(settings, IMAGE_URLS="storage", STORAGE_ATTEMPTS=1)
     row = image()
     row.mime = "image/svg+xml"
-    assert "/chatkit/images/image." in links.image_url(row, CONTEXT)
+    assert "/chatkit/images/image." in file_urls.image_url(row, CONTEXT)
 
     def refuse(name: str, data: bytes) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr(storage.backend, "put", refuse)
-    assert "/chatkit/images/image." in links.image_url(image(), CONTEXT)
+    assert "/chatkit/images/image." in file_urls.image_url(image(), CONTEXT)
 
 
 def test_a_url_for_the_session_has_no_token(settings: Any) -> None:
     use(settings, IMAGE_URLS="session")
     row = image()
     expected = f"https://shop.example/chatkit/images/{row.pk}/full/"
-    assert links.image_url(row, CONTEXT) == expected
+    assert file_urls.image_url(row, CONTEXT) == expected
 
 
 def test_attachments_have_urls_of_their_own() -> None:
     row = Attachment(pk="atc_1", owner="user:1")
-    assert "/chatkit/attachments/attachment." in links.attachment_url(row, CONTEXT)
-    assert "/chatkit/uploads/upload." in links.upload_url(row, CONTEXT)
+    assert "/chatkit/attachments/attachment." in file_urls.attachment_url(row, CONTEXT)
+    assert "/chatkit/uploads/upload." in file_urls.upload_url(row, CONTEXT)
 
 
 def test_without_the_urlconf_the_error_says_what_to_add(settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.empty_urls"
     with pytest.raises(ImproperlyConfigured, match=r'include\("chatkit_images.urls"\)'):
-        links.image_url(image(), CONTEXT)
+        file_urls.image_url(image(), CONTEXT)
 
 
-def test_pictures_are_read_back_through_the_field() -> None:
+def test_images_are_read_back_through_the_field() -> None:
     row = image()
     with row.file.open() as file:
-        assert io.BytesIO(file.read()).getvalue() == picture("red")
+        assert io.BytesIO(file.read()).getvalue() == image_file("red")

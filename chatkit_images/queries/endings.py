@@ -1,4 +1,4 @@
-"""How an image that has no final picture ends, and what the person reads of it."""
+"""How an image that has no final image ends, and what the person reads of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
-from .. import links, models
+from .. import file_urls, models
 from ..context import RequestContext
 from ..exceptions import ClaimLost, NotFoundError
 from ..querysets import GeneratedImageQuerySet
@@ -24,7 +24,7 @@ Status = models.GeneratedImage.Status
 
 
 def reason(status: str, code: str = "") -> str:
-    """Return what the person reads about an image that has no picture."""
+    """Return what the person reads about an image that has no result."""
     if status == Status.BLOCKED:
         return _("The image was blocked by the safety system.")
     if status == Status.CANCELLED:
@@ -37,7 +37,7 @@ def reason(status: str, code: str = "") -> str:
 
 
 def message_id(image: models.GeneratedImage) -> str:
-    """Return the id of the item that stands for an image without a picture.
+    """Return the id of the item that stands for an image without a result.
 
     ``items.save`` links an item of such an id to its image.
     """
@@ -47,7 +47,7 @@ def message_id(image: models.GeneratedImage) -> str:
 def message(
     key: str, thread_id: str, created_at: datetime.datetime, text: str
 ) -> types.AssistantMessageItem:
-    """Return the item that stands where a picture would stand."""
+    """Return the item that stands where an image would stand."""
     return types.AssistantMessageItem(
         id=key,
         thread_id=thread_id,
@@ -59,8 +59,8 @@ def message(
 def interrupt(images: GeneratedImageQuerySet) -> int:
     """End images whose run has died and show them in their threads.
 
-    A picture whose bytes are on a disk of this host is complete after all. Else the
-    newest preview, where there is one, becomes the picture.
+    An image whose bytes are on a disk of this host is complete after all. Else the
+    newest preview, where there is one, becomes the image.
 
     Returns:
         How many images this call ended.
@@ -109,9 +109,9 @@ def recover(images: GeneratedImageQuerySet) -> int:
 def show_late(images: GeneratedImageQuerySet) -> int:
     """Show complete images whose threads tell of another end, or of none.
 
-    A process that was asleep may get a picture when its run has been taken over and a
-    text stands where the picture would. It may not write into the thread, which may
-    have another run by now, but the picture takes nobody's place.
+    A process that was asleep may get an image when its run has been taken over and a
+    text stands where the image would. It may not write into the thread, which may
+    have another run by now, but the image takes nobody's place.
 
     Returns:
         How many there were.
@@ -131,7 +131,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
             # This locks the thread: what is taken out of it meanwhile stays out.
             models.Thread.objects.locked().filter(pk=thread_id).first()
             image = late.filter(pk=pk).select_related("thread", "item").first()
-            # A project's own text may have such an id, and a picture in it.
+            # A project's own text may have such an id, and an image in it.
             if image and (not image.item or image.item.item_id == message_id(image)):
                 _show(image, fenced=False)
                 shown += 1
@@ -166,7 +166,7 @@ def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
     key, created_at = message_id(image), payloads.to_naive(image.created_at)
     item: types.ThreadItem
     if image.is_shown:
-        url = links.image_url(image, context)
+        url = file_urls.image_url(image, context)
         item = types.GeneratedImageItem(
             id=key,
             thread_id=image.thread_id,

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 # ``data:`` images that are stored of one item: each is decoded and written at once.
 MAX_INLINE = 20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
-# Ids of the items that stand for an image without a picture.
+# Ids of the items that stand for an image without a result.
 IMAGE_PREFIX = "img_"
 IMAGE_ID = re.compile(rf"{IMAGE_PREFIX}([0-9a-f]{{32}})")
 
@@ -84,18 +84,18 @@ def save(
     saved: dict[tuple[str, str], models.GeneratedImage | None] = {}
 
     def save_image(call_id: str, text: str) -> models.GeneratedImage | None:
-        picture = call_id, text
-        if picture not in saved:
+        sent = call_id, text
+        if sent not in saved:
             if len(saved) == MAX_INLINE:
                 logger.warning("Item %s has too many inline images", item.id)
                 return None
             owned = threads.get(thread_id, context)
-            saved[picture] = images.save_inline(owned, call_id, text)
-        return saved[picture]
+            saved[sent] = images.save_inline(owned, call_id, text)
+        return saved[sent]
 
     # Blobs are written before the transaction, which must not wait for storage. This
     # thread does: what a model makes is stored before it gets here, so only a project's
-    # own item brings pictures of its own, or a person's text, where they are few.
+    # own item brings images of its own, or a person's text, where they are few.
     payload = payloads.dehydrate(item, context.owner, save_image)
     with transaction.atomic():
         # This locks the thread: one that is being deleted takes no items.
@@ -162,7 +162,7 @@ def to_items(
     ]
     quoted = payloads.references(rows)
     if calls or quoted:
-        # A picture of another thread of the same owner may be quoted.
+        # An image of another thread of the same owner may be quoted.
         for image in models.GeneratedImage.objects.for_owner(context.owner).filter(
             db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=quoted)
         ):

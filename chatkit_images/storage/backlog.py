@@ -1,4 +1,4 @@
-"""How many bytes of pictures wait for the storage, so that they stay few."""
+"""How many bytes of images wait for the storage, so that they stay few."""
 
 from __future__ import annotations
 

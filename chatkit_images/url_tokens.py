@@ -1,7 +1,7 @@
 """Signed tokens that stand in a URL for a login.
 
 A token names one thing, one variant of it, its owner and the second it expires.
-ChatKit.js shows pictures in a frame of another site, where no cookie arrives.
+ChatKit.js shows images in a frame of another site, where no cookie arrives.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .conf import settings
 
-SALT = "chatkit_images.tokens"
+SALT = "chatkit_images.url_tokens"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Thumbnails of a turn's pictures, for which no picture waits."""
+"""Thumbnails of a turn's images, for which no image waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..exceptions import StorageUnavailable
 logger = logging.getLogger(__name__)
 
 
-class Thumbnails:
+class TurnThumbnails:
     """What finals leave for their thumbnails until those are asked for."""
 
     def __init__(self) -> None:
@@ -56,6 +56,6 @@ async def _store(sketch: imaging.Sketch | None) -> str:
     try:
         await storage.upload(name, data, aside=True)
     except StorageUnavailable as error:
-        logger.warning("A picture is left without a thumbnail: %s", error)
+        logger.warning("An image is left without a thumbnail: %s", error)
         return ""
     return name

@@ -1,13 +1,13 @@
-"""Pictures whose bytes were written before their process died, found by their key."""
+"""Images whose bytes were written before their process died, found by their key."""
 
 from __future__ import annotations
 
 import logging
 
-from .. import imaging, models, storage
+from .. import imaging, models, receiving, storage
 from ..conf import settings
 from ..exceptions import ImageError
-from . import images, pictures
+from . import images
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
@@ -50,10 +50,10 @@ def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
         info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
     except ImageError as error:
         # It was written before it was looked at.
-        logger.warning("Image call %s left no picture: %s", image.call_id, error)
+        logger.warning("Image call %s left no image: %s", image.call_id, error)
         storage.delete(name)
         return False
-    stored = pictures.StoredImage(name, info, pictures.store_thumbnail(thumbnail))
+    stored = receiving.StoredImage(name, info, receiving.store_thumbnail(thumbnail))
     if images.complete(image, stored):
         logger.info("Image call %s is recovered", image.call_id)
         images.announce(image)
