@@ -16,9 +16,10 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
 from chatkit_images.agents import stream_agent_response
-from chatkit_images.context import RequestContext, current_run
+from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import Run
+from chatkit_images.run_state import current_run
 from chatkit_images.store import DjangoStore
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)

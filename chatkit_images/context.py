@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import uuid
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chatkit import types
 from django.utils import translation
 
 from .conf import settings
 from .exceptions import AuthenticationRequired
-from .imaging import Base64Image, Placeholders
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -23,44 +18,6 @@ if TYPE_CHECKING:
 
 SESSION_KEY = "chatkit_images_owner"
 VISITOR = "visitor:"
-
-current_run: ContextVar[uuid.UUID | None] = ContextVar("current_run", default=None)
-"""The run whose task is executing, if any.
-
-Rows made by it are linked to it, its calls of the database are repeated and share the
-threads of runs, and it may only write to its thread while it has its claim.
-"""
-
-
-@dataclass
-class Turn:
-    """What a run's task and whoever ends it tell each other.
-
-    Attributes:
-        interrupted: Whether the server ends it, and not a person.
-        told: Whether its thread has been told that its answer was cut off.
-        made: The thread of its first message, if the claim has made it.
-        allowed: Whether the project's quota has been asked and lets it generate.
-        placeholders: What stands for its images where the SDKs see them.
-        served: Set when its first event was sent, or nobody is there to take it.
-    """
-
-    interrupted: bool = False
-    told: bool = False
-    made: types.ThreadMetadata | None = None
-    allowed: bool = False
-    placeholders: Placeholders = field(default_factory=Placeholders)
-    served: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-current_turn: ContextVar[Turn | None] = ContextVar("current_turn", default=None)
-"""The turn whose task is executing, if it is a run's."""
-
-
-def base64_of(text: str) -> str | Base64Image:
-    """Return the base64 that an event of this turn's carries or stands for."""
-    turn = current_turn.get()
-    return turn.placeholders.take(text) if turn is not None else text
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_u
 from django.utils.translation import get_language, override
 
 from .conf import settings
-from .context import current_run
+from .run_state import current_run
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")

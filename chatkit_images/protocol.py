@@ -20,9 +20,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from . import database, wire
 from .agents import trackers
-from .context import RequestContext, Turn, current_turn
+from .context import RequestContext
 from .models import GeneratedImage
 from .queries import payloads, preflight, threads
+from .run_state import RunState, current_state
 from .store import DjangoStore
 
 logger = logging.getLogger(__name__)
@@ -96,11 +97,11 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
     async def _process_streaming_impl(
         self, request: types.StreamingReq, context: RequestContext
     ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
-        turn = current_turn.get()
+        state = current_state.get()
         if isinstance(request, types.ThreadsRetryAfterItemReq):
             events = self._retry(request, context)
-        elif isinstance(request, types.ThreadsCreateReq) and turn and turn.made:
-            events = self._create(turn, turn.made, request, context)
+        elif isinstance(request, types.ThreadsCreateReq) and state and state.made:
+            events = self._create(state, state.made, request, context)
         else:
             events = super()._process_streaming_impl(request, context)
         async with aclosing(events):
@@ -151,7 +152,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
 
     async def _create(
         self,
-        turn: Turn,
+        state: RunState,
         made: types.ThreadMetadata,
         request: types.ThreadsCreateReq,
         context: RequestContext,
@@ -163,7 +164,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         thread = types.Thread(**made.model_dump(), items=types.Page())
         yield types.ThreadCreatedEvent(thread=self._to_thread_response(thread))
         storing = asyncio.ensure_future(
-            self._store_first(turn, thread, request.params.input, context)
+            self._store_first(state, thread, request.params.input, context)
         )
         try:
             message = await asyncio.shield(storing)
@@ -183,7 +184,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
 
     async def _store_first(
         self,
-        turn: Turn,
+        state: RunState,
         thread: types.ThreadMetadata,
         written: types.UserMessageInput,
         context: RequestContext,
@@ -196,7 +197,7 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(SERVE_SECONDS):
-                await turn.served.wait()
+                await state.served.wait()
         message = await self._build_user_message_item(written, thread, context)
         # They have a thread now.
         for attachment in message.attachments:

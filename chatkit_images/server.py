@@ -32,12 +32,13 @@ from .agents import (
 )
 from .attachment_store import DjangoAttachmentStore
 from .conf import settings
-from .context import RequestContext, Turn, current_turn
+from .context import RequestContext
 from .converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from .exceptions import ClaimLost, GenerationRefused, NotFoundError
 from .protocol import ProtocolServer
 from .queries import endings, payloads, threads
 from .queries import feedback as feedback_rows
+from .run_state import RunState, current_state
 from .store import DjangoStore
 
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class DjangoChatKitServer(ProtocolServer):
         context: RequestContext,
         agent: Agent[Any],
     ) -> DjangoResponseStreamConverter:
-        """Return what stores the images of a turn."""
+        """Return what stores the images of a run."""
         return DjangoResponseStreamConverter(
             thread, context, partial_images=expected_previews(agent)
         )
@@ -193,16 +194,16 @@ class DjangoChatKitServer(ProtocolServer):
     async def refusal(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> types.AssistantMessageItem | None:
-        """Ask ``check_generation``, once in a turn."""
-        turn = current_turn.get() or Turn()
-        if turn.allowed:
+        """Ask ``check_generation``, once in a run."""
+        state = current_state.get() or RunState()
+        if state.allowed:
             return None
         try:
             await _awaited(self.check_generation(thread, context))
         except GenerationRefused as refusal:
             key = self.store.generate_item_id("message", thread, context)
             return endings.message(key, thread.id, payloads.now(), refusal.message)
-        turn.allowed = True
+        state.allowed = True
         return None
 
     async def add_feedback(
@@ -242,13 +243,13 @@ class DjangoChatKitServer(ProtocolServer):
 
         If the server ends the answer, the model is not told that the person did.
         """
-        turn = current_turn.get() or Turn()
-        turn.told = True
+        state = current_state.get() or RunState()
+        state.told = True
         for tracker in trackers.get() or ():
             await tracker.abandon(cut_off_status())
         # The thread was deleted or has another run: that was the end.
         with suppress(NotFoundError, ClaimLost):
-            if turn.interrupted:
+            if state.interrupted:
                 await self._keep_text(thread, pending_items, context)
             else:
                 await super().handle_stream_cancelled(thread, pending_items, context)

@@ -13,7 +13,7 @@ image_saved = Signal()
 """An image is complete. Arguments: ``image`` (a ``GeneratedImage``)."""
 
 image_failed = Signal()
-"""An image ended without its final image. Arguments: ``image``."""
+"""An image call ended without a final image. Arguments: ``image``."""
 
 run_finished = Signal()
 """A run has ended, in whatever way. Arguments: ``run`` (a ``Run``)."""

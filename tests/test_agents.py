@@ -24,10 +24,11 @@ from chatkit.agents import AgentContext
 from chatkit_images import storage
 from chatkit_images.agents import stream_agent_response
 from chatkit_images.agents.streaming import ProviderIds
-from chatkit_images.context import RequestContext, current_run
+from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.queries import payloads
+from chatkit_images.run_state import current_run
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, ToolCall, Usage, wire
 from tests.chat import TestServer

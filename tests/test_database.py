@@ -23,7 +23,7 @@ from django.utils import translation
 
 from chatkit_images import database
 from chatkit_images.conf import settings
-from chatkit_images.context import current_run
+from chatkit_images.run_state import current_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,10 +12,10 @@ import pytest
 
 from chatkit_images import storage
 from chatkit_images.agents import ImageHttpxClient
-from chatkit_images.context import Turn, base64_of, current_turn
 from chatkit_images.exceptions import PlaceholderUnknown
 from chatkit_images.imaging import Base64Image, decode_base64
 from chatkit_images.models import GeneratedImage, ThreadItem
+from chatkit_images.run_state import RunState, base64_of, current_state
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items
@@ -59,11 +59,11 @@ class Everything(ImageHttpxClient):
 
 
 @pytest.fixture
-def turn() -> Iterator[Turn]:
-    turn = Turn()
-    token = current_turn.set(turn)
-    yield turn
-    current_turn.reset(token)
+def state() -> Iterator[RunState]:
+    state = RunState()
+    token = current_state.set(state)
+    yield state
+    current_state.reset(token)
 
 
 async def read(
@@ -102,7 +102,7 @@ def restored(text: str) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000, len(WHOLE)])
-async def test_a_stream_in_chunks_of_any_size(turn: Turn, size: int) -> None:
+async def test_a_stream_in_chunks_of_any_size(state: RunState, size: int) -> None:
     chunks = [WHOLE[at : at + size] for at in range(0, len(WHOLE), size)]
 
     text = b"".join(await read(chunks)).decode()
@@ -115,14 +115,14 @@ async def test_a_stream_in_chunks_of_any_size(turn: Turn, size: int) -> None:
     assert restored(text) == (WHOLE.decode(), 4)
 
 
-async def test_a_stream_cut_in_two_anywhere(turn: Turn) -> None:
+async def test_a_stream_cut_in_two_anywhere(state: RunState) -> None:
     short = "".join(EVENTS[1:4]).encode()
     for cut in range(len(short)):
         text = b"".join(await read([short[:cut], short[cut:]])).decode()
         assert restored(text) == (short.decode(), 2), cut
 
 
-async def test_an_event_goes_on_as_soon_as_it_is_complete(turn: Turn) -> None:
+async def test_an_event_goes_on_as_soon_as_it_is_complete(state: RunState) -> None:
     pieces: list[bytes] = []
     for event in await read([event.encode() for event in EVENTS]):
         pieces.append(event)
@@ -133,7 +133,7 @@ async def test_an_event_goes_on_as_soon_as_it_is_complete(turn: Turn) -> None:
 
 
 async def test_every_format_is_an_image_and_a_preview_is_taken_once(
-    turn: Turn,
+    state: RunState,
 ) -> None:
     for data in (*(noise(form) for form in ("PNG", "JPEG", "WEBP", "GIF")), SVG):
         text = base64.b64encode(data).decode()
@@ -163,7 +163,7 @@ async def test_every_format_is_an_image_and_a_preview_is_taken_once(
 )
 @pytest.mark.parametrize("size", [5, 100, 70_000])
 async def test_what_is_no_image_goes_on_as_it_came(
-    turn: Turn, value: str, size: int
+    state: RunState, value: str, size: int
 ) -> None:
     event = f'data: {{"result": "{value}", "more": "\\"result\\":\\"{PNG}\\""}}\n\n'
     body = event.encode()
@@ -172,7 +172,7 @@ async def test_what_is_no_image_goes_on_as_it_came(
     assert b"".join(await read(chunks)) == body
 
 
-async def test_a_small_image_is_left_where_it_is(turn: Turn) -> None:
+async def test_a_small_image_is_left_where_it_is(state: RunState) -> None:
     event = EVENTS[3].encode()
 
     assert b"".join(await read([event], ImageHttpxClient)) == event
@@ -188,7 +188,7 @@ async def test_a_small_image_is_left_where_it_is(turn: Turn) -> None:
     ids=["json", "compressed", "unknown"],
 )
 async def test_other_answers_are_left_alone(
-    turn: Turn, headers: dict[str, str]
+    state: RunState, headers: dict[str, str]
 ) -> None:
     assert b"".join(await read([WHOLE], headers=headers)) == WHOLE
 
@@ -197,7 +197,7 @@ async def test_outside_a_run_nothing_is_replaced() -> None:
     assert b"".join(await read([WHOLE])) == WHOLE
 
 
-async def test_a_stream_that_breaks_within_an_image(turn: Turn) -> None:
+async def test_a_stream_that_breaks_within_an_image(state: RunState) -> None:
     body = Chunks([WHOLE[:1000]], httpx2.ReadError("gone"))
     transport = httpx2.MockTransport(
         lambda request: httpx2.Response(200, headers=STREAM, stream=body)
@@ -214,7 +214,7 @@ async def test_a_stream_that_breaks_within_an_image(turn: Turn) -> None:
     assert b"".join(await read([WHOLE[:1000]])) == WHOLE[:1000]
 
 
-async def test_a_request_has_the_images_again(turn: Turn) -> None:
+async def test_a_request_has_the_images_again(state: RunState) -> None:
     requests: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -239,7 +239,7 @@ async def test_a_request_has_the_images_again(turn: Turn) -> None:
         built = client.build_request("POST", URL, json=again)
         assert json.loads(built.content) == {"input": [{"result": PNG}] * 3}
 
-        current_turn.set(Turn())
+        current_state.set(RunState())
         with pytest.raises(PlaceholderUnknown, match="sessions"):
             await client.post(URL, json=again)
         assert len(requests) == 3
@@ -249,7 +249,7 @@ async def test_a_request_has_the_images_again(turn: Turn) -> None:
         assert json.loads(requests[3].content) == text
 
 
-async def test_a_stream_is_asked_for_uncompressed(turn: Turn) -> None:
+async def test_a_stream_is_asked_for_uncompressed(state: RunState) -> None:
     client = ImageHttpxClient()
     usual = client.headers["accept-encoding"]
     built = {
@@ -266,14 +266,14 @@ async def test_a_stream_is_asked_for_uncompressed(turn: Turn) -> None:
     sent = client.build_request("POST", URL, content=bits(), headers=as_json)
     assert await sent.aread() == b"{}"
 
-    current_turn.set(None)
+    current_state.set(None)
     outside = client.build_request("POST", URL, json={"stream": True})
     assert outside.headers["accept-encoding"] == usual
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 async def test_whatever_ends_a_line_ends_what_is_held_back(
-    turn: Turn, end: str
+    state: RunState, end: str
 ) -> None:
     event = f"data: {{}}{end}{end}".encode()
     assert (await read([event, b": later" + event]))[0] == event

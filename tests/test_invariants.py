@@ -17,8 +17,8 @@ from django.db import models as db
 from django.db.backends.signals import connection_created
 from pydantic import TypeAdapter
 
-from chatkit_images.context import current_run
 from chatkit_images.models import Run, ThreadItem
+from chatkit_images.run_state import current_run
 from chatkit_images.testing import FailedImage, Gate, Image, Images, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, read_events, thread_id
 from tests.client import message as user_message

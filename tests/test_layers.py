@@ -10,7 +10,7 @@ import chatkit_images
 ROOT = Path(chatkit_images.__file__).parent
 # Module or package by layer; a module may import lower layers and its own.
 LAYERS = {
-    0: "conf exceptions context database imaging storage url_tokens signals",
+    0: "conf exceptions context run_state database imaging storage url_tokens signals",
     1: "querysets models signal_handlers",
     2: "file_urls receiving queries store attachment_store converters agents",
     3: "wire protocol server runs upkeep integrity",

@@ -12,9 +12,10 @@ import pytest
 from django.db import connection
 
 from chatkit_images import storage
-from chatkit_images.context import RequestContext, current_run
+from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, Run, Thread, ThreadItem
 from chatkit_images.queries import fence, images, items, threads
+from chatkit_images.run_state import current_run
 
 Change = Callable[[RequestContext], None]
 

@@ -13,13 +13,13 @@ from typing import Any
 from chatkit import types
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from ..context import base64_of
 from ..converters import DjangoResponseStreamConverter
 from ..converters.responses import whole
 from ..exceptions import ImageError, StorageUnavailable
 from ..imaging import Base64Image
 from ..models import GeneratedImage
 from ..queries import endings
+from ..run_state import base64_of
 
 logger = logging.getLogger(__name__)
 Status = GeneratedImage.Status

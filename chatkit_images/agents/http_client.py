@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 from openai import DefaultAsyncHttpxClient
 
-from ..context import current_turn
+from ..run_state import current_state
 from .image_filter import ImageFilterStream
 
 # What a request is built of beside its body and its headers.
@@ -50,8 +50,8 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
             PlaceholderUnknown: If one is of another run.
         """
         request = super().build_request(method, url, **options)
-        turn = current_turn.get()
-        if turn is None or not request.headers.get("content-type", "").startswith(
+        state = current_state.get()
+        if state is None or not request.headers.get("content-type", "").startswith(
             "application/json"
         ):
             return request
@@ -59,7 +59,7 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
             body = request.content
         except httpx2.RequestNotRead:  # It comes bit by bit, as no model's input does.
             return request
-        filled = turn.placeholders.fill(body)
+        filled = state.placeholders.fill(body)
         if filled is not body:
             headers = request.headers.copy()
             del headers["content-length"]
@@ -75,11 +75,11 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request; the stream that answers it has placeholders for images."""
         response = await super().send(request, **options)
-        turn = current_turn.get()
-        if turn is not None and options.get("stream") and _is_plain_stream(response):
+        state = current_state.get()
+        if state is not None and options.get("stream") and _is_plain_stream(response):
             assert isinstance(response.stream, httpx2.AsyncByteStream)
             response.stream = ImageFilterStream(
-                response.stream, turn.placeholders, self.shortest
+                response.stream, state.placeholders, self.shortest
             )
         return response
 

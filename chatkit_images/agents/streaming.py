@@ -18,10 +18,11 @@ from chatkit import types
 from chatkit.agents import AgentContext
 
 from .. import database
-from ..context import RequestContext, current_run
+from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
 from ..queries import payloads
+from ..run_state import current_run
 from .tap import ResultTap
 from .tracker import ImageTracker, cut_off_status, trackers
 

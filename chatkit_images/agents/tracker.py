@@ -25,11 +25,12 @@ from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
 
 from .. import database
-from ..context import RequestContext, base64_of, current_turn
+from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import NotFoundError
 from ..models import GeneratedImage
 from ..queries import images, payloads
+from ..run_state import base64_of, current_state
 from . import fields
 from .calls import ImageCall
 
@@ -245,6 +246,6 @@ trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default
 
 def cut_off_status() -> Status:
     """Return how images end whose answer is cut off: by the server, or by a person."""
-    turn = current_turn.get()
-    by_server = turn is not None and turn.interrupted
+    state = current_state.get()
+    by_server = state is not None and state.interrupted
     return Status.INTERRUPTED if by_server else Status.CANCELLED

@@ -12,10 +12,11 @@ from chatkit.types import GeneratedImage, ThreadMetadata
 from django.db import DatabaseError
 
 from .. import database, file_urls, imaging, models, receiving, storage
-from ..context import RequestContext, base64_of
+from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, StorageUnavailable
 from ..queries import endings, images, payloads
-from .turn_thumbnails import TurnThumbnails
+from ..run_state import base64_of
+from .run_thumbnails import RunThumbnails
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
     the other methods and keeps more: parallel images, failures, what was asked.
 
     Args:
-        thread: The thread of the turn.
+        thread: The thread of the run.
         context: Who asked.
         partial_images: How many previews an image is expected to have.
     """
@@ -45,7 +46,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         self._images: dict[str, models.GeneratedImage] = {}
         self._keys: dict[str, str] = {}
         self._began: dict[str, float] = {}
-        self._thumbnails = TurnThumbnails()
+        self._thumbnails = RunThumbnails()
         self._preview_urls: dict[str, str] = {}
         # The calls whose final has come.
         self._final: set[str] = set()
@@ -222,7 +223,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
     async def end_image(
         self, call_id: str, status: str, **fields: Any
     ) -> GeneratedImage | None:
-        """End an image without its final image.
+        """End an image call without a final image.
 
         Args:
             call_id: The provider's id of the call.

@@ -1,4 +1,4 @@
-"""How an image that has no final image ends, and what the person reads of it."""
+"""How an image call without a final image ends, and what the person reads of it."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .. import models
-from ..context import current_run
 from ..exceptions import ClaimLost
+from ..run_state import current_run
 
 
 def check() -> None:

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from .. import imaging, models, receiving, signals
 from ..conf import settings
-from ..context import RequestContext, current_run
+from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError
 from ..receiving import StoredImage
+from ..run_state import current_run
 from . import payloads, threads
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ from chatkit import types
 from django.db import transaction
 
 from .. import models
-from ..context import RequestContext, current_run
+from ..context import RequestContext
 from ..exceptions import NotFoundError
+from ..run_state import current_run
 from . import fence, pages, payloads
 
 LOADED = "_chatkit_images_loaded"

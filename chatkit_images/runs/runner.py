@@ -19,9 +19,10 @@ from django.utils import translation
 from .. import database, wire
 from ..agents import ImageTracker, trackers
 from ..conf import settings
-from ..context import RequestContext, Turn, current_run, current_turn
+from ..context import RequestContext
 from ..models import Run
 from ..protocol import ProtocolServer
+from ..run_state import RunState, current_run, current_state
 from . import claims
 from .log import Batches, get_logs
 from .supervisor import supervisor
@@ -57,7 +58,7 @@ class LiveRun:
         self._request = request
         self._context = context
         self._key = idempotency_key
-        self._turn = Turn()
+        self._state = RunState()
         self._trackers: list[ImageTracker] = []
         self._task: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
@@ -112,7 +113,7 @@ class LiveRun:
                 async for batch in batches:
                     yield batch
                     if batch:  # Who asks for more has been sent that.
-                        self._turn.served.set()
+                        self._state.served.set()
             if self.failure is not None:
                 raise self.failure
         finally:
@@ -131,7 +132,7 @@ class LiveRun:
     def interrupt(self) -> None:
         """End the run because the server ends."""
         if not self.ending:
-            self._turn.interrupted = True
+            self._state.interrupted = True
             self.stop()
 
     async def wait(self) -> None:
@@ -145,7 +146,7 @@ class LiveRun:
             now = asyncio.get_running_loop().time()
             self._patient_until = now + settings.RECONNECT_SECONDS
         if not self.readers and not self.log.closed:
-            self._turn.served.set()
+            self._state.served.set()
             self._wait_for_readers()
 
     def _wait_for_readers(self) -> None:
@@ -165,7 +166,7 @@ class LiveRun:
 
     async def _work(self, body: bytes) -> None:
         current_run.set(self.id)
-        current_turn.set(self._turn)
+        current_state.set(self._state)
         trackers.set(self._trackers)
         prefix, urlconf = self._urls
         set_script_prefix(prefix)
@@ -198,7 +199,7 @@ class LiveRun:
                 claims.claim, self.id, self._request, self._context, self._key, made
             )
         if made is not None and run.thread_id == made.id:
-            self.thread_id, self._turn.made = made.id, made
+            self.thread_id, self._state.made = made.id, made
 
     async def _disclaim(self, refusal: Exception) -> None:
         """Release what a claim may have made although its answer did not come."""
@@ -227,7 +228,7 @@ class LiveRun:
             status = Run.Status.FAILED if error else Run.Status.COMPLETED
         except asyncio.CancelledError:
             await self._cut_off()
-            if self._turn.interrupted:
+            if self._state.interrupted:
                 status, error = Run.Status.INTERRUPTED, "The server stopped."
         except Exception as failure:
             status, error = Run.Status.FAILED, f"{type(failure).__name__}: {failure}"
@@ -246,7 +247,7 @@ class LiveRun:
                 get_logs().end(self.id)
                 # Connections to the model outlive the run, and keep its context.
                 self._trackers.clear()
-                self._turn.placeholders.clear()
+                self._state.placeholders.clear()
 
     async def _stream(self, body: bytes) -> str:
         """Write the stream to the log and return the error it told of, if any.
@@ -272,9 +273,9 @@ class LiveRun:
         The SDK tells the thread only if its answer had begun.
         """
         server, context = self._server, self._context
-        if self._turn.interrupted:
+        if self._state.interrupted:
             self.log.append(wire.chunk(wire.broken_off()))
-        if self._turn.told or not isinstance(server, ProtocolServer):
+        if self._state.told or not isinstance(server, ProtocolServer):
             return
         if self.thread_id is None or not self._streaming:
             return

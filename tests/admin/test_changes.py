@@ -10,8 +10,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from chatkit_images import models, receiving, storage
-from chatkit_images.context import RequestContext, current_run
+from chatkit_images.context import RequestContext
 from chatkit_images.queries import images
+from chatkit_images.run_state import current_run
 
 from .conftest import put
 from .paths import change, change_list, page

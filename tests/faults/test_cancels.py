@@ -16,8 +16,9 @@ from django.db import connection
 
 from chatkit_images import database, runs
 from chatkit_images.conf import settings
-from chatkit_images.context import RequestContext, current_run
+from chatkit_images.context import RequestContext
 from chatkit_images.models import DeletedPosition, Run, Thread, ThreadItem
+from chatkit_images.run_state import current_run
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.testing.contracts import make_message, make_thread

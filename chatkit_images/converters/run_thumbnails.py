@@ -1,4 +1,4 @@
-"""Thumbnails of a turn's images, for which no image waits."""
+"""Thumbnails of a run's images, for which no image waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..exceptions import StorageUnavailable
 logger = logging.getLogger(__name__)
 
 
-class TurnThumbnails:
+class RunThumbnails:
     """What finals leave for their thumbnails until those are asked for."""
 
     def __init__(self) -> None:
