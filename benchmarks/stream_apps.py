@@ -116,7 +116,7 @@ def sdk_server() -> SdkServer:
 
 def bare() -> Any:
     """Return the least that a silent stream takes: what is the server's."""
-    seconds = settings.CHATKIT_IMAGES["HEARTBEAT_SECONDS"]
+    seconds = settings.CHATKIT_IMAGES["TUNING"]["HEARTBEAT_SECONDS"]
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         headers = [(b"content-type", b"text/event-stream")]

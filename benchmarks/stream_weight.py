@@ -18,8 +18,8 @@ HELD = "held@3600"
 # Through the view each takes a thread and a connection, and PostgreSQL has a hundred.
 FEW = 50
 # Longer than any of this takes, so that nothing but the streams is measured.
-SILENT = {"HEARTBEAT_SECONDS": 3600}
-FLOODED = {"SERVER": "stream_apps.FloodServer", "RUN_LOG_SECONDS": 1}
+SILENT = {"TUNING": {"HEARTBEAT_SECONDS": 3600}}
+FLOODED = {"SERVER": "stream_apps.FloodServer", "TUNING": {"RUN_LOG_SECONDS": 1}}
 # The smallest that Linux gives, and seconds within which a flood is over.
 BUFFER, PATIENCE = 2048, 120
 
@@ -99,7 +99,7 @@ def heartbeats(bench: Bench) -> Table:
 
     def rows() -> Iterator[list[str]]:
         for door, streams in (("bare", 1000), ("consumer", 1000), ("view", FEW)):
-            settings = {"HEARTBEAT_SECONDS": 1}
+            settings = {"TUNING": {"HEARTBEAT_SECONDS": 1}}
             with (
                 bench.server(door, model=HELD, settings=settings) as server,
                 nullcontext("") if door == "bare" else server.held_run() as path,

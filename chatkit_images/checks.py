@@ -22,6 +22,11 @@ CHOICES = {
     "MODEL_IMAGES": conf.MODEL_IMAGES,
     "ON_DISCONNECT": conf.ON_DISCONNECT,
 }
+# What to write in place of a value that is gone.
+INSTEAD = {
+    "call_id": 'Write "data_url", which sends the bytes: a provider may refuse the id '
+    "of an earlier image call."
+}
 POSITIVE = (
     "MAX_BODY_BYTES",
     "HEARTBEAT_SECONDS",
@@ -53,8 +58,14 @@ NOT_NEGATIVE = (
 
 
 def known_keys() -> list[str]:
-    """Return the names of all settings."""
-    return [name for name in dir(conf.Settings) if name.isupper()]
+    """Return the names of the settings that stand in ``CHATKIT_IMAGES`` itself."""
+    names = {name for name in dir(conf.Settings) if name.isupper()}
+    return sorted(names - set(tuning_keys()))
+
+
+def tuning_keys() -> list[str]:
+    """Return the names of the settings that stand under ``TUNING``."""
+    return [name for name in vars(conf.Tuning) if name.isupper() and name != "TUNING"]
 
 
 def register() -> None:
@@ -69,13 +80,10 @@ def check_settings(
     """Check every value of ``CHATKIT_IMAGES``."""
     values = getattr(django_settings, "CHATKIT_IMAGES", {})
     if not isinstance(values, dict):
-        return [
-            checks.Error(
-                f"CHATKIT_IMAGES must be a dict, got {type(values).__name__}.",
-                hint='Write CHATKIT_IMAGES = {"SERVER": "..."}.',
-                id="chatkit_images.E001",
-            )
-        ]
+        return [_no_dict("CHATKIT_IMAGES", values, "SERVER")]
+    tuning = values.get("TUNING", {})
+    if not isinstance(tuning, dict):
+        return [_no_dict("CHATKIT_IMAGES['TUNING']", tuning, "DATABASE_THREADS")]
     found: list[checks.CheckMessage] = []
     for part in (_unknown, _choices, _numbers, _server, _storage, _base_url, _log):
         found.extend(part(values))
@@ -100,15 +108,44 @@ def check_databases(
     return found
 
 
+def _no_dict(name: str, value: Any, key: str) -> checks.CheckMessage:
+    return checks.Error(
+        f"{name} must be a dict, got {type(value).__name__}.",
+        hint=f'Write {name} = {{"{key}": ...}}.',
+        id="chatkit_images.E001",
+    )
+
+
 def _unknown(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    top, tuning = known_keys(), tuning_keys()
+    yield from _strangers(
+        "CHATKIT_IMAGES", values, top, dict.fromkeys(tuning, "under TUNING now")
+    )
+    yield from _strangers(
+        "CHATKIT_IMAGES['TUNING']",
+        values.get("TUNING", {}),
+        tuning,
+        dict.fromkeys(top, "in CHATKIT_IMAGES itself"),
+    )
+
+
+def _strangers(
+    name: str, values: dict[str, Any], known: list[str], elsewhere: dict[str, str]
+) -> Iterator[checks.CheckMessage]:
+    """Yield an error for each key that a dict does not have, or has elsewhere."""
     for key in values:
-        if key not in known_keys():
-            near = get_close_matches(str(key), known_keys(), n=1)
-            yield checks.Error(
-                f"CHATKIT_IMAGES has no setting {key!r}.",
-                hint=f"Did you mean {near[0]!r}?" if near else "Remove it.",
-                id="chatkit_images.E002",
-            )
+        if key in known:
+            continue
+        hint = "Remove it."
+        if key in elsewhere:
+            hint = f"{key} stands {elsewhere[key]}."
+        elif near := get_close_matches(str(key), [*known, *elsewhere], n=1):
+            hint = f"Did you mean {near[0]!r}?"
+            if place := elsewhere.get(near[0]):
+                hint = f"Did you mean {near[0]!r}, which stands {place}?"
+        yield checks.Error(
+            f"{name} has no setting {key!r}.", hint=hint, id="chatkit_images.E002"
+        )
 
 
 def _choices(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
@@ -117,7 +154,9 @@ def _choices(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             yield checks.Error(
                 f"CHATKIT_IMAGES[{key!r}] must be one of {', '.join(allowed)}, "
                 f"got {values[key]!r}.",
-                hint=f'Write "{allowed[0]}" for the default.',
+                hint=INSTEAD.get(
+                    str(values[key]), f'Write "{allowed[0]}" for the default.'
+                ),
                 id="chatkit_images.E003",
             )
 
@@ -127,14 +166,18 @@ def _numbers(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         (POSITIVE, lambda value: value > 0, "a number above 0"),
         (NOT_NEGATIVE, lambda value: value >= 0, "0 or a number above"),
     ]
+    tuning = tuning_keys()
     for keys, test, wanted in tests:
         for key in keys:
-            value = values.get(key, 1)
+            name, place = "CHATKIT_IMAGES", values
+            if key in tuning:
+                name, place = "CHATKIT_IMAGES['TUNING']", values.get("TUNING", {})
+            value = place.get(key, 1)
             if isinstance(value, bool) or not (
                 isinstance(value, int | float) and test(value)
             ):
                 yield checks.Error(
-                    f"CHATKIT_IMAGES[{key!r}] must be {wanted}, got {value!r}.",
+                    f"{name}[{key!r}] must be {wanted}, got {value!r}.",
                     hint="Remove the key to get the default.",
                     id="chatkit_images.E004",
                 )

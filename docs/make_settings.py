@@ -13,7 +13,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "chatkit_images" / "conf"
 # In the order of the page.
-MODULES = ("__init__.py", "runs.py")
+MODULES = ("__init__.py", "runs.py", "tuning.py")
 PAGE = DOCS / "settings.md"
 GROUP = re.compile(r"    # (\w[^.]*)")
 INTRO = """\
@@ -23,7 +23,8 @@ INTRO = """\
 
 All settings are keys of one dict in the project's settings, `CHATKIT_IMAGES`. It is
 read when a value is used, so `override_settings` works in tests. An unknown key or a
-bad value is an error of `python manage.py check`.
+bad value is an error of `python manage.py check`. What few projects change stands in
+a dict of its own, under the key [`TUNING`](#tuning).
 """
 
 
@@ -60,11 +61,17 @@ def group_above(lines: list[str], lineno: int) -> str:
     raise ValueError(f"{CONF.name}: no comment names the group of line {lineno}.")
 
 
+def is_tuned(node: ast.FunctionDef) -> bool:
+    """Return whether a setting is read from the dict under ``TUNING``."""
+    return "self._tuned(" in ast.unparse(node)
+
+
 def section(node: ast.FunctionDef) -> str:
     """Return the section of one setting."""
     text = inspect.cleandoc(ast.get_docstring(node) or "").replace("``", "`")
     kind = ast.unparse(node.returns).replace("'", '"') if node.returns else "Any"
-    return f"### {node.name}\n\nType: `{kind}`\n\n{text}\n"
+    place = ", under `TUNING`" if is_tuned(node) else ""
+    return f"### {node.name}\n\nType: `{kind}`{place}\n\n{text}\n"
 
 
 if __name__ == "__main__":

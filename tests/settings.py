@@ -82,7 +82,7 @@ ASGI_APPLICATION = "tests.asgi.application"
 CHATKIT_IMAGES = {
     "SERVER": "tests.chat.TestServer",
     "SPOOL_DIR": SCRATCH / "spool",
-    "STORAGE_BACKOFF_SECONDS": 0,
+    "TUNING": {"STORAGE_BACKOFF_SECONDS": 0},
 }
 # Where the loopback model answers; the fixture `model` sets it.
 LOOPBACK_URL = os.environ.get("CHATKIT_LOOPBACK_URL", "http://127.0.0.1:9/v1")

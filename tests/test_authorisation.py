@@ -387,7 +387,7 @@ async def test_signed_url_lives_to_its_last_second(
 ) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
         "URL_MAX_AGE": 60,
-        "URL_WINDOW": 10,
+        "TUNING": {"URL_WINDOW": 10},
     }
     start = now = 1_700_000_000
     monkeypatch.setattr(time, "time", lambda: now)

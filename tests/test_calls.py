@@ -27,6 +27,7 @@ from chatkit_images.queries import images, payloads
 from chatkit_images.signals import image_saved
 from chatkit_images.storage import backend
 from tests.image_files import image_file
+from tests.tuning import tuned
 
 RED, GREEN = (base64.b64encode(image_file(c)).decode() for c in ("red", "green"))
 
@@ -230,7 +231,7 @@ async def test_broken_pixels_are_told_although_the_storage_hangs(
 ) -> None:
     """One that answers in time has the file deleted, the sweep finds the others."""
     others = {"STORAGE_TIMEOUT": 10.0 if answers else 0.01, "SWEEP_GRACE_SECONDS": 0}
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | others
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, **others)
     asked, answer = threading.Event(), threading.Event()
     put, check = backend.put, imaging.sketch
 
@@ -594,7 +595,7 @@ async def test_previews_that_hang_hold_up_no_end(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     """More of them than there are threads for previews."""
-    settings.CHATKIT_IMAGES |= {"STORAGE_TIMEOUT": 0.1}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.1)
     go, put = threading.Event(), storage.backend.put
 
     def hang(name: str, data: bytes) -> None:

@@ -9,7 +9,12 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 
 from chatkit_images import conf
-from chatkit_images.checks import check_databases, check_settings, known_keys
+from chatkit_images.checks import (
+    check_databases,
+    check_settings,
+    known_keys,
+    tuning_keys,
+)
 from chatkit_images.server import get_server
 from tests.chat import TestServer
 
@@ -21,7 +26,7 @@ def problems(settings: Any, value: Any) -> list[tuple[str | None, str, str | Non
 
 def test_every_setting_has_a_default_and_says_what_it_is(settings: Any) -> None:
     del settings.CHATKIT_IMAGES
-    for name in known_keys():
+    for name in (*known_keys(), *tuning_keys()):
         getattr(conf.settings, name)
         text = getattr(conf.Settings, name).__doc__
         assert text, name
@@ -43,7 +48,15 @@ SERVER = {"SERVER": "tests.chat.TestServer"}
             (
                 "chatkit_images.E001",
                 "CHATKIT_IMAGES must be a dict, got list.",
-                'Write CHATKIT_IMAGES = {"SERVER": "..."}.',
+                'Write CHATKIT_IMAGES = {"SERVER": ...}.',
+            ),
+        ),
+        (
+            SERVER | {"TUNING": 8},
+            (
+                "chatkit_images.E001",
+                "CHATKIT_IMAGES['TUNING'] must be a dict, got int.",
+                "Write CHATKIT_IMAGES['TUNING'] = {\"DATABASE_THREADS\": ...}.",
             ),
         ),
         (
@@ -55,12 +68,62 @@ SERVER = {"SERVER": "tests.chat.TestServer"}
             ),
         ),
         (
+            SERVER | {"DATABASE_THREADS": 8},
+            (
+                "chatkit_images.E002",
+                "CHATKIT_IMAGES has no setting 'DATABASE_THREADS'.",
+                "DATABASE_THREADS stands under TUNING now.",
+            ),
+        ),
+        (
+            SERVER | {"DATABASE_THREAD": 8},
+            (
+                "chatkit_images.E002",
+                "CHATKIT_IMAGES has no setting 'DATABASE_THREAD'.",
+                "Did you mean 'DATABASE_THREADS', which stands under TUNING now?",
+            ),
+        ),
+        (
+            SERVER | {"TUNING": {"DATABASE_THREAD": 8}},
+            (
+                "chatkit_images.E002",
+                "CHATKIT_IMAGES['TUNING'] has no setting 'DATABASE_THREAD'.",
+                "Did you mean 'DATABASE_THREADS'?",
+            ),
+        ),
+        (
+            SERVER | {"TUNING": {"BASE_URL": "https://shop.example"}},
+            (
+                "chatkit_images.E002",
+                "CHATKIT_IMAGES['TUNING'] has no setting 'BASE_URL'.",
+                "BASE_URL stands in CHATKIT_IMAGES itself.",
+            ),
+        ),
+        (
+            SERVER | {"TUNING": {"zzz": 1}},
+            (
+                "chatkit_images.E002",
+                "CHATKIT_IMAGES['TUNING'] has no setting 'zzz'.",
+                "Remove it.",
+            ),
+        ),
+        (
             SERVER | {"MODEL_IMAGES": "url"},
             (
                 "chatkit_images.E003",
                 "CHATKIT_IMAGES['MODEL_IMAGES'] must be one of data_url, signed_url, "
-                "call_id, got 'url'.",
+                "got 'url'.",
                 'Write "data_url" for the default.',
+            ),
+        ),
+        (
+            SERVER | {"MODEL_IMAGES": "call_id"},
+            (
+                "chatkit_images.E003",
+                "CHATKIT_IMAGES['MODEL_IMAGES'] must be one of data_url, signed_url, "
+                "got 'call_id'.",
+                'Write "data_url", which sends the bytes: a provider may refuse the id '
+                "of an earlier image call.",
             ),
         ),
         (
@@ -68,6 +131,24 @@ SERVER = {"SERVER": "tests.chat.TestServer"}
             (
                 "chatkit_images.E004",
                 "CHATKIT_IMAGES['URL_MAX_AGE'] must be a number above 0, got 0.",
+                "Remove the key to get the default.",
+            ),
+        ),
+        (
+            SERVER | {"TUNING": {"STORAGE_TIMEOUT": 0}},
+            (
+                "chatkit_images.E004",
+                "CHATKIT_IMAGES['TUNING']['STORAGE_TIMEOUT'] must be a number above 0, "
+                "got 0.",
+                "Remove the key to get the default.",
+            ),
+        ),
+        (
+            SERVER | {"TUNING": {"STORAGE_BACKOFF_SECONDS": -1}},
+            (
+                "chatkit_images.E004",
+                "CHATKIT_IMAGES['TUNING']['STORAGE_BACKOFF_SECONDS'] must be 0 or a "
+                "number above, got -1.",
                 "Remove the key to get the default.",
             ),
         ),
@@ -130,6 +211,28 @@ def test_a_bad_value_is_named_with_its_fix(
     settings: Any, value: Any, expected: tuple[str, str, str]
 ) -> None:
     assert problems(settings, value) == [expected]
+
+
+def test_every_number_is_checked_where_it_stands(settings: Any) -> None:
+    """No setting of a number is left out of the checks."""
+    numbers = {
+        name
+        for name in (*known_keys(), *tuning_keys())
+        if type(getattr(conf.settings, name)) in (int, float)
+    }
+    tuning = dict.fromkeys(tuning_keys(), "many")
+    value = SERVER | dict.fromkeys(numbers - set(tuning), "many") | {"TUNING": tuning}
+    found = problems(settings, value)
+    assert {identifier for identifier, _, _ in found} == {"chatkit_images.E004"}
+    assert len(found) == len(numbers)
+    assert set(tuning) <= numbers
+
+
+def test_what_stands_under_tuning_is_used(settings: Any) -> None:
+    settings.CHATKIT_IMAGES = {"TUNING": {"DATABASE_THREADS": 8}}
+    assert conf.settings.DATABASE_THREADS == 8
+    settings.CHATKIT_IMAGES = {"DATABASE_THREADS": 8}
+    assert conf.settings.DATABASE_THREADS == 4
 
 
 def test_a_storage_that_cannot_be_made_is_named(settings: Any) -> None:

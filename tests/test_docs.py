@@ -292,5 +292,5 @@ def test_settings_page_is_made_from_the_code() -> None:
     spec.loader.exec_module(script)
     made = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert made == script.make(), "Run: python docs/make_settings.py"
-    for name in checks.known_keys():
+    for name in (*checks.known_keys(), *checks.tuning_keys()):
         assert f"### {name}\n" in made

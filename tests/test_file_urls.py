@@ -37,7 +37,7 @@ def test_a_signed_url_names_neither_owner_nor_file() -> None:
 def test_a_url_stays_the_same_for_a_window(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(settings, URL_WINDOW=900, URL_MAX_AGE=3600)
+    use(settings, URL_MAX_AGE=3600, TUNING={"URL_WINDOW": 900})
     now = 1_700_000_100.0
     monkeypatch.setattr("time.time", lambda: now)
     row = image()
@@ -68,7 +68,7 @@ def test_the_storages_own_url_is_absolute(settings: Any) -> None:
 def test_what_the_storage_cannot_serve_comes_from_the_app(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(settings, IMAGE_URLS="storage", STORAGE_ATTEMPTS=1)
+    use(settings, IMAGE_URLS="storage", TUNING={"STORAGE_ATTEMPTS": 1})
     row = image()
     row.mime = "image/svg+xml"
     assert "/chatkit/images/image." in file_urls.image_url(row, CONTEXT)

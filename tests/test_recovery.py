@@ -24,6 +24,7 @@ from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.storage import backend, spool
 from chatkit_images.upkeep import SweepRefused, flush_spool, sweep
 from tests.image_files import SVG, image_file
+from tests.tuning import tuned
 
 RED = image_file("red")
 LONG_AGO = time.time() - 24 * 60 * 60
@@ -240,7 +241,7 @@ def test_a_file_that_an_ended_image_has_reserved_is_adopted_not_deleted(
     claims.take_over(Run.objects.all())
     GeneratedImage.objects.update(finished_at=timezone.now().replace(2020))
     backend.put(final(image), RED)
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SWEEP_GRACE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
 
     counts = sweep()
 
@@ -256,7 +257,7 @@ def test_a_file_that_a_live_run_has_reserved_is_left_alone(
     """D11."""
     Run.objects.update(heartbeat_at=timezone.now())
     backend.put(final(image), RED)
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SWEEP_GRACE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
 
     assert sweep()["unknown files"] == 0
 
@@ -434,7 +435,7 @@ def test_a_database_that_knows_hardly_any_file_is_taken_for_the_wrong_one(
     transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D12."""
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SWEEP_GRACE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
     monkeypatch.setattr("chatkit_images.upkeep.UNKNOWN_AT_ONCE", 3)
     names = [storage.new_name("images", "png") for _ in range(4)]
     for name in names:

@@ -39,6 +39,7 @@ from chatkit_images.testing import (
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
+from tests.tuning import tuned
 
 
 async def until_ended() -> Run:
@@ -174,7 +175,7 @@ async def test_a_run_that_was_taken_over_writes_nothing_more(
 async def test_a_run_that_was_taken_over_stops(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.4}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0.4)
     gate = Gate()
     model.respond_with(gate, Text("Never."))
     response = await chat.request_op("threads.create", {"input": user_message("a")})
@@ -197,7 +198,7 @@ async def test_a_run_that_waits_for_its_last_write_is_not_taken_for_dead(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.4}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0.4)
     release = claims.release
 
     def late(run_id: Any, status: str, *args: Any, **kwargs: Any) -> bool:
@@ -215,7 +216,7 @@ async def test_a_run_that_waits_for_its_last_write_is_not_taken_for_dead(
 async def test_who_may_come_back_is_waited_for_although_another_left_last(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RECONNECT_SECONDS": 1.0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RECONNECT_SECONDS=1.0)
     gate = Gate()
     model.respond_with(Text("Wait."), gate, Text("Done."))
     response = await chat.request_op(
@@ -585,7 +586,7 @@ async def test_a_beat_that_fails_is_not_the_last(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0.2}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0.2)
     beats = []
     beat = RunQuerySet.beat
 

@@ -18,6 +18,7 @@ from chatkit_images import storage
 from chatkit_images.exceptions import StorageUnavailable
 from chatkit_images.models import Attachment
 from chatkit_images.storage import backend, lanes, spool
+from tests.tuning import tuned
 
 
 def media() -> list[str]:
@@ -406,7 +407,7 @@ def test_a_flush_can_be_limited(flaky: Flaky) -> None:
 def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    settings.CHATKIT_IMAGES |= {"RUN_STALE_SECONDS": 0.05}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0.05)
     names = sorted(storage.new_name("images", "png") for _ in range(3))
     put = backend.put
 

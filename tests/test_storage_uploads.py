@@ -16,6 +16,7 @@ from django.core.files.storage import storages
 from chatkit_images import storage
 from chatkit_images.exceptions import StorageUnavailable
 from chatkit_images.storage import backend, backlog, disk, spool
+from tests.tuning import tuned
 
 Put = Callable[[str, bytes], None]
 
@@ -35,7 +36,7 @@ def silent(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[threading
         put(name, data)
 
     monkeypatch.setattr(backend, "put", wait)
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"STORAGE_TIMEOUT": 0.05}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.05)
     yield answer
     answer.set()
 
@@ -125,7 +126,7 @@ def test_a_disk_that_refuses_does_not_keep_bytes_from_their_storage(
 async def test_more_bytes_than_fit_wait_on_a_disk(
     name: str, silent: threading.Event, settings: Any
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"STORAGE_MEMORY_BYTES": 8}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_MEMORY_BYTES=8)
     upload = asyncio.create_task(storage.upload(name, b"bytes"))
     await asyncio.sleep(0.01)
 
@@ -146,7 +147,7 @@ def test_a_file_that_its_process_left_behind_is_flushed_when_it_is_old(
 ) -> None:
     storage.keep(name, b"bytes")
     assert storage.flush_spool(spool.released(aged=True)) == []
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0)
     assert storage.flush_spool(spool.released(aged=True)) == [name]
     assert not spool.has(name) and stored(name)
 
@@ -155,7 +156,7 @@ def test_a_write_takes_along_only_what_was_released(
     name: str, elsewhere: None, settings: Any
 ) -> None:
     """What is only old may be an image that the takeover of its run looks for."""
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0)
     storage.keep(name, b"bytes")
     storage.store(storage.new_name("images", "png"), b"other")
     storage.drain()
@@ -168,7 +169,7 @@ def test_a_write_takes_along_only_what_was_released(
 
 
 def test_files_wait_in_the_order_in_which_they_were_left(settings: Any) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_STALE_SECONDS": 60}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=60)
     first, second, third, young = (storage.new_name("images", "png") for _ in range(4))
     for each in (first, second, third, young):
         spool.keep(each, b"bytes")

@@ -33,12 +33,13 @@ from chatkit_images.testing.contracts import (
     make_thread,
 )
 from tests.image_files import image_file
+from tests.tuning import tuned
 
 
 @pytest.fixture(autouse=True)
 def one_window(settings: Any) -> None:
     """URLs of one test are equal, whenever it runs."""
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"URL_WINDOW": 10**9}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, URL_WINDOW=10**9)
 
 
 class TestDjangoStore(StoreContract):
@@ -333,7 +334,7 @@ async def test_an_image_url_is_stable_within_its_window(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"URL_WINDOW": 900}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, URL_WINDOW=900)
     await store.add_thread_item("thr_1", image_item(data_url), context)
     urls = []
     for now in (900_000, 900_899, 900_900):

@@ -221,7 +221,7 @@ async def test_a_storage_that_hangs_does_not_hold_up_the_turn(
     item = await generated("ig_1", image_file("navy"), context)
     until, read = threading.Event(), storage.read
     monkeypatch.setattr(storage, "read", lambda name: until.wait(30) and read(name))
-    configure(STORAGE_TIMEOUT=0.1)
+    configure(TUNING={"STORAGE_TIMEOUT": 0.1})
     try:
         found = await DjangoThreadItemConverter(context).to_agent_input(item)
     finally:
@@ -291,10 +291,10 @@ async def test_what_cannot_be_shown_is_said_in_words(
     ]
 
 
-async def test_images_go_by_url_or_by_call_if_the_project_says_so(
+async def test_images_go_by_url_if_the_project_says_so(
     thread: types.ThreadMetadata, context: RequestContext, configure: Any
 ) -> None:
-    configure(URL_WINDOW=10**9, MODEL_IMAGE_COUNT=1)
+    configure(TUNING={"URL_WINDOW": 10**9}, MODEL_IMAGE_COUNT=1)
     items = [await generated(f"ig_{n}", image_file("navy"), context) for n in range(2)]
     image = await models.GeneratedImage.objects.aget(call_id="ig_1")
     older = "An earlier image, not shown again: prompt of ig_0 (msg_ig_0)"
@@ -306,16 +306,6 @@ async def test_images_go_by_url_or_by_call_if_the_project_says_so(
         "type": "input_image",
         "detail": "auto",
         "image_url": file_urls.image_url(image, context),
-    }
-
-    configure(MODEL_IMAGES="call_id")
-    found = await DjangoThreadItemConverter(context).to_agent_input(items)
-    assert contents(found[:1]) == [[older]]
-    assert found[1] == {
-        "type": "image_generation_call",
-        "id": "ig_1",
-        "result": None,
-        "status": "completed",
     }
 
 

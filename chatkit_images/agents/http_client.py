@@ -17,7 +17,7 @@ STREAM = re.compile(rb'"stream"\s*:\s*true')
 
 
 class ImageHttpxClient(DefaultAsyncHttpxClient):
-    """OpenAI's HTTP client, which reads images past the SDKs.
+    """OpenAI's HTTP client, which reads images past the SDKs. It is experimental.
 
     Give it to the client of the agent's model::
 

@@ -12,13 +12,21 @@ from typing import Literal, cast
 from django.conf import settings as django_settings
 
 from .runs import ON_DISCONNECT, Runs
+from .tuning import Tuning
 
-__all__ = ["IMAGE_URLS", "MODEL_IMAGES", "ON_DISCONNECT", "Settings", "settings"]
+__all__ = [
+    "IMAGE_URLS",
+    "MODEL_IMAGES",
+    "ON_DISCONNECT",
+    "Settings",
+    "Tuning",
+    "settings",
+]
 IMAGE_URLS = ("signed", "storage", "session")
-MODEL_IMAGES = ("data_url", "signed_url", "call_id")
+MODEL_IMAGES = ("data_url", "signed_url")
 
 
-class Settings(Runs):
+class Settings(Runs, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server
@@ -64,7 +72,8 @@ class Settings(Runs):
         ``"signed"``: the app's own route; the URL carries a signature and needs
         no cookie, as ChatKit.js shows images in a frame of another site.
         ``"storage"``: the storage's own URL.
-        ``"session"``: the app's own route, for the logged-in owner only.
+        ``"session"``: the app's own route, for the logged-in owner only. ChatKit.js
+        cannot use it: its frame of another site gets no cookie.
         """
         return cast(
             "Literal['signed', 'storage', 'session']",
@@ -75,14 +84,6 @@ class Settings(Runs):
     def URL_MAX_AGE(self) -> int:
         """Seconds a signed URL stays valid at least. Default: 3600."""
         return int(self._get("URL_MAX_AGE", 3600))
-
-    @property
-    def URL_WINDOW(self) -> int:
-        """Seconds in which the same image keeps the same URL. Default: 900.
-
-        A stable URL lets browsers cache the image.
-        """
-        return int(self._get("URL_WINDOW", 900))
 
     @property
     def BASE_URL(self) -> str | None:
@@ -114,49 +115,6 @@ class Settings(Runs):
         """
         return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).resolve()
 
-    @property
-    def STORAGE_ATTEMPTS(self) -> int:
-        """Times a write is tried before its bytes go to the spool. Default: 3."""
-        return int(self._get("STORAGE_ATTEMPTS", 3))
-
-    @property
-    def STORAGE_BACKOFF_SECONDS(self) -> float:
-        """Seconds before a write's second try; it doubles each time. Default: 0.5."""
-        return float(self._get("STORAGE_BACKOFF_SECONDS", 0.5))
-
-    @property
-    def STORAGE_TIMEOUT(self) -> float:
-        """Seconds after which a final image waits for its storage no longer.
-
-        Default: 10. It is complete then and served from the spool; the write goes on
-        by itself.
-        """
-        return float(self._get("STORAGE_TIMEOUT", 10))
-
-    @property
-    def STORAGE_THREADS(self) -> int:
-        """Threads that store final images. Default: 8. Read once per process.
-
-        Half as many store previews and thumbnails.
-        """
-        return int(self._get("STORAGE_THREADS", 8))
-
-    @property
-    def STORAGE_MEMORY_BYTES(self) -> int:
-        """Bytes of images that may wait for the storage in memory. Default: 128 MiB.
-
-        Above it final images wait in the spool and previews are left out.
-        """
-        return int(self._get("STORAGE_MEMORY_BYTES", 128 * 2**20))
-
-    @property
-    def SWEEP_GRACE_SECONDS(self) -> int:
-        """Age in seconds at which a file without a row is swept. Default: 86400.
-
-        So is an unsent attachment, and an unfinished image without a run is ended.
-        """
-        return int(self._get("SWEEP_GRACE_SECONDS", 24 * 3600))
-
     # Images
 
     @property
@@ -170,11 +128,6 @@ class Settings(Runs):
         return int(self._get("MAX_IMAGE_PIXELS", 40_000_000))
 
     @property
-    def THUMBNAIL_SIDE(self) -> int:
-        """Longest side of a thumbnail, in pixels. Default: 320."""
-        return int(self._get("THUMBNAIL_SIDE", 320))
-
-    @property
     def KEEP_PARTIAL_IMAGES(self) -> bool:
         """Whether previews stay after the final image is in. Default: ``False``."""
         return bool(self._get("KEEP_PARTIAL_IMAGES", False))
@@ -182,16 +135,14 @@ class Settings(Runs):
     # What the model sees of earlier turns
 
     @property
-    def MODEL_IMAGES(self) -> Literal["data_url", "signed_url", "call_id"]:
+    def MODEL_IMAGES(self) -> Literal["data_url", "signed_url"]:
         """How earlier images reach the model. Default: ``"data_url"``.
 
         ``"data_url"``: their bytes. ``"signed_url"``: a signed URL, for a host
-        that the provider can reach. ``"call_id"``: the id of the image call, for
-        a provider that stores its responses.
+        that the provider can reach.
         """
         return cast(
-            "Literal['data_url', 'signed_url', 'call_id']",
-            self._get("MODEL_IMAGES", "data_url"),
+            "Literal['data_url', 'signed_url']", self._get("MODEL_IMAGES", "data_url")
         )
 
     @property

@@ -17,10 +17,7 @@ from openai.types.responses import (
     ResponseInputImageParam,
     ResponseInputTextParam,
 )
-from openai.types.responses.response_input_item_param import (
-    ImageGenerationCall,
-    Message,
-)
+from openai.types.responses.response_input_item_param import Message
 
 from .. import database, file_urls, imaging, models, storage
 from ..conf import settings
@@ -88,14 +85,6 @@ class DjangoThreadItemConverter(ThreadItemConverter):
                 _text("An image that the agent generated is not available.")
             )
         shown = self._shown is None or item.id in self._shown
-        completed = image.status == models.GeneratedImage.Status.COMPLETED
-        if shown and completed and settings.MODEL_IMAGES == "call_id":
-            return ImageGenerationCall(
-                type="image_generation_call",
-                id=image.call_id,
-                result=None,
-                status="completed",
-            )
         part = await self._image_part(image, shown)
         if part is None:
             words = f"An earlier image, not shown again: {image.prompt} ({item.id})"

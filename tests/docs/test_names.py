@@ -164,7 +164,12 @@ def test_files_and_tests_exist(page: Path) -> None:
 
 @by_file
 def test_settings_in_the_text_exist(page: Path) -> None:
-    known = {*checks.known_keys(), *dir(global_settings), *VARIABLES}
+    known = {
+        *checks.known_keys(),
+        *checks.tuning_keys(),
+        *dir(global_settings),
+        *VARIABLES,
+    }
     for span in pages.spans(page):
         for name in re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)*\b", span):
             if "_" in name or name in span.split('"'):

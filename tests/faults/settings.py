@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests import settings as base
 from tests.settings import *  # noqa: F403
+from tests.tuning import merged
 
 from .storages import s3_storage
 
@@ -26,8 +27,7 @@ STORAGES = {
 }
 if endpoint := os.environ["CHATKIT_FAULTS_S3"]:
     STORAGES["chatkit_images"] = s3_storage(endpoint, WORLD.name)
-CHATKIT_IMAGES = (
-    base.CHATKIT_IMAGES
-    | {"SPOOL_DIR": WORLD / "spool"}
-    | json.loads(os.environ["CHATKIT_FAULTS_SETTINGS"])
+CHATKIT_IMAGES = merged(
+    base.CHATKIT_IMAGES | {"SPOOL_DIR": WORLD / "spool"},
+    json.loads(os.environ["CHATKIT_FAULTS_SETTINGS"]),
 )

@@ -20,6 +20,7 @@ from chatkit_images.queries import images
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import ChatClient, message, of_type, read_events, thread_id
 from tests.image_files import image_file
+from tests.tuning import tuned
 
 from .browsing import image_call
 from .test_ends import place
@@ -37,7 +38,9 @@ def test_a_sweep_never_takes_an_image_that_is_being_stored(
     context: RequestContext, settings: Any, seed: int
 ) -> None:
     """Sweeps run all the time, with a grace that is just longer than an upload."""
-    settings.CHATKIT_IMAGES |= {"SWEEP_GRACE_SECONDS": 2, "RUN_STALE_SECONDS": 2}
+    settings.CHATKIT_IMAGES = tuned(
+        settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=2, RUN_STALE_SECONDS=2
+    )
     Thread.objects.create(pk="thr_1", owner=context.owner)
     data, dice = FORMATS["png"], random.Random(seed)
     over, failures = threading.Event(), []
@@ -132,7 +135,7 @@ def image_call_that_waits(gate: Gate) -> list[Any]:
 async def test_a_thread_that_is_deleted_during_its_run_leaves_nothing(
     chat: ChatClient, model: LoopbackAPI, settings: Any, stage: str, place: str
 ) -> None:
-    settings.CHATKIT_IMAGES |= {"SWEEP_GRACE_SECONDS": 0}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
     before, after = Gate(), Gate()
     steps = image_call("ig_1", None if stage != "final" else FORMATS["png"])
     if stage == "preview":

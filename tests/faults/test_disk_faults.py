@@ -18,6 +18,7 @@ from chatkit_images import storage
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, of_type
 from tests.services import absent
+from tests.tuning import tuned
 
 from .test_storage_faults import patiently
 from .watching import FORMATS, flush, in_storage, listen, only_image, served, spooled
@@ -98,10 +99,9 @@ def disk(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk.times = 0
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda fd: disk.fsync(real, fd))
-    settings.CHATKIT_IMAGES |= {
-        "STORAGE_BACKOFF_SECONDS": 0.05,
-        "RUN_STALE_SECONDS": 0.05,
-    }
+    settings.CHATKIT_IMAGES = tuned(
+        settings.CHATKIT_IMAGES, STORAGE_BACKOFF_SECONDS=0.05, RUN_STALE_SECONDS=0.05
+    )
     yield disk
     disk.let_go.set()
 
@@ -124,7 +124,9 @@ async def test_an_image_survives_the_disk(
     name: str,
 ) -> None:
     case, data = CASES[name], FORMATS[form]
-    settings.CHATKIT_IMAGES |= {"STORAGE_TIMEOUT": case.timeout}
+    settings.CHATKIT_IMAGES = tuned(
+        settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=case.timeout
+    )
     model.respond_with(Image(data=data, partials=1), Text("Done."))
     disk.times = None
     for key, value in case.trouble.items():
@@ -191,7 +193,7 @@ async def test_an_image_survives_a_full_disk(
 ) -> None:
     """The disk has no room, or not enough of it to end the file."""
     settings.MEDIA_ROOT = small_disk / "media"
-    settings.CHATKIT_IMAGES |= {"RUN_STALE_SECONDS": 0.05}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0.05)
     data = FORMATS[form]
     if form == "svg":
         data = data.replace(b"/>", b">" + b" " * 9000 + b"</svg>")

@@ -31,9 +31,9 @@ HOLDS, HOLDS_PREVIEW = sha256(FINAL), sha256(PREVIEW)
 SWEEP = "chatkit_images_sweep"
 FLUSH = "chatkit_images_flush_spool"
 # Whatever is there is old enough for the upkeep.
-NOW = {"RUN_STALE_SECONDS": 0.01, "SWEEP_GRACE_SECONDS": 0}
+NOW = {"TUNING": {"RUN_STALE_SECONDS": 0.01, "SWEEP_GRACE_SECONDS": 0}}
 # A new server takes the dead one's run over at once.
-SOON = {"RUN_STALE_SECONDS": 0.2}
+SOON = {"TUNING": {"RUN_STALE_SECONDS": 0.2}}
 FINISHED = {"completed", "failed", "blocked", "cancelled", "interrupted"}
 APP = "chatkit_images"
 

@@ -54,6 +54,7 @@ from tests.client import (
 )
 from tests.docs.pages import ROOT
 from tests.image_files import image_file
+from tests.tuning import tuned
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
@@ -87,7 +88,9 @@ async def test_a_run_that_beats_is_alive_by_every_clock(
     right = timezone.now
 
     def stale_after(seconds: float) -> None:
-        settings.CHATKIT_IMAGES |= {"RUN_STALE_SECONDS": seconds}
+        settings.CHATKIT_IMAGES = tuned(
+            settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=seconds
+        )
 
     # Less than the clocks differ, more than a busy machine is late.
     stale_after(60)

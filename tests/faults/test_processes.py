@@ -457,8 +457,8 @@ def test_a_reader_learns_that_the_process_of_its_run_was_killed(
     final, _ = drawing(model)
     # The one that looks has patience with the other, which may be late.
     with (
-        world.server(RUN_STALE_SECONDS=1) as one,
-        world.server(RUN_STALE_SECONDS=3) as two,
+        world.server(TUNING={"RUN_STALE_SECONDS": 1}) as one,
+        world.server(TUNING={"RUN_STALE_SECONDS": 3}) as two,
     ):
         follower.ask(one.url, until=SHOWN)
         reading = background(lambda: follower.resume(two.url))
@@ -484,7 +484,7 @@ def test_a_reader_learns_that_the_process_of_its_run_was_killed(
 def test_a_dead_run_is_found_though_nobody_asks_for_it(
     world: World, model: LoopbackAPI, follower: Follower
 ) -> None:
-    world.settings["RUN_STALE_SECONDS"] = 1
+    world.settings["TUNING"] = {"RUN_STALE_SECONDS": 1}
     final, _ = drawing(model)
     with world.server() as one, world.server() as two:
         follower.ask(one.url, until="thread.item.updated")
@@ -506,7 +506,7 @@ def test_a_dead_run_is_found_though_nobody_asks_for_it(
 def test_a_process_that_was_asleep_writes_nothing_into_the_thread_of_another(
     world: World, model: LoopbackAPI, follower: Follower
 ) -> None:
-    world.settings["RUN_STALE_SECONDS"] = 1
+    world.settings["TUNING"] = {"RUN_STALE_SECONDS": 1}
     gate = Gate()
     model.respond_with(Text("First."), gate, Text("Late."))
     with world.server() as one, world.server() as two:

@@ -13,6 +13,7 @@ from chatkit_images import storage
 from chatkit_images.testing import Image, Images, LoopbackAPI, Text
 from tests.client import ChatClient
 from tests.image_files import image_file
+from tests.tuning import tuned
 
 from .proxy import Network
 from .storages import s3_storage
@@ -74,11 +75,9 @@ def s3(net: Network, settings: Any, request: pytest.FixtureRequest) -> Network:
     settings.STORAGES = settings.STORAGES | {
         "chatkit_images": s3_storage(net.url, location)
     }
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
-        "STORAGE_BACKOFF_SECONDS": 0.05,
-        # What a write was left to itself is soon anybody's.
-        "RUN_STALE_SECONDS": 2,
-    }
+    settings.CHATKIT_IMAGES = tuned(
+        settings.CHATKIT_IMAGES, STORAGE_BACKOFF_SECONDS=0.05, RUN_STALE_SECONDS=2
+    )
     return net
 
 
@@ -108,7 +107,9 @@ async def test_an_image_survives_the_storage(
     name: str,
 ) -> None:
     case, data = CASES[name], FORMATS[form]
-    settings.CHATKIT_IMAGES |= {"STORAGE_TIMEOUT": case.timeout}
+    settings.CHATKIT_IMAGES = tuned(
+        settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=case.timeout
+    )
     model.respond_with(Image(data=data, partials=1), Text("Done."))
     trouble = s3.suffer(**case.trouble)
 
@@ -160,7 +161,7 @@ async def test_a_silent_storage_holds_nobody_up(
     s3: Network, chat: ChatClient, model: LoopbackAPI, settings: Any, count: int
 ) -> None:
     """More images than threads, and every thread of the storage hangs."""
-    settings.CHATKIT_IMAGES |= {"STORAGE_TIMEOUT": 1.5}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=1.5)
     colours = [image_file("green", size=(40 + n, 40)) for n in range(count)]
     images = [Image(data=data, partials=1) for data in colours]
     model.respond_with(Images(*images), Text("Done."))
@@ -193,10 +194,7 @@ async def test_the_defaults_keep_the_promise(
     s3: Network, chat: ChatClient, model: LoopbackAPI, settings: Any, end: str
 ) -> None:
     """The image is there after ten seconds, without any setting."""
-    for key in ("STORAGE_BACKOFF_SECONDS", "RUN_STALE_SECONDS"):
-        settings.CHATKIT_IMAGES = {
-            k: v for k, v in settings.CHATKIT_IMAGES.items() if k != key
-        }
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"TUNING": {}}
     options = s3_storage(s3.url, "default", read_timeout=20)
     settings.STORAGES = settings.STORAGES | {"chatkit_images": options}
     model.respond_with(Image(data=FORMATS["png"], partials=1), Text("Done."))

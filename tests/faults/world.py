@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ports import free_port
+from tests.tuning import merged
 
 from .arming import VARIABLE, Fault
 from .databases import Database
@@ -165,7 +166,7 @@ class World:
             "CHATKIT_FAULTS_DATABASE": self.database,
             "CHATKIT_FAULTS_PATIENCE": str(self.patience),
             "CHATKIT_FAULTS_S3": self.endpoint,
-            "CHATKIT_FAULTS_SETTINGS": json.dumps(self.settings | settings),
+            "CHATKIT_FAULTS_SETTINGS": json.dumps(merged(self.settings, settings)),
             "CHATKIT_TEST_DOOR": self.door,
             VARIABLE: fault.dump() if fault else "",
             **({"PGPORT": str(self.port)} if self.port else {}),

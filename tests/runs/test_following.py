@@ -21,6 +21,7 @@ from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests import services
 from tests.chat import TestServer
 from tests.client import ChatClient, message, thread_id
+from tests.tuning import tuned
 
 from .test_logs import chunk, forget, shared
 
@@ -129,7 +130,7 @@ def elsewhere(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> Callable[[str], Awaitable[Run]]:
     """Return a function that makes a run of Ann's which is in nobody's memory here."""
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HEARTBEAT_SECONDS": 0.05}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, HEARTBEAT_SECONDS=0.05)
 
     async def make(status: str) -> Run:
         model.respond_with(Text("Hello."))

@@ -13,6 +13,7 @@ import pytest
 from chatkit_images.runs.log import MemoryLog, MemoryLogs
 from tests import services
 from tests.faults.pipe import pipe
+from tests.tuning import tuned
 
 URL = services.REDIS_URL
 
@@ -127,7 +128,7 @@ async def test_a_number_that_never_was_is_none(pair: Pair) -> None:
 
 
 async def test_what_is_trimmed_comes_as_a_digest(pair: Pair, settings: Any) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_LOG_BYTES=2000)
     text = message_events(300)
     for event in text[:150]:
         pair.log.append(event)
@@ -178,7 +179,7 @@ async def test_an_unknown_log_is_not_there(pair: Pair) -> None:
 
 
 async def test_a_log_is_forgotten_after_its_time(pair: Pair, settings: Any) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_SECONDS": 0.05}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_LOG_SECONDS=0.05)
     pair.append(1, 1)
     log = await pair.open()
     # The reader listens by now: Redis forgets the end as soon as the rest.
@@ -192,7 +193,7 @@ async def test_a_log_is_forgotten_after_its_time(pair: Pair, settings: Any) -> N
 
 
 async def test_a_slow_reader_does_not_hold_the_log(settings: Any) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 4000}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_LOG_BYTES=4000)
     log = MemoryLog()
     stream = log.read()
     events = message_events(1000)
@@ -293,7 +294,7 @@ async def test_a_stream_that_redis_evicts_without_its_digest_is_told_again(
     settings: Any,
 ) -> None:
     services.redis()
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_LOG_BYTES=2000)
     writer, reader, late = shared(), shared(), shared()
     pair = Pair(writer, reader)
     text = message_events(300)

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from tests import settings as base
 from tests.settings import *  # noqa: F403
+from tests.tuning import merged
 
 DATABASES = base.DATABASES
 DATABASES["default"]["NAME"] = os.environ["CHATKIT_TEST_DATABASE"]
 MEDIA_ROOT = Path(os.environ["CHATKIT_TEST_FILES"]) / "media"
-CHATKIT_IMAGES = base.CHATKIT_IMAGES | {
+OWN = {
     "SERVER": "tests.servers.chat.ActingServer",
     "SPOOL_DIR": Path(os.environ["CHATKIT_TEST_FILES"]) / "spool",
-    "HEARTBEAT_SECONDS": 0.2,
     # A busy machine may need seconds between a cut and the next request.
-    "RECONNECT_SECONDS": 5,
-    **json.loads(os.environ.get("CHATKIT_TEST_SETTINGS", "{}")),
+    "TUNING": {"HEARTBEAT_SECONDS": 0.2, "RECONNECT_SECONDS": 5},
 }
+CHATKIT_IMAGES = merged(
+    merged(base.CHATKIT_IMAGES, OWN),
+    json.loads(os.environ.get("CHATKIT_TEST_SETTINGS", "{}")),
+)

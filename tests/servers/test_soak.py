@@ -41,7 +41,8 @@ def server(
     tmp_path: Path,
 ) -> Iterator[Server]:
     # Logs of runs are forgotten soon, so that their number is level soon.
-    with serving(request.param, tmp_path, loopback[1], RUN_LOG_SECONDS=1) as server:
+    soon = {"RUN_LOG_SECONDS": 1}
+    with serving(request.param, tmp_path, loopback[1], TUNING=soon) as server:
         yield server
     assert server.troubles() == []
 

@@ -1,0 +1,136 @@
+"""Settings that few projects change, in a dict of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .base import Group
+
+
+class Tuning(Group):
+    """Sizes and times that fit most servers as they are.
+
+    They are read from ``CHATKIT_IMAGES["TUNING"]``, and stand beside the others here:
+    code that uses a setting need not know in which dict a project writes it.
+    """
+
+    def _tuned(self, name: str, default: Any) -> Any:
+        return self.TUNING.get(name, default)
+
+    # Tuning
+
+    @property
+    def TUNING(self) -> dict[str, float]:
+        """The settings below, in a dict of their own. Default: empty.
+
+        Few projects need to change one. ``"TUNING": {"DATABASE_THREADS": 8}``, for
+        example.
+        """
+        return dict(self._get("TUNING", {}))
+
+    @property
+    def HEARTBEAT_SECONDS(self) -> float:
+        """Seconds of silence before a stream sends a comment. Default: 15.
+
+        Many proxies cut a connection that is silent for 60 seconds.
+        """
+        return float(self._tuned("HEARTBEAT_SECONDS", 15))
+
+    @property
+    def RECONNECT_SECONDS(self) -> float:
+        """Seconds for a client that can resume to come back. Default: 20.
+
+        Only then has it left and ``ON_DISCONNECT`` counts. ``static/chatkit_images/
+        chatkit-fetch.js`` can resume; ChatKit.js alone cannot.
+        """
+        return float(self._tuned("RECONNECT_SECONDS", 20))
+
+    @property
+    def RUN_STALE_SECONDS(self) -> float:
+        """Seconds without a heartbeat after which a run counts as dead. Default: 60.
+
+        A dead run's thread accepts messages again, its unfinished images end as
+        interrupted.
+        """
+        return float(self._tuned("RUN_STALE_SECONDS", 60))
+
+    @property
+    def RUN_LOG_BYTES(self) -> int:
+        """Bytes of a run's newest events that are kept as they are. Default: 1 MiB.
+
+        Older ones are folded into what they show.
+        """
+        return int(self._tuned("RUN_LOG_BYTES", 2**20))
+
+    @property
+    def RUN_LOG_SECONDS(self) -> float:
+        """Seconds for which a stream can be resumed after its end. Default: 300.
+
+        Later a client gets the thread's items from the database.
+        """
+        return float(self._tuned("RUN_LOG_SECONDS", 300))
+
+    @property
+    def DATABASE_THREADS(self) -> int:
+        """Threads that work at the database for runs. Default: 4.
+
+        Read once per process. Each has a connection while there is work: that many
+        connections are what all runs of a process take together.
+        """
+        return int(self._tuned("DATABASE_THREADS", 4))
+
+    @property
+    def STORAGE_ATTEMPTS(self) -> int:
+        """Times a write is tried before its bytes go to the spool. Default: 3."""
+        return int(self._tuned("STORAGE_ATTEMPTS", 3))
+
+    @property
+    def STORAGE_BACKOFF_SECONDS(self) -> float:
+        """Seconds before a write's second try; it doubles each time. Default: 0.5."""
+        return float(self._tuned("STORAGE_BACKOFF_SECONDS", 0.5))
+
+    @property
+    def STORAGE_TIMEOUT(self) -> float:
+        """Seconds after which a final image waits for its storage no longer.
+
+        Default: 10. It is complete then and served from the spool; the write goes on
+        by itself.
+        """
+        return float(self._tuned("STORAGE_TIMEOUT", 10))
+
+    @property
+    def STORAGE_THREADS(self) -> int:
+        """Threads that store final images. Default: 8. Read once per process.
+
+        Half as many store previews and thumbnails.
+        """
+        return int(self._tuned("STORAGE_THREADS", 8))
+
+    @property
+    def STORAGE_MEMORY_BYTES(self) -> int:
+        """Bytes of images that may wait for the storage in memory. Default: 128 MiB.
+
+        Above it final images wait in the spool and previews are left out.
+        """
+        return int(self._tuned("STORAGE_MEMORY_BYTES", 128 * 2**20))
+
+    @property
+    def SWEEP_GRACE_SECONDS(self) -> int:
+        """Age in seconds at which a file without a row is swept. Default: 86400.
+
+        So is an unsent attachment, and an unfinished image without a run is ended.
+        """
+        return int(self._tuned("SWEEP_GRACE_SECONDS", 24 * 3600))
+
+    @property
+    def THUMBNAIL_SIDE(self) -> int:
+        """Longest side of a thumbnail, in pixels. Default: 320."""
+        return int(self._tuned("THUMBNAIL_SIDE", 320))
+
+    @property
+    def URL_WINDOW(self) -> int:
+        """Seconds in which the same image keeps the same URL. Default: 900.
+
+        A stable URL lets browsers cache the image.
+        """
+        return int(self._tuned("URL_WINDOW", 900))
