@@ -14,6 +14,7 @@ __all__ = [
     "PlaceholderUnknown",
     "RequestRefused",
     "StorageUnavailable",
+    "UnexpectedResult",
 ]
 
 
@@ -76,3 +77,20 @@ class RequestRefused(Exception):
         self.message = message
         self.status = status
         self.allow_retry = allow_retry
+
+
+class UnexpectedResult(TypeError):
+    """A project's ``process`` answers a request as a request of the other kind.
+
+    Args:
+        server: Whose ``process`` it is.
+        op: The type of the request.
+        expected: The class of ChatKit's result for such a request.
+        result: What was returned.
+    """
+
+    def __init__(self, server: object, op: str, expected: type, result: object) -> None:
+        super().__init__(
+            f"{type(server).__name__}.process() must return a {expected.__name__} "
+            f"for {op!r}, got {type(result).__name__}."
+        )

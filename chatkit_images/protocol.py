@@ -215,7 +215,8 @@ class ProtocolServer(ChatKitServer[RequestContext], ABC):
         thread_id, item_id = request.params.thread_id, request.params.item_id
         thread = await self.store.load_thread(thread_id, context=context)
         message = await self.store.load_item(thread_id, item_id, context=context)
-        assert isinstance(message, types.UserMessageItem)
+        if not isinstance(message, types.UserMessageItem):
+            raise ValueError(f"Item {item_id} is not a user message")
         # Before anything goes: who may generate nothing keeps what there is.
         refusal = await self.refusal(thread, context)
         if refusal is not None:

@@ -144,5 +144,8 @@ class DjangoStore(Store[RequestContext]):
     async def delete_attachment(
         self, attachment_id: str, context: RequestContext
     ) -> None:
-        """Delete an attachment with its files."""
+        """Delete an attachment with its files, if the owner has it.
+
+        A project's own attachment store may know attachments that have no row here.
+        """
         await database.call(attachments.delete, attachment_id, context)

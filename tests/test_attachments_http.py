@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from chatkit import types
+from chatkit.store import AttachmentStore
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.middleware.csrf import get_token
@@ -13,8 +15,10 @@ from django.test import RequestFactory
 
 from chatkit_images import file_urls, models, storage, url_tokens
 from chatkit_images.context import RequestContext
+from chatkit_images.server import get_server
 from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.views.attachments import OVERHEAD
+from tests.chat import TestServer
 from tests.client import ChatClient, done_items, thread_id
 
 DIRECT = "/chatkit/attachments/"
@@ -334,6 +338,42 @@ async def test_what_was_sent_reaches_the_model_and_the_history(
     assert len(files()) == 4
     await chat.call("threads.delete", thread_id=thread_id(events))
     assert files() == []
+
+
+class Elsewhere(AttachmentStore[RequestContext]):
+    """A project's attachment store, which knows its files without rows."""
+
+    def __init__(self) -> None:
+        self.names = {"file_1"}
+
+    async def create_attachment(
+        self, input: types.AttachmentCreateParams, context: RequestContext
+    ) -> types.Attachment:
+        raise NotImplementedError("Its files come from somewhere else.")
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        self.names.remove(attachment_id)
+
+
+class Library(TestServer):
+    """A server with such an attachment store."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        super().__init__(attachment_store=Elsewhere())
+
+
+async def test_an_own_store_without_rows_is_deleted_from(
+    client: ChatClient, settings: Any
+) -> None:
+    server = f"{__name__}.{Library.__name__}"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SERVER": server}
+    assert await client.call("attachments.delete", attachment_id="file_1") == {}
+    store = get_server().attachment_store
+    assert isinstance(store, Elsewhere) and store.names == set()
 
 
 async def test_an_unused_file_is_deleted_by_its_owner_only(

@@ -133,7 +133,9 @@ async def test_a_stream_in_chunks_of_any_size(state: RunState, size: int) -> Non
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-async def test_an_event_goes_on_as_soon_as_its_line_ends(state: RunState, end: str) -> None:
+async def test_an_event_goes_on_as_soon_as_its_line_ends(
+    state: RunState, end: str
+) -> None:
     event = f"data: {{}}{end}{end}".encode()
     assert (await read([event, b": later" + event]))[0] == event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import sys
 import threading
 import time
 import uuid
@@ -26,6 +27,7 @@ from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.queries import endings
 from chatkit_images.querysets import GeneratedImageQuerySet, RunQuerySet
 from chatkit_images.runs import claims
+from chatkit_images.runs.supervisor import Supervisor
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import (
@@ -312,6 +314,12 @@ async def test_one_run_a_thread_where_no_constraint_can_say_so(
     create.assert_not_called()
 
 
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process does not find out by itself that its run was taken over."""
+    monkeypatch.setattr(sys.modules[Supervisor.__module__], "LOOK_SECONDS", 3600)
+
+
 async def taken_over() -> None:
     """Take the run over as another process does while this one is asleep."""
     await Run.objects.aupdate(heartbeat_at=timezone.now().replace(2020))
@@ -326,7 +334,7 @@ async def shown(chat: ChatClient, key: str) -> list[dict[str, Any]]:
 
 @pytest.mark.row("O04")
 async def test_an_image_that_comes_after_the_takeover_is_shown_for_its_text(
-    chat: ChatClient, model: LoopbackAPI, png: bytes
+    chat: ChatClient, model: LoopbackAPI, png: bytes, asleep: None
 ) -> None:
     """The process was asleep: its row says completed, so must the thread."""
     gate = Gate()
@@ -361,7 +369,12 @@ async def test_an_image_that_comes_after_the_takeover_is_shown_for_its_text(
     ],
 )
 async def test_of_calls_that_begin_after_the_takeover_images_are_shown(
-    chat: ChatClient, model: LoopbackAPI, step: Any, status: str, kinds: list[str]
+    chat: ChatClient,
+    model: LoopbackAPI,
+    asleep: None,
+    step: Any,
+    status: str,
+    kinds: list[str],
 ) -> None:
     model.respond_with(Text("Hello."))
     key = thread_id(await chat.say("hello"))

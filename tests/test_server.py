@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from agents import Agent, ImageGenerationTool, RunConfig, Runner
 from chatkit import types
-from chatkit.server import ChatKitServer, StreamingResult
+from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from openai import AsyncOpenAI
 
 from chatkit_images.agents import expected_previews, trackers
@@ -190,6 +190,70 @@ async def test_a_cancelled_stream_tells_how_its_image_ended(
     assert image.status == "cancelled"
     assert image.item is not None
     assert image.item.item_id == seen[-1]["item"]["id"]
+
+
+async def test_only_a_user_message_is_answered_again(context: RequestContext) -> None:
+    server = TestServer()
+    thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+    await server.store.save_thread(thread, context)
+    answer = types.AssistantMessageItem(
+        id="msg_2", thread_id="thr_1", created_at=payloads.now(), content=[]
+    )
+    more = message("More.").model_copy(update={"id": "msg_3"})
+    for item in (message("Hi."), answer, more):
+        await server.store.add_thread_item("thr_1", item, context)
+    params = {"thread_id": "thr_1", "item_id": "msg_2"}
+    request = {"type": "threads.retry_after_item", "params": params}
+    result = await server.process(json.dumps(request), context)
+    assert isinstance(result, StreamingResult)
+    # The SDK's words.
+    with pytest.raises(ValueError, match="^Item msg_2 is not a user message$"):
+        await anext(aiter(result))
+    assert await ThreadItem.objects.acount() == 3
+
+
+class Mistaken(TestServer):
+    """A server whose own ``process`` answers each request as the other kind."""
+
+    __test__ = False
+
+    async def process(self, request: Any, context: RequestContext) -> Any:
+        if json.loads(request)["type"] == "threads.create":
+            return NonStreamingResult(b"{}")
+        return StreamingResult(self._process_streaming(FIRST, context))
+
+
+FIRST = types.ThreadsCreateReq.model_validate({"params": {"input": user_message("a")}})
+
+
+@pytest.mark.parametrize(
+    ("op", "params", "expected", "made"),
+    [
+        (
+            "threads.create",
+            {"input": user_message("a fox")},
+            "StreamingResult",
+            "NonStreamingResult",
+        ),
+        ("threads.list", {}, "NonStreamingResult", "StreamingResult"),
+    ],
+)
+async def test_a_server_that_answers_with_the_wrong_kind_is_told_of_it(
+    chat: ChatClient,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    op: str,
+    params: dict[str, Any],
+    expected: str,
+    made: str,
+) -> None:
+    server = f"{__name__}.{Mistaken.__name__}"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SERVER": server}
+    response = await chat.request_op(op, params)
+    assert response.status_code == 500
+    assert (
+        f"Mistaken.process() must return a {expected} for {op!r}, got {made}."
+    ) in caplog.text
 
 
 async def test_a_retry_that_is_refused_leaves_the_answer_there_is(

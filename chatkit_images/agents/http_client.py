@@ -76,8 +76,12 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
         """Send a request; the stream that answers it has placeholders for images."""
         response = await super().send(request, **options)
         state = current_state.get()
-        if state is not None and options.get("stream") and _is_plain_stream(response):
-            assert isinstance(response.stream, httpx2.AsyncByteStream)
+        if (
+            state is not None
+            and options.get("stream")
+            and isinstance(response.stream, httpx2.AsyncByteStream)
+            and _is_plain_stream(response)
+        ):
             response.stream = ImageFilterStream(
                 response.stream, state.placeholders, self.shortest
             )

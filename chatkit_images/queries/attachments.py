@@ -98,8 +98,14 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
 
 @transaction.atomic
 def delete(attachment_id: str, context: RequestContext) -> None:
-    """Delete an attachment; its files go when the transaction is through."""
-    get(attachment_id, context).delete()
+    """Delete an attachment of the owner's, if it is there.
+
+    Its files go when the transaction is through.
+    """
+    rows = models.Attachment.objects.for_owner(context.owner)
+    row = rows.filter(pk=payloads.clean(attachment_id)).first()
+    if row is not None:
+        row.delete()
 
 
 def _attach(row: models.Attachment, thread_id: str, context: RequestContext) -> None:

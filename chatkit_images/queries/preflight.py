@@ -41,10 +41,14 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
     """
     params = request.params
     check_ids(_ids(params))
-    thread = None
-    if hasattr(params, "thread_id"):
-        thread = threads.get(params.thread_id, context)
-    if isinstance(request, types.ThreadsCreateReq | types.ThreadsAddUserMessageReq):
+    if isinstance(request, types.ThreadsCreateReq):
+        _check_message(request.params.input, None, context)
+    elif isinstance(request, types.InputTranscribeReq):
+        _check_audio(request.params)
+    if not hasattr(params, "thread_id"):
+        return
+    thread = threads.get(params.thread_id, context)
+    if isinstance(request, types.ThreadsAddUserMessageReq):
         _check_message(request.params.input, thread, context)
     elif isinstance(request, types.ThreadsRetryAfterItemReq):
         _check_item(thread, request.params.item_id, "user_message")
@@ -53,13 +57,13 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
         types.ThreadsAddStructuredInputReq | types.ThreadsAddClientToolOutputReq,
     ):
         check_waiting(request, context)
-    elif isinstance(
-        request, types.ThreadsCustomActionReq | types.ThreadsSyncCustomActionReq
+    elif (
+        isinstance(
+            request, types.ThreadsCustomActionReq | types.ThreadsSyncCustomActionReq
+        )
+        and request.params.item_id
     ):
-        if request.params.item_id:
-            _check_item(thread, request.params.item_id, "widget")
-    elif isinstance(request, types.InputTranscribeReq):
-        _check_audio(request.params)
+        _check_item(thread, request.params.item_id, "widget")
 
 
 def check_waiting(request: types.ChatKitReq, context: RequestContext) -> None:
@@ -145,9 +149,8 @@ def _check_message(
 
 
 def _check_item(
-    thread: models.Thread | None, item_id: str, item_type: str
+    thread: models.Thread, item_id: str, item_type: str
 ) -> models.ThreadItem:
-    assert thread is not None
     row: models.ThreadItem | None = thread.items.filter(item_id=item_id).first()
     if row is None:
         raise NotFoundError(f"Item {item_id} not found in thread {thread.pk}")

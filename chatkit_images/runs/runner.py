@@ -20,6 +20,7 @@ from .. import database, wire
 from ..agents import ImageTracker, trackers
 from ..conf import settings
 from ..context import RequestContext
+from ..exceptions import UnexpectedResult
 from ..models import Run
 from ..protocol import ProtocolServer
 from ..run_state import RunState, current_run, current_state
@@ -256,7 +257,9 @@ class LiveRun:
         would not notice one that came in between.
         """
         result = await self._server.process(body, self._context)
-        assert isinstance(result, StreamingResult)
+        if not isinstance(result, StreamingResult):
+            op = self._request.type
+            raise UnexpectedResult(self._server, op, StreamingResult, result)
         error = ""
         async for chunk in result:
             if self.thread_id is None and chunk.startswith(CREATED_PREFIX):

@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from .. import database, runs
 from ..conf import settings
 from ..context import RequestContext
-from ..exceptions import RequestRefused
+from ..exceptions import RequestRefused, UnexpectedResult
 from ..protocol import REQUEST, ProtocolServer
 from ..server import get_server
 from . import errors
@@ -52,7 +52,8 @@ class ChatKitView(JsonView):
         if isinstance(server, ProtocolServer):
             await server.check_request(parsed, context)
         result = await server.process(body, context)
-        assert isinstance(result, NonStreamingResult)
+        if not isinstance(result, NonStreamingResult):
+            raise UnexpectedResult(server, parsed.type, NonStreamingResult, result)
         response = HttpResponse(result.json, content_type="application/json")
         response["Cache-Control"] = "no-store"
         return response

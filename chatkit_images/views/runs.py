@@ -111,25 +111,21 @@ class StopView(RunView):
     async def post(
         self,
         request: HttpRequest,
-        thread_id: str | None = None,
+        thread_id: str = "",
         run_id: uuid.UUID | None = None,
     ) -> HttpResponseBase:
         """Return ``{"stopped": true}`` if there was one; its stream ends by itself."""
-        return await respond(request, self.answer, thread_id, run_id)
+        return await respond(request, self.answer, run_id or thread_id)
 
     async def answer(
-        self,
-        context: RequestContext,
-        thread_id: str | None,
-        run_id: uuid.UUID | None,
+        self, context: RequestContext, named: uuid.UUID | str
     ) -> HttpResponseBase:
-        """Stop what an admitted request names."""
-        if thread_id is not None:
-            rows = await database.call(of_thread, thread_id, context)
-        else:
-            assert run_id is not None
-            run = await database.call(of_owner, run_id, context)
+        """Stop the run, or what goes on in the thread, that a request names."""
+        if isinstance(named, uuid.UUID):
+            run = await database.call(of_owner, named, context)
             rows = Run.objects.filter(pk=run.pk)
+        else:
+            rows = await database.call(of_thread, named, context)
         return JsonResponse({"stopped": await runs.stop(rows)})
 
 
