@@ -13,8 +13,8 @@ LAYERS = {
     0: "conf exceptions context run_state database imaging storage url_tokens signals",
     1: "querysets models signal_handlers",
     2: "file_urls receiving queries store attachment_store converters agents",
-    3: "wire protocol server runs upkeep integrity",
-    4: "sse views consumers",
+    3: "protocol server runs upkeep integrity",
+    4: "views consumers",
     5: "urls routing admin management checks apps",
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}

@@ -6,9 +6,10 @@ from contextlib import aclosing, nullcontext
 
 from chatkit import types
 
-from .. import database, wire
+from .. import database
 from ..context import RequestContext
 from ..models import Run
+from ..protocol import event_stream, visibility
 from ..queries import items, threads
 from ..querysets import RunQuerySet
 from . import claims
@@ -134,7 +135,7 @@ def shown(run: Run, context: RequestContext) -> Batch:
     events: list[types.ThreadStreamEvent] = []
     found: list[types.ThreadItem] = []
     if run.thread is not None:
-        thread = wire.public_thread(threads.to_thread(run.thread))
+        thread = visibility.public_thread(threads.to_thread(run.thread))
         created = run.operation == "threads.create"
         kind = types.ThreadCreatedEvent if created else types.ThreadUpdatedEvent
         events.append(kind(thread=thread))
@@ -146,5 +147,5 @@ def shown(run: Run, context: RequestContext) -> Batch:
         events += [types.ThreadItemDoneEvent(item=item) for item in found]
     broken = run.status in (Run.Status.FAILED, Run.Status.INTERRUPTED)
     if broken or not found:
-        events.append(wire.broken_off())
-    return [(0, wire.chunk(event)) for event in events]
+        events.append(event_stream.broken_off())
+    return [(0, event_stream.chunk(event)) for event in events]

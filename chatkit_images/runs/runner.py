@@ -16,13 +16,13 @@ from django.db import Error
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import translation
 
-from .. import database, wire
+from .. import database
 from ..agents import ImageTracker, trackers
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import UnexpectedResult
 from ..models import Run
-from ..protocol import ProtocolServer
+from ..protocol import ProtocolServer, event_stream
 from ..run_state import RunState, current_run, current_state
 from . import claims
 from .log import Batches, get_logs
@@ -277,7 +277,7 @@ class LiveRun:
         """
         server, context = self._server, self._context
         if self._state.interrupted:
-            self.log.append(wire.chunk(wire.broken_off()))
+            self.log.append(event_stream.chunk(event_stream.broken_off()))
         if self._state.told or not isinstance(server, ProtocolServer):
             return
         if self.thread_id is None or not self._streaming:
@@ -298,4 +298,4 @@ class LiveRun:
             self.failure = failure
             return
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)
-        self.log.append(wire.chunk(wire.broken_off()))
+        self.log.append(event_stream.chunk(event_stream.broken_off()))

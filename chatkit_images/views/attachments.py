@@ -12,11 +12,12 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import models, url_tokens, wire
+from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
+from ..protocol import encoding
 from ..server import get_server
 from . import errors
 from .admission import JsonView, admit
@@ -97,7 +98,7 @@ async def receive(
 ) -> HttpResponse:
     """Store a file through the server's attachment store."""
     attachment = await attachment_store(get_server()).upload(file, context, key)
-    return HttpResponse(wire.dump(attachment), content_type="application/json")
+    return HttpResponse(encoding.dump(attachment), content_type="application/json")
 
 
 def attachment_store(

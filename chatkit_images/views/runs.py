@@ -10,11 +10,12 @@ from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import database, runs, sse
+from .. import database, runs
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..models import Run
+from ..protocol import event_stream
 from ..queries import preflight, threads
 from ..querysets import RunQuerySet
 from .admission import JsonView, respond
@@ -92,7 +93,7 @@ class RunEventsView(RunView):
 
     async def get(self, request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
         """Return the rest of the stream; without a log what it has left."""
-        after = sse.number(request.headers.get("Last-Event-ID", ""))
+        after = event_stream.number_of(request.headers.get("Last-Event-ID", ""))
         return await respond(request, self.answer, run_id, after)
 
     async def answer(

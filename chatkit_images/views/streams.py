@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 
 from django.http import HttpRequest, StreamingHttpResponse
 
-from .. import runs, sse, wire
+from .. import runs
+from ..protocol import event_stream
 
 logger = logging.getLogger(__name__)
 RESUME, RUN = "ChatKit-Resume", "ChatKit-Run"
@@ -27,7 +28,7 @@ class EventStream(StreamingHttpResponse):
     """
 
     def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(events, headers=sse.HEADERS)
+        super().__init__(events, headers=event_stream.HEADERS)
         self.events = events
 
 
@@ -55,15 +56,16 @@ async def stream_response(
     async def body(batch: runs.Batch) -> AsyncGenerator[bytes, None]:
         try:
             if batch:
-                yield sse.encode(batch, ids)
+                yield event_stream.encode(batch, ids)
             async for batch in events:
-                yield sse.encode(batch, ids)
+                yield event_stream.encode(batch, ids)
         except runs.drain.Draining:
             if ids:
-                yield sse.CUT
+                yield event_stream.CUT
         except Exception:
             logger.exception("The stream of run %s is broken off", run_id)
-            yield sse.encode([(0, wire.chunk(wire.broken_off()))], ids)
+            last = event_stream.chunk(event_stream.broken_off())
+            yield event_stream.encode([(0, last)], ids)
         finally:
             await events.aclose()
 

@@ -15,11 +15,12 @@ from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
 from django.test import AsyncClient
 
-from chatkit_images import database, protocol, runs
+from chatkit_images import database, runs
 from chatkit_images.conf import settings as app_settings
 from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Run, ThreadItem
+from chatkit_images.protocol import first_messages
 from chatkit_images.runs import LiveRun
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import LoopbackAPI
@@ -51,7 +52,7 @@ async def test_the_client_has_it_before_what_it_wrote_is_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.MIDDLEWARE = [f"{__name__}.slow", *settings.MIDDLEWARE]
-    monkeypatch.setattr(protocol, "SERVE_SECONDS", 30)
+    monkeypatch.setattr(first_messages, "SERVE_SECONDS", 30)
     seen: list[str] = []
     add = DjangoStore.add_thread_item
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from chatkit import types
 
-from chatkit_images import runs, sse
+from chatkit_images import runs
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run, Thread
+from chatkit_images.protocol import event_stream
 from chatkit_images.runs import drain
 from chatkit_images.runs.log import MemoryLogs, get_logs
 from chatkit_images.testing import Gate, LoopbackAPI, Text
@@ -203,7 +204,9 @@ async def test_a_stream_of_a_run_elsewhere_is_cut_when_this_process_ends(
     # Its first heartbeat has come; nobody would ask again after a clean end.
     runs.supervisor().close()
     text = await rest(answer)
-    assert text.replace(sse.HEARTBEAT, b"") == (b": elsewhere\n" if resume else b"")
+    assert text.replace(event_stream.HEARTBEAT, b"") == (
+        b": elsewhere\n" if resume else b""
+    )
 
 
 async def test_who_waits_when_this_process_ends_is_refused(
@@ -223,7 +226,7 @@ async def test_of_a_thread_that_is_deleted_a_reader_elsewhere_sees_nothing(
     answer = await chat.get(route(run))
     assert answer.status_code == 200
     await Thread.objects.all().adelete()
-    assert (await rest(answer)).replace(sse.HEARTBEAT, b"") == b""
+    assert (await rest(answer)).replace(event_stream.HEARTBEAT, b"") == b""
     # As one that is deleted between the query for it and that for its items.
     run.status = "completed"
     reader = Reader(runs.follow(run, context))

@@ -1,0 +1,83 @@
+"""Which code answers which request of a client."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from chatkit import types
+from chatkit.server import NonStreamingResult, StreamingResult
+from pydantic import BaseModel, TypeAdapter
+
+from ..context import RequestContext
+from ..queries import payloads
+from ..run_state import current_state
+from ..store import DjangoStore
+from . import encoding, visibility
+from .answers import AnswerMixin
+from .first_messages import FirstMessageMixin
+from .non_streaming import NonStreamingMixin
+from .refusals import RefusalMixin
+from .retries import RetryMixin
+
+# The SDK compiles the schema for each request, which blocks the event loop for
+# milliseconds.
+REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
+
+
+class ProtocolServer(
+    FirstMessageMixin, RetryMixin, NonStreamingMixin, AnswerMixin, RefusalMixin, ABC
+):
+    """A ``ChatKitServer`` that hides what is hidden and checks before it writes."""
+
+    def thread_to_claim(self, context: RequestContext) -> types.ThreadMetadata | None:
+        """Return the thread that the claim of a first message's run has to make.
+
+        Returns:
+            ``None`` if a project overrides a method that makes threads or may decide
+            that there is none. Then the thread is made as the SDK makes it.
+        """
+        mine, store = type(self), type(self.store)
+        if (
+            mine.process is not ProtocolServer.process
+            or mine._process_streaming is not ProtocolServer._process_streaming
+            or mine._process_streaming_impl
+            is not ProtocolServer._process_streaming_impl
+            or mine._process_new_thread_item_respond
+            is not ProtocolServer._process_new_thread_item_respond
+            or getattr(store, "save_thread", None) is not DjangoStore.save_thread
+        ):
+            return None
+        key = self.store.generate_thread_id(context)
+        return types.ThreadMetadata(id=key, created_at=payloads.now())
+
+    async def process(
+        self, request: str | bytes | bytearray, context: RequestContext
+    ) -> StreamingResult | NonStreamingResult:
+        """Answer a request, as ChatKit's own method does."""
+        parsed = REQUEST.validate_json(request)
+        if types.is_streaming_req(parsed):
+            return StreamingResult(self._process_streaming(parsed, context))
+        return NonStreamingResult(await self._process_non_streaming(parsed, context))
+
+    def _serialize(self, obj: BaseModel) -> bytes:
+        return encoding.dump(obj)
+
+    def _to_thread_response(self, thread: types.ThreadMetadata) -> types.Thread:
+        return visibility.public_thread(thread)
+
+    async def _process_streaming_impl(
+        self, request: types.StreamingReq, context: RequestContext
+    ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+        state = current_state.get()
+        if isinstance(request, types.ThreadsRetryAfterItemReq):
+            events = self._retry(request, context)
+        elif isinstance(request, types.ThreadsCreateReq) and state and state.made:
+            events = self._create(state, state.made, request, context)
+        else:
+            events = super()._process_streaming_impl(request, context)
+        async with aclosing(events):
+            async for event in events:
+                if (shown := visibility.visible(event)) is not None:
+                    yield shown

@@ -1,0 +1,59 @@
+"""Server-sent events: the headers of a stream and the bytes of its events.
+
+A *chunk* is one event as ChatKit sends it. A client that asks to resume a stream also
+gets the number of each chunk, in an ``id`` line before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from chatkit import types
+from chatkit.errors import ErrorCode
+
+from .encoding import dump
+
+HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    # Without these nginx would buffer the stream and GZipMiddleware would compress it.
+    "X-Accel-Buffering": "no",
+    "Content-Encoding": "identity",
+}
+HEARTBEAT = b": keep-alive\n\n"
+# A comment without the empty line that ends an event. A client that can resume sees by
+# it that the stream was cut, even if the connection was closed properly.
+CUT = b": elsewhere\n"
+NUMBER = re.compile(r"\d{1,15}", re.ASCII)
+
+
+def chunk(event: types.ThreadStreamEvent) -> bytes:
+    """Return an event as a chunk of a stream."""
+    return b"data: %b\n\n" % dump(event)
+
+
+def broken_off() -> types.ErrorEvent:
+    """Return the event that ends a stream early; the person may try again."""
+    return types.ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
+
+
+def encode(batch: Sequence[tuple[int, bytes]], ids: bool) -> bytes:
+    """Return the bytes of a batch; a heartbeat if the batch is empty.
+
+    Args:
+        batch: Chunks with their numbers; 0 is the number of a chunk without one.
+        ids: Whether the client asked for the numbers, to resume from one of them.
+    """
+    if not batch:
+        return HEARTBEAT
+    if not ids:
+        return b"".join(data for _, data in batch)
+    return b"".join(
+        b"id: %d\n%b" % (number, data) if number else data for number, data in batch
+    )
+
+
+def number_of(last_event_id: str) -> int:
+    """Return the number in a ``Last-Event-ID``; 0, before the first, without one."""
+    return int(last_event_id) if NUMBER.fullmatch(last_event_id) else 0

@@ -1,0 +1,52 @@
+"""Requests whose answer is one JSON document: threads, lists of items, updates."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from chatkit import types
+from chatkit.server import DEFAULT_PAGE_SIZE, ChatKitServer
+
+from ..context import RequestContext
+from ..queries import threads
+from ..store import DjangoStore
+from .visibility import HIDDEN
+
+
+class NonStreamingMixin(ChatKitServer[RequestContext], ABC):
+    """Answers requests without a stream, and leaves hidden items out."""
+
+    store: DjangoStore
+
+    async def _process_non_streaming(
+        self, request: types.NonStreamingReq, context: RequestContext
+    ) -> bytes:
+        # The SDK removes hidden items from a page that it has loaded. Such a page may
+        # be empty although more items follow.
+        if isinstance(request, types.ItemsListReq):
+            asked = request.params
+            limit = asked.limit or DEFAULT_PAGE_SIZE
+            items = await self.store.load_visible_items(
+                asked.thread_id, asked.after, limit, asked.order, context
+            )
+            return self._serialize(items)
+        if isinstance(request, types.ThreadsGetByIdReq):
+            key = request.params.thread_id
+            thread = await self.store.load_thread(key, context)
+            items = await self.store.load_visible_items(
+                key, None, DEFAULT_PAGE_SIZE, "asc", context
+            )
+            full = types.Thread(**thread.model_dump(), items=items)
+            return self._serialize(self._to_thread_response(full))
+        if isinstance(request, types.ThreadsUpdateReq):
+            # The answer has the title as it is stored.
+            request.params.title = threads.clean_title(request.params.title)
+        answer = await super()._process_non_streaming(request, context)
+        if isinstance(request, types.ThreadsSyncCustomActionReq):
+            return _without_hidden(answer)
+        return answer
+
+
+def _without_hidden(answer: bytes) -> bytes:
+    response = types.SyncCustomActionResponse.model_validate_json(answer)
+    return b"{}" if isinstance(response.updated_item, HIDDEN) else answer

@@ -1,0 +1,39 @@
+"""Requests that are refused before anything is written."""
+
+from __future__ import annotations
+
+from abc import ABC
+
+from chatkit import types
+from chatkit.server import ChatKitServer
+
+from .. import database
+from ..context import RequestContext
+from ..queries import preflight
+from ..store import DjangoStore
+
+
+class RefusalMixin(ChatKitServer[RequestContext], ABC):
+    """Checks a request before it writes, and answers where nothing may be generated."""
+
+    store: DjangoStore
+
+    async def check_request(
+        self, request: types.ChatKitReq, context: RequestContext
+    ) -> None:
+        """Refuse a request before anything is written. Override it to refuse more.
+
+        Raises:
+            NotFoundError: If the request names something that its sender does not have.
+            RequestRefused: If a thread, an item or a file is not in a state for it.
+        """
+        if preflight.needs_database(request):
+            await database.call(preflight.check, request, context)
+        else:
+            preflight.check(request, context)
+
+    async def refusal(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> types.AssistantMessageItem | None:
+        """Return the answer that replaces the model's if nothing may be generated."""
+        return None

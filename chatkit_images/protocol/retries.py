@@ -1,0 +1,54 @@
+"""A retry: the same message gets a new answer, and its old answer is deleted."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import AsyncGenerator
+
+from chatkit import types
+
+from ..context import RequestContext
+from .refusals import RefusalMixin
+
+
+class RetryMixin(RefusalMixin, ABC):
+    """Answers a message once more."""
+
+    async def _retry(
+        self, request: types.ThreadsRetryAfterItemReq, context: RequestContext
+    ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+        """Answer a message again; delete what followed it in one transaction.
+
+        The SDK deletes item by item, so a crash in between leaves half an answer.
+        """
+        thread_id, item_id = request.params.thread_id, request.params.item_id
+        thread = await self.store.load_thread(thread_id, context=context)
+        message = await self.store.load_item(thread_id, item_id, context=context)
+        if not isinstance(message, types.UserMessageItem):
+            raise ValueError(f"Item {item_id} is not a user message")
+        # A refusal comes before the deletion: the old answer stays if there can be no
+        # new one.
+        refusal = await self.refusal(thread, context)
+        if refusal is not None:
+            said = types.ThreadItemDoneEvent(item=refusal)
+            async for event in self._process_events(
+                thread, context, lambda: _one(said)
+            ):
+                yield event
+            return
+        later: list[str] = []
+        async for item in self._paginate_thread_items_reverse(thread_id, context):
+            if item.id == item_id:
+                break
+            later.append(item.id)
+        await self.store.delete_thread_items(thread_id, later, context)
+        async for event in self._process_events(
+            thread, context, lambda: self.respond(thread, message, context)
+        ):
+            yield event
+
+
+async def _one(
+    event: types.ThreadStreamEvent,
+) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+    yield event

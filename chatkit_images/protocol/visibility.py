@@ -1,0 +1,39 @@
+"""What a client may see: no hidden item, and no metadata of a thread."""
+
+from __future__ import annotations
+
+from chatkit import types
+
+HIDDEN = (types.HiddenContextItem, types.SDKHiddenContextItem)
+
+
+def visible(event: types.ThreadStreamEvent) -> types.ThreadStreamEvent | None:
+    """Return an event as a client may see it; ``None`` if the client may not see it.
+
+    The SDK hides hidden context in one kind of event out of three, and the metadata of
+    threads only in the events that it makes itself.
+    """
+    if isinstance(
+        event,
+        types.ThreadItemAddedEvent
+        | types.ThreadItemDoneEvent
+        | types.ThreadItemReplacedEvent,
+    ) and isinstance(event.item, HIDDEN):
+        return None
+    if isinstance(event, types.ThreadCreatedEvent | types.ThreadUpdatedEvent):
+        return event.model_copy(update={"thread": public_thread(event.thread)})
+    return event
+
+
+def public_thread(thread: types.ThreadMetadata) -> types.Thread:
+    """Return a thread without its metadata and its hidden items."""
+    items = thread.items if isinstance(thread, types.Thread) else types.Page()
+    shown = [item for item in items.data if not isinstance(item, HIDDEN)]
+    return types.Thread(
+        id=thread.id,
+        title=thread.title,
+        created_at=thread.created_at,
+        status=thread.status,
+        allowed_image_domains=thread.allowed_image_domains,
+        items=items.model_copy(update={"data": shown}),
+    )
