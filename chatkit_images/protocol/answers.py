@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import cast
@@ -19,7 +18,7 @@ from .open_images import OpenImages
 Status = GeneratedImage.Status
 
 
-class AnswerMixin(ChatKitServer[RequestContext], ABC):
+class AnswerMixin(ChatKitServer[RequestContext]):
     """Streams an answer and leaves no image open, however the answer ends."""
 
     async def _process_events(

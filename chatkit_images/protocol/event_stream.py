@@ -55,5 +55,5 @@ def encode(batch: Sequence[tuple[int, bytes]], ids: bool) -> bytes:
 
 
 def number_of(last_event_id: str) -> int:
-    """Return the number in a ``Last-Event-ID``; 0, before the first, without one."""
+    """Return the number in a ``Last-Event-ID``; 0 if it has none."""
     return int(last_event_id) if NUMBER.fullmatch(last_event_id) else 0

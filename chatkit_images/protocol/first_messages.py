@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from abc import ABC
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -19,7 +18,7 @@ logger = logging.getLogger(__name__)
 SERVE_SECONDS = 0.1
 
 
-class FirstMessageMixin(ChatKitServer[RequestContext], ABC):
+class FirstMessageMixin(ChatKitServer[RequestContext]):
     """Answers a first message in the thread that the claim of its run has made."""
 
     async def _create(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
-
 from chatkit import types
 from chatkit.server import DEFAULT_PAGE_SIZE, ChatKitServer
 
@@ -13,7 +11,7 @@ from ..store import DjangoStore
 from .visibility import HIDDEN
 
 
-class NonStreamingMixin(ChatKitServer[RequestContext], ABC):
+class NonStreamingMixin(ChatKitServer[RequestContext]):
     """Answers requests without a stream, and leaves hidden items out."""
 
     store: DjangoStore

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
-
 from chatkit import types
 from chatkit.server import ChatKitServer
 
@@ -13,7 +11,7 @@ from ..queries import preflight
 from ..store import DjangoStore
 
 
-class RefusalMixin(ChatKitServer[RequestContext], ABC):
+class RefusalMixin(ChatKitServer[RequestContext]):
     """Checks a request before it writes, and answers where nothing may be generated."""
 
     store: DjangoStore

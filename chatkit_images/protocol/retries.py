@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import AsyncGenerator
 
 from chatkit import types
@@ -11,7 +10,7 @@ from ..context import RequestContext
 from .refusals import RefusalMixin
 
 
-class RetryMixin(RefusalMixin, ABC):
+class RetryMixin(RefusalMixin):
     """Answers a message once more."""
 
     async def _retry(

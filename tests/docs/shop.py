@@ -17,9 +17,9 @@ from django.conf import global_settings, settings
 from django.test import override_settings
 from openai import AsyncOpenAI
 
-from chatkit_images import server
 from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.server import DjangoChatKitServer
+from chatkit_images.server.loading import load_server
 from tests import settings as test_settings
 from tests.chat import EveryImage
 
@@ -74,7 +74,7 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
     )
     agents.set_default_openai_client(client, use_for_tracing=False)
     agents.set_tracing_disabled(True)
-    server._server.cache_clear()
+    load_server.cache_clear()
     environment = {
         "OPENAI_API_KEY": "loopback",
         "OPENAI_BASE_URL": settings.LOOPBACK_URL,
@@ -90,7 +90,7 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
         ):
             yield made
     finally:
-        server._server.cache_clear()
+        load_server.cache_clear()
         agents.set_default_openai_client(None, use_for_tracing=False)  # type: ignore[arg-type]
 
 

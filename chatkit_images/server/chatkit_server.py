@@ -1,0 +1,54 @@
+"""``DjangoChatKitServer``: everything a project's server is made of, put together."""
+
+from __future__ import annotations
+
+from chatkit import types
+from chatkit.store import AttachmentStore
+
+from .. import database
+from ..attachment_store import DjangoAttachmentStore
+from ..conf import settings
+from ..context import RequestContext
+from ..queries import feedback as feedback_rows
+from ..store import DjangoStore
+from .answering import AnsweringMixin
+from .run_endings import RunEndingMixin
+
+
+class DjangoChatKitServer(AnsweringMixin, RunEndingMixin):
+    """A ``ChatKitServer`` wired to the project's database and storage.
+
+    A project writes ``get_agent``; every other method whose name begins with
+    ``get_`` may be overridden, and so may ``respond`` for a server that does not
+    use the Agents SDK.
+    """
+
+    def __init__(
+        self,
+        store: DjangoStore | None = None,
+        attachment_store: AttachmentStore[RequestContext] | None = None,
+    ) -> None:
+        super().__init__(
+            store or DjangoStore(), attachment_store or DjangoAttachmentStore()
+        )
+
+    async def add_feedback(
+        self,
+        thread_id: str,
+        item_ids: list[str],
+        feedback: types.FeedbackKind,
+        context: RequestContext,
+    ) -> None:
+        """Save a thumb up or down for each item, for all of them or for none."""
+        await database.call(feedback_rows.save, thread_id, item_ids, feedback, context)
+
+    async def transcribe(
+        self, audio_input: types.AudioInput, context: RequestContext
+    ) -> types.TranscriptionResult:
+        """Turn dictation into text with ``TRANSCRIPTION_MODEL``."""
+        extension = audio_input.media_type.rpartition("/")[2] or "webm"
+        result = await self.get_openai_client().audio.transcriptions.create(
+            model=settings.TRANSCRIPTION_MODEL,
+            file=(f"audio.{extension}", audio_input.data, audio_input.media_type),
+        )
+        return types.TranscriptionResult(text=result.text)

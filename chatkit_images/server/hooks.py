@@ -1,0 +1,134 @@
+"""The methods that a project may override."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from agents import (
+    Agent,
+    RunConfig,
+    Runner,
+    RunResultStreaming,
+    TResponseInputItem,
+)
+from chatkit import types
+from chatkit.agents import AgentContext
+from openai import AsyncOpenAI
+
+from ..agents import expected_previews
+from ..conf import settings
+from ..context import RequestContext
+from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from ..protocol import ProtocolServer
+
+T = TypeVar("T")
+
+
+class HookMixin(ProtocolServer):
+    """What a project decides about a run, each decision with a default."""
+
+    _openai: AsyncOpenAI | None = None
+
+    def get_agent(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> Agent[Any] | Awaitable[Agent[Any]]:
+        """Return the agent that answers; the one method a project must write."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must override get_agent(thread, context)."
+        )
+
+    def get_agent_context(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> AgentContext[RequestContext]:
+        """Return what the agent's tools receive. Default: ChatKit's own context."""
+        return AgentContext(thread=thread, store=self.store, request_context=context)
+
+    def run_agent(
+        self,
+        agent: Agent[Any],
+        agent_input: list[TResponseInputItem],
+        agent_context: AgentContext[RequestContext],
+    ) -> RunResultStreaming:
+        """Start the run. Override it for ``max_turns``, ``hooks`` or a ``session``."""
+        return Runner.run_streamed(
+            agent,
+            agent_input,
+            context=agent_context,
+            run_config=self.get_run_config(
+                agent_context.thread, agent_context.request_context
+            ),
+        )
+
+    def get_run_config(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> RunConfig | None:
+        """Return the Agents SDK's settings of a run. Default: the SDK's own."""
+        return None
+
+    def get_title(
+        self,
+        thread: types.ThreadMetadata,
+        message: types.UserMessageItem,
+        context: RequestContext,
+    ) -> str | None | Awaitable[str | None]:
+        """Return the title of a thread that has none. Default: its first words."""
+        words = " ".join(part.text for part in message.content).split()
+        title = " ".join(words)
+        return title if len(title) <= 60 else title[:59].rstrip() + "…"
+
+    def check_generation(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> None | Awaitable[None]:
+        """Refuse to generate before the model is called. Override it for a quota.
+
+        The person's message is already saved, and the refusal answers it.
+
+        Raises:
+            GenerationRefused: With what the person reads.
+        """
+
+    def get_thread_item_converter(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> DjangoThreadItemConverter:
+        """Return what turns the thread's items into model input."""
+        return DjangoThreadItemConverter(context)
+
+    def get_response_stream_converter(
+        self,
+        thread: types.ThreadMetadata,
+        context: RequestContext,
+        agent: Agent[Any],
+    ) -> DjangoResponseStreamConverter:
+        """Return what stores the images of a run."""
+        return DjangoResponseStreamConverter(
+            thread, context, partial_images=expected_previews(agent)
+        )
+
+    async def get_history(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> list[types.ThreadItem]:
+        """Return the items that the model gets, oldest first."""
+        items: list[types.ThreadItem] = []
+        after: str | None = None
+        while len(items) < settings.HISTORY_ITEMS:
+            page = await self.store.load_thread_items(
+                thread.id, after, settings.HISTORY_ITEMS - len(items), "desc", context
+            )
+            items += page.data
+            after = page.after
+            if not page.has_more:
+                break
+        return items[::-1]
+
+    def get_openai_client(self) -> AsyncOpenAI:
+        """Return the client for requests that no agent makes, such as dictation."""
+        if self._openai is None:
+            self._openai = AsyncOpenAI()
+        return self._openai
+
+
+async def awaited(value: T | Awaitable[T]) -> T:
+    """Return the result of a hook, which may be an asynchronous method."""
+    return await value if inspect.isawaitable(value) else value

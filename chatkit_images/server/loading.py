@@ -1,0 +1,44 @@
+"""The server that ``CHATKIT_IMAGES["SERVER"]`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import cast
+
+from chatkit.server import ChatKitServer
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from ..conf import settings
+from ..context import RequestContext
+
+
+def get_server() -> ChatKitServer[RequestContext]:
+    """Return the project's server, one per process.
+
+    Raises:
+        ImproperlyConfigured: If ``CHATKIT_IMAGES["SERVER"]`` is not a
+            ``ChatKitServer``.
+    """
+    if settings.SERVER is None:
+        raise ImproperlyConfigured("CHATKIT_IMAGES['SERVER'] is not set.")
+    return load_server(settings.SERVER)
+
+
+@cache
+def load_server(path: str) -> ChatKitServer[RequestContext]:
+    """Return the server of the class that a dotted path names."""
+    try:
+        server = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error}"
+        ) from error
+    if not (isinstance(server, type) and issubclass(server, ChatKitServer)):
+        raise ImproperlyConfigured(
+            "CHATKIT_IMAGES['SERVER'] must be the dotted path of a ChatKitServer, "
+            f"got {path!r}."
+        )
+    # A project's class takes what ChatKit's takes, or nothing.
+    return cast("Callable[[], ChatKitServer[RequestContext]]", server)()

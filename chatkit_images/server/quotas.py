@@ -1,0 +1,30 @@
+"""Whether a run may generate."""
+
+from __future__ import annotations
+
+from chatkit import types
+
+from ..context import RequestContext
+from ..exceptions import GenerationRefused
+from ..queries import endings, payloads
+from ..run_state import RunState, current_state
+from .hooks import HookMixin, awaited
+
+
+class QuotaMixin(HookMixin):
+    """Answers with the project's refusal when nothing may be generated."""
+
+    async def refusal(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> types.AssistantMessageItem | None:
+        """Return the refusal of ``check_generation``, which is called once in a run."""
+        state = current_state.get() or RunState()
+        if state.allowed:
+            return None
+        try:
+            await awaited(self.check_generation(thread, context))
+        except GenerationRefused as refusal:
+            key = self.store.generate_item_id("message", thread, context)
+            return endings.message(key, thread.id, payloads.now(), refusal.message)
+        state.allowed = True
+        return None
