@@ -20,7 +20,7 @@ from tests.test_bad_requests import BAD_BODIES, NAMES_A_THREAD
 
 from .browsing import Browser
 from .conftest import Server
-from .queries import dump
+from .rows import dump
 from .tour import STREAMING
 from .wire import KIND, LISTING, Answer, ask, connection, head, length
 
