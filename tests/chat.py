@@ -23,9 +23,9 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from openai import AsyncOpenAI
 
+from chatkit_images import times
 from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.context import RequestContext
-from chatkit_images.queries import payloads
 from chatkit_images.server import DjangoChatKitServer
 
 
@@ -52,7 +52,7 @@ async def ask(wrapper: RunContextWrapper[AgentContext[Any]], question: str) -> s
     item = types.StructuredInputItem(
         id=context.generate_id("message"),
         thread_id=context.thread.id,
-        created_at=payloads.now(),
+        created_at=times.now(),
         inputs=[types.StructuredInputFreeform(id="q1", question=question)],
     )
     await context.stream(types.ThreadItemDoneEvent(item=item))
@@ -66,7 +66,7 @@ async def whisper(wrapper: RunContextWrapper[AgentContext[Any]], text: str) -> s
     item = types.HiddenContextItem(
         id=context.generate_id("message"),
         thread_id=context.thread.id,
-        created_at=payloads.now(),
+        created_at=times.now(),
         content=text,
     )
     context.thread.metadata["secret"] = text
@@ -144,7 +144,7 @@ class TestServer(DjangoChatKitServer):
             item=types.AssistantMessageItem(
                 id=self.store.generate_item_id("message", thread, context),
                 thread_id=thread.id,
-                created_at=payloads.now(),
+                created_at=times.now(),
                 content=[types.AssistantMessageContent(text=f"did {action.type}")],
             )
         )

@@ -21,13 +21,12 @@ from chatkit import agents as sdk
 from chatkit import types
 from chatkit.agents import AgentContext
 
-from chatkit_images import storage
+from chatkit_images import storage, times
 from chatkit_images.agents import stream_agent_response
 from chatkit_images.agents.streaming import ProviderIds
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, Run
-from chatkit_images.queries import payloads
 from chatkit_images.run_state import current_run
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, ToolCall, Usage, wire
@@ -40,7 +39,7 @@ CONFIG = RunConfig(tracing_disabled=True)
 async def agent_context(context: RequestContext) -> AgentContext[RequestContext]:
     store = DjangoStore()
     thread = types.ThreadMetadata(
-        id=store.generate_thread_id(context), created_at=payloads.now()
+        id=store.generate_thread_id(context), created_at=times.now()
     )
     await store.save_thread(thread, context)
     return AgentContext(thread=thread, store=store, request_context=context)
@@ -210,7 +209,7 @@ async def test_messages_without_an_id_of_their_own_get_one(
         return types.AssistantMessageItem(
             id=FAKE_RESPONSES_ID,
             thread_id=agent_context.thread.id,
-            created_at=payloads.now(),
+            created_at=times.now(),
             content=[types.AssistantMessageContent(text=text)],
         )
 

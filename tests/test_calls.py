@@ -15,7 +15,7 @@ from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import file_urls, imaging, storage, upkeep
+from chatkit_images import file_urls, imaging, storage, times, upkeep
 from chatkit_images.agents import calls
 from chatkit_images.agents.calls import ImageCall
 from chatkit_images.agents.fields import add_usage
@@ -23,7 +23,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.imaging import png
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
-from chatkit_images.queries import images, payloads
+from chatkit_images.queries import images
 from chatkit_images.signals import image_saved
 from chatkit_images.storage import backend
 from tests.image_files import image_file
@@ -37,10 +37,10 @@ class Stage:
 
     def __init__(self, context: RequestContext, **fields: Any) -> None:
         self.events: list[types.ThreadStreamEvent] = []
-        thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+        thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
         self.converter = DjangoResponseStreamConverter(thread, context, 3)
         item = types.GeneratedImageItem(
-            id="msg_1", thread_id="thr_1", created_at=payloads.now()
+            id="msg_1", thread_id="thr_1", created_at=times.now()
         )
         self.call = ImageCall(
             "ig_1", item, self.converter, self.emit, lambda: "msg_2", fields
@@ -347,7 +347,7 @@ async def test_the_bar_never_goes_back(stage: Stage) -> None:
 def test_progress_without_a_known_number_halves_what_remains(
     context: RequestContext,
 ) -> None:
-    thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
     converter = DjangoResponseStreamConverter(thread, context)
     steps = [converter.partial_image_index_to_progress(i) for i in range(3)]
     assert steps == [0.5, 0.75, 0.875]

@@ -284,7 +284,7 @@ async def test_reasons_are_told_in_the_language_of_the_person(
 
     seen = []
     monkeypatch.setattr(
-        "chatkit_images.queries.endings._",
+        "chatkit_images.notices._",
         lambda text: seen.append(translation.get_language()) or text,
     )
     answer(model, FailedImage())

@@ -11,9 +11,10 @@ import chatkit_images
 ROOT = Path(chatkit_images.__file__).parent
 # Module or package by layer; a module may import lower layers and its own.
 LAYERS = {
-    0: "conf exceptions context run_state database imaging storage url_tokens signals",
+    0: "conf exceptions context run_state database imaging storage url_tokens signals"
+    " times cleaning",
     1: "querysets models signal_handlers",
-    2: "file_urls receiving queries store attachment_store converters agents",
+    2: "file_urls notices receiving queries store attachment_store converters agents",
     3: "protocol server runs upkeep integrity",
     4: "views consumers",
     5: "urls routing admin management checks apps",

@@ -13,11 +13,11 @@ from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from openai import AsyncOpenAI
 
+from chatkit_images import times
 from chatkit_images.agents import expected_previews, trackers
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import GenerationRefused
 from chatkit_images.models import GeneratedImage, Thread, ThreadItem
-from chatkit_images.queries import payloads
 from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
@@ -25,14 +25,14 @@ from tests.chat import TestServer
 from tests.client import ChatClient, done_items, thread_id
 from tests.client import message as user_message
 
-THREAD = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+THREAD = types.ThreadMetadata(id="thr_1", created_at=times.now())
 
 
 def message(text: str) -> types.UserMessageItem:
     return types.UserMessageItem(
         id="msg_1",
         thread_id="thr_1",
-        created_at=payloads.now(),
+        created_at=times.now(),
         content=[types.UserMessageTextContent(text=text)],
         inference_options=types.InferenceOptions(),
     )

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from ..queries import payloads
+from ..queries import references
 from .base import page_url, visible
 from .image_model import ImageModelAdmin
 from .markup import badge, pretty
@@ -152,7 +152,7 @@ def text_of(payload: Any) -> str:
     parts = content if isinstance(content, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, dict)]
     words = "\n".join(text for text in texts if isinstance(text, str))
-    return payloads.readable(words, str(_("[image]")), str(_("[file]")))
+    return references.readable(words, str(_("[image]")), str(_("[file]")))
 
 
 def attachment_ids(payload: Any) -> list[str]:

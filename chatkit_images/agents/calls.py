@@ -13,12 +13,12 @@ from typing import Any
 from chatkit import types
 from openai.types.responses.response_output_item import ImageGenerationCall
 
+from .. import notices
 from ..converters import DjangoResponseStreamConverter
 from ..converters.responses import whole
 from ..exceptions import ImageError, StorageUnavailable
 from ..imaging import Base64Image
 from ..models import GeneratedImage
-from ..queries import endings
 from ..run_state import base64_of
 
 logger = logging.getLogger(__name__)
@@ -212,11 +212,11 @@ class ImageCall:
             image = None
         if image is not None:
             return await self._show(image)
-        self.saved = endings.message(
+        self.saved = notices.message(
             self._converter.message_id(self.call_id) or self._new_id(),
             self.item.thread_id,
             self.item.created_at,
-            endings.reason(status, fields.get("error_code", "")),
+            notices.reason(status, fields.get("error_code", "")),
         )
         await self._emit(types.ThreadItemRemovedEvent(item_id=self.item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.saved))

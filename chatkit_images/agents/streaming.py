@@ -18,10 +18,10 @@ from chatkit import types
 from chatkit.agents import AgentContext
 
 from .. import database
+from ..cleaning import clean_columns
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
-from ..queries import payloads
 from ..run_state import current_run
 from .tap import ResultTap
 from .tracker import ImageTracker, cut_off_status, trackers
@@ -132,6 +132,6 @@ async def _record(tracker: ImageTracker) -> None:
     if (run_id := current_run.get()) is not None:
         said = {"response_id": tracker.response_id, "usage": tracker.usage}
         await database.call(
-            Run.objects.filter(pk=run_id).update, **payloads.columns(Run, said)
+            Run.objects.filter(pk=run_id).update, **clean_columns(Run, said)
         )
     await tracker.record_usage()

@@ -24,12 +24,13 @@ from chatkit import types
 from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
 
-from .. import database
+from .. import database, times
+from ..cleaning import clean_columns
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import NotFoundError
 from ..models import GeneratedImage
-from ..queries import images, payloads
+from ..queries import images
 from ..run_state import base64_of, current_state
 from . import fields
 from .calls import ImageCall
@@ -197,7 +198,7 @@ class ImageTracker:
             rows = GeneratedImage.objects.filter(
                 thread_id=self.context.thread.id, call_id=call_id, usage={}
             )
-            words = payloads.columns(GeneratedImage, {"usage": usage})
+            words = clean_columns(GeneratedImage, {"usage": usage})
             await database.call(rows.update, **words)
 
     def delivered(self, event: types.ThreadStreamEvent) -> None:
@@ -224,7 +225,7 @@ class ImageTracker:
         item = types.GeneratedImageItem(
             id=self.context.generate_id("message"),
             thread_id=self.context.thread.id,
-            created_at=payloads.now(),
+            created_at=times.now(),
         )
         call = self._calls[call_id] = ImageCall(
             call_id,

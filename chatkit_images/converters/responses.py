@@ -12,9 +12,10 @@ from chatkit.types import GeneratedImage, ThreadMetadata
 from django.db import DatabaseError
 
 from .. import database, file_urls, imaging, models, receiving, storage
+from ..cleaning import clean_columns
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, StorageUnavailable
-from ..queries import endings, images, payloads
+from ..queries import endings, images
 from ..run_state import base64_of
 from .run_thumbnails import RunThumbnails
 
@@ -270,4 +271,4 @@ async def whole(image: str | imaging.Base64Image) -> str | bytes:
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:
     """Return columns of the provider's words as every database takes them."""
-    return payloads.columns(models.GeneratedImage, fields)
+    return clean_columns(models.GeneratedImage, fields)

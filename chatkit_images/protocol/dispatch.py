@@ -10,8 +10,8 @@ from chatkit import types
 from chatkit.server import NonStreamingResult, StreamingResult
 from pydantic import BaseModel, TypeAdapter
 
+from .. import times
 from ..context import RequestContext
-from ..queries import payloads
 from ..run_state import current_state
 from ..store import DjangoStore
 from . import encoding, visibility
@@ -50,7 +50,7 @@ class ProtocolServer(
         ):
             return None
         key = self.store.generate_thread_id(context)
-        return types.ThreadMetadata(id=key, created_at=payloads.now())
+        return types.ThreadMetadata(id=key, created_at=times.now())
 
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext

@@ -8,10 +8,11 @@ from chatkit import types
 from django.db import transaction
 
 from .. import file_urls, imaging, models, storage
+from ..cleaning import clean, clean_json
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
-from . import payloads
+from . import references
 
 
 def get(attachment_id: str, context: RequestContext) -> models.Attachment:
@@ -22,7 +23,7 @@ def get(attachment_id: str, context: RequestContext) -> models.Attachment:
     """
     try:
         return models.Attachment.objects.for_owner(context.owner).get(
-            pk=payloads.clean(attachment_id)
+            pk=clean(attachment_id)
         )
     except models.Attachment.DoesNotExist:
         raise NotFoundError(f"Attachment {attachment_id} not found") from None
@@ -70,7 +71,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
         RequestRefused: If it belongs to another thread already.
     """
     preview = str(getattr(attachment, "preview_url", ""))
-    inline = payloads.DATA_IMAGE.fullmatch(preview)
+    inline = references.DATA_IMAGE.fullmatch(preview)
     # Before the transaction, in this thread: only another attachment store brings a
     # preview of its own, and a small one.
     thumbnail = _store_preview(inline[1]) if inline else ""
@@ -85,13 +86,13 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
         if attachment.thread_id is not None:
             _attach(row, attachment.thread_id, context)
         row.kind = attachment.type
-        row.name = payloads.clean(attachment.name)[:255]
+        row.name = clean(attachment.name)[:255]
         row.mime_type = attachment.mime_type[:255]
-        row.metadata = payloads.map_strings(attachment.metadata, payloads.clean)
+        row.metadata = clean_json(attachment.metadata)
         if thumbnail:
             models.DeletedFile.objects.discard([row.thumbnail.name or ""])
             row.thumbnail.name = thumbnail
-        elif preview and not payloads.is_ours(preview) and not row.file:
+        elif preview and not references.is_ours(preview) and not row.file:
             row.foreign_preview_url = preview if len(preview) <= 2000 else ""
         row.save()
 

@@ -1,8 +1,7 @@
-"""How an image call without a final image ends, and what the person reads of it."""
+"""Transactions that end images without a final, and show in their threads how."""
 
 from __future__ import annotations
 
-import datetime
 import logging
 import uuid
 from contextlib import suppress
@@ -11,29 +10,15 @@ from typing import Any
 from chatkit import types
 from django.db import transaction
 from django.db.models import F, Q
-from django.utils.translation import gettext as _
 
-from .. import file_urls, models
+from .. import file_urls, models, notices, times
 from ..context import RequestContext
 from ..exceptions import ClaimLost, NotFoundError
 from ..querysets import GeneratedImageQuerySet
-from . import items, payloads, recovery
+from . import items, recovery
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
-
-
-def reason(status: str, code: str = "") -> str:
-    """Return what the person reads about an image that has no result."""
-    if status == Status.BLOCKED:
-        return _("The image was blocked by the safety system.")
-    if status == Status.CANCELLED:
-        return _("The image was stopped before it was ready.")
-    if status == Status.INTERRUPTED:
-        return _("The image was interrupted before it was ready.")
-    if code == "not_saved":
-        return _("The image was made but could not be saved.")
-    return _("The image could not be generated.")
 
 
 def message_id(image: models.GeneratedImage) -> str:
@@ -42,18 +27,6 @@ def message_id(image: models.GeneratedImage) -> str:
     ``items.save`` links an item of such an id to its image.
     """
     return f"{items.IMAGE_PREFIX}{image.pk.hex}"
-
-
-def message(
-    key: str, thread_id: str, created_at: datetime.datetime, text: str
-) -> types.AssistantMessageItem:
-    """Return the item that stands where an image would stand."""
-    return types.AssistantMessageItem(
-        id=key,
-        thread_id=thread_id,
-        created_at=created_at,
-        content=[types.AssistantMessageContent(text=text)],
-    )
 
 
 def interrupt(images: GeneratedImageQuerySet) -> int:
@@ -163,7 +136,7 @@ def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
     if image.item is not None and image.item.type == "generated_image":
         return  # Its URL is made when it is read.
     context = RequestContext(image.thread.user, image.thread.owner)
-    key, created_at = message_id(image), payloads.to_naive(image.created_at)
+    key, created_at = message_id(image), times.to_naive(image.created_at)
     item: types.ThreadItem
     if image.is_shown:
         url = file_urls.image_url(image, context)
@@ -174,6 +147,6 @@ def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
             image=types.GeneratedImage(id=image.call_id, url=url),
         )
     else:
-        text = reason(image.status, image.error_code)
-        item = message(key, image.thread_id, created_at, text)
+        text = notices.reason(image.status, image.error_code)
+        item = notices.message(key, image.thread_id, created_at, text)
     items.save(image.thread_id, item, context, fenced=fenced)

@@ -6,9 +6,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from .. import models
+from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from . import payloads, threads
+from . import threads
 
 
 @transaction.atomic
@@ -21,7 +22,7 @@ def save(
         NotFoundError: If the owner's thread lacks one of the items.
     """
     thread = threads.get(thread_id, context)
-    rows = list(thread.items.filter(item_id__in=map(payloads.clean, item_ids)))
+    rows = list(thread.items.filter(item_id__in=map(clean, item_ids)))
     if missing := set(item_ids) - {row.item_id for row in rows}:
         raise NotFoundError(f"Item {min(missing)} not found in thread {thread_id}")
     models.Feedback.objects.bulk_create(

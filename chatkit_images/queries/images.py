@@ -12,19 +12,20 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from .. import imaging, models, receiving, signals
+from ..cleaning import clean
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
-from . import payloads, threads
+from . import threads
 
 logger = logging.getLogger(__name__)
 
 
 def call_key(call_id: str) -> str:
     """Return a provider's id of a call as its column and its item take it."""
-    return payloads.clean(call_id)[:255]
+    return clean(call_id)[:255]
 
 
 def begin(

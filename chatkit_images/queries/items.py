@@ -11,10 +11,11 @@ from django.db import models as db
 from django.db import transaction
 from django.utils import timezone
 
-from .. import models
+from .. import models, times
+from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from . import attachments, fence, images, pages, payloads, threads
+from . import attachments, fence, images, item_payloads, pages, references, threads
 
 logger = logging.getLogger(__name__)
 # ``data:`` images that are stored of one item: each is decoded and written at once.
@@ -35,7 +36,7 @@ def load_page(
 ) -> types.Page[types.ThreadItem]:
     """Return a page of a thread's items, with or without hidden context."""
     rows = models.ThreadItem.objects.for_owner(context.owner).filter(
-        thread_id=payloads.clean(thread_id)
+        thread_id=clean(thread_id)
     )
     position = pages.cursor(rows, "item_id", thread_id, after)
     if not hidden:
@@ -59,7 +60,7 @@ def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadI
         NotFoundError: If the owner's thread has no such item.
     """
     thread = threads.get(thread_id, context)
-    rows = thread.items.filter(item_id=payloads.clean(item_id))
+    rows = thread.items.filter(item_id=clean(item_id))
     found = to_items(list(rows), thread_id, context)
     if not found:
         raise NotFoundError(f"Item {item_id} not found in thread {thread_id}")
@@ -96,10 +97,10 @@ def save(
     # Blobs are written before the transaction, which must not wait for storage. This
     # thread does: what a model makes is stored before it gets here, so only a project's
     # own item brings images of its own, or a person's text, where they are few.
-    payload = payloads.dehydrate(item, context.owner, save_image)
+    payload = item_payloads.of_item(item, context.owner, save_image)
     with transaction.atomic():
         # This locks the thread: one that is being deleted takes no items.
-        key = payloads.clean(thread_id)
+        key = clean(thread_id)
         same = models.Thread.objects.for_owner(context.owner).filter(pk=key)
         if not same.update(updated_at=timezone.now()):
             raise NotFoundError(f"Thread {thread_id} not found")
@@ -114,7 +115,7 @@ def save(
                 item_id=item.id,
                 type=item.type,
                 payload=payload,
-                created_at=payloads.to_aware(item.created_at),
+                created_at=times.to_aware(item.created_at),
             )
         else:
             # The first created_at stays: ChatKit stamps a message twice.
@@ -143,7 +144,7 @@ def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None
     thread = threads.get(thread_id, context)
     models.Thread.objects.locked().filter(pk=thread.pk).one()
     fence.check()
-    rows = list(thread.items.filter(item_id__in=map(payloads.clean, item_ids)))
+    rows = list(thread.items.filter(item_id__in=map(clean, item_ids)))
     keys = [row.pk for row in rows]
     pages.bury(thread_id, [(row.item_id, row.pk, row.created_at) for row in rows])
     thread.images.filter(item__in=keys).update(item=None, superseded_at=timezone.now())
@@ -160,7 +161,7 @@ def to_items(
         for row in rows
         if row.type == "generated_image" and row.payload.get("image")
     ]
-    quoted = payloads.references(rows)
+    quoted = references.image_keys(rows)
     if calls or quoted:
         # An image of another thread of the same owner may be quoted.
         for image in models.GeneratedImage.objects.for_owner(context.owner).filter(
@@ -170,7 +171,7 @@ def to_items(
             if image.thread_id == thread_id:
                 known[image.call_id] = image
     sent = {key for row in rows for key in row.payload.get("attachments", ())}
-    named = payloads.file_references(rows)
+    named = references.file_ids(rows)
     owned = attachments.of_owner(sent | named, context)
     files = {
         row.pk: attachments.to_attachment(row, context)
@@ -182,5 +183,7 @@ def to_items(
         for row in owned
         if row.pk in named
     }
-    found = (payloads.hydrate(row, context, known, files, previews) for row in rows)
+    found = (
+        item_payloads.to_item(row, context, known, files, previews) for row in rows
+    )
     return [item for item in found if item is not None]

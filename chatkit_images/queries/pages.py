@@ -8,8 +8,8 @@ from typing import Any
 from django.db import models as db
 
 from .. import models
+from ..cleaning import clean
 from ..exceptions import NotFoundError
-from . import payloads
 
 MAX_PAGE = 100
 
@@ -29,7 +29,7 @@ def cursor(
     """
     if after is None:
         return None
-    after = payloads.clean(after)
+    after = clean(after)
     found = queryset.filter(**{field: after}).values_list("created_at", "pk").first()
     if found is None:
         found = (

@@ -7,11 +7,12 @@ from typing import Any
 from chatkit import types
 from django.db import transaction
 
-from .. import models
+from .. import models, times
+from ..cleaning import clean, clean_json
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..run_state import current_run
-from . import fence, pages, payloads
+from . import fence, pages
 
 LOADED = "_chatkit_images_loaded"
 
@@ -33,9 +34,7 @@ def get(thread_id: str, context: RequestContext) -> models.Thread:
         NotFoundError: If the owner has no such thread.
     """
     try:
-        return models.Thread.objects.for_owner(context.owner).get(
-            pk=payloads.clean(thread_id)
-        )
+        return models.Thread.objects.for_owner(context.owner).get(pk=clean(thread_id))
     except models.Thread.DoesNotExist:
         raise NotFoundError(f"Thread {thread_id} not found") from None
 
@@ -49,7 +48,7 @@ def to_thread(row: models.Thread) -> types.ThreadMetadata:
         {
             "id": row.pk,
             "title": row.title,
-            "created_at": payloads.to_naive(row.created_at),
+            "created_at": times.to_naive(row.created_at),
             "status": status,
             "metadata": row.metadata,
             "allowed_image_domains": row.allowed_image_domains,
@@ -88,7 +87,7 @@ def insert(thread: types.ThreadMetadata, context: RequestContext) -> None:
         pk=thread.id,
         owner=context.owner,
         user_id=context.user_id,
-        created_at=payloads.to_aware(thread.created_at),
+        created_at=times.to_aware(thread.created_at),
         **_values(thread),
     )
 
@@ -124,9 +123,7 @@ def delete(thread_id: str, context: RequestContext) -> None:
     """Delete a thread with its items, images and attachments."""
     # Writers of items lock the thread too: none of theirs comes in between. This is a
     # stronger lock than theirs: nothing that points at the thread may be made either.
-    models.Thread.objects.select_for_update().filter(
-        pk=payloads.clean(thread_id)
-    ).first()
+    models.Thread.objects.select_for_update().filter(pk=clean(thread_id)).first()
     row = get(thread_id, context)
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
     row.delete()
@@ -134,7 +131,7 @@ def delete(thread_id: str, context: RequestContext) -> None:
 
 def clean_title(title: str) -> str:
     """Return a title as its column takes it."""
-    return payloads.clean(title)[:255]
+    return clean(title)[:255]
 
 
 def _values(thread: types.ThreadMetadata) -> dict[str, Any]:
@@ -146,5 +143,5 @@ def _values(thread: types.ThreadMetadata) -> dict[str, Any]:
         "allowed_image_domains": thread.allowed_image_domains,
     }
     # A copy: the thread's own metadata may change while the values are kept.
-    cleaned: dict[str, Any] = payloads.map_strings(values, payloads.clean)
+    cleaned: dict[str, Any] = clean_json(values)
     return cleaned

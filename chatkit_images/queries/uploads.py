@@ -11,10 +11,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from .. import imaging, models, storage
+from ..cleaning import clean
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
-from . import payloads
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def announce(
         owner=context.owner,
         user_id=context.user_id,
         kind=kind,
-        name=payloads.clean(params.name)[:255],
-        mime_type=payloads.clean(params.mime_type)[:255],
+        name=clean(params.name)[:255],
+        mime_type=clean(params.mime_type)[:255],
         bytes=params.size,
         awaits_upload=True,
     )
@@ -103,7 +103,7 @@ def _row(
     key: str, filename: str, context: RequestContext, announced: bool
 ) -> models.Attachment:
     if not announced:
-        name = payloads.clean(filename)[:255]
+        name = clean(filename)[:255]
         return models.Attachment(
             pk=key, owner=context.owner, user_id=context.user_id, name=name
         )

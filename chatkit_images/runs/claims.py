@@ -13,9 +13,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from .. import models, signals
+from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import RequestRefused
-from ..queries import endings, pages, payloads, preflight, threads
+from ..queries import endings, pages, preflight, threads
 from ..querysets import RunQuerySet
 
 logger = logging.getLogger(__name__)
@@ -199,7 +200,7 @@ def release(
     if not answered:
         rows.update(idempotency_key=None)
         _unmake(run_id)
-    if not rows.finish(status, payloads.clean(error)):
+    if not rows.finish(status, clean(error)):
         # Somebody took it for dead, and may have told of images that it has got since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
         return False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chatkit import types
 
+from .. import notices, times
 from ..context import RequestContext
 from ..exceptions import GenerationRefused
-from ..queries import endings, payloads
 from ..run_state import RunState, current_state
 from .hooks import HookMixin, awaited
 
@@ -25,6 +25,6 @@ class QuotaMixin(HookMixin):
             await awaited(self.check_generation(thread, context))
         except GenerationRefused as refusal:
             key = self.store.generate_item_id("message", thread, context)
-            return endings.message(key, thread.id, payloads.now(), refusal.message)
+            return notices.message(key, thread.id, times.now(), refusal.message)
         state.allowed = True
         return None

@@ -15,7 +15,7 @@ from django.urls import Resolver404, resolve
 
 import chatkit_images
 from chatkit_images import checks, models, signals
-from chatkit_images.queries.endings import reason
+from chatkit_images.notices import reason
 from chatkit_images.testing import script
 from chatkit_images.views import streams
 from tests.test_layers import LAYERS

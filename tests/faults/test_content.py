@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from chatkit import types
 
-from chatkit_images import storage
+from chatkit_images import storage, times
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, ThreadItem
-from chatkit_images.queries import payloads
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, of_type, thread_id
@@ -121,13 +120,13 @@ async def test_the_type_of_a_data_url_is_not_believed(
 ) -> None:
     """A project's own item may bring a ``data:`` URL; its bytes say what it is."""
     store = DjangoStore()
-    thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
     await store.save_thread(thread, context)
     text = base64.b64encode(DOCUMENTS[kind]).decode()
     item = types.GeneratedImageItem(
         id="msg_1",
         thread_id="thr_1",
-        created_at=payloads.now(),
+        created_at=times.now(),
         image=types.GeneratedImage(id="ig_1", url=f"data:{mime};base64,{text}"),
     )
     await store.add_thread_item("thr_1", item, context)
@@ -264,7 +263,7 @@ async def test_no_url_of_anybody_is_fetched(
     item = types.GeneratedImageItem(
         id="msg_1",
         thread_id=key,
-        created_at=payloads.now(),
+        created_at=times.now(),
         image=types.GeneratedImage(id="ig_1", url="http://metadata.invalid/a.png"),
     )
     await DjangoStore().add_thread_item(key, item, context)

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import datetime
 import time
 import uuid
 from typing import Any
 
 import pytest
-from chatkit import types
 
 from chatkit_images import models, url_tokens
-from chatkit_images.queries import payloads
-from chatkit_images.testing.contracts import T0, make_message
+from chatkit_images.queries import item_payloads, references
+from chatkit_images.testing.contracts import make_message
 
 OWNER = "user:1"
 KEY = uuid.UUID(int=7)
@@ -25,7 +23,7 @@ def token(
     return url_tokens.make(kind, key, "full", owner, expires=expires)
 
 
-def dehydrate(text: str, seen: list[str] | None = None) -> str:
+def stored(text: str, seen: list[str] | None = None) -> str:
     """Return what a row keeps of a text; images found in it go to ``seen``."""
 
     def save_image(call_id: str, data: str) -> models.GeneratedImage | None:
@@ -33,7 +31,7 @@ def dehydrate(text: str, seen: list[str] | None = None) -> str:
             seen.append(data)
         return models.GeneratedImage(pk=KEY) if data.startswith("iVBOR") else None
 
-    payload = payloads.dehydrate(make_message(text=text), OWNER, save_image)
+    payload = item_payloads.of_item(make_message(text=text), OWNER, save_image)
     return str(payload["content"][0]["text"])
 
 
@@ -51,7 +49,7 @@ def dehydrate(text: str, seen: list[str] | None = None) -> str:
     ],
 )  # fmt: skip
 def test_inline_images_become_references(before: str, after: str) -> None:
-    assert dehydrate(before) == after.format(key=KEY)
+    assert stored(before) == after.format(key=KEY)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +91,7 @@ def test_own_urls_become_references(before: str, after: str | None) -> None:
         "file_others": f"/attachments/{token('user:2', 'attachment', 'atc_1')}/",
     }
     before = before.format(**values)
-    assert dehydrate(before) == (before if after is None else after.format(**values))
+    assert stored(before) == (before if after is None else after.format(**values))
 
 
 @pytest.mark.parametrize(
@@ -118,62 +116,19 @@ def test_own_urls_become_references(before: str, after: str | None) -> None:
 def test_no_text_takes_long(text: str) -> None:
     # Of this thread's own work: a busy machine may let it wait.
     began = time.thread_time()
-    dehydrate(text)
+    stored(text)
     assert time.thread_time() - began < 5
 
 
 def test_is_ours_knows_what_was_signed_here() -> None:
     signed = token(kind="attachment", key="atc_1")
     expired = url_tokens.make("attachment", "atc_1", "full", OWNER, expires=1)
-    assert payloads.is_ours(f"https://a.example/chatkit/attachments/{signed}/")
-    assert payloads.is_ours(f"https://a.example/chatkit/attachments/{expired}/")
-    assert not payloads.is_ours(f"https://a.example/attachments/{signed}x/")
-    assert not payloads.is_ours("https://a.example/fox.png")
+    assert references.is_ours(f"https://a.example/chatkit/attachments/{signed}/")
+    assert references.is_ours(f"https://a.example/chatkit/attachments/{expired}/")
+    assert not references.is_ours(f"https://a.example/attachments/{signed}x/")
+    assert not references.is_ours("https://a.example/fox.png")
 
 
-@pytest.mark.row("P14")
-@pytest.mark.parametrize(
-    ("text", "cleaned"),
-    [
-        ("plain 🦊", "plain 🦊"),
-        ("a\x00b", "a\ufffdb"),
-        ("half \ud83e", "half \ufffd"),
-        ("\ud83e\udd8a \udd8a", "🦊 \ufffd"),
-    ],
-)
-def test_text_is_cleaned_of_what_databases_refuse(text: str, cleaned: str) -> None:
-    assert payloads.clean(text) == cleaned
-
-
-def test_every_string_of_json_is_mapped_keys_included() -> None:
-    value = {"a": ["b", 1, None, {"c": True}], 2: "d"}
-    assert payloads.map_strings(value, str.upper) == {
-        "A": ["B", 1, None, {"C": True}],
-        "2": "D",
-    }
-    assert sorted(payloads.strings(value)) == ["b", "d"]
-
-
-def test_numbers_that_json_lacks_become_null() -> None:
-    item = types.ClientToolCallItem(
-        id="tc_1",
-        thread_id="thr_1",
-        created_at=T0,
-        call_id="call_1",
-        name="pick",
-        arguments={"nan": float("nan"), "far": float("inf"), "n": 1.5},
-    )
-    payload = payloads.dehydrate(item, OWNER, lambda call_id, text: None)
-    assert payload["arguments"] == {"nan": None, "far": None, "n": 1.5}
-
-
-@pytest.mark.parametrize("month", [1, 7])
-def test_times_go_to_utc_and_come_back_local(month: int) -> None:
-    naive = datetime.datetime(2026, month, 2, 3, 4, 5, 6)
-    aware = payloads.to_aware(naive)
-    assert aware.tzinfo is datetime.UTC
-    # Europe/Berlin, of the settings.
-    assert aware.hour == (2 if month == 1 else 1)
-    assert payloads.to_naive(aware) == naive
-    assert payloads.to_aware(aware) == aware
-    assert abs(payloads.now() - datetime.datetime.now()) < datetime.timedelta(seconds=5)
+def test_strings_of_json_are_found_at_any_depth() -> None:
+    value = {"a": ["b", 1, None, {"c": True}], "e": "d"}
+    assert sorted(references.strings(value)) == ["b", "d"]

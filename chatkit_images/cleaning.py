@@ -1,0 +1,51 @@
+"""Text from outside, made into text that the columns of every database take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import models as db
+
+
+def clean(text: str) -> str:
+    """Return a text without NUL and without halves of characters.
+
+    PostgreSQL refuses NUL. UTF-8 has no lone surrogates, which a model's JSON has if it
+    was cut in the middle of an emoji. Each is replaced by the replacement character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def clean_json(value: Any) -> Any:
+    """Return JSON data with every string cleaned, keys included."""
+    return map_strings(value, clean)
+
+
+def clean_columns(model: type[db.Model], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return columns with their strings cleaned and cut to the length of their column.
+
+    PostgreSQL refuses the whole row if one text is longer than its column.
+    """
+    cleaned: dict[str, Any] = clean_json(fields)
+    for name, value in cleaned.items():
+        if isinstance(value, str):
+            limit = getattr(model._meta.get_field(name), "max_length", None)
+            cleaned[name] = value[:limit]
+    return cleaned
+
+
+def map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """Return JSON data with every string changed, keys included."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        # JSON has no other keys than strings.
+        return {change(str(k)): map_strings(v, change) for k, v in value.items()}
+    if isinstance(value, list):
+        return [map_strings(v, change) for v in value]
+    return value

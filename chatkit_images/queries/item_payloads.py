@@ -1,0 +1,114 @@
+"""Thread items as JSON for the payloads of their rows, and back.
+
+A payload holds no bytes and no URL of this app's. The payload of an image names its
+call, the payload of a message names its attachments by their ids, and in any other text
+a reference stands for a URL; see ``references``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from chatkit import types
+from pydantic import TypeAdapter, ValidationError
+
+from .. import file_urls, models
+from ..cleaning import clean, map_strings
+from ..context import RequestContext
+from ..times import to_naive
+from . import references
+
+logger = logging.getLogger(__name__)
+ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
+
+
+def of_item(
+    item: types.ThreadItem,
+    owner: str,
+    save_image: Callable[[str, str], models.GeneratedImage | None],
+) -> dict[str, Any]:
+    """Return the payload of an item's row, without base64 and URLs of ours.
+
+    Args:
+        item: The item.
+        owner: Isolation key; a URL of another owner's image stays text.
+        save_image: Takes call id (may be empty) and base64 of a ``data:`` image
+            and returns its row, ``None`` if it is no image.
+    """
+    payload: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
+    for name, field in type(item).model_fields.items():
+        if field.is_required():
+            # Hidden context may be None, and must be there.
+            payload.setdefault(name, None)
+    for name in ("id", "thread_id", "created_at"):
+        payload.pop(name)
+    if isinstance(item, types.UserMessageItem):
+        payload["attachments"] = [attachment.id for attachment in item.attachments]
+    if isinstance(item, types.GeneratedImageItem) and item.image is not None:
+        # A URL of somebody else's is dropped: it expires, and it is not ours.
+        if match := references.DATA_IMAGE.fullmatch(item.image.url):
+            save_image(item.image.id, match[1])
+        payload["image"] = {"id": item.image.id}
+
+    def save(match: re.Match[str]) -> str:
+        image = save_image("", match[1])
+        return references.to_image(image.pk) if image else ""
+
+    inner = map_strings(
+        payload, lambda text: references.DATA_IMAGE.sub(save, clean(text))
+    )
+    referring: dict[str, Any] = references.refer(inner, owner)
+    return referring
+
+
+def to_item(
+    row: models.ThreadItem,
+    context: RequestContext,
+    images: dict[str, models.GeneratedImage],
+    attachments: dict[str, types.Attachment],
+    previews: dict[str, str],
+) -> types.ThreadItem | None:
+    """Return the item of a row, ``None`` if this ChatKit does not know its type.
+
+    Args:
+        row: The row.
+        context: The person for whom URLs are made.
+        images: The thread's images by call id and by primary key.
+        attachments: The thread's attachments by id.
+        previews: URLs of the attachments to which a text refers, by id.
+    """
+
+    def image_url(key: str) -> str | None:
+        image = images.get(key)
+        return file_urls.image_url(image, context) if image else None
+
+    payload = map_strings(
+        row.payload, lambda text: references.resolve(text, image_url, previews.get)
+    )
+    if row.type == "user_message":
+        payload["attachments"] = [
+            attachments[key] for key in payload["attachments"] if key in attachments
+        ]
+    if row.type == "generated_image" and payload.get("image"):
+        payload["image"]["url"] = image_url(payload["image"]["id"]) or ""
+    try:
+        return ADAPTER.validate_python(
+            payload
+            | {
+                "id": row.item_id,
+                "thread_id": row.thread_id,
+                "created_at": to_naive(row.created_at),
+            }
+        )
+    except ValidationError as error:
+        # An error as it is would put the item's text into the log.
+        problems = error.errors(
+            include_url=False, include_context=False, include_input=False
+        )
+        logger.error(
+            "Item %s of thread %s is left out: %s", row.pk, row.thread_id, problems
+        )
+        return None
