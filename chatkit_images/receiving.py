@@ -1,4 +1,4 @@
-"""Bytes of images on their way to the storage. All of it runs in threads."""
+"""Bytes of images on their way to the storage. All but ``whole`` runs in threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StoredImage:
     thumbnail: str = ""
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns that an image and a preview have in common."""
+        """Return the columns that an image and a partial image have in common."""
         return {
             "file": self.name,
             "mime": self.info.mime,
@@ -57,8 +57,8 @@ class Arrival:
 def receive(text: str | bytes, key: str) -> Arrival:
     """Decode a final image, put it on its way, and decode its pixels meanwhile.
 
-    In that order: until it is on a disk it dies with the process. Who finds it there
-    looks at its pixels first.
+    In that order, because an image that is on no disk dies with the process. Recovery
+    checks the pixels of a file that it finds before it shows the image.
 
     Args:
         text: Strict base64.
@@ -82,8 +82,8 @@ def receive(text: str | bytes, key: str) -> Arrival:
     return Arrival(StoredImage(name, info), upload, sketch)
 
 
-def receive_preview(text: str | bytes) -> tuple[StoredImage, bytes]:
-    """Decode a preview and look at its outside; its pixels are the browser's.
+def receive_partial(text: str | bytes) -> tuple[StoredImage, bytes]:
+    """Decode a partial image and check its container. The browser decodes its pixels.
 
     Returns:
         What it will be, and its bytes.
@@ -95,6 +95,15 @@ def receive_preview(text: str | bytes) -> tuple[StoredImage, bytes]:
     info = imaging.inspect(data, decode=False)
     name = storage.new_name("images", info.extension)
     return StoredImage(name, info), data
+
+
+async def whole(image: str | imaging.Base64Image) -> str | bytes:
+    """Return base64 in one piece. If the pieces are many, a thread joins them."""
+    if isinstance(image, str):
+        return image
+    if len(image) <= imaging.buffers.SLICE:
+        return image.join()
+    return await storage.decode(image.join)
 
 
 def store(data: bytes, key: str) -> StoredImage:

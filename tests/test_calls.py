@@ -16,9 +16,10 @@ from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import file_urls, imaging, storage, times, upkeep
-from chatkit_images.agents import calls
-from chatkit_images.agents.calls import ImageCall
-from chatkit_images.agents.fields import add_usage
+from chatkit_images.agents import finals, partials
+from chatkit_images.agents.bill import add_usage
+from chatkit_images.agents.calls import CallState, ImageCall
+from chatkit_images.agents.outcomes import Outcome
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.imaging import png
@@ -50,15 +51,13 @@ class Stage:
         self.events.append(event)
 
     def finish(self, result: str | None = RED) -> None:
-        self.call.offer_final(
-            ImageGenerationCall(
-                id="ig_1",
-                status="completed",
-                type="image_generation_call",
-                result=result,
-            ),
-            {},
+        call = ImageGenerationCall(
+            id="ig_1",
+            status="completed",
+            type="image_generation_call",
+            result=result,
         )
+        self.call.take_final(finals.of_call(call))
 
     @property
     def kinds(self) -> list[str]:
@@ -95,10 +94,10 @@ REMOVED = "thread.item.removed"
 async def test_what_comes_after_the_end_changes_nothing(stage: Stage) -> None:
     stage.finish()
     stage.finish(GREEN)
-    stage.call.offer_preview(2, GREEN)
-    await stage.call.settled()
-    stage.call.offer_preview(2, GREEN)
-    await stage.call.end("failed", "late")
+    stage.call.take_partial(2, GREEN)
+    await stage.call.wait()
+    stage.call.take_partial(2, GREEN)
+    await stage.call.end(Outcome("failed", "late"))
 
     assert stage.kinds == [UPDATED, DONE]
     image = await GeneratedImage.objects.aget()
@@ -106,10 +105,48 @@ async def test_what_comes_after_the_end_changes_nothing(stage: Stage) -> None:
     assert storage.read(str(image.file.name)) == image_file("red")
 
 
+async def test_a_call_begins_and_ends_once_with_an_outcome(stage: Stage) -> None:
+    call = stage.call
+    assert (call.state, call.outcome) == (CallState.BEGUN, None)
+    stage.finish()
+    assert (call.state, call.outcome) == (CallState.ENDING, None)
+    await call.wait()
+    await call.end(Outcome("cancelled"))
+
+    assert call.state is CallState.ENDED
+    assert call.outcome is not None and call.outcome.status == "completed"
+
+
+async def test_a_final_that_comes_while_the_call_is_about_to_end_wins(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+    save = stage.converter.save_partial
+
+    async def hang(*args: Any) -> Any:
+        asked.set()
+        await go.wait()
+        return await save(*args)
+
+    monkeypatch.setattr(stage.converter, "save_partial", hang)
+    stage.call.take_partial(0, RED)
+    ending = asyncio.ensure_future(stage.call.end(Outcome("cancelled")))
+    async with asyncio.timeout(30):
+        await asked.wait()
+        stage.finish(GREEN)
+        go.set()
+        await ending
+
+    assert stage.kinds == [UPDATED, DONE]
+    image = await GeneratedImage.objects.aget()
+    assert image.status == "completed"
+    assert storage.read(str(image.file.name)) == image_file("green")
+
+
 async def test_an_overtaken_preview_is_never_stored(stage: Stage) -> None:
     for index in range(3):
-        stage.call.offer_preview(index, RED)
-    await stage.call.settled()
+        stage.call.take_partial(index, RED)
+    await stage.call.wait()
 
     assert [partial.index async for partial in PartialImage.objects.all()] == [2]
     assert stage.kinds == [UPDATED]
@@ -118,9 +155,9 @@ async def test_an_overtaken_preview_is_never_stored(stage: Stage) -> None:
 async def test_of_a_burst_of_previews_the_last_is_stored(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "REST", 0.5)
+    monkeypatch.setattr(partials, "REST", 0.5)
     for index in range(3):
-        stage.call.offer_preview(index, RED)
+        stage.call.take_partial(index, RED)
         await asyncio.sleep(0.02)
     while not stage.events:
         await asyncio.sleep(0.01)
@@ -131,10 +168,10 @@ async def test_of_a_burst_of_previews_the_last_is_stored(
 async def test_a_preview_rests_while_the_loop_is_busy_but_not_for_ever(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calls, "BUSY", 0)
-    monkeypatch.setattr(calls, "PATIENCE", 0.3)
+    monkeypatch.setattr(partials, "BUSY", 0)
+    monkeypatch.setattr(partials, "PATIENCE", 0.3)
     began = time.monotonic()
-    stage.call.offer_preview(0, RED)
+    stage.call.take_partial(0, RED)
     async with asyncio.timeout(30):
         while not stage.events:
             await asyncio.sleep(0.01)
@@ -146,13 +183,13 @@ async def test_a_resting_preview_does_not_hold_up_the_end(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     """A stopped image has it as its image; beside a final it is not stored."""
-    monkeypatch.setattr(calls, "REST", 60)
-    stage.call.offer_preview(0, RED)
+    monkeypatch.setattr(partials, "REST", 60)
+    stage.call.take_partial(0, RED)
     await asyncio.sleep(0.05)
     if status == "completed":
         stage.finish(GREEN)
     async with asyncio.timeout(30):
-        await stage.call.end(status)
+        await stage.call.end(Outcome(status))
 
     shown = image_file("green" if status == "completed" else "red")
     image = await GeneratedImage.objects.aget()
@@ -161,10 +198,10 @@ async def test_a_resting_preview_does_not_hold_up_the_end(
 
 
 async def test_a_preview_that_is_no_image_is_left_out(stage: Stage) -> None:
-    stage.call.offer_preview(0, base64.b64encode(b"junk").decode())
-    await stage.call.settled()
-    stage.call.offer_preview(1, GREEN)
-    await stage.call.settled()
+    stage.call.take_partial(0, base64.b64encode(b"junk").decode())
+    await stage.call.wait()
+    stage.call.take_partial(1, GREEN)
+    await stage.call.wait()
 
     assert [partial.index async for partial in PartialImage.objects.all()] == [1]
     assert stage.kinds == [UPDATED]
@@ -172,8 +209,8 @@ async def test_a_preview_that_is_no_image_is_left_out(stage: Stage) -> None:
 
 async def test_a_preview_that_comes_twice_is_kept_once(stage: Stage) -> None:
     for _ in range(2):
-        stage.call.offer_preview(0, GREEN)
-        await stage.call.settled()
+        stage.call.take_partial(0, GREEN)
+        await stage.call.wait()
 
     partial = await PartialImage.objects.aget()
     assert files() == [partial.file.name]
@@ -182,8 +219,8 @@ async def test_a_preview_that_comes_twice_is_kept_once(stage: Stage) -> None:
 async def test_a_preview_of_an_image_that_has_ended_is_dropped(stage: Stage) -> None:
     await stage.converter.begin_image("ig_1")
     await GeneratedImage.objects.aupdate(status="cancelled")
-    stage.call.offer_preview(0, GREEN)
-    await stage.call.settled()
+    stage.call.take_partial(0, GREEN)
+    await stage.call.wait()
 
     assert stage.kinds == []
     assert files() == []
@@ -204,7 +241,7 @@ async def test_a_final_is_stored_while_its_pixels_are_checked(
 
     monkeypatch.setattr(imaging, "sketch", wait)
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     image = await GeneratedImage.objects.aget()
     assert stored == [image.file.name]
@@ -216,7 +253,7 @@ async def test_a_file_whose_pixels_are_broken_does_not_stay(
 ) -> None:
     monkeypatch.setattr(backend, "is_local", lambda: local)
     stage.finish(base64.b64encode(broken_pixels()).decode())
-    await stage.call.settled()
+    await stage.call.wait()
 
     image = await GeneratedImage.objects.aget()
     assert (image.status, image.error_code) == ("failed", "damaged")
@@ -248,7 +285,7 @@ async def test_broken_pixels_are_told_although_the_storage_hangs(
     monkeypatch.setattr(imaging, "sketch", late)
     stage.finish(base64.b64encode(broken_pixels()).decode())
     async with asyncio.timeout(30):
-        await stage.call.settled()
+        await stage.call.wait()
     assert stage.kinds == [REMOVED, DONE]
 
     if not answers:
@@ -270,11 +307,11 @@ async def test_who_hears_of_an_image_gets_its_thread_as_it_is(stage: Stage) -> N
 
     image_saved.connect(receive)
     try:
-        stage.call.offer_preview(0, GREEN)
-        await stage.call.settled()
+        stage.call.take_partial(0, GREEN)
+        await stage.call.wait()
         await Thread.objects.aupdate(title="renamed")
         stage.finish()
-        await stage.call.settled()
+        await stage.call.wait()
     finally:
         image_saved.disconnect(receive)
     assert seen == [("renamed", 1)]
@@ -284,10 +321,10 @@ async def test_a_replayed_final_keeps_the_first_image(
     stage: Stage, context: RequestContext
 ) -> None:
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
     again = Stage(context)
     again.finish(GREEN)
-    await again.call.settled()
+    await again.call.wait()
 
     image = await GeneratedImage.objects.aget()
     assert storage.read(str(image.file.name)) == image_file("red")
@@ -305,11 +342,11 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     stage.finish()
     with pytest.raises(OperationalError):
-        await stage.call.settled()
-    await stage.call.end("failed")
+        await stage.call.wait()
+    await stage.call.end(Outcome("failed"))
 
     assert stage.kinds == [REMOVED, DONE]
-    saved = stage.call.saved
+    saved = stage.call.final_item
     assert isinstance(saved, types.AssistantMessageItem)
     assert saved.content[0].text == "The image was made but could not be saved."
     image = await GeneratedImage.objects.aget()
@@ -319,10 +356,10 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
 async def test_a_thread_deleted_meanwhile_ends_the_call_too(stage: Stage) -> None:
     await stage.converter.begin_image("ig_1")
     await asyncio.sleep(0)
-    await stage.call.settled()
+    await stage.call.wait()
     await Thread.objects.all().adelete()
 
-    await stage.call.end("cancelled")
+    await stage.call.end(Outcome("cancelled"))
 
     assert stage.kinds == [REMOVED, DONE]
     assert not await GeneratedImage.objects.aexists()
@@ -330,10 +367,10 @@ async def test_a_thread_deleted_meanwhile_ends_the_call_too(stage: Stage) -> Non
 
 async def test_the_bar_never_goes_back(stage: Stage) -> None:
     for index in (1, 0, 2):
-        stage.call.offer_preview(index, RED)
-        await stage.call.settled()
+        stage.call.take_partial(index, RED)
+        await stage.call.wait()
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     progress = [
         event.update.progress
@@ -356,13 +393,13 @@ def test_progress_without_a_known_number_halves_what_remains(
 async def test_a_final_replaces_the_preview_of_an_interrupted_image(
     stage: Stage,
 ) -> None:
-    stage.call.offer_preview(0, GREEN)
-    await stage.call.settled()
+    stage.call.take_partial(0, GREEN)
+    await stage.call.wait()
     image = await GeneratedImage.objects.aget()
     await sync_to_async(image.settle)("interrupted")
     shown = str(image.file.name)
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     await image.arefresh_from_db()
     assert image.status == "completed"
@@ -377,7 +414,7 @@ async def test_a_receiver_that_raises_changes_nothing(stage: Stage) -> None:
     image_saved.connect(broken)
     try:
         stage.finish()
-        await stage.call.settled()
+        await stage.call.wait()
     finally:
         image_saved.disconnect(broken)
     assert stage.kinds == [UPDATED, DONE]
@@ -391,7 +428,7 @@ async def test_an_image_without_a_thumbnail_is_an_image(
 
     monkeypatch.setattr("chatkit_images.imaging.Sketch.webp", broken)
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     image = await GeneratedImage.objects.aget()
     assert (image.status, image.thumbnail.name) == ("completed", "")
@@ -411,7 +448,7 @@ async def test_a_row_that_the_database_refused_is_tried_again(
     monkeypatch.setattr(images, "complete", flaky)
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0, 0, 0))
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     assert len(tries) == 3
     assert stage.kinds == [UPDATED, DONE]
@@ -434,7 +471,7 @@ async def test_a_final_that_was_noted_already_may_be_noted_again(
     monkeypatch.setattr(file_urls, "image_url", flaky)
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0, 0, 0))
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     assert len(tries) == 2
     assert stage.kinds == [UPDATED, DONE]
@@ -466,10 +503,10 @@ async def test_an_image_makes_the_row_that_the_database_refused_at_its_beginning
     """The model takes a minute, the database is asked for some seconds only."""
     away = Away(monkeypatch, 2)
     stage = Stage(context, model="gpt-4.1")
-    await stage.call.settled()
+    await stage.call.wait()
     assert not await GeneratedImage.objects.aexists()
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     image = await GeneratedImage.objects.aget()
     assert (image.status, image.model) == ("completed", "gpt-4.1")
@@ -484,10 +521,10 @@ async def test_a_row_is_made_once_however_many_need_it(
 ) -> None:
     away = Away(monkeypatch, 2)
     stage = Stage(context)
-    stage.call.offer_preview(0, GREEN)
+    stage.call.take_partial(0, GREEN)
     await asyncio.sleep(0)
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
 
     assert len(away.keys) == 3
     assert (await GeneratedImage.objects.aget()).status == "completed"
@@ -499,11 +536,11 @@ async def test_a_preview_makes_the_row_too(
 ) -> None:
     away = Away(monkeypatch, 4)
     stage = Stage(context)
-    stage.call.offer_preview(0, GREEN)
-    await stage.call.settled()
+    stage.call.take_partial(0, GREEN)
+    await stage.call.wait()
     assert stage.kinds == []
-    stage.call.offer_preview(1, GREEN)
-    await stage.call.settled()
+    stage.call.take_partial(1, GREEN)
+    await stage.call.wait()
 
     assert len(away.keys) == 5
     assert [partial.index async for partial in PartialImage.objects.all()] == [1]
@@ -519,11 +556,11 @@ async def test_a_call_without_a_row_is_stopped_like_any_other(
 ) -> None:
     Away(monkeypatch, refuses)
     stage = Stage(context)
-    await stage.call.end("cancelled")
+    await stage.call.end(Outcome("cancelled"))
 
     assert [i.status async for i in GeneratedImage.objects.all()] == status
     assert stage.kinds == [REMOVED, DONE]
-    saved = stage.call.saved
+    saved = stage.call.final_item
     assert isinstance(saved, types.AssistantMessageItem)
     assert saved.content[0].text == "The image was stopped before it was ready."
 
@@ -535,10 +572,10 @@ async def test_an_image_that_no_row_can_be_made_for_is_told_of(
     stage = Stage(context)
     stage.finish()
     with pytest.raises(OperationalError):
-        await stage.call.settled()
-    await stage.call.end("failed")
+        await stage.call.wait()
+    await stage.call.end(Outcome("failed"))
 
-    saved = stage.call.saved
+    saved = stage.call.final_item
     assert isinstance(saved, types.AssistantMessageItem)
     assert saved.content[0].text == "The image was made but could not be saved."
 
@@ -565,7 +602,7 @@ async def test_what_is_repeated_after_an_unknown_commit_changes_nothing(
     )
     assert again.pk == image.pk and again.key == image.key
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
     await image.arefresh_from_db()
     await sync_to_async(images.announce)(image, image.thumbnail.name)
     assert files() == sorted([image.file.name, image.thumbnail.name])
@@ -584,7 +621,7 @@ async def test_thumbnails_do_not_come_back_from_a_storage_elsewhere(
 
     monkeypatch.setattr(storage.get_storage(), "open", note)
     stage.finish()
-    await stage.call.settled()
+    await stage.call.wait()
     image = await GeneratedImage.objects.aget()
     assert image.thumbnail.name
     assert opened == []
@@ -606,10 +643,10 @@ async def test_previews_that_hang_hold_up_no_end(
     try:
         async with asyncio.timeout(30):
             for index in range(9):
-                stage.call.offer_preview(index, RED)
+                stage.call.take_partial(index, RED)
                 await asyncio.sleep(0.15)
             stage.finish(GREEN)
-            await stage.call.settled()
+            await stage.call.wait()
     finally:
         go.set()
     assert (await GeneratedImage.objects.aget()).status == "completed"

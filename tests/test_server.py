@@ -194,10 +194,10 @@ async def test_a_cancelled_stream_tells_how_its_image_ended(
 
 async def test_only_a_user_message_is_answered_again(context: RequestContext) -> None:
     server = TestServer()
-    thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
     await server.store.save_thread(thread, context)
     answer = types.AssistantMessageItem(
-        id="msg_2", thread_id="thr_1", created_at=payloads.now(), content=[]
+        id="msg_2", thread_id="thr_1", created_at=times.now(), content=[]
     )
     more = message("More.").model_copy(update={"id": "msg_3"})
     for item in (message("Hi."), answer, more):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .http_client import ImageHttpxClient
+from .outcomes import cut_off_status
 from .streaming import stream_agent_response
 from .tools import expected_previews
-from .tracker import ImageTracker, cut_off_status, trackers
+from .tracker import ImageTracker, trackers
 
 __all__ = [
     "ImageHttpxClient",

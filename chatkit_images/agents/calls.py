@@ -1,45 +1,67 @@
-"""One image call: its previews and its final image on their way to the storage."""
+"""One image call as a state machine: it begins, and it ends once with an outcome."""
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
-import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from chatkit import types
-from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import notices
 from ..converters import DjangoResponseStreamConverter
-from ..converters.responses import whole
-from ..exceptions import ImageError, StorageUnavailable
 from ..imaging import Base64Image
-from ..models import GeneratedImage
-from ..run_state import base64_of
+from . import finals, outcomes
+from .call_row import CallRow
+from .finals import Final
+from .outcomes import Outcome
+from .partials import PartialImages
 
 logger = logging.getLogger(__name__)
-Status = GeneratedImage.Status
 Emit = Callable[[types.ThreadStreamEvent], Awaitable[None]]
-# Seconds that a preview rests before it is stored. Of a burst the last one is enough,
-# or the final: a model that makes previews takes seconds for each.
-REST = 0.05
-# An event loop that has worked for so long meanwhile, or was so late, has no time for
-# what is disposable; but nobody is to see nothing at all for longer than that. Seconds.
-BUSY, PATIENCE = 0.015, 1.0
-# Seconds that the item of an image has to be saved and sent, before a core and a
-# connection are busy with its thumbnail.
+# Seconds between the events of a final image and the work on its thumbnail. The item is
+# saved and sent meanwhile, without waiting for a core or a database connection.
 HEADSTART = 0.01
 
 
-class ImageCall:
-    """The life of one call, from its first event to exactly one end.
+class CallState(enum.Enum):
+    """Where an image call is in its life; see ``ImageCall``."""
 
-    Previews go out one at a time and a newer one overtakes those that wait; the
-    final starts at once and waits for nothing.
+    BEGUN = enum.auto()
+    ENDING = enum.auto()
+    ENDED = enum.auto()
+
+
+class ImageCall:
+    """The life of one image call.
+
+    =======  ====================================================================
+    State    What the call does
+    =======  ====================================================================
+    BEGUN    Takes partial images and one final.
+    ENDING   Has its final and saves it. Takes nothing more.
+    ENDED    Has its outcome. The outcome never changes, and nothing more is shown.
+    =======  ====================================================================
+
+    ====================  =======  ==============================================
+    From                  To       When
+    ====================  =======  ==============================================
+    BEGUN                 ENDING   ``take_final()``
+    ENDING                ENDED    The final is saved, or there is nothing to save.
+    BEGUN, ENDING         ENDED    ``end(outcome)``, once nothing is under way. A
+                                   final that is saved until then wins.
+    ====================  =======  ==============================================
+
+    Args:
+        call_id: The identity of the call.
+        item: The item that stands for the call in the thread, without an image.
+        converter: Stores what arrives.
+        emit: Sends an event to the client.
+        new_id: Makes an id for an item.
+        columns: What is known of the image when its call begins.
     """
 
     def __init__(
@@ -49,182 +71,114 @@ class ImageCall:
         converter: DjangoResponseStreamConverter,
         emit: Emit,
         new_id: Callable[[], str],
-        fields: dict[str, Any],
+        columns: dict[str, Any],
     ) -> None:
         self.call_id = call_id
-        self.item = item
-        self.ended = False
-        self.saved: types.ThreadItem | None = None
+        self.state = CallState.BEGUN
+        # How the call ended, and the item that shows it. None until it has ended.
+        self.outcome: Outcome | None = None
+        self.final_item: types.ThreadItem | None = None
+        self._item = item
         self._converter = converter
         self._emit = emit
         self._new_id = new_id
-        self._progress = 0.0
-        self._waiting: tuple[int, str | Base64Image] | None = None
-        self._previews: asyncio.Task[None] | None = None
-        self._ending = asyncio.Event()
-        self._final: asyncio.Task[None] | None = None
-        self._begin = partial(converter.begin_image, call_id, **fields)
-        self._begun = asyncio.ensure_future(self._begin())
+        self._row = CallRow(partial(converter.begin_image, call_id, **columns))
+        self._partials = PartialImages(call_id, converter, self._row, self._update)
+        self._saving: asyncio.Task[None] | None = None
 
-    def offer_preview(self, index: int, base64_image: str | Base64Image) -> None:
-        """Take a preview; one that still waits for its upload is dropped."""
-        if self.ended or self._final:
-            return
-        self._waiting = (index, base64_image)
-        if self._previews is None or self._previews.done():
-            self._previews = asyncio.ensure_future(self._upload_previews())
+    def take_partial(self, index: int, base64_image: str | Base64Image) -> None:
+        """Take a partial image, unless the call is ending."""
+        if self.state is CallState.BEGUN:
+            self._partials.take(index, base64_image)
 
-    def offer_final(self, call: ImageGenerationCall, fields: dict[str, Any]) -> None:
-        """Take what the call ended with, an image or a reason for none."""
-        if self.ended or self._final:
-            return
-        self._waiting = None
-        self._ending.set()
-        self._final = asyncio.ensure_future(self._finish(call, fields))
+    def take_final(self, final: Final) -> None:
+        """Take the final, unless there is one. It does not wait for partial images."""
+        if self.state is CallState.BEGUN:
+            self.state = CallState.ENDING
+            self._partials.close()
+            self._saving = asyncio.ensure_future(self._save(final))
 
-    async def settled(self) -> None:
+    async def wait(self) -> None:
         """Wait until nothing of this call is under way.
 
         Raises:
-            Exception: What the final has failed with. Without a row nothing is lost
-                until somebody needs it, who tries again.
+            Exception: Whatever has kept the final from being saved. A row that could
+                not be made is no error yet: whatever needs the row makes it.
         """
-        self._ending.set()
-        for task in (self._previews, self._final):
-            if task is not None:
-                await asyncio.wait([task])
-        await asyncio.wait([self._begun])
-        for task in (self._previews, self._final):
+        self._partials.hurry()
+        await self._row.tried()
+        await self._partials.idle()
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+        for task in (self._partials.task, self._saving):
             if task is not None and not task.cancelled():
                 task.result()
 
-    async def end(self, status: str, code: str = "", message: str = "") -> None:
-        """End the call without a final image, unless it has ended already.
+    async def end(self, outcome: Outcome) -> None:
+        """End the call, unless its final or an earlier outcome has ended it.
 
-        A stopped or interrupted image keeps its newest preview as its file.
+        The newest partial image of a stopped or interrupted call becomes its image.
         """
         try:
-            await self.settled()
+            await self.wait()
         except Exception as error:
             logger.exception("Image call %s failed on its way", self.call_id)
-            status, code, message = Status.FAILED, "not_saved", str(error)
-        await self._end(status, error_code=code, error_message=message)
+            outcome = outcomes.of_unsaved(error)
+        await self._end(outcome)
 
-    async def _row(self) -> None:
-        """Wait for the row, and make it if that has failed.
-
-        An image may come a minute after its beginning, the database being back.
-        """
-        begun = self._begun
-        if not begun.done():
-            await asyncio.wait([begun])
-        # Of several that wait the first one tries, and the others wait for that.
-        if begun.exception() is not None and begun is self._begun:
-            self._begun = asyncio.ensure_future(self._begin())
-        await self._begun
-
-    async def _finish(self, call: ImageGenerationCall, fields: dict[str, Any]) -> None:
-        await self._row()
-        if not call.result:
-            blocked = is_blocked(call)
-            await self._end(Status.BLOCKED if blocked else Status.FAILED, **fields)
-            return
-        try:
-            image = await self._converter.save_final(
-                self.call_id, await whole(base64_of(call.result)), **fields
-            )
-        except (ImageError, StorageUnavailable) as error:
-            logger.warning("Image call %s has no result: %s", self.call_id, error)
-            told = {"error_code": error.code, "error_message": str(error)}
-            await self._end(Status.FAILED, **fields | told)
+    async def _save(self, final: Final) -> None:
+        await self._row.made()
+        saved = await finals.save(final, self.call_id, self._converter)
+        if isinstance(saved, Outcome):
+            await self._end(saved)
         else:
-            await self._show(image)
+            await self._end(final.outcome, saved)
             await asyncio.sleep(HEADSTART)
             await self._converter.save_thumbnail(self.call_id)
 
-    async def _upload_previews(self) -> None:
-        try:
-            await self._row()
-        except Exception as error:
-            logger.warning("A preview of %s is left out: %r", self.call_id, error)
+    async def _end(
+        self, outcome: Outcome, image: types.GeneratedImage | None = None
+    ) -> None:
+        if self.state is CallState.ENDED:
             return
-        while self._waiting is not None:
-            await self._rest()
-            if self._final is not None:
-                return
-            (index, preview), self._waiting = self._waiting, None
-            try:
-                image = await self._converter.save_partial(
-                    self.call_id, index, await whole(preview)
-                )
-            except Exception as error:
-                # A preview is disposable; the next one or the final replaces it.
-                logger.warning("A preview of %s is left out: %r", self.call_id, error)
-                continue
-            if image is None or self._final is not None or self.ended:
-                continue
-            progress = self._converter.partial_image_index_to_progress(index)
-            # An index may repeat or come late; the bar never goes back.
-            self._progress = max(self._progress, min(progress, 0.99))
-            await self._update(image, self._progress)
+        self.state, self.outcome = CallState.ENDED, outcome
+        self._partials.close()
+        if image is None:
+            image = await self._end_row(outcome)
+        if image is None:
+            await self._show_notice(outcome)
+        else:
+            await self._show_image(image)
 
-    async def _rest(self) -> None:
-        """Wait a moment, and on while the event loop has more to do than it can.
+    async def _end_row(self, outcome: Outcome) -> types.GeneratedImage | None:
+        """End the row of a call without a final image; return what there is to see."""
+        try:
+            await self._row.made()
+            return await self._converter.end_image(
+                self.call_id, outcome.status, **outcome.columns()
+            )
+        except Exception:
+            # The client learns the end all the same. If there is a row, the sweep ends
+            # it later.
+            logger.exception("The end of image call %s is not saved", self.call_id)
+            return None
 
-        Not once the call ends: then the newest preview is stored at once, or none.
-        """
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        while True:
-            before, busy = clock(), time.thread_time()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), REST)
-                return
-            now = clock()
-            worked = time.thread_time() - busy + now - before - REST
-            if worked < BUSY or now - began > PATIENCE:
-                return
-
-    async def _show(self, image: types.GeneratedImage) -> None:
-        self.ended = True
+    async def _show_image(self, image: types.GeneratedImage) -> None:
         await self._update(image, 1.0)
-        self.saved = self.item.model_copy(update={"image": image})
-        await self._emit(types.ThreadItemDoneEvent(item=self.saved))
+        self.final_item = self._item.model_copy(update={"image": image})
+        await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
+
+    async def _show_notice(self, outcome: Outcome) -> None:
+        self.final_item = notices.message(
+            self._converter.message_id(self.call_id) or self._new_id(),
+            self._item.thread_id,
+            self._item.created_at,
+            notices.reason(outcome.status, outcome.code),
+        )
+        await self._emit(types.ThreadItemRemovedEvent(item_id=self._item.id))
+        await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
 
     async def _update(self, image: types.GeneratedImage, progress: float) -> None:
-        await self._emit(
-            types.ThreadItemUpdatedEvent(
-                item_id=self.item.id,
-                update=types.GeneratedImageUpdated(image=image, progress=progress),
-            )
-        )
-
-    async def _end(self, status: str, **fields: Any) -> None:
-        if self.ended:
-            return
-        self.ended = True
-        try:
-            await self._row()
-            image = await self._converter.end_image(self.call_id, status, **fields)
-        except Exception:
-            # The person is told all the same; the sweep settles the row, if any.
-            logger.exception("The end of image call %s is not saved", self.call_id)
-            image = None
-        if image is not None:
-            return await self._show(image)
-        self.saved = notices.message(
-            self._converter.message_id(self.call_id) or self._new_id(),
-            self.item.thread_id,
-            self.item.created_at,
-            notices.reason(status, fields.get("error_code", "")),
-        )
-        await self._emit(types.ThreadItemRemovedEvent(item_id=self.item.id))
-        await self._emit(types.ThreadItemDoneEvent(item=self.saved))
-
-
-def is_blocked(call: ImageGenerationCall) -> bool:
-    """Whether moderation is why a call has no image."""
-    error = call.error
-    return error is not None and (
-        error.moderation_details is not None or error.code == "moderation_blocked"
-    )
+        update = types.GeneratedImageUpdated(image=image, progress=progress)
+        event = types.ThreadItemUpdatedEvent(item_id=self._item.id, update=update)
+        await self._emit(event)

@@ -17,16 +17,11 @@ from chatkit import agents as sdk
 from chatkit import types
 from chatkit.agents import AgentContext
 
-from .. import database
-from ..cleaning import clean_columns
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
-from ..models import GeneratedImage, Run
-from ..run_state import current_run
+from . import outcomes
 from .tap import ResultTap
-from .tracker import ImageTracker, cut_off_status, trackers
-
-Status = GeneratedImage.Status
+from .tracker import ImageTracker, trackers
 
 
 async def stream_agent_response(
@@ -63,7 +58,7 @@ async def stream_agent_response(
     if (siblings := trackers.get()) is not None:
         siblings.append(tracker)
     tap = ResultTap(result, tracker)
-    tracker.drain = tap.drain
+    tracker.close_source = tap.close_and_catch_up
     ids = ProviderIds(context)
     stream = sdk.stream_agent_response(
         context, cast("RunResultStreaming", tap), converter=converter
@@ -71,32 +66,32 @@ async def stream_agent_response(
     try:
         async with aclosing(cast("Any", stream)) as events:
             async for event in events:
-                tracker.delivered(event)
+                tracker.outbox.delivered(event)
                 yield ids.replace(event)
         tracker.complete = True
     except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
         # The SDK has taken the items back; nothing of them is shown.
         await tap.catch_up()
-        await tracker.settle(Status.BLOCKED, "guardrail", "A guardrail tripped.")
-        await tracker.withdraw()
+        await tracker.close(outcomes.GUARDRAIL)
+        await tracker.supersede()
         tracker.complete = True
         raise
     except Exception as error:
         await tap.catch_up()
-        code, message = tracker.failure or (type(error).__name__, str(error))
-        for event in await tracker.settle(Status.FAILED, code, message):
+        outcome = tracker.failure or outcomes.of_error(error)
+        for event in await tracker.close(outcome):
             yield event
         tracker.complete = True
         raise
     except (asyncio.CancelledError, GeneratorExit):
-        await tracker.abandon(cut_off_status())
+        await tracker.abandon(outcomes.cut_off_status())
         raise
     finally:
         await tap.close()
         if not tap.ran_out:
             # The SDK leaves a task behind that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
-        await _record(tracker)
+        await tracker.bill.record(context.thread.id)
 
 
 class ProviderIds:
@@ -124,14 +119,3 @@ class ProviderIds:
             item = event.item.model_copy(update={"id": self._current})
             return event.model_copy(update={"item": item})
         return event
-
-
-async def _record(tracker: ImageTracker) -> None:
-    if not tracker.response_id:
-        return
-    if (run_id := current_run.get()) is not None:
-        said = {"response_id": tracker.response_id, "usage": tracker.usage}
-        await database.call(
-            Run.objects.filter(pk=run_id).update, **clean_columns(Run, said)
-        )
-    await tracker.record_usage()

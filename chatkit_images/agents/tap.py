@@ -62,18 +62,18 @@ class ResultTap:
             self.ran_out = True
             if self._step is not None:
                 self._step.add_done_callback(_ask)
-            await self._tracker.finish()
+            await self._tracker.end_calls()
             raise
 
-    async def drain(self) -> None:
-        """End the model's run and hand the tracker what has arrived of it."""
+    async def close_and_catch_up(self) -> None:
+        """End the model's run and hand the tracker the events that have arrived."""
         await self.close()
         await self.catch_up()
 
     async def catch_up(self) -> None:
-        """Hand the tracker what arrived and was not handed out: it is not sent again.
+        """Hand the tracker the events that have arrived and were not handed out.
 
-        The SDK throws the events away that wait when a run fails.
+        The SDK drops the events that wait when a run fails. They are not sent again.
         """
         unseen, self._unseen = self._unseen, deque()
         await self._tracker.catch_up(unseen)

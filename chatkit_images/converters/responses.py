@@ -11,7 +11,7 @@ from chatkit.agents import ResponseStreamConverter
 from chatkit.types import GeneratedImage, ThreadMetadata
 from django.db import DatabaseError
 
-from .. import database, file_urls, imaging, models, receiving, storage
+from .. import database, file_urls, models, receiving, storage
 from ..cleaning import clean_columns
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, StorageUnavailable
@@ -67,7 +67,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
             StorageUnavailable: If neither storage nor spool took them.
         """
         image_id = images.call_key(image_id)
-        image = await whole(base64_of(base64_image))
+        image = await receiving.whole(base64_of(base64_image))
         await self.begin_image(image_id)
         if partial_image_index is not None:
             return await self._preview_url(image_id, partial_image_index, image)
@@ -140,7 +140,7 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
         with storage.backlog.hold(len(base64_image)):
             # Not where finals are decoded, nor where previews are stored: a storage may
             # hang there.
-            received = await storage.scale(receiving.receive_preview, base64_image)
+            received = await storage.scale(receiving.receive_partial, base64_image)
         if call_id in self._final:
             return None
         stored, data = received
@@ -258,15 +258,6 @@ class DjangoResponseStreamConverter(ResponseStreamConverter):
 
     def _elapsed_ms(self, call_id: str) -> int:
         return round((time.monotonic() - self._began[call_id]) * 1000)
-
-
-async def whole(image: str | imaging.Base64Image) -> str | bytes:
-    """Return base64 in one piece; a thread joins the pieces if they are many."""
-    if isinstance(image, str):
-        return image
-    if len(image) <= imaging.buffers.SLICE:
-        return image.join()
-    return await storage.decode(image.join)
 
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def delete(attachment_id: str, context: RequestContext) -> None:
     Its files go when the transaction is through.
     """
     rows = models.Attachment.objects.for_owner(context.owner)
-    row = rows.filter(pk=payloads.clean(attachment_id)).first()
+    row = rows.filter(pk=clean(attachment_id)).first()
     if row is not None:
         row.delete()
 

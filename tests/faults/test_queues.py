@@ -127,7 +127,7 @@ def waiting() -> int:
     """Return how many ends of calls wait in the queue of the one run."""
     (run,) = runs.LIVE.values()
     (tracker,) = run._trackers
-    tap: Any = tracker.drain
+    tap: Any = tracker.close_source
     ended = [
         event.data.item.type
         for event in tap.__self__._unseen

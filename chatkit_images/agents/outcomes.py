@@ -1,0 +1,88 @@
+"""How image calls end and why, read from whatever channel says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from openai.types.responses import ResponseStreamEvent
+from openai.types.responses.response_output_item import ImageGenerationCall
+
+from ..exceptions import ImageError, StorageUnavailable
+from ..models import GeneratedImage
+from ..run_state import current_state
+
+Status = GeneratedImage.Status
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an image call ends.
+
+    Attributes:
+        status: One of ``GeneratedImage.Status``.
+        code: The reason as a short stable word, for programs.
+        message: The reason in words, for staff.
+        facts: Further columns that the source of the image told, such as ``size``.
+    """
+
+    status: str
+    code: str = ""
+    message: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of the image's row, without its status."""
+        return self.facts | {"error_code": self.code, "error_message": self.message}
+
+
+NO_RESULT = Outcome(Status.FAILED, "no_result", "The call had no result.")
+GUARDRAIL = Outcome(Status.BLOCKED, "guardrail", "A guardrail tripped.")
+
+
+def of_call(call: ImageGenerationCall, facts: dict[str, Any]) -> Outcome:
+    """Return the outcome of a call that has no image."""
+    status = Status.BLOCKED if _is_blocked(call) else Status.FAILED
+    code, message = facts.get("error_code", ""), facts.get("error_message", "")
+    return Outcome(status, code, message, facts)
+
+
+def of_unsaved(error: Exception, facts: dict[str, Any] | None = None) -> Outcome:
+    """Return the outcome of a call whose image arrived and could not be kept."""
+    code = "not_saved"
+    if isinstance(error, ImageError | StorageUnavailable):
+        code = error.code
+    return Outcome(Status.FAILED, code, str(error), facts or {})
+
+
+def of_event(data: ResponseStreamEvent) -> Outcome | None:
+    """Return the outcome for open calls if an event says that the model has failed."""
+    if data.type == "error":
+        return Outcome(Status.FAILED, data.code or "error", data.message)
+    if data.type == "response.failed" and data.response.error is not None:
+        error = data.response.error
+        return Outcome(Status.FAILED, error.code, error.message)
+    if data.type == "response.incomplete" and data.response.incomplete_details:
+        reason = data.response.incomplete_details.reason or "incomplete"
+        message = f"The response is incomplete: {reason}."
+        return Outcome(Status.FAILED, reason, message)
+    return None
+
+
+def of_error(error: Exception) -> Outcome:
+    """Return the outcome for open calls if an exception has ended their stream."""
+    return Outcome(Status.FAILED, type(error).__name__, str(error))
+
+
+def cut_off_status() -> Status:
+    """Return the status of images whose answer the server or a person has cut off."""
+    state = current_state.get()
+    by_server = state is not None and state.interrupted
+    return Status.INTERRUPTED if by_server else Status.CANCELLED
+
+
+def _is_blocked(call: ImageGenerationCall) -> bool:
+    error = call.error
+    return error is not None and (
+        error.moderation_details is not None or error.code == "moderation_blocked"
+    )
