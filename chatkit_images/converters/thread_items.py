@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
-import pybase64
 from agents import TResponseInputItem
 from chatkit import types
 from chatkit.agents import ThreadItemConverter
-from openai.types.responses import (
-    ResponseInputContentParam,
-    ResponseInputFileParam,
-    ResponseInputImageParam,
-    ResponseInputTextParam,
-)
-from openai.types.responses.response_input_item_param import Message
+from openai.types.responses import ResponseInputContentParam, ResponseInputImageParam
 
-from .. import database, file_urls, imaging, models, storage
+from .. import database, file_urls, imaging, models
 from ..conf import settings
 from ..context import RequestContext
-from ..exceptions import ImageError, NotFoundError
+from ..exceptions import NotFoundError
 from ..queries import attachments, images
+from . import parts
+from .file_budget import FileBudget
 
 logger = logging.getLogger(__name__)
-
-# What image models work with at most; a larger image only costs bytes.
-MODEL_SIDE = 2048
 
 
 class DjangoThreadItemConverter(ThreadItemConverter):
@@ -44,10 +35,8 @@ class DjangoThreadItemConverter(ThreadItemConverter):
 
     def __init__(self, context: RequestContext) -> None:
         self.context = context
-        self._budget = settings.MODEL_IMAGE_BYTES
-        self._file_budget = settings.MODEL_FILE_BYTES
-        # Whether an image did not fit, small as it was made.
-        self._full = False
+        self._files = FileBudget()
+        # Ids of the items whose images are shown. None: any item's.
         self._shown: set[str] | None = None
 
     async def to_agent_input(
@@ -58,17 +47,15 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         shown = [item.id for item in items if _has_image(item)]
         count = settings.MODEL_IMAGE_COUNT
         self._shown = set(shown[-count:] if count else ())
-        self._budget = settings.MODEL_IMAGE_BYTES
-        self._file_budget = settings.MODEL_FILE_BYTES
-        self._full = False
+        self._files = FileBudget()
         # Newest first, so that the budget runs out on the oldest.
-        parts = [
+        groups = [
             await self._thread_item_to_input_item(
                 item, is_last_message=item is items[-1]
             )
             for item in reversed(items)
         ]
-        return [part for group in reversed(parts) for part in group]
+        return [part for group in reversed(groups) for part in group]
 
     def generated_image_text(self, image: models.GeneratedImage) -> str:
         """Return the words that stand beside an earlier image."""
@@ -81,21 +68,21 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         """Return an earlier image, or a line of text if its bytes cannot go."""
         image = await database.call(images.of_item, item, self.context)
         if image is None:
-            return _message(
-                _text("An image that the agent generated is not available.")
+            return parts.message(
+                parts.text("An image that the agent generated is not available.")
             )
         shown = self._shown is None or item.id in self._shown
         part = await self._image_part(image, shown)
         if part is None:
             words = f"An earlier image, not shown again: {image.prompt} ({item.id})"
-            return _message(_text(words))
-        return _message(_text(self.generated_image_text(image)), part)
+            return parts.message(parts.text(words))
+        return parts.message(parts.text(self.generated_image_text(image)), part)
 
     async def attachment_to_message_content(
         self, attachment: types.Attachment
     ) -> ResponseInputContentParam:
         """Return a sent file as bytes, or a line of text if they cannot go."""
-        missing = _text(f"The file {attachment.name!r} is not available.")
+        missing = parts.text(f"The file {attachment.name!r} is not available.")
         try:
             row = await database.call(attachments.get, attachment.id, self.context)
         except NotFoundError:
@@ -104,9 +91,11 @@ class DjangoThreadItemConverter(ThreadItemConverter):
             return missing
         try:
             if row.mime_type in imaging.INLINE:
-                part = await self._fit(str(row.file.name), row.bytes, row.mime_type)
-                return part or _text(f"The image {row.name!r} is too large to show.")
-            return await self._document(row)
+                name, mime = str(row.file.name), row.mime_type
+                part = await self._files.image(name, row.bytes, mime)
+                words = f"The image {row.name!r} is too large to show."
+                return part or parts.text(words)
+            return await self._files.document(row)
         except Exception:
             logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
             return missing
@@ -115,7 +104,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         self, tag: types.UserMessageTagContent
     ) -> ResponseInputContentParam:
         """Return what a mention says by itself. Override it to look things up."""
-        return _text(f"@{tag.text} (id: {tag.id})")
+        return parts.text(f"@{tag.text} (id: {tag.id})")
 
     async def user_message_to_input(
         self, item: types.UserMessageItem, is_last_message: bool = True
@@ -140,80 +129,15 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         if not shown or image.mime not in imaging.INLINE:
             return None
         if settings.MODEL_IMAGES == "signed_url":
-            return _image(file_urls.signed_url(image, self.context))
+            return parts.image(file_urls.signed_url(image, self.context))
         try:
-            return await self._fit(str(image.file.name), image.bytes, image.mime)
+            name = str(image.file.name)
+            return await self._files.image(name, image.bytes, image.mime)
         except Exception:
-            # Whatever ails the storage, the turn goes on without the image.
+            # If the storage fails, the turn goes on without the image.
             logger.warning("Image %s cannot be read", image.pk, exc_info=True)
             return None
-
-    async def _document(
-        self, row: models.Attachment
-    ) -> ResponseInputFileParam | ResponseInputTextParam:
-        """Return a file that is no image, within what is left of its budget."""
-        too_large = _text(f"The file {row.name!r} is too large to show.")
-        if (row.bytes or 0) > self._file_budget:
-            return too_large
-        data = await _read(str(row.file.name))
-        # Other files of the message may have been read meanwhile.
-        if len(data) > self._file_budget:
-            return too_large
-        self._file_budget -= len(data)
-        if row.mime_type == "text/plain":
-            text = data.decode("utf-8", errors="replace")
-            return _text(f"The file {row.name!r}:\n{text}")
-        return ResponseInputFileParam(
-            type="input_file",
-            filename=row.name,
-            file_data=_data_url(row.mime_type, data),
-        )
-
-    async def _fit(
-        self, name: str, size: int | None, mime: str
-    ) -> ResponseInputImageParam | None:
-        """Return an image within what is left of the budget, scaled if need be.
-
-        When one did not fit, none is scaled any more: a long chat has many, and each
-        is a file to read and a second of work before the model is asked.
-        """
-        if self._full and (size or 0) > self._budget:
-            return None
-        data = await _read(name)
-        if len(data) > self._budget and not self._full:
-            try:
-                data = await storage.scale(imaging.scale, data, MODEL_SIDE)
-            except ImageError:
-                return None
-            mime = "image/webp"
-            self._full = len(data) > self._budget
-        if len(data) > self._budget:
-            return None
-        self._budget -= len(data)
-        return _image(_data_url(mime, data))
-
-
-async def _read(name: str) -> bytes:
-    """Return the bytes of a file; a storage that hangs is not waited for for ever."""
-    async with asyncio.timeout(settings.STORAGE_TIMEOUT):
-        return await storage.run(storage.read, name)
 
 
 def _has_image(item: types.ThreadItem) -> bool:
     return isinstance(item, types.GeneratedImageItem) and item.image is not None
-
-
-def _data_url(mime: str, data: bytes) -> str:
-    return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
-
-
-def _text(text: str) -> ResponseInputTextParam:
-    return ResponseInputTextParam(type="input_text", text=text)
-
-
-def _image(url: str) -> ResponseInputImageParam:
-    return ResponseInputImageParam(type="input_image", detail="auto", image_url=url)
-
-
-def _message(*parts: ResponseInputContentParam) -> Message:
-    return Message(type="message", role="user", content=list(parts))

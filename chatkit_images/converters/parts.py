@@ -1,0 +1,43 @@
+"""Parts of a model's input, as the Responses API takes them."""
+
+from __future__ import annotations
+
+import pybase64
+from openai.types.responses import (
+    ResponseInputContentParam,
+    ResponseInputFileParam,
+    ResponseInputImageParam,
+    ResponseInputTextParam,
+)
+from openai.types.responses.response_input_item_param import Message
+
+
+def text(words: str) -> ResponseInputTextParam:
+    """Return a part that is text."""
+    return ResponseInputTextParam(type="input_text", text=words)
+
+
+def image(url: str) -> ResponseInputImageParam:
+    """Return a part that is an image, by its URL."""
+    return ResponseInputImageParam(type="input_image", detail="auto", image_url=url)
+
+
+def image_bytes(mime: str, data: bytes) -> ResponseInputImageParam:
+    """Return a part that is an image, with its bytes."""
+    return image(_data_url(mime, data))
+
+
+def file(name: str, mime: str, data: bytes) -> ResponseInputFileParam:
+    """Return a part that is a file, with its bytes."""
+    return ResponseInputFileParam(
+        type="input_file", filename=name, file_data=_data_url(mime, data)
+    )
+
+
+def message(*content: ResponseInputContentParam) -> Message:
+    """Return a message that consists of some parts."""
+    return Message(type="message", role="user", content=list(content))
+
+
+def _data_url(mime: str, data: bytes) -> str:
+    return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"
