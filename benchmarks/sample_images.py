@@ -12,7 +12,7 @@ from PIL import Image
 
 from chatkit_images import testing
 
-PREVIEWS = 3
+PARTIALS = 3
 # Five bits of noise a channel make about 2 MB at the side that models use; eight
 # make 25 MB at 4K.
 SIZES = {"tiny": (64, 64, 5), "2MB": (1024, 1024, 5), "4K": (3840, 2160, 8)}
@@ -35,7 +35,7 @@ async def answer(size: str) -> list[bytes]:
     The text after the image ends the turn. After an image alone the Agents SDK
     asks the model again, and all but this app would pay for a second image.
     """
-    image = testing.Image(data=noise(size), partials=PREVIEWS)
+    image = testing.Image(data=noise(size), partials=PARTIALS)
     return await spoken(size, image, testing.Text("Here is your image."))
 
 
@@ -43,7 +43,7 @@ async def spoken(model: str, *steps: testing.Step) -> list[bytes]:
     """Return what the loopback API sends for an answer, one chunk for each event."""
     api = testing.LoopbackAPI()
     api.respond_with(*steps)
-    tool = {"type": "image_generation", "partial_images": PREVIEWS}
+    tool = {"type": "image_generation", "partial_images": PARTIALS}
     body = {"model": model, "stream": True, "input": "A house.", "tools": [tool]}
     requests = [{"type": "http.request", "body": json.dumps(body).encode()}]
     chunks: list[bytes] = []

@@ -91,7 +91,7 @@ async def answer(
     current_run.set(run.pk)
     agent_context = AgentContext(thread=thread, store=store, request_context=CONTEXT)
     result = cast("RunResultStreaming", PreparedResult(events, pause))
-    converter = DjangoResponseStreamConverter(thread, CONTEXT, sample_images.PREVIEWS)
+    converter = DjangoResponseStreamConverter(thread, CONTEXT, sample_images.PARTIALS)
     done = False
     async for event in stream_agent_response(
         agent_context, result, converter=converter

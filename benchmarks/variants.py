@@ -43,7 +43,7 @@ QUIET = RunConfig(tracing_disabled=True)
 
 def designer(client: AsyncOpenAI, model: str) -> Agent[Any]:
     """Return the agent of every variant."""
-    tool = {"type": "image_generation", "partial_images": sample_images.PREVIEWS}
+    tool = {"type": "image_generation", "partial_images": sample_images.PARTIALS}
     return Agent(
         name="designer",
         instructions="Generate images when asked.",
@@ -129,7 +129,7 @@ class Sdk:
 
     def converter(self, storage: Storage) -> ResponseStreamConverter:
         """Return what makes the URL."""
-        return ResponseStreamConverter(partial_images=sample_images.PREVIEWS)
+        return ResponseStreamConverter(partial_images=sample_images.PARTIALS)
 
     async def converse(self) -> float:
         """Hold a conversation and return when its image was there."""
@@ -150,7 +150,7 @@ class RecipeConverter(ResponseStreamConverter):
     """The guide's converter: it decodes and uploads where it is called."""
 
     def __init__(self, storage: Storage) -> None:
-        super().__init__(partial_images=sample_images.PREVIEWS)
+        super().__init__(partial_images=sample_images.PARTIALS)
         self._storage = storage
 
     async def base64_image_to_url(

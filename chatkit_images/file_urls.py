@@ -38,7 +38,7 @@ def signed_url(
 
 
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
-    """Return the URL of a preview for its owner's browser.
+    """Return the URL of a partial image for its owner's browser.
 
     Never the storage's own: the preview of an image that is then blocked is kept for
     staff, and nobody could take that URL back.

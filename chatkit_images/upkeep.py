@@ -113,7 +113,7 @@ def adopt(names: list[str]) -> set[str]:
     rows = models.GeneratedImage.objects.filter(
         key__in=[storage.key_of(name) for name in names]
     )
-    endings.recover(
+    endings.recover_all(
         # A run may still be at work on the first, the others need none.
         rows.exclude(status__in=(Status.GENERATING, Status.COMPLETED, Status.BLOCKED))
     )
@@ -182,7 +182,7 @@ def _recover(since: datetime.datetime) -> int:
     """Complete images whose bytes are there, and show what their threads lack."""
     # What is younger may be about to be shown by its own run.
     complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
-    return endings.recover(_lost(since)) + endings.show_late(complete)
+    return endings.recover_all(_lost(since)) + endings.show_late(complete)
 
 
 def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:

@@ -396,7 +396,7 @@ async def test_a_final_replaces_the_preview_of_an_interrupted_image(
     stage.call.take_partial(0, GREEN)
     await stage.call.wait()
     image = await GeneratedImage.objects.aget()
-    await sync_to_async(image.settle)("interrupted")
+    await sync_to_async(image.end)("interrupted")
     shown = str(image.file.name)
     stage.finish()
     await stage.call.wait()

@@ -275,10 +275,10 @@ def test_bytes_that_are_no_image_are_deleted(image: GeneratedImage) -> None:
 
 
 def test_a_blocked_image_stays_blocked(image: GeneratedImage) -> None:
-    image.settle("blocked")
+    image.end("blocked")
     backend.put(final(image), RED)
     assert recovery.recover(image) is False
-    assert endings.recover(GeneratedImage.objects.all()) == 0
+    assert endings.recover_all(GeneratedImage.objects.all()) == 0
 
 
 def test_a_process_that_was_taken_for_dead_does_not_take_the_image_away(
@@ -297,7 +297,7 @@ def test_a_process_that_was_taken_for_dead_does_not_take_the_image_away(
 def test_a_recovered_image_keeps_nothing_of_its_earlier_end(
     image: GeneratedImage, elsewhere: None
 ) -> None:
-    image.settle("failed", error_code="not_saved", error_message="The disk was full.")
+    image.end("failed", error_code="not_saved", error_message="The disk was full.")
     backend.put(final(image), RED)
 
     assert sweep()["recovered images"] == 1
@@ -478,7 +478,7 @@ def test_what_was_taken_back_stays_out_of_its_thread(
 ) -> None:
     """A guardrail tripped, or the answer was asked for again, before it was found."""
     backend.put(final(image), RED)
-    image.settle("failed", error_code="not_saved")
+    image.end("failed", error_code="not_saved")
     GeneratedImage.objects.update(superseded_at=timezone.now())
 
     assert sweep()["recovered images"] == 1

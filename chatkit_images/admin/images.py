@@ -79,10 +79,10 @@ class GeneratedImageAdmin(GeneratedImageFields):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Add the state and the previews, which are kept or still coming in."""
+        """Add the state and the partial images, which are kept or still coming in."""
         obj = context["original"]
         context["state"] = self.state(obj)
-        context["previews"] = [
+        context["partials"] = [
             {
                 "number": partial.index + 1,
                 "url": (url := self.get_image_url(obj, f"partial-{partial.index}")),
@@ -94,7 +94,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_file(self, obj: Any, variant: str) -> tuple[str, str]:
-        """Return name and type of a file, a preview's too."""
+        """Return name and type of a file, a partial image's too."""
         if match := PARTIAL.fullmatch(variant):
             partial = obj.partials.filter(index=int(match[1])).first()
             return (partial.file.name, partial.mime) if partial else ("", "")

@@ -11,7 +11,7 @@ from httpx2 import AsyncByteStream
 from ..exceptions import ImageError
 from ..imaging import Base64Image, Placeholders, sniff
 
-# Where an image is in an event of the Responses API: a preview, and a call's result.
+# Where an image is in an event of the Responses API: a partial image, or the result.
 KEY = re.compile(rb'"(partial_image_b64|result)"[ \t]*:[ \t]*"')
 # Bytes at the end of what has come that may be the beginning of one.
 KEY_LENGTH = 64
@@ -31,9 +31,9 @@ class ImageFilter:
         self._shortest = shortest
         # What was not searched to its end.
         self._rest = b""
-        # The string that is being read, if one is, and whether it is a preview's.
+        # The string that is being read, if one is, and whether it is a partial image's.
         self._pieces: list[bytes] | None = None
-        self._preview = False
+        self._partial = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take bytes and yield those that may go on."""
@@ -55,7 +55,7 @@ class ImageFilter:
         """Look for the beginning of an image; return what goes on and what is left."""
         if match := KEY.search(data):
             self._rest, self._pieces = b"", []
-            self._preview = match[1] != b"result"
+            self._partial = match[1] != b"result"
             return data[: match.end()], data[match.end() :]
         # Nothing waits for what is held back here: an event counts when its line ends.
         line = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
@@ -81,7 +81,7 @@ class ImageFilter:
         image = Base64Image(pieces)
         if len(image) < self._shortest or not _begins_as_image(pieces):
             return b"".join(pieces)
-        return self._placeholders.put(image, preview=self._preview).encode()
+        return self._placeholders.put(image, partial=self._partial).encode()
 
 
 class ImageFilterStream(AsyncByteStream):

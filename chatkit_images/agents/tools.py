@@ -8,7 +8,7 @@ from agents import Agent, ImageGenerationTool
 
 
 def expected_previews(agent: Agent[Any]) -> int | None:
-    """Return how many previews an agent's image tool sends, if it says so."""
+    """Return how many partial images an agent's image tool sends, if it says so."""
     for tool in agent.tools:
         if isinstance(tool, ImageGenerationTool):
             count = tool.tool_config.get("partial_images")

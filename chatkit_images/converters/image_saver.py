@@ -177,7 +177,7 @@ class ImageSaver:
 
         def end() -> GeneratedImage | None:
             try:
-                image.settle(status, **_clean(fields))
+                image.end(status, **_clean(fields))
             except models.GeneratedImage.DoesNotExist:
                 raise NotFoundError(f"Thread {self.thread.id} not found") from None
             return self._shown(image) if image.is_shown else None

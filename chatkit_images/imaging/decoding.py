@@ -71,7 +71,7 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
     Args:
         data: The pixels.
         decode: Whether the first frame is decoded from end to end. Otherwise the
-            container is checked only, which is enough for a preview; there is no
+            container is checked only, which is enough for a partial image; there is no
             digest then.
 
     Raises:

@@ -37,23 +37,24 @@ class Placeholders:
     """What stands for the images of one turn. Nobody else can know the words."""
 
     def __init__(self) -> None:
-        self._previews: dict[str, Base64Image] = {}
+        self._partials: dict[str, Base64Image] = {}
         # Kept: the next request to the model may repeat them.
         self._finals: dict[str, Base64Image] = {}
 
-    def put(self, image: Base64Image, *, preview: bool) -> str:
+    def put(self, image: Base64Image, *, partial: bool) -> str:
         """Keep an image and return what stands for it."""
         placeholder = f"chatkit-images:{secrets.token_hex(16)}"
-        (self._previews if preview else self._finals)[placeholder] = image
+        (self._partials if partial else self._finals)[placeholder] = image
         return placeholder
 
     def take(self, text: str) -> str | Base64Image:
         """Return what a text stands for, itself if it is no placeholder.
 
-        A preview is forgotten by this; it must be asked for even if it is not wanted.
+        This forgets a partial image, so it must be called even for one that is not
+        wanted.
         """
-        if text in self._previews:
-            return self._previews.pop(text)
+        if text in self._partials:
+            return self._partials.pop(text)
         return self._finals.get(text, text)
 
     def fill(self, body: bytes) -> bytes:
@@ -66,7 +67,7 @@ class Placeholders:
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._previews.clear()
+        self._partials.clear()
         self._finals.clear()
 
     def _fill(self, match: re.Match[bytes]) -> bytes:

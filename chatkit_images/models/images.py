@@ -1,4 +1,4 @@
-"""Images that the model generated, and their previews."""
+"""Images that a model generated, and their partial images."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ class GeneratedImage(models.Model):
         )
         return bool(self.file) and self.status in shown
 
-    def settle(self, status: str, **fields: Any) -> bool:
-        """End an unfinished image, its newest preview becoming its file.
+    def end(self, status: str, **fields: Any) -> bool:
+        """End an unfinished image. Its newest partial image becomes its file.
 
         Returns:
             Whether this call ended it; ``False`` if it had ended before.
@@ -152,7 +152,7 @@ class GeneratedImage(models.Model):
 
 
 class PartialImage(models.Model):
-    """A preview of an image that is forming."""
+    """A state of an image that is still being generated, as the person sees it."""
 
     MEASURES = ("file", "mime", "width", "height", "bytes")
 

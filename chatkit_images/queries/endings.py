@@ -32,8 +32,8 @@ def message_id(image: models.GeneratedImage) -> str:
 def interrupt(images: GeneratedImageQuerySet) -> int:
     """End images whose run has died and show them in their threads.
 
-    An image whose bytes are on a disk of this host is complete after all. Else the
-    newest preview, where there is one, becomes the image.
+    If the bytes of an image are on a disk of this host, it is complete after all. If
+    they are not, its newest partial image becomes the image.
 
     Returns:
         How many images this call ended.
@@ -42,10 +42,10 @@ def interrupt(images: GeneratedImageQuerySet) -> int:
 
 
 def close(run_id: uuid.UUID, run_status: str) -> None:
-    """End what a run leaves unfinished when it ends, and show what it did not.
+    """End the images that a run leaves unfinished, and show those that it did not show.
 
-    ChatKit's own function loses images that are generated in parallel. What a run
-    that failed did not show was taken back.
+    ChatKit's own function loses images that are generated in parallel. If a run has
+    failed, the SDK has taken back what it did not show, so those stay hidden.
     """
     images = models.GeneratedImage.objects.filter(run_id=run_id)
     lacking = images.exclude(status=Status.COMPLETED)
@@ -60,7 +60,7 @@ def close(run_id: uuid.UUID, run_status: str) -> None:
         _end(lacking, Status.FAILED, error_code="stream_error")
 
 
-def recover(images: GeneratedImageQuerySet) -> int:
+def recover_all(images: GeneratedImageQuerySet) -> int:
     """Complete ended images whose bytes are there after all; show them.
 
     Returns:
@@ -74,17 +74,17 @@ def recover(images: GeneratedImageQuerySet) -> int:
         if recovery.recover(image):
             recovered += 1
             if image.superseded_at is None:
-                # What a guardrail or a retry took back stays out of the thread.
+                # An image that a guardrail or a retry took back stays out.
                 _show(image)
     return recovered
 
 
 def show_late(images: GeneratedImageQuerySet) -> int:
-    """Show complete images whose threads tell of another end, or of none.
+    """Show complete images whose threads show another end, or none.
 
-    A process that was asleep may get an image when its run has been taken over and a
-    text stands where the image would. It may not write into the thread, which may
-    have another run by now, but the image takes nobody's place.
+    A process that was asleep may get an image after its run was taken over, when a text
+    stands in the place of the image. The process may not write into the thread, which
+    may have another run by now. The image takes only the place of its own text.
 
     Returns:
         How many there were.
@@ -101,10 +101,10 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     shown = 0
     for pk, thread_id in list(late.values_list("pk", "thread_id")):
         with transaction.atomic():
-            # This locks the thread: what is taken out of it meanwhile stays out.
+            # The thread is locked, so that what is taken out of it meanwhile stays out.
             models.Thread.objects.locked().filter(pk=thread_id).first()
             image = late.filter(pk=pk).select_related("thread", "item").first()
-            # A project's own text may have such an id, and an image in it.
+            # A project's own item may have an id like this, and an image in it.
             if image and (not image.item or image.item.item_id == message_id(image)):
                 _show(image, fenced=False)
                 shown += 1
@@ -115,10 +115,10 @@ def _end(images: GeneratedImageQuerySet, status: str, **fields: Any) -> int:
     ended = 0
     hidden = images.filter(item=None, superseded_at=None)
     for image in hidden.select_related("thread"):
-        # Its thread may be deleted in any moment; and one that began after its run was
-        # taken over has no place there.
+        # The thread may be deleted at any moment. If the image began after its run was
+        # taken over, it has no place in the thread.
         with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
-            ended += _recover_here(image) or image.settle(status, **fields)
+            ended += _recover_here(image) or image.end(status, **fields)
             _show(image)
     return ended
 
@@ -127,14 +127,14 @@ def _recover_here(image: models.GeneratedImage) -> bool:
     try:
         return recovery.recover(image, here=True)
     except Exception:
-        # A disk or a storage that does not answer now; the sweep looks again.
+        # A disk or a storage does not answer now. The sweep looks again.
         logger.warning("Image %s is not looked for", image.pk, exc_info=True)
         return False
 
 
 def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
     if image.item is not None and image.item.type == "generated_image":
-        return  # Its URL is made when it is read.
+        return  # Its item is there already, and its URL is made when it is read.
     context = RequestContext(image.thread.user, image.thread.owner)
     key, created_at = message_id(image), times.to_naive(image.created_at)
     item: types.ThreadItem

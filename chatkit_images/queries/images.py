@@ -58,7 +58,7 @@ def begin(
 def add_partial(
     image: models.GeneratedImage, index: int, stored: StoredImage, elapsed_ms: int
 ) -> models.PartialImage | None:
-    """Note a stored preview; ``None`` if the image has ended meanwhile."""
+    """Note a stored partial image; ``None`` if the image has ended meanwhile."""
     with transaction.atomic():
         counted = (
             models.GeneratedImage.objects.filter(pk=image.pk)
@@ -71,7 +71,7 @@ def add_partial(
         if not counted:
             models.DeletedFile.objects.discard([stored.name])
             return None
-        # Nobody makes it in between: the image's row is locked.
+        # The image's row is locked, so nobody makes the partial image in between.
         same = image.partials.select_for_update().filter(index=index)
         partial = same.one()
         if partial is None:
@@ -82,10 +82,10 @@ def add_partial(
 
 
 def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -> bool:
-    """Make a stored file the image's own and drop its previews.
+    """Make a stored file the image's own and drop its partial images.
 
-    A complete image keeps its file: a replay changes nothing. A final that comes
-    after the image was stopped or interrupted replaces the preview shown for it.
+    A complete image keeps its file: a replay changes nothing. A final that comes after
+    the image was stopped or interrupted replaces the partial image shown for it.
 
     Returns:
         Whether this call completed it.
@@ -98,7 +98,7 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
         row = rows.one()
         done = row is not None and row.status == row.Status.COMPLETED
         if row is None or done:
-            # Somebody who took this run for dead may have found the image first.
+            # A takeover of this run may have recovered the image first.
             kept = {row.file.name, row.thumbnail.name} if row else set()
             names = {stored.name, stored.thumbnail} - kept
             models.DeletedFile.objects.discard(names)
@@ -106,7 +106,7 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             models.DeletedFile.objects.discard([str(row.file.name)])
             values: dict[str, Any] = {
                 **stored.columns(),
-                # What an earlier end has told is over.
+                # The reason of an earlier end is void.
                 "error_code": "",
                 "error_message": "",
                 **fields,
@@ -136,7 +136,7 @@ def _copy(row: models.GeneratedImage, image: models.GeneratedImage) -> None:
 
 
 def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
-    """Tell who listens that an image is complete, its late thumbnail being in.
+    """Send ``image_saved`` for a complete image, and note its late thumbnail.
 
     May be repeated.
     """

@@ -1,8 +1,8 @@
 """The threads that work on bytes. None of this ever runs on the event loop.
 
 Each kind of work has a lane of its own, so that what somebody waits for never queues
-behind what may be late: a final image behind previews, or decoding behind a storage
-that hangs.
+behind what may be late: a final image behind partial images, or decoding behind a
+storage that hangs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ async def run(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function that works on a thumbnail or a preview returns."""
+    """Return what a function that works on a thumbnail or a partial image returns."""
     return await _run("scale", partial(func, *args, **kwargs))
 
 

@@ -72,7 +72,7 @@ class Upload:
     Args:
         name: A name of the app's own.
         data: The bytes; ``None`` if ``keep`` has put them in the spool.
-        aside: Whether it may be late, as a preview may.
+        aside: Whether it may be late, as a partial image may.
     """
 
     def __init__(self, name: str, data: bytes | None, *, aside: bool = False) -> None:

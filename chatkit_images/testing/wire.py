@@ -17,8 +17,8 @@ TERMINAL = frozenset(
     ["response.completed", "response.failed", "response.incomplete", "error"]
 )
 
-#: Letters come this many times faster than the previews of an image.
-LETTERS_PER_PREVIEW = 30
+#: Letters come this many times faster than the partial images of an image.
+LETTERS_PER_PARTIAL = 30
 
 
 class ConnectionDropped(Exception):
@@ -67,7 +67,7 @@ async def _step_events(
     step: Step, index: int, body: JSON, response: JSON, delay: float, max_side: int
 ) -> AsyncIterator[JSON]:
     if isinstance(step, script.Text):
-        pause = step.delay or delay / LETTERS_PER_PREVIEW
+        pause = step.delay or delay / LETTERS_PER_PARTIAL
         for event in text_events(step, index):
             if event["type"] == "response.output_text.delta" and pause:
                 await asyncio.sleep(pause)

@@ -39,7 +39,7 @@ def draw(
         return _svg(prompt, size, step, base).encode()
     image = _paint(prompt, size, base, transparent)
     if step < 1:
-        image = _preview(image, step)
+        image = _partial(image, step)
     return _encode(image, format)
 
 
@@ -68,7 +68,7 @@ def _scene(prompt: str, size: tuple[int, int]) -> Scene:
     return make(wish, width, chance)
 
 
-def _preview(image: Image.Image, step: float) -> Image.Image:
+def _partial(image: Image.Image, step: float) -> Image.Image:
     radius = ROUGHEST * (1 - step) * min(image.size)
     # Blurring a small copy is many times faster and looks the same once enlarged.
     small = image.reduce(4) if radius > 8 and min(image.size) > 64 else image
