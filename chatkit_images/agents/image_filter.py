@@ -69,7 +69,8 @@ class ImageFilter:
         piece = chunk if end < 0 else chunk[:end]
         pieces.append(piece)
         if b"\\" in piece or b"\n" in piece:
-            # What an escaped quote is cannot be told here; the search goes on behind.
+            # Where a string with an escape ends is unknown here. The search goes on
+            # after it.
             self._pieces = None
             return b"".join(pieces), chunk[len(piece) :]
         if end < 0:

@@ -12,7 +12,7 @@ from agents import RunResultStreaming, StreamEvent
 from .citations import make_convertible
 from .tracker import ImageTracker
 
-# What a provider does by itself on the way to an image. Nobody is asked for anything.
+# Items that a provider adds by itself before an image. None of them needs an answer.
 BESIDE = {
     "reasoning",
     "web_search_call",
@@ -46,7 +46,7 @@ class ResultTap:
         return self
 
     async def __anext__(self) -> StreamEvent:
-        # The SDK steps each event in a task of its own and leaves it behind.
+        # The SDK asks for each event in a task of its own and does not end that task.
         self._step = asyncio.current_task()
         try:
             while True:
@@ -54,7 +54,7 @@ class ResultTap:
                 if self._is_new(event):
                     self._judge(event)
                 is_image = await self._tracker.handle(event)
-                # Not before: this may have been cancelled.
+                # After the event is handled, because handling may be cancelled.
                 self._note(event)
                 if not is_image and make_convertible(event):
                     return event
@@ -79,10 +79,10 @@ class ResultTap:
         await self._tracker.catch_up(unseen)
 
     def _watch(self, queue: asyncio.Queue[Any] | None) -> None:
-        """Look at the model's events as they arrive; keep them until handed out.
+        """See the model's events as they arrive, and keep each until it is handed out.
 
-        There is no public way to them. Without the queue some are lost when a run
-        fails, an answer of images alone may be asked for twice, and nothing else.
+        The SDK has no public way to the queue. Without it two things get worse: events
+        are lost when a run fails, and an answer of images alone may be requested twice.
         """
         if queue is None:
             return
@@ -97,7 +97,7 @@ class ResultTap:
         queue.put_nowait = keep  # type: ignore[method-assign]
 
     def _is_new(self, event: StreamEvent) -> bool:
-        """Whether this is the first look: it arrived before there was a watch."""
+        """Whether an event arrived before its queue was watched."""
         return event.type == "raw_response_event" and not any(
             unseen is event for unseen in self._unseen
         )
@@ -105,9 +105,9 @@ class ResultTap:
     def _judge(self, event: StreamEvent) -> None:
         """End the run after an answer that is images and nothing else.
 
-        The Agents SDK takes an answer without a message for an unfinished one and asks
-        again, which costs another image. It may do so before anybody reads the events,
-        so they are judged as they arrive.
+        The Agents SDK takes an answer without a message for an unfinished one and sends
+        another request, which costs another image. It may do so before the events are
+        read, so they are judged as they arrive.
         """
         if self._closed or event.type != "raw_response_event":
             return
@@ -144,6 +144,6 @@ class ResultTap:
 
 
 def _ask(step: asyncio.Task[Any]) -> None:
-    """Ask a step how it ended: the SDK may not, and asyncio would complain of that."""
+    """Retrieve how a step ended. If the SDK does not, asyncio logs a warning."""
     if not step.cancelled():
         step.exception()

@@ -1,4 +1,4 @@
-"""Thumbnails of a run's images, for which no image waits."""
+"""Thumbnails of a run's images, made without holding up any image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunThumbnails:
-    """What finals leave for their thumbnails until those are asked for."""
+    """Keeps what the thumbnails of finals are made of, until they are taken."""
 
     def __init__(self) -> None:
         self._sketches: dict[str, imaging.Sketch | None] = {}
@@ -27,7 +27,7 @@ class RunThumbnails:
         Args:
             call_id: Its call.
             sketch: What its thumbnail is made of; ``None`` if it gets none.
-            begin: Whether there is time for it now. It takes a core.
+            begin: Whether to make it now, which takes a core.
         """
         self._sketches[call_id] = sketch
         if begin:
@@ -44,7 +44,7 @@ class RunThumbnails:
         del self._sketches[call_id]
         begun = self._begun.pop(call_id, None)
         if begun is not None and (name := await begun):
-            # It is in no row; if this fails, the sweep finds it.
+            # No row names it. If the deletion fails, the sweep deletes it.
             storage.later(storage.delete, name)
 
 

@@ -1,4 +1,4 @@
-"""A run that was taken over writes nothing more."""
+"""The check that keeps a run which was taken over from writing anything more."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..run_state import current_run
 def check() -> None:
     """Keep the claim of the run that is executing to the end of the transaction.
 
-    Its thread is locked before, as by who deletes it, so that two do not wait for each
-    other.
+    Lock the thread first. A transaction that deletes the thread locks it first too, so
+    the two cannot deadlock.
 
     A process that was stopped for longer than ``RUN_STALE_SECONDS`` goes on as if
-    nothing had happened, and its thread may be answered by another one.
+    nothing had happened, while another run may answer in its thread.
 
     Raises:
-        ClaimLost: If the run has been ended. One that is not there is no run's, or its
-            thread was deleted.
+        ClaimLost: If the run has already ended. A missing row is no error: the code
+            runs outside of a run, or its thread was deleted.
     """
     run_id = current_run.get()
     if run_id is None:

@@ -49,7 +49,7 @@ def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
     try:
         info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
     except ImageError as error:
-        # It was written before it was looked at.
+        # A final is written to a disk before its pixels are checked.
         logger.warning("Image call %s left no image: %s", image.call_id, error)
         storage.delete(name)
         return False
