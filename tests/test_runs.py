@@ -77,7 +77,7 @@ async def test_a_run_is_recorded_from_its_request_to_its_end(
     assert run.worker == claims.worker_name()
     assert ended == [("completed", True)]
     async with asyncio.timeout(30):
-        while runs.runner.LIVE:
+        while runs.LIVE:
             await asyncio.sleep(0.01)
 
 
@@ -395,7 +395,7 @@ async def test_of_calls_that_begin_after_the_takeover_images_are_shown(
     assert after[: len(before)] == before
     assert [item["type"] for item in after[len(before) :]] == kinds
     async with asyncio.timeout(30):
-        while runs.runner.LIVE:
+        while runs.LIVE:
             await asyncio.sleep(0.01)
 
 
@@ -527,7 +527,7 @@ async def test_a_client_that_leaves_during_the_claim_leaves_no_claim(
     left.set()
 
     async with asyncio.timeout(30):
-        while runs.runner.LIVE or await Run.objects.running().aexists():
+        while runs.LIVE or await Run.objects.running().aexists():
             await asyncio.sleep(0.01)
     statuses = [r.status async for r in Run.objects.order_by("created_at")]
     assert statuses == ["completed", "cancelled"]

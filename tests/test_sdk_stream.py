@@ -192,7 +192,7 @@ async def test_a_stopped_image_keeps_its_preview_after_a_reload(
         events.append(event)
         if event["type"] == "thread.item.updated":
             # By its last events it may have ended.
-            for run in list(runs.runner.LIVE.values()):
+            for run in list(runs.LIVE.values()):
                 run.stop()
     gate.open()
 
@@ -210,7 +210,7 @@ async def test_a_stop_between_row_and_item_shows_the_image(
 
     def stopped(*args: Any, **kwargs: Any) -> Any:
         done = complete(*args, **kwargs)
-        (run,) = runs.runner.LIVE.values()
+        (run,) = runs.LIVE.values()
         loop.call_soon_threadsafe(run.stop)
         told.wait(30)
         return done

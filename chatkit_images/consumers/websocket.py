@@ -102,7 +102,7 @@ class ThreadConsumer:
     async def _show(self, run: Run, context: RequestContext, send: Send) -> None:
         key = str(run.pk)
         # A server that ends waits for the last frame.
-        with runs.supervisor().showing():
+        with runs.supervisor().watches.showing():
             # One that has ended meanwhile is told from its beginning all the same.
             await send_json(send, {"run": key, "status": Run.Status.RUNNING})
             events = runs.follow(run, context, join=True, watch=True)

@@ -1,15 +1,29 @@
-"""Runs: one task per turn that writes to a log, which clients read."""
+"""Runs: the task of a run writes to a log, and clients read the log.
+
+- ``starting``: a request gets a run. ``refusals`` says why it gets none, ``claims`` has
+  the transactions in which a run is claimed, released or taken over.
+- ``live_run``: a run of this process; ``registry`` has all of them. It is made of its
+  ``task``, its ``readers``, the ``environment`` of its request, and its ``outcome``.
+- ``log``, ``following``: what is read, and reading it in whichever process the run is.
+- ``stopping``, ``watching``, ``copies``: what other processes ask of a run, or learn of
+  it. The ``supervisor`` sees to that by ``polling`` the rows of runs.
+- ``drain``: the end of the server.
+"""
 
 from __future__ import annotations
 
 from . import drain
-from .claims import Replayed, check_replay, find
-from .following import follow, stop
+from .claims import find
+from .following import follow
+from .live_run import LiveRun
 from .log import Batch, Batches
 from .polling import recent
-from .runner import LIVE, LiveRun
+from .refusals import Replayed, check_replay
+from .registry import LIVE
 from .starting import start
-from .supervisor import Watch, supervisor
+from .stopping import stop
+from .supervisor import supervisor
+from .watching import Watch
 
 __all__ = [
     "LIVE",

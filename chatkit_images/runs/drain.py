@@ -1,4 +1,7 @@
-"""The end of a server: no new runs, time for those that go on, an end for the rest."""
+"""A server that is told to end drains.
+
+It takes no new runs, gives those that go on some time, and interrupts the rest.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from django.utils.translation import gettext as _
 
 from ..conf import settings
 from ..exceptions import RequestRefused
-from .runner import LIVE
+from .registry import LIVE
 from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
-# Seconds between two looks at what goes on, for the last writes of a run, and for what
-# its watchers get then.
-LOOK_SECONDS, WRITE_SECONDS, LAST_SECONDS = 0.1, 10.0, 5.0
+# Seconds between two checks of what goes on, for the last writes of a run, and for the
+# last frames of its watchers.
+CHECK_SECONDS, WRITE_SECONDS, LAST_SECONDS = 0.1, 10.0, 5.0
 
 
 class Draining(RequestRefused):
-    """This process is about to end; another one does what it was asked for."""
+    """This process drains; another one can do what the request asks for."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,9 +38,9 @@ class Draining(RequestRefused):
 
 
 class Drain:
-    """Stands before the server's own answer to SIGTERM, and gives it back at the end.
+    """Drains at SIGTERM, then lets the server handle the signal as it would have.
 
-    Daphne kills its requests and uvicorn waits for them for ever: with their runs
+    Daphne kills its requests and uvicorn waits for them for ever. When their runs have
     ended, there is nothing left to kill or to wait for. A second SIGTERM ends the wait,
     a third goes to the server at once. SIGINT is not touched.
     """
@@ -51,20 +54,20 @@ class Drain:
         self._before: signal._HANDLER = None
 
     def install(self) -> None:
-        """Do so, in the event loop of the main thread; elsewhere nothing."""
+        """Handle SIGTERM from now on, if this is the event loop of the main thread."""
         if self._installed or threading.current_thread() is not threading.main_thread():
             return
         self._installed = True
         self._loop = asyncio.get_running_loop()
         self._before = signal.getsignal(signal.SIGTERM)
         if self._before is None or self._before is signal.SIG_IGN:
-            return  # Not Python's to handle, or not to be handled.
+            return  # The signal is not Python's to handle, or is to be ignored.
         signal.signal(signal.SIGTERM, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        # A signal may come in the middle of anything; the loop goes on with it.
+        # A signal may come in the middle of anything, so the event loop does the work.
         if self._hurry.is_set() or self._loop is None or self._loop.is_closed():
-            self._give_back()
+            self._pass_on()
         elif self.begun:
             self._loop.call_soon_threadsafe(self._hurry.set)
         else:
@@ -80,10 +83,10 @@ class Drain:
         except Exception:
             logger.exception("The runs are not drained")
         finally:
-            self._give_back()
+            self._pass_on()
 
-    def _give_back(self) -> None:
-        """Let the server end as if it had got the signal now."""
+    def _pass_on(self) -> None:
+        """Let the server end as if it had received the signal now."""
         before = self._before
         signal.signal(signal.SIGTERM, before)
         if callable(before):
@@ -96,12 +99,12 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
     """Wait for the runs of this process, then interrupt those that are left."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # Not only runs keep a server busy.
-    supervisor().close()
+    # Readers of other processes' runs would keep the server busy as well.
+    supervisor().copies.close()
     if LIVE:
         logger.info("%d runs have %s s to end", len(LIVE), seconds)
     while LIVE and loop.time() < end and not hurry.is_set():
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
     rest = list(LIVE.values())
     for run in rest:
         run.interrupt()
@@ -109,21 +112,21 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
         logger.warning("%d runs are interrupted", len(rest))
         waits = [asyncio.ensure_future(run.wait()) for run in rest]
         await asyncio.wait(waits, timeout=WRITE_SECONDS)
-    # Readers get the last events, and who watches learns how the run has ended.
+    # Readers get the last events, and watchers learn how the run has ended.
     last = loop.time() + LAST_SECONDS
-    await asyncio.sleep(LOOK_SECONDS)
-    while supervisor().shows and loop.time() < last and not hurry.is_set():
-        await asyncio.sleep(LOOK_SECONDS)
+    await asyncio.sleep(CHECK_SECONDS)
+    while supervisor().watches.shows and loop.time() < last and not hurry.is_set():
+        await asyncio.sleep(CHECK_SECONDS)
 
 
 _drain = Drain()
 
 
 def install() -> None:
-    """Drain the runs of this process when it gets SIGTERM."""
+    """Drain when this process receives SIGTERM."""
     _drain.install()
 
 
 def draining() -> bool:
-    """Whether this process is about to end."""
+    """Whether this process drains."""
     return _drain.begun

@@ -1,4 +1,4 @@
-"""Reading a run, in whichever process it is, while it goes on or afterwards."""
+"""Reading a run, in whichever process it is, while it goes on or after its end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from ..context import RequestContext
 from ..models import Run
 from ..protocol import event_stream, visibility
 from ..queries import items, threads
-from ..querysets import RunQuerySet
-from . import claims
 from .drain import Draining
 from .log import Batch, Batches, MemoryLog, get_logs
-from .runner import LIVE
+from .registry import LIVE
 from .supervisor import supervisor
 
 
@@ -29,19 +27,19 @@ def follow(
     idle: float | None = None,
     watch: bool = False,
 ) -> Batches:
-    """Return a run's chunks, from its log; without a log, what is in the database.
+    """Return the chunks of a run, from its log or, without a log, from the database.
+
+    Iterating raises ``Draining`` if the run is another process's and goes on while
+    this process ends.
 
     Args:
         run: The row, of the context's owner.
         context: Who reads.
         after: Number of the last chunk that the reader has.
-        join: Whether it gets what the stream shows by now instead.
+        join: Whether the reader gets what the stream shows by now instead.
         patient: Whether the reader may come back if it leaves.
         idle: Seconds of silence after which an empty batch is yielded.
-        watch: Whether it only looks on, and does not count as a reader.
-
-    Iterating raises ``Draining`` if the run is another process's and goes on while
-    this one ends.
+        watch: Whether this is only a watcher, for whom no run goes on.
     """
     live = LIVE.get(run.pk)
     if live is not None and not watch:
@@ -57,7 +55,7 @@ async def _follow_elsewhere(
     idle: float | None,
     watch: bool,
 ) -> Batches:
-    """Yield the chunks of a run that is no concern of its reader's process.
+    """Yield the chunks of a run for which its reader does not count in this process.
 
     Raises:
         Draining: If this process ends before the run does.
@@ -65,7 +63,7 @@ async def _follow_elsewhere(
     live = LIVE.get(run.pk)
     log = live.log if live is not None else await _open(run)
     while True:
-        # What a run here writes to has more readers, and its own end.
+        # The log of a run of this process is closed by the run itself.
         following = supervisor().following(run.pk, log, present=not watch)
         with following if live is None else nullcontext():
             async with aclosing(log.batches(after, join, idle)) as batches:
@@ -79,21 +77,21 @@ async def _follow_elsewhere(
             _refuse_if_draining(run)
         if not await database.insist(goes_on, run):
             break
-        # Its log is lost, it is not.
+        # The log is lost, but the run goes on.
         live, log = None, await _open(run)
-    yield await database.insist(shown, run, context)
+    yield await database.insist(stored_events, run, context)
 
 
 async def _open(run: Run) -> MemoryLog:
     """Return the log of a run, or an empty one.
 
     Raises:
-        Draining: If it is not complete, and this process is about to end.
+        Draining: If the log is not complete and this process drains.
     """
     running = run.status == Run.Status.RUNNING
     log = await get_logs().open(run.pk, running)
     if log is None or (log.closed and not log.last):
-        # Nobody appends to it: it is silent until the run has ended.
+        # Nothing writes to this one: it is silent until the run has ended.
         log = MemoryLog()
         if not running:
             log.close(complete=False)
@@ -103,35 +101,22 @@ async def _open(run: Run) -> MemoryLog:
 
 
 def _refuse_if_draining(run: Run) -> None:
-    # One that had ended when it was asked for is told of here as anywhere.
-    if supervisor().closed and run.status == Run.Status.RUNNING:
+    # A run that had ended when the reader came is shown here as well as anywhere.
+    if supervisor().copies.closed and run.status == Run.Status.RUNNING:
         raise Draining
 
 
 def goes_on(run: Run) -> bool:
-    """Whether a run has not ended. Not for the loop."""
+    """Whether a run has not ended. Not for the event loop."""
     return Run.objects.filter(pk=run.pk).running().exists()
 
 
-async def stop(rows: RunQuerySet) -> bool:
-    """End those of the runs that go on, here at once, elsewhere within a second.
-
-    Returns:
-        Whether there was one.
-    """
-    keys = await database.call(claims.request_stop, rows)
-    for key in keys:
-        if (live := LIVE.get(key)) is not None:
-            live.stop()
-    return bool(keys)
-
-
-def shown(run: Run, context: RequestContext) -> Batch:
-    """Return what a run has left in its thread, as events. Not for the loop."""
+def stored_events(run: Run, context: RequestContext) -> Batch:
+    """Return the items of a run in its thread, as events. Not for the event loop."""
     try:
         run = Run.objects.select_related("thread").get(pk=run.pk)
     except Run.DoesNotExist:
-        return []  # Its thread was deleted meanwhile.
+        return []  # The thread of the run was deleted meanwhile.
     events: list[types.ThreadStreamEvent] = []
     found: list[types.ThreadItem] = []
     if run.thread is not None:

@@ -9,7 +9,7 @@ from chatkit.server import ChatKitServer
 
 from ..context import RequestContext
 from . import drain
-from .runner import LiveRun
+from .live_run import LiveRun
 
 
 async def start(
@@ -19,13 +19,13 @@ async def start(
     context: RequestContext,
     idempotency_key: str | None = None,
 ) -> LiveRun:
-    """Claim a turn and start its task.
+    """Start the task of a run, and wait until the run has its claim.
 
     Raises:
         NotFoundError: If the owner has no such thread.
         Replayed: If a run was made with the same idempotency key.
         RequestRefused: If the thread is locked, closed or busy.
-        Draining: If this process is about to end.
+        Draining: If this process drains.
     """
     if drain.draining():
         raise drain.Draining
@@ -35,7 +35,7 @@ async def start(
     try:
         await asyncio.shield(run.claimed)
     except asyncio.CancelledError:
-        # Who asks with a key may ask again, and gets the answer of this run.
-        run.left(patient=idempotency_key is not None)
+        # A client with a key may send the request again, and gets this run's answer.
+        run.readers.left(patient=idempotency_key is not None)
         raise
     return run

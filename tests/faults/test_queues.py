@@ -126,7 +126,7 @@ def ends(steps: list[Any]) -> int:
 def waiting() -> int:
     """Return how many ends of calls wait in the queue of the one run."""
     (run,) = runs.LIVE.values()
-    (tracker,) = run._trackers
+    (tracker,) = run.task.trackers
     tap: Any = tracker.close_source
     ended = [
         event.data.item.type

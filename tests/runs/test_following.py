@@ -158,7 +158,7 @@ async def test_who_comes_for_a_run_elsewhere_is_refused_while_this_process_ends(
     chat: ChatClient, context: RequestContext, elsewhere: Any
 ) -> None:
     run = await elsewhere("running")
-    runs.supervisor().close()
+    runs.supervisor().copies.close()
     body = json.dumps(REQUEST.model_dump(mode="json"))
     headers = {"Idempotency-Key": "click-1"}
     for answer in (
@@ -183,7 +183,7 @@ async def test_a_run_that_has_ended_is_shown_while_this_process_ends(
     run = await elsewhere("completed")
     before = await rest(await chat.get(route(run)))
     assert b"Hello." in before
-    runs.supervisor().close()
+    runs.supervisor().copies.close()
     assert await rest(await chat.get(route(run))) == before
 
 
@@ -202,7 +202,7 @@ async def test_a_stream_of_a_run_elsewhere_is_cut_when_this_process_ends(
     )
     assert answer.status_code == 200
     # Its first heartbeat has come; nobody would ask again after a clean end.
-    runs.supervisor().close()
+    runs.supervisor().copies.close()
     text = await rest(answer)
     assert text.replace(event_stream.HEARTBEAT, b"") == (
         b": elsewhere\n" if resume else b""
@@ -214,7 +214,7 @@ async def test_who_waits_when_this_process_ends_is_refused(
 ) -> None:
     reader = Reader(runs.follow(await elsewhere("running"), context))
     await asyncio.sleep(0.05)
-    runs.supervisor().close()
+    runs.supervisor().copies.close()
     with pytest.raises(RequestRefused, match="being restarted"):
         await reader.end()
 
@@ -261,7 +261,7 @@ async def test_who_comes_before_the_first_event_of_a_run_elsewhere_sees_them_com
         await reader.reach(number)
     await joined.reach(3)
     await Run.objects.filter(pk=run.pk).aupdate(status="completed")
-    writer.end(run.pk)
+    writer.close(run.pk)
     for each in (reader, joined):
         await each.end()
         assert each.numbers == [1, 2, 3]
@@ -300,6 +300,6 @@ async def test_a_log_that_was_given_up_is_opened_again(
     await reader.reach(5)
     assert [number for number in reader.numbers if number] == [1, 2, 3, 4, 5]
     await Run.objects.filter(pk=run.pk).aupdate(status="completed")
-    writer.end(run.pk)
+    writer.close(run.pk)
     await reader.end()
     await forget(run.pk)

@@ -100,7 +100,7 @@ async def test_readers_get_everything_from_the_first(pair: Pair) -> None:
     await pair.reach(log, 4)
     late = asyncio.create_task(read(log))
     pair.append(5, 5)
-    pair.writer.end(pair.run_id)
+    pair.writer.close(pair.run_id)
     async with asyncio.timeout(30):
         for batches in (await early, await late, await read(log)):
             assert numbers(batches) == [1, 2, 3, 4, 5]
@@ -113,7 +113,7 @@ async def test_readers_get_everything_from_the_first(pair: Pair) -> None:
 @pytest.mark.parametrize("after", range(7))
 async def test_a_reader_goes_on_behind_any_number(pair: Pair, after: int) -> None:
     pair.append(1, 6)
-    pair.writer.end(pair.run_id)
+    pair.writer.close(pair.run_id)
     log = await pair.open()
     async with asyncio.timeout(30):
         assert numbers(await read(log, after)) == list(range(after + 1, 7))
@@ -121,7 +121,7 @@ async def test_a_reader_goes_on_behind_any_number(pair: Pair, after: int) -> Non
 
 async def test_a_number_that_never_was_is_none(pair: Pair) -> None:
     pair.append(1, 3)
-    pair.writer.end(pair.run_id)
+    pair.writer.close(pair.run_id)
     log = await pair.open()
     async with asyncio.timeout(30):
         assert numbers(await read(log, 99)) == [1, 2, 3]
@@ -138,7 +138,7 @@ async def test_what_is_trimmed_comes_as_a_digest(pair: Pair, settings: Any) -> N
     for event in text[150:]:
         pair.log.append(event)
         await asyncio.sleep(0)
-    pair.writer.end(pair.run_id)
+    pair.writer.close(pair.run_id)
     async with asyncio.timeout(30):
         for after in (0, 20):
             batches = await read(log, after)
@@ -160,7 +160,7 @@ async def test_joining_shows_what_there_is_then_the_rest(pair: Pair) -> None:
     assert len(first) == 1
     assert shown([first]) == "x" * 39
     pair.append(41, 42)
-    pair.writer.end(pair.run_id)
+    pair.writer.close(pair.run_id)
     async with asyncio.timeout(30):
         assert numbers([batch async for batch in stream]) == [41, 42]
 
@@ -185,7 +185,7 @@ async def test_a_log_is_forgotten_after_its_time(pair: Pair, settings: Any) -> N
     # The reader listens by now: Redis forgets the end as soon as the rest.
     pair.append(2, 2)
     await pair.reach(log, 2)
-    pair.writer.end(pair.run_id)
+    pair.writer.close(pair.run_id)
     assert numbers(await read(log)) == [1, 2]
     async with asyncio.timeout(30):
         while await pair.reader.open(pair.run_id) is not None:
@@ -281,7 +281,7 @@ async def test_what_redis_forgets_is_told_again(goes_on: bool) -> None:
             async with asyncio.timeout(30):
                 await pair.reach(log, 8)
                 await pair.reach(fresh, 8)
-        writer.end(pair.run_id)
+        writer.close(pair.run_id)
         async with asyncio.timeout(30):
             assert numbers(await read(log))[-1] == log.last
         assert log.complete
@@ -314,7 +314,7 @@ async def test_a_stream_that_redis_evicts_without_its_digest_is_told_again(
             await pair.reach(fresh, 151)
         for event in text[151:]:
             pair.log.append(event)
-        writer.end(pair.run_id)
+        writer.close(pair.run_id)
         async with asyncio.timeout(30):
             for told in (log, fresh):
                 assert shown(await read(told)) == "x" * 299
@@ -339,7 +339,7 @@ async def test_who_comes_before_the_first_entry_gets_them_all(after: int) -> Non
         await pair.reach(log, 3)
         assert await reader.open(run_id) is log
         pair.append(4, 5)
-        writer.end(run_id)
+        writer.close(run_id)
         async with asyncio.timeout(30):
             assert numbers(await reading) == list(range(after + 1, 6))
         assert log.complete
@@ -389,7 +389,7 @@ async def test_without_redis_the_run_goes_on() -> None:
     log.append(chunk(1))
     await asyncio.sleep(0.05)
     log.append(chunk(2))
-    logs.end(run_id)
+    logs.close(run_id)
     assert numbers(await read(log)) == [1, 2]
     assert await logs.open(uuid.uuid4()) is None
     await logs.aclose()

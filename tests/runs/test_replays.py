@@ -209,9 +209,9 @@ async def test_a_run_that_has_ended_keeps_no_image_in_memory(
     run = await runs.start(
         TestServer(), request, request.model_dump_json().encode(), context
     )
-    while not run._trackers:
+    while not run.task.trackers:
         await asyncio.sleep(0.01)
-    tracker = weakref.ref(run._trackers[0])
+    tracker = weakref.ref(run.task.trackers[0])
     await run.wait()
     del run
     async with asyncio.timeout(30):

@@ -50,7 +50,7 @@ async def probe(send: Any) -> None:
     gc.collect()
     body = {
         "runs": len(LIVE),
-        "readers": sum(run.readers for run in LIVE.values()),
+        "readers": sum(run.readers.count for run in LIVE.values()),
         "tasks": len(asyncio.all_tasks()),
     }
     await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -34,7 +34,7 @@ class MemoryLogs:
         """
         return self._logs.get(run_id)
 
-    def end(self, run_id: uuid.UUID) -> None:
+    def close(self, run_id: uuid.UUID) -> None:
         """Close the log of a run of this process."""
         self._logs[run_id].close()
         loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class MemoryLogs:
         seconds = settings.RUN_LOG_SECONDS
         loop.call_later(seconds, self._logs.pop, run_id, None, context=Context())
 
-    def discard(self, run_id: uuid.UUID) -> None:
+    def forget(self, run_id: uuid.UUID) -> None:
         """Close the log of a run that has not begun, and forget it."""
         self._logs.pop(run_id).close()
 

@@ -55,10 +55,10 @@ class RedisLogs(MemoryLogs):
         )
         return log
 
-    def discard(self, run_id: uuid.UUID) -> None:
+    def forget(self, run_id: uuid.UUID) -> None:
         """Close the log of a run that has not begun, and forget it."""
         self._publishers[run_id].cancel()
-        super().discard(run_id)
+        super().forget(run_id)
 
     async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
         """Return the log of a run to read from; ``None`` if it is not to be had.

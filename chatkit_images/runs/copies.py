@@ -1,0 +1,75 @@
+"""Copies of the logs of other processes' runs, as long as they are read here."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .log import MemoryLog
+
+# Seconds for the last entries of a log after the end of its run.
+GRACE_SECONDS = 1.0
+
+
+class Copies:
+    """The logs that readers follow here and that another process writes, if any does.
+
+    A log that nobody writes any more would keep its readers for ever, so it is closed
+    when its run has ended.
+
+    Attributes:
+        closed: Whether this server ends, so that readers have to read elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._logs: dict[uuid.UUID, list[MemoryLog]] = {}
+        self._present: Counter[uuid.UUID] = Counter()
+
+    @property
+    def followed(self) -> list[uuid.UUID]:
+        """Return the runs that are read here."""
+        return list(self._logs)
+
+    @property
+    def present(self) -> list[uuid.UUID]:
+        """Return those of the runs that have a reader for whom they go on."""
+        return [run_id for run_id in self._logs if self._present[run_id]]
+
+    @contextmanager
+    def following(
+        self, run_id: uuid.UUID, log: MemoryLog, present: bool
+    ) -> Iterator[None]:
+        """Have a log closed when its run has ended, while a reader follows it.
+
+        Args:
+            run_id: The run.
+            log: The copy of its log.
+            present: Whether the run goes on for this reader.
+        """
+        self._logs.setdefault(run_id, []).append(log)
+        self._present[run_id] += present
+        try:
+            yield
+        finally:
+            self._present[run_id] -= present
+            self._logs[run_id].remove(log)
+            if not self._logs[run_id]:
+                del self._logs[run_id], self._present[run_id]
+
+    def close_soon(self, run_id: uuid.UUID) -> None:
+        """Close the logs of a run that has ended, if they are not closed in time."""
+        loop = asyncio.get_running_loop()
+        for log in self._logs.get(run_id, ()):
+            if not log.closed:
+                loop.call_later(GRACE_SECONDS, log.close, False)
+
+    def close(self) -> None:
+        """Close all logs because this server ends; readers read on elsewhere."""
+        self.closed = True
+        for logs in self._logs.values():
+            for log in logs:
+                log.close(complete=False)

@@ -1,0 +1,161 @@
+"""A run of this process, as the rest of the process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import aclosing
+from contextvars import Context
+
+from asgiref.sync import ThreadSensitiveContext
+from chatkit import types
+from chatkit.server import ChatKitServer
+
+from ..agents import trackers
+from ..context import RequestContext
+from ..run_state import current_run, current_state
+from .environment import Environment
+from .log import Batches, get_logs
+from .readers import Readers
+from .registry import LIVE
+from .supervisor import supervisor
+from .task import RunTask
+
+
+class LiveRun:
+    """A run of this process: its task, its log and its readers.
+
+    Attributes:
+        id: The id of its row.
+        log: What its task writes and its readers read.
+        task: What its task does.
+        readers: Its readers, without which it may be stopped.
+        claimed: Done when the run has its claim; has the exception of a refusal.
+    """
+
+    def __init__(
+        self,
+        server: ChatKitServer[RequestContext],
+        request: types.StreamingReq,
+        context: RequestContext,
+        idempotency_key: str | None = None,
+    ) -> None:
+        self.id = uuid.uuid4()
+        self.log = get_logs().create(self.id)
+        self.task = RunTask(
+            self.id, self.log, server, request, context, idempotency_key
+        )
+        self.readers = Readers(self.task)
+        self.claimed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._environment = Environment.of_request(context)
+        self._asyncio_task: asyncio.Task[None] | None = None
+
+    @property
+    def thread_id(self) -> str | None:
+        """Return the id of its thread; ``None`` until its first message has made it."""
+        return self.task.thread_id
+
+    @property
+    def ending(self) -> bool:
+        """Whether the run was stopped, or does its last writes."""
+        return self.task.ending
+
+    def begin(self, body: bytes) -> None:
+        """Start the task, in a context of its own.
+
+        The context of the request holds its thread for database work, which is gone
+        when the request is.
+        """
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._work(body), context=Context())
+        self._asyncio_task = task
+        LIVE[self.id] = self
+        # A callback keeps the context in which it is made, if it is not given one.
+        task.add_done_callback(lambda task: LIVE.pop(self.id, None), context=Context())
+        # The request may have gone, and asyncio complains of exceptions that nobody
+        # retrieves.
+        self.claimed.add_done_callback(
+            lambda claimed: claimed.exception(), context=Context()
+        )
+
+    async def events(
+        self,
+        after: int = 0,
+        *,
+        join: bool = False,
+        patient: bool = False,
+        idle: float | None = None,
+    ) -> Batches:
+        """Yield the chunks of the run. A reader that leaves may end the run.
+
+        Args:
+            after: Number of the last chunk that the reader has.
+            join: Whether the reader gets what the stream shows by now instead.
+            patient: Whether the reader may come back if it leaves.
+            idle: Seconds of silence after which an empty batch is yielded.
+
+        Raises:
+            Exception: What made the run fail before its first chunk.
+        """
+        with self.readers.reading(patient):
+            async with aclosing(self.log.batches(after, join, idle)) as batches:
+                async for batch in batches:
+                    yield batch
+                    if batch:
+                        # A reader asks for more when it has sent what it got.
+                        self.task.state.served.set()
+            if self.task.failure is not None:
+                raise self.task.failure
+
+    def stop(self) -> None:
+        """End the run, whatever it is doing; a second call changes nothing."""
+        self.task.stop()
+
+    def interrupt(self) -> None:
+        """End the run because the server ends."""
+        self.task.interrupt()
+
+    def read_elsewhere(self) -> None:
+        """Note that another process reads the run."""
+        self.readers.seen_elsewhere()
+
+    async def wait(self) -> None:
+        """Wait until the run has ended and its row says so."""
+        if self._asyncio_task is not None:
+            await asyncio.wait([self._asyncio_task])
+
+    async def _work(self, body: bytes) -> None:
+        """Do what the task does, as the run, in the environment of its request."""
+        current_run.set(self.id)
+        current_state.set(self.task.state)
+        trackers.set(self.task.trackers)
+        with self._environment.active():
+            async with ThreadSensitiveContext():
+                # The task claims, not the request: if the client leaves meanwhile, the
+                # row is made all the same, and somebody has to release it.
+                if await self._claim():
+                    await self._answer(body)
+
+    async def _claim(self) -> bool:
+        try:
+            await self.task.claim()
+        except Exception as refusal:
+            # A client that sends the request again, before ``disclaim`` is through, is
+            # sent to this run and reads why it was refused.
+            self.task.failure = refusal
+            self.claimed.set_exception(refusal)
+            get_logs().forget(self.id)
+            await self.task.disclaim(refusal)
+            return False
+        self.claimed.set_result(None)
+        return True
+
+    async def _answer(self, body: bytes) -> None:
+        try:
+            # Up to the release: while the run waits for a thread of the database, its
+            # row has to say that it is alive.
+            with supervisor().supervising(self):
+                await self.task.answer(body)
+        finally:
+            get_logs().close(self.id)
+            self.task.forget_images()

@@ -1,0 +1,194 @@
+"""What the task of a run does: it claims, streams to the log, and releases."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import uuid
+
+from chatkit import types
+from chatkit.server import ChatKitServer, StreamingResult
+from django.db import Error
+
+from .. import database
+from ..agents import ImageTracker
+from ..context import RequestContext
+from ..exceptions import UnexpectedResult
+from ..protocol import ProtocolServer, event_stream
+from ..run_state import RunState
+from . import claims, outcome
+from .log import MemoryLog
+from .outcome import Outcome
+
+logger = logging.getLogger(__name__)
+CREATED_PREFIX = b'data: {"type":"thread.created"'
+
+
+class RunTask:
+    """Claims a thread, writes the answer to a log, and releases the thread.
+
+    One task iterates the SDK's generator to its end, whoever reads the log. The steps
+    are ``claim``, then ``answer`` or ``disclaim``.
+
+    Attributes:
+        id: The id of the run.
+        log: Where the stream goes.
+        thread_id: The thread; ``None`` until a first message has made it.
+        failure: What made the run fail before anything was sent.
+        ending: Whether the run was stopped, or does its last writes.
+        state: What the run and the code that it calls tell each other.
+        trackers: Those of its images.
+    """
+
+    def __init__(
+        self,
+        run_id: uuid.UUID,
+        log: MemoryLog,
+        server: ChatKitServer[RequestContext],
+        request: types.StreamingReq,
+        context: RequestContext,
+        idempotency_key: str | None,
+    ) -> None:
+        self.id = run_id
+        self.log = log
+        self.thread_id: str | None = getattr(request.params, "thread_id", None)
+        self.failure: Exception | None = None
+        self.ending = False
+        self.state = RunState()
+        self.trackers: list[ImageTracker] = []
+        self._server = server
+        self._request = request
+        self._context = context
+        self._key = idempotency_key
+        # The task that iterates the stream, as soon as it does.
+        self._streaming: asyncio.Task[None] | None = None
+
+    @property
+    def is_generating(self) -> bool:
+        """Whether an image is being generated."""
+        return any(tracker.busy for tracker in self.trackers)
+
+    def stop(self) -> None:
+        """End the run, whatever it is doing; a second call changes nothing."""
+        if self.ending:
+            return  # The last writes must not be cancelled.
+        self.ending = True
+        # Nor must the claim: ``answer`` looks at the flag when the claim is through.
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def interrupt(self) -> None:
+        """End the run because the server ends."""
+        if not self.ending:
+            self.state.interrupted = True
+            self.stop()
+
+    async def claim(self) -> None:
+        """Claim the thread, which is made at the same time for a first message.
+
+        Raises:
+            Exception: Why the thread is not to be had, or the database's own.
+        """
+        server, made = self._server, None
+        if self._request.type == "threads.create" and isinstance(
+            server, ProtocolServer
+        ):
+            made = server.thread_to_claim(self._context)
+        with database.ahead():
+            run = await database.once(
+                claims.claim, self.id, self._request, self._context, self._key, made
+            )
+        if made is not None and run.thread_id == made.id:
+            self.thread_id, self.state.made = made.id, made
+
+    async def disclaim(self, refusal: Exception) -> None:
+        """Release what a claim may have made although its answer did not come."""
+        if isinstance(refusal, Error | OSError):
+            await self._release(outcome.UNCLAIMED, answered=False)
+
+    async def answer(self, body: bytes) -> None:
+        """Write the stream to the log and release the claim, whatever happens."""
+        end = outcome.CANCELLED
+        try:
+            if self.ending:
+                raise asyncio.CancelledError  # It was stopped during its claim.
+            self._streaming = asyncio.current_task()
+            end = outcome.of_stream(await self._stream(body))
+        except asyncio.CancelledError:
+            await self._cut_off()
+            if self.state.interrupted:
+                end = outcome.INTERRUPTED
+        except Exception as failure:
+            end = outcome.of_failure(failure)
+            self._fail(failure)
+        finally:
+            self.ending = True
+            try:
+                answered = self._streaming is not None and self.log.last > 0
+                await self._release(end, answered=answered)
+            except Exception:
+                # The row stays as it is until the run is taken over.
+                logger.exception("Run %s is not ended", self.id)
+
+    def forget_images(self) -> None:
+        """Let go of the images: connections to the model keep the run's context."""
+        self.trackers.clear()
+        self.state.placeholders.clear()
+
+    async def _release(self, end: Outcome, *, answered: bool) -> None:
+        # Ahead of what waits: else the next message in the thread would be refused.
+        with database.ahead():
+            await database.call(
+                claims.release, self.id, end.status, end.error, answered=answered
+            )
+
+    async def _stream(self, body: bytes) -> str:
+        """Write the stream to the log and return the last error event in it, if any.
+
+        It waits for nothing but the stream: a cancellation reaches the SDK, which
+        would not notice one that came in between.
+        """
+        result = await self._server.process(body, self._context)
+        if not isinstance(result, StreamingResult):
+            op = self._request.type
+            raise UnexpectedResult(self._server, op, StreamingResult, result)
+        error = ""
+        async for chunk in result:
+            if self.thread_id is None and chunk.startswith(CREATED_PREFIX):
+                event = json.loads(chunk.removeprefix(b"data: "))
+                self.thread_id = str(event["thread"]["id"])
+            error = outcome.error_in(chunk) or error
+            self.log.append(chunk)
+        return error
+
+    async def _cut_off(self) -> None:
+        """Say in the thread that its answer was cut off.
+
+        The SDK does so only if its answer had begun. Clients are told if the reason is
+        the end of the server.
+        """
+        server, context = self._server, self._context
+        if self.state.interrupted:
+            self.log.append(event_stream.chunk(event_stream.broken_off()))
+        if self.state.told or not isinstance(server, ProtocolServer):
+            return
+        if self.thread_id is None or self._streaming is None:
+            return
+        if self._request.type == "threads.create" and not self.log.last:
+            # No client knows of the thread, so the release deletes it.
+            return
+        try:
+            thread = await server.store.load_thread(self.thread_id, context)
+            await server.handle_stream_cancelled(thread, [], context)
+        except Exception:
+            # The run ends nevertheless; only the model will not know why.
+            logger.warning("Thread %s is not told", self.thread_id, exc_info=True)
+
+    def _fail(self, failure: Exception) -> None:
+        if not self.log.last:
+            # Nothing is sent yet: the view can still answer with a status.
+            self.failure = failure
+            return
+        logger.error("Run %s failed in its stream", self.id, exc_info=failure)
+        self.log.append(event_stream.chunk(event_stream.broken_off()))

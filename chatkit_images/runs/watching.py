@@ -1,0 +1,77 @@
+"""Watching a thread: waiting for its runs, in whichever process they are."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Watch:
+    """A watcher of a thread, which sees each of its runs once."""
+
+    def __init__(self) -> None:
+        self._announced: set[uuid.UUID] = set()
+        self._skipped: set[uuid.UUID] = set()
+        self._news: asyncio.Queue[uuid.UUID] = asyncio.Queue()
+
+    def skip(self, run_ids: Iterable[uuid.UUID]) -> None:
+        """Leave out runs that are shown already, or that were before."""
+        self._skipped.update(run_ids)
+
+    def announce(self, run_id: uuid.UUID) -> None:
+        """Say that a run is going on."""
+        # Each poll announces it: the queue of a slow watcher must not grow.
+        if run_id not in self._announced:
+            self._announced.add(run_id)
+            self._news.put_nowait(run_id)
+
+    async def next(self) -> uuid.UUID:
+        """Return the next run, as soon as there is one."""
+        while (run_id := await self._news.get()) in self._skipped:
+            pass
+        return run_id
+
+
+class Watches:
+    """The watchers of threads in this process.
+
+    Attributes:
+        shows: How many runs are being shown to them.
+    """
+
+    def __init__(self) -> None:
+        self.shows = 0
+        self._watched: dict[str, list[Watch]] = {}
+
+    @property
+    def threads(self) -> list[str]:
+        """Return the threads that are watched."""
+        return list(self._watched)
+
+    @contextmanager
+    def watching(self, thread_id: str) -> Iterator[Watch]:
+        """Add a watcher of a thread."""
+        watch = Watch()
+        self._watched.setdefault(thread_id, []).append(watch)
+        try:
+            yield watch
+        finally:
+            self._watched[thread_id].remove(watch)
+            if not self._watched[thread_id]:
+                del self._watched[thread_id]
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Count a run that is shown to a watcher, from its beginning to its end."""
+        self.shows += 1
+        try:
+            yield
+        finally:
+            self.shows -= 1
+
+    def announce(self, thread_id: str, run_id: uuid.UUID) -> None:
+        """Say to the watchers of a thread that a run is going on there."""
+        for watch in self._watched.get(thread_id, ()):
+            watch.announce(run_id)
