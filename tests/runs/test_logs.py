@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from chatkit_images.runs.log import MemoryLog, MemoryLogs
+from chatkit_images.runs.log.chunks import Chunks
 from tests import services
 from tests.faults.pipe import pipe
 from tests.tuning import tuned
@@ -202,14 +204,13 @@ async def test_a_slow_reader_does_not_hold_the_log(settings: Any) -> None:
     for event in events[1:]:
         log.append(event)
     log.close()
-    assert sum(len(c) for c in log._chunks) <= 4000
+    assert sum(len(c) for c in log._chunks.kept) <= 4000
     rest = [batch async for batch in stream]
     assert shown(rest) == "x" * 999
 
 
 async def test_a_copy_that_is_behind_its_reader_catches_up() -> None:
-    log = MemoryLog()
-    log.is_copy = True
+    log = MemoryLog(is_copy=True)
     log.append(chunk(1))
     reader = asyncio.create_task(read(log, 3))
     await asyncio.sleep(0)
@@ -371,8 +372,7 @@ async def test_who_comes_while_redis_is_away_reads_when_it_is_back() -> None:
 
 
 async def test_a_copy_that_is_given_up_tells_nothing_twice() -> None:
-    log = MemoryLog()
-    log.is_copy = True
+    log = MemoryLog(is_copy=True)
     log.append(chunk(1))
     reader = asyncio.create_task(read(log, 3))
     await asyncio.sleep(0)
@@ -393,6 +393,94 @@ async def test_without_redis_the_run_goes_on() -> None:
     assert numbers(await read(log)) == [1, 2]
     assert await logs.open(uuid.uuid4()) is None
     await logs.aclose()
+
+
+# What the docstrings promise
+
+
+def check(chunks: Chunks, text: list[bytes]) -> None:
+    """Fail if an invariant of ``Chunks`` does not hold.
+
+    Args:
+        chunks: The chunks of a log.
+        text: All chunks that it was given.
+    """
+    assert chunks.last == len(text)
+    assert chunks.kept == text[chunks.first - 1 :]
+    assert chunks.size == sum(map(len, chunks.kept)) <= 2000
+    assert chunks.first - 1 <= chunks.digested <= chunks.last
+    digested = chunks.digested
+    batch = chunks.digest()
+    assert chunks.digested == digested
+    assert shown([batch]) == "x" * max(digested - 1, 0)
+    assert [number for number, _ in batch] == ([digested] if digested else [])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_chunk_is_neither_kept_nor_in_the_digest(seed: int, settings: Any) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    chance, chunks, events = random.Random(seed), Chunks(), message_events(200)
+    text: list[bytes] = []
+    for event in events:
+        chunks.append(event)
+        text.append(event)
+        check(chunks, text)
+        match chance.randrange(8):
+            case 0:
+                chunks.digest(chance.randint(0, chunks.last))
+            case 1:
+                # As a copy does for which entries are missing.
+                digest = chunks.digest(chunks.last)
+                chunks.restart(chunks.last, [chunk for _, chunk in digest])
+        check(chunks, text)
+    for position in range(len(text)):
+        found = chunks.after(position) if not chunks.lack(position) else []
+        expected = list(range(position + 1, len(text) + 1))
+        assert [number for number, _ in found] == (found and expected)
+        assert bool(found) == (position + 1 >= chunks.first)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("is_copy", [False, True])
+async def test_no_reader_gets_a_chunk_twice_or_misses_one(
+    is_copy: bool, seed: int, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    chance, log, events = random.Random(seed), MemoryLog(is_copy=is_copy), 120
+    reading: list[tuple[int, asyncio.Task[list[Any]]]] = []
+    for event in message_events(events):
+        if chance.random() < 0.1:
+            # Some have a number that the log has yet to reach, or never will.
+            after = chance.randint(0, log.last + 5)
+            known = after if is_copy or after <= log.last else 0
+            reading.append((known, asyncio.create_task(read(log, after))))
+            await asyncio.sleep(0)
+        log.append(event)
+        for _ in range(chance.randrange(3)):
+            await asyncio.sleep(0)
+    log.close()
+    async with asyncio.timeout(30):
+        for known, task in reading:
+            told = numbers(await task)
+            known = known if known <= events else 0
+            # The number of a digest is that of the last chunk in it.
+            assert told == sorted(set(told))
+            assert all(number > known for number in told)
+            assert (told or [known])[-1] == events
+            if known == 0:
+                assert shown(task.result()) == "x" * (events - 1)
+    assert log.readers == 0
+
+
+@pytest.mark.parametrize("complete", [False, True])
+async def test_a_log_stays_as_it_was_closed(complete: bool) -> None:
+    log = MemoryLog()
+    assert not (log.closed or log.complete)
+    log.close(complete)
+    log.close(not complete)
+    assert log.closed
+    assert log.complete is complete
+    assert await read(log, 99) == []
 
 
 # What the events show

@@ -9,7 +9,8 @@ from django.utils.module_loading import import_string
 
 from ...conf import settings
 from .base import MemoryLogs
-from .memory import Batch, Batches, MemoryLog
+from .chunks import Batch
+from .memory import Batches, MemoryLog
 
 __all__ = ["Batch", "Batches", "MemoryLog", "MemoryLogs", "get_logs"]
 # What waits belongs to an event loop; a server has one.

@@ -1,4 +1,4 @@
-"""Where the logs of runs are: one interface, in memory or shared by processes."""
+"""The logs of a process: one interface, in memory or shared with other processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .memory import MemoryLog
 class MemoryLogs:
     """The logs of the runs of this process, kept ``RUN_LOG_SECONDS`` after their end.
 
-    Another process knows nothing of them. A subclass shares them; it may override
-    every method.
+    Other processes cannot read them. A subclass that shares them may override every
+    method.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class MemoryLogs:
         return log
 
     async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
-        """Return the log of a run to read from; ``None`` if it is not to be had.
+        """Return the log of a run for readers; ``None`` if there is none.
 
         Args:
             run_id: The run.
-            running: Whether it goes on: what is not there by now may come.
+            running: Whether the run goes on, so that a log may still come.
         """
         return self._logs.get(run_id)
 
@@ -38,13 +38,13 @@ class MemoryLogs:
         """Close the log of a run of this process."""
         self._logs[run_id].close()
         loop = asyncio.get_running_loop()
-        # A timer keeps the context that it is made in, the run's with its images.
+        # Otherwise the timer would keep the context of the run, with its images.
         seconds = settings.RUN_LOG_SECONDS
         loop.call_later(seconds, self._logs.pop, run_id, None, context=Context())
 
     def forget(self, run_id: uuid.UUID) -> None:
-        """Close the log of a run that has not begun, and forget it."""
+        """Close the log of a run that got no claim, and forget it."""
         self._logs.pop(run_id).close()
 
     async def aclose(self) -> None:
-        """Let go of what the logs hold."""
+        """Release tasks and connections."""

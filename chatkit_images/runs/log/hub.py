@@ -37,12 +37,12 @@ class Hub:
     async def open(self, run_id: uuid.UUID, running: bool) -> MemoryLog | None:
         """Return a copy that follows its log; ``None`` if Redis does not have it.
 
-        That of a run that goes on is filled as soon as Redis is back, or has anything.
+        If the run goes on, there is a copy in any case. It is filled as soon as Redis
+        is back, or has an entry.
         """
         if (known := self._known(run_id)) is not None:
             return known
-        copy = MemoryLog()
-        copy.is_copy = True
+        copy = MemoryLog(is_copy=True)
         # A connection keeps the context that it is made in.
         fill = asyncio.create_task(self._fill(run_id, copy), context=Context())
         try:
@@ -52,14 +52,14 @@ class Hub:
             found = False
         if not (found or running):
             return None
-        # Somebody else may have been quicker.
+        # Another reader may have made one meanwhile.
         copy = self._copies[run_id] = self._known(run_id) or copy
         if not self.tasks or self.tasks[0].done():
             self.tasks = [asyncio.create_task(self._follow(), context=Context())]
         return copy
 
     def _known(self, run_id: uuid.UUID) -> MemoryLog | None:
-        """Return the copy that there is, but not one that was given up."""
+        """Return the copy of a log, if there is one that was not given up."""
         copy = self._copies.get(run_id)
         given_up = copy is not None and copy.closed and not copy.complete
         return None if given_up else copy
@@ -101,8 +101,8 @@ class Hub:
                 await self._read()
                 self._is_away = False
             except Exception as error:
-                # Its readers wait; what they miss meanwhile is there when it is back.
-                if not self._is_away:  # Said once, however long.
+                # Readers wait. When Redis is back, it has what they miss meanwhile.
+                if not self._is_away:  # One warning, however long this takes.
                     logger.warning("Logs of runs are not read: %r", error)
                 self._is_away = True
                 await asyncio.sleep(RETRY_SECONDS)

@@ -4,196 +4,152 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextvars import Context
+from enum import Enum
 
-from ...conf import settings
-from .digest import Digest
+from .chunks import Batch, Chunks
+from .waiters import Waiters
 
-Entry = tuple[int, bytes]
-"""A chunk and its number; 0 for one after which nobody can read on."""
-Batch = list[Entry]
 Batches = AsyncGenerator[Batch, None]
-Waiting = set[asyncio.Future[bool]]
-# Bytes that a reader takes at once: what it holds while its client does not read.
-BATCH_BYTES = 64 * 2**10
 # Seconds from one batch of a reader to the next, unless it has been silent for longer:
 # events that come faster are sent together, up to an item that is done.
 BATCH_SECONDS = 0.02
 DONE = b'data: {"type":"thread.item.done"'
 
 
+class State(Enum):
+    """Whether chunks may follow.
+
+    A log begins as ``OPEN``. It is closed once, and stays as it was closed.
+    """
+
+    OPEN = "open"
+    COMPLETE = "closed by the end of its run"
+    CUT = "closed although its run may have written more"
+
+
 class MemoryLog:
     """Chunks of a stream, numbered from 1: one task appends, many readers follow.
 
     Appending never waits, so a slow reader does not slow the run. Beyond
-    ``RUN_LOG_BYTES`` the oldest chunks are folded into a digest, which a reader gets
-    that has not come so far.
+    ``RUN_LOG_BYTES`` the oldest chunks are folded into a digest, and a reader that has
+    not come so far gets the digest instead. What is where is in ``Chunks``.
+
+    A reader has a position, the number of the last chunk that it has. Invariants:
+
+    - ``0 <= position <= last``, but for a reader of a copy: it may have begun with the
+      log itself, so its position may be one that the copy has yet to reach.
+    - A position only grows, so no reader gets a chunk twice. A number that never was
+      counts as 0. It is known that it never was when the log is no copy, or a complete
+      one.
+    - A reader of a closed log ends as soon as its position is ``last``, or beyond it
+      in a copy that was cut.
 
     Attributes:
-        last: Number of the newest chunk.
-        closed: Whether no chunk will follow.
-        complete: Whether it was closed by the run's own end.
+        state: Whether chunks may follow, and else how it was closed.
         readers: How many read it now.
-        is_copy: Whether it may be behind the log that its readers began with.
+        is_copy: Whether the log itself is elsewhere, and may be ahead of this one.
     """
 
-    def __init__(self) -> None:
-        self.last = 0
-        self.closed = False
-        self.complete = False
+    def __init__(self, *, is_copy: bool = False) -> None:
+        self.state = State.OPEN
         self.readers = 0
-        self.is_copy = False
-        self._first = 1
-        self._chunks: list[bytes] = []
-        self._bytes = 0
-        self._digest = Digest()
-        # Number of the last chunk that the digest holds.
-        self._digested = 0
-        # Number of the newest item that is done: until they have it, readers do not let
-        # more gather.
-        self._done = 0
-        # Readers that wait for the next chunk, and those that let some gather.
-        self._waiting: Waiting = set()
-        self._pausing: Waiting = set()
+        self.is_copy = is_copy
+        self._chunks = Chunks()
+        # Readers that have got all wait for news. Those that were woken so soon after
+        # a batch that more is about to come let it gather, until something is urgent.
+        self._news = Waiters()
+        self._urgency = Waiters()
+        # Number of the newest chunk for which no reader may let others gather.
+        self._urgent = 0
 
-    def seed(self, number: int, chunks: list[bytes]) -> None:
-        """Begin anew behind a number, with the digest of what was before it."""
-        self._first, self.last, self._digested = number + 1, number, number
-        self._chunks, self._bytes, self._digest = [], 0, Digest()
-        self._done = 0
-        for chunk in chunks:
-            self._digest.add(chunk)
-        self._wake()
+    @property
+    def last(self) -> int:
+        """Return the number of the newest chunk."""
+        return self._chunks.last
+
+    @property
+    def closed(self) -> bool:
+        """Whether no chunk will follow."""
+        return self.state is not State.OPEN
+
+    @property
+    def complete(self) -> bool:
+        """Whether the log was closed by the end of its run."""
+        return self.state is State.COMPLETE
+
+    def seed(self, number: int, digest: list[bytes]) -> None:
+        """Begin anew after a number, with the digest of all up to it."""
+        self._chunks.restart(number, digest)
+        self._urgent = 0
+        self._news.wake()
 
     def append(self, chunk: bytes) -> None:
         """Add a chunk."""
-        self.last += 1
         self._chunks.append(chunk)
-        self._bytes += len(chunk)
-        if self._bytes > settings.RUN_LOG_BYTES:
-            self._trim()
-        self._wake()
+        self._news.wake()
         if chunk.startswith(DONE):
-            self._done = self.last
-            self._resume()
+            self._urgent = self._chunks.last
+            self._urgency.wake()
 
     def close(self, complete: bool = True) -> None:
-        """Say that no chunk will follow."""
-        if not self.closed:
-            self.closed, self.complete = True, complete
-            self._wake()
-            self._resume()
+        """Say that no chunk will follow; a second call changes nothing."""
+        if self.state is State.OPEN:
+            self.state = State.COMPLETE if complete else State.CUT
+            self._news.wake()
+            self._urgency.wake()
 
     def read(self, after: int = 0, idle: float | None = None) -> Batches:
-        """Yield the chunks behind a number, until the log is closed.
+        """Yield the chunks after a number, until the log is closed.
 
         Args:
-            after: Number of the last chunk that the reader has. Behind what was
-                trimmed it gets the digest first, behind what never was everything.
+            after: Number of the last chunk that the reader has. If chunks after it were
+                trimmed, the digest comes first; after a number that never was comes
+                everything.
             idle: Seconds of silence after which an empty batch is yielded.
         """
         return self.batches(after, False, idle)
 
     async def batches(self, after: int, join: bool, idle: float | None) -> Batches:
         """Do as ``read`` does; to join is to get first what the stream shows by now."""
-        behind = self.is_copy and not self.complete
-        position = 0 if after > self.last and not behind else after
-        clock, yielded = asyncio.get_running_loop().time, 0.0
+        position, sent_at = after, 0.0
+        clock = asyncio.get_running_loop().time
+        chunks = self._chunks
         self.readers += 1
         try:
-            if join and self.last:
-                batch, position = self.digest(self.last), self._digested
+            if join and chunks.last:
+                batch, position = chunks.digest(chunks.last), chunks.digested
                 yield batch
             while True:
-                if position < self._first - 1:
-                    # Trimmed: the reader is new, or slower than the run.
-                    batch, position = self.digest(), self._digested
+                if position > chunks.last and not self._may_be_behind:
+                    position = 0
+                if chunks.lack(position):
+                    # The reader is new, or slower than the run.
+                    batch, position = chunks.digest(), chunks.digested
                     yield batch
-                elif position < self.last:
-                    batch = self._batch(position)
+                elif position < chunks.last:
+                    batch = chunks.after(position)
                     position = batch[-1][0]
                     yield batch
-                    yielded = clock()
-                elif self.complete and position > self.last:
-                    position = 0
+                    sent_at = clock()
                 elif self.closed:
                     return
-                elif not await _within(idle, self._waiting):
+                elif await self._news.wait(idle):
+                    await self._gather(position, sent_at + BATCH_SECONDS - clock())
+                else:
                     yield []
-                elif (
-                    not self.closed
-                    and self._done <= position
-                    and (pause := yielded + BATCH_SECONDS - clock()) > 0
-                ):
-                    await _within(pause, self._pausing)
         finally:
             self.readers -= 1
 
     def digest(self, upto: int = 0) -> Batch:
         """Return the digest of the chunks up to a number, or further."""
-        self._fold(upto)
-        chunks = self._digest.chunks()
-        # One that is cut off in the middle of it gets all of it again.
-        return [(0, chunk) for chunk in chunks[:-1]] + [
-            (self._digested, chunk) for chunk in chunks[-1:]
-        ]
+        return self._chunks.digest(upto)
 
-    def _batch(self, position: int) -> Batch:
-        size, batch = 0, []
-        # By index: an iterator would go through all that the reader has already.
-        for index in range(position - self._first + 1, len(self._chunks)):
-            chunk = self._chunks[index]
-            position += 1
-            size += len(chunk)
-            batch.append((position, chunk))
-            if size >= BATCH_BYTES:
-                break
-        return batch
+    @property
+    def _may_be_behind(self) -> bool:
+        """Whether a number beyond the last may be one of the log that this copies."""
+        return self.is_copy and self.state is not State.COMPLETE
 
-    def _fold(self, upto: int) -> None:
-        while self._digested < upto:
-            self._digest.add(self._chunks[self._digested - self._first + 1])
-            self._digested += 1
-
-    def _trim(self) -> None:
-        # By a quarter, so that it is not done for each chunk.
-        keep, count = settings.RUN_LOG_BYTES * 3 // 4, 0
-        for chunk in self._chunks:
-            if self._bytes <= keep:
-                break
-            self._bytes -= len(chunk)
-            count += 1
-        self._fold(self._first + count - 1)
-        del self._chunks[:count]
-        self._first += count
-
-    def _wake(self) -> None:
-        waiting = list(self._waiting)
-        self._waiting.clear()
-        for news in waiting:
-            _settle(news, True)
-
-    def _resume(self) -> None:
-        for pause in self._pausing:
-            _settle(pause, True)
-
-
-async def _within(seconds: float | None, waiting: Waiting) -> bool:
-    """Wait among others to be woken; ``False`` if it takes too long."""
-    loop = asyncio.get_running_loop()
-    woken: asyncio.Future[bool] = loop.create_future()
-    waiting.add(woken)
-    timer = None
-    if seconds is not None:
-        timer = loop.call_later(seconds, _settle, woken, False, context=Context())
-    try:
-        return await woken
-    finally:
-        waiting.discard(woken)
-        if timer is not None:
-            timer.cancel()
-
-
-def _settle(woken: asyncio.Future[bool], value: bool) -> None:
-    if not woken.done():
-        woken.set_result(value)
+    async def _gather(self, position: int, seconds: float) -> None:
+        """Let chunks gather that come fast, unless the reader lacks an urgent one."""
+        if seconds > 0 and self.state is State.OPEN and self._urgent <= position:
+            await self._urgency.wait(seconds)

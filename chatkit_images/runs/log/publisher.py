@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from ...conf import settings
-from .memory import Batch, MemoryLog
+from .chunks import Batch
+from .memory import MemoryLog
 
 logger = logging.getLogger(__name__)
 # Seconds that a run may be silent, an image for minutes, before Redis forgets it.

@@ -1,7 +1,7 @@
 """Logs of runs that other processes read, by Redis Streams.
 
-The process of a run writes to its memory and publishes from there: a Redis that is slow
-or away slows nothing, and gets what it has missed, or a digest of it, when it is back.
+The process of a run writes to its memory and publishes from there. A Redis that is slow
+or away slows nothing; when it is back, it gets what it has missed, or a digest of that.
 Another process keeps a copy of each log that is read there, and follows all of them
 with one connection.
 """
@@ -56,21 +56,21 @@ class RedisLogs(MemoryLogs):
         return log
 
     def forget(self, run_id: uuid.UUID) -> None:
-        """Close the log of a run that has not begun, and forget it."""
+        """Close the log of a run that got no claim, and forget it."""
         self._publishers[run_id].cancel()
         super().forget(run_id)
 
     async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
-        """Return the log of a run to read from; ``None`` if it is not to be had.
+        """Return the log of a run for readers; ``None`` if there is none.
 
         Args:
             run_id: The run.
-            running: Whether it goes on: what is not there by now may come.
+            running: Whether the run goes on, so that a log may still come.
         """
         return await super().open(run_id) or await self._hub.open(run_id, running)
 
     async def aclose(self) -> None:
-        """Let go of what the logs hold."""
+        """Release tasks and connections."""
         tasks = [*self._publishers.values(), *self._hub.tasks]
         for task in tasks:
             task.cancel()
