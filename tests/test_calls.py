@@ -15,7 +15,7 @@ from chatkit import types
 from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import file_urls, imaging, storage, times, upkeep
+from chatkit_images import file_urls, imaging, maintenance, storage, times
 from chatkit_images.agents import finals, partials
 from chatkit_images.agents.bill import add_usage
 from chatkit_images.agents.calls import CallState, ImageCall
@@ -294,7 +294,7 @@ async def test_broken_pixels_are_told_although_the_storage_hangs(
     async with asyncio.timeout(30):
         while len(files()) != (0 if answers else 1):
             await asyncio.sleep(0.01)
-    await sync_to_async(upkeep.sweep)()
+    await sync_to_async(maintenance.sweep)()
     storage.drain()
     assert files() == []
 

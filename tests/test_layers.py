@@ -15,19 +15,15 @@ LAYERS = {
     " times cleaning",
     1: "querysets models signal_handlers",
     2: "file_urls notices receiving queries store attachment_store converters agents",
-    3: "protocol server runs upkeep integrity",
+    3: "protocol server runs maintenance",
     4: "views consumers",
     5: "urls routing admin management checks apps",
 }
 # Lines above which a module is parted, and what keeps a few larger ones in one piece.
 MOST_LINES = 250
 LARGE_MODULES = {
-    "agents.tracker": "One class with the state of a run's calls.",
     "conf.__init__": "One property for each setting, mostly its documentation.",
-    "converters.responses": "One class that mirrors the SDK's, with a method a step.",
     "database": "One subject: the threads in which runs use the database.",
-    "queries.payloads": "Both ways between an item and its row, side by side.",
-    "runs.runner": "One class with the state of a run's task.",
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 

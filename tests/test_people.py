@@ -12,7 +12,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.db import OperationalError
 from django.utils import timezone
 
-from chatkit_images import signal_handlers, upkeep
+from chatkit_images import maintenance, signal_handlers
 from chatkit_images.context import SESSION_KEY, owner_of
 from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
 from chatkit_images.runs import claims
@@ -174,11 +174,11 @@ def test_what_could_not_be_handed_over_is_at_the_next_sweep(
     with monkeypatch.context() as patch:
         patch.setattr(signal_handlers, "hand_over", away)
         assert claims.release(run.pk, COMPLETED)
-    assert upkeep.sweep(dry_run=True)["unfinished hand-overs"] == 1
+    assert maintenance.sweep(dry_run=True)["unfinished hand-overs"] == 1
     assert of_thread("thr_1") == {VISITOR}
-    assert upkeep.sweep()["unfinished hand-overs"] == 1
+    assert maintenance.sweep()["unfinished hand-overs"] == 1
     assert of_thread("thr_1") == {owner_of(ann)}
-    assert upkeep.sweep()["unfinished hand-overs"] == 0
+    assert maintenance.sweep()["unfinished hand-overs"] == 0
 
 
 def test_the_same_request_of_the_visitor_and_the_user_keeps_nobody_out(

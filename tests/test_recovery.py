@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from chatkit_images import receiving, storage
 from chatkit_images.context import RequestContext
+from chatkit_images.maintenance import SweepRefused, flush_spool, sweep
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.queries import endings, images, items, recovery
 from chatkit_images.runs import claims
 from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.storage import backend, spool
-from chatkit_images.upkeep import SweepRefused, flush_spool, sweep
 from tests.image_files import SVG, image_file
 from tests.tuning import tuned
 
@@ -436,7 +436,7 @@ def test_a_database_that_knows_hardly_any_file_is_taken_for_the_wrong_one(
 ) -> None:
     """D12."""
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
-    monkeypatch.setattr("chatkit_images.upkeep.UNKNOWN_AT_ONCE", 3)
+    monkeypatch.setattr("chatkit_images.maintenance.orphans.UNKNOWN_AT_ONCE", 3)
     names = [storage.new_name("images", "png") for _ in range(4)]
     for name in names:
         backend.put(name, RED)

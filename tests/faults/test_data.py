@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import connections
 
-from chatkit_images import receiving, storage, upkeep
+from chatkit_images import maintenance, receiving, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, Run, Thread
 from chatkit_images.queries import images
@@ -62,7 +62,7 @@ def test_a_sweep_never_takes_an_image_that_is_being_stored(
     def sweep() -> None:
         try:
             while not over.is_set():
-                upkeep.sweep()
+                maintenance.sweep()
         except Exception as error:
             failures.append(error)
         finally:
@@ -117,7 +117,7 @@ async def test_nothing_is_left_of_a_person_who_is_erased(
 
     await sync_to_async(ann.delete)()
     await asyncio.to_thread(storage.drain)
-    await sync_to_async(upkeep.sweep)()
+    await sync_to_async(maintenance.sweep)()
 
     assert await asyncio.to_thread(lambda: list(storage.listing())) == []
     assert spooled() == []
@@ -165,6 +165,6 @@ async def test_a_thread_that_is_deleted_during_its_run_leaves_nothing(
     assert not await GeneratedImage.objects.aexists()
     await asyncio.to_thread(storage.drain)
     await asyncio.sleep(0.05)
-    await sync_to_async(upkeep.sweep)(force=True)
+    await sync_to_async(maintenance.sweep)(force=True)
     assert await asyncio.to_thread(lambda: list(storage.listing())) == []
     assert spooled() == []

@@ -418,7 +418,7 @@ def check(chunks: Chunks, text: list[bytes]) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_no_chunk_is_neither_kept_nor_in_the_digest(seed: int, settings: Any) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_LOG_BYTES=2000)
     chance, chunks, events = random.Random(seed), Chunks(), message_events(200)
     text: list[bytes] = []
     for event in events:
@@ -445,7 +445,7 @@ def test_no_chunk_is_neither_kept_nor_in_the_digest(seed: int, settings: Any) ->
 async def test_no_reader_gets_a_chunk_twice_or_misses_one(
     is_copy: bool, seed: int, settings: Any
 ) -> None:
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RUN_LOG_BYTES": 2000}
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_LOG_BYTES=2000)
     chance, log, events = random.Random(seed), MemoryLog(is_copy=is_copy), 120
     reading: list[tuple[int, asyncio.Task[list[Any]]]] = []
     for event in message_events(events):

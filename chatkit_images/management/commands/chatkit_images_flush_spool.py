@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ...upkeep import flush_spool, spooled
+from ...maintenance import flush_spool, spooled
 
 
 class Command(BaseCommand):

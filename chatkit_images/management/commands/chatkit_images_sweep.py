@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...upkeep import SweepRefused, sweep
+from ...maintenance import SweepRefused, sweep
 
 
 class Command(BaseCommand):

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ...integrity import verify
+from ...maintenance import verify
 
 
 class Command(BaseCommand):

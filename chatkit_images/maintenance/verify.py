@@ -1,4 +1,4 @@
-"""Whether the storage still has what the rows say."""
+"""The comparison of the storage with the rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import models, storage
+from .. import models, storage
 
 
 @dataclass(frozen=True)

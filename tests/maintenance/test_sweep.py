@@ -17,6 +17,7 @@ from django.db.models import FileField, Model
 from django.utils import timezone
 
 from chatkit_images import models, storage
+from chatkit_images.maintenance import find_orphans, sweep
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
@@ -27,7 +28,6 @@ from chatkit_images.models import (
     Thread,
 )
 from chatkit_images.models.files import file_columns
-from chatkit_images.upkeep import find_orphans, sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = timezone.now() - datetime.timedelta(days=2)
@@ -345,7 +345,7 @@ def test_the_flush_command_moves_the_spool(monkeypatch: pytest.MonkeyPatch) -> N
 def test_many_files_are_looked_up_in_batches(
     monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
 ) -> None:
-    monkeypatch.setattr("chatkit_images.upkeep.BATCH", 2)
+    monkeypatch.setattr("chatkit_images.maintenance.orphans.BATCH", 2)
     names = [stored(old=True) for _ in range(5)]
     with django_assert_max_num_queries(3 * 6):
         listed, orphans = find_orphans()
