@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,22 @@ from tests.client import ChatClient
 pytest_plugins = ["tests.rows"]
 # What Django fills its tables with, in the order of its keys.
 INITIAL = (ContentType, Permission)
+TESTS = Path(__file__).resolve().parent
+# What starts processes by the hundred, or needs more than the suite does, is collected
+# only if a command line names it.
+ON_REQUEST = ("benchmarks", "browser", "faults", "servers")
+
+
+def pytest_ignore_collect(
+    collection_path: Path, config: pytest.Config
+) -> bool | None:
+    if collection_path.parent != TESTS or collection_path.name not in ON_REQUEST:
+        return None
+    named = [
+        Path(config.invocation_params.dir, arg.partition("::")[0]).resolve()
+        for arg in config.args
+    ]
+    return None if any(p.is_relative_to(collection_path) for p in named) else True
 
 
 @pytest.hookimpl(tryfirst=True)
