@@ -26,14 +26,12 @@ pytest_plugins = ["tests.rows"]
 # What Django fills its tables with, in the order of its keys.
 INITIAL = (ContentType, Permission)
 TESTS = Path(__file__).resolve().parent
-# What starts processes by the hundred, or needs more than the suite does, is collected
-# only if a command line names it.
-ON_REQUEST = ("benchmarks", "browser", "faults", "servers")
+# What starts processes by the hundred, or is about other packages than the suite needs,
+# is collected only if a command line names it.
+ON_REQUEST = ("base", "benchmarks", "browser", "faults", "servers", "upgrade")
 
 
-def pytest_ignore_collect(
-    collection_path: Path, config: pytest.Config
-) -> bool | None:
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if collection_path.parent != TESTS or collection_path.name not in ON_REQUEST:
         return None
     named = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 from collections import defaultdict
 from typing import Any
@@ -37,21 +39,57 @@ OPERATION_ROWS = frozenset(f"O{number:02}" for number in range(1, 19))
 ROWS = IMAGE_ROWS | RUN_ROWS | PROTOCOL_ROWS | OPERATION_ROWS
 
 
+SEED = "FAULTS_SEED"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "row(id): the row of the fault table it tests")
+    config.addinivalue_line(
+        "markers", f"sweep(count): so many of its cases a run takes, by {SEED}"
+    )
+    # The workers of pytest-xdist inherit it, and so take the same cases.
+    os.environ.setdefault(SEED, str(random.randrange(10**6)))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_report_header() -> str:
+    return f"{SEED}={os.environ[SEED]} (of sweeps; all: every case)"
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    sample(config, items)
     for item in items:
         for mark in item.iter_markers("row"):
             # Properties travel with the report, from a worker of pytest-xdist too.
             item.user_properties.append(("row", (item.path.stem, mark.args[0])))
 
 
+def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave some cases of each sweep, other ones in each run.
+
+    A case that a command line names is taken, whatever the seed.
+    """
+    if os.environ[SEED] == "all" or any("[" in arg for arg in config.args):
+        return
+    sweeps: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("sweep"):
+            sweeps[item.nodeid.partition("[")[0]].append(item)
+    left: set[pytest.Item] = set()
+    for name, cases in sweeps.items():
+        mark = cases[0].get_closest_marker("sweep")
+        assert mark is not None
+        # Each sweep has dice of its own: what else is collected makes no difference.
+        dice = random.Random(f"{os.environ[SEED]} {name}")
+        left |= set(cases) - set(dice.sample(cases, min(mark.args[0], len(cases))))
+    if left:
+        config.hook.pytest_deselected(items=[item for item in items if item in left])
+        items[:] = [item for item in items if item not in left]
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print how many faults were survived: by file, and by row."""
-    if config.getoption("-m") != "row":
-        return
     survived: dict[str, bool] = {}
     places: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for outcome in ("passed", "failed", "error", ""):
@@ -61,15 +99,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                     places[report.nodeid].add(tuple(value))
                     well = report.passed and survived.get(report.nodeid, True)
                     survived[report.nodeid] = well
+    if not survived:
+        return
     tables: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     for nodeid, found in places.items():
         for file, row in found:
             tables["rows"][row].append(survived[nodeid])
             tables["files"][file].append(survived[nodeid])
     terminalreporter.section("faults survived")
-    for title, counts in tables.items():
-        terminalreporter.line(f"{title}:")
-        for name, wells in sorted(counts.items()):
-            terminalreporter.line(f"  {name:24} {sum(wells):4} of {len(wells)}")
+    if config.getoption("-m") == "row":
+        for title, counts in tables.items():
+            terminalreporter.line(f"{title}:")
+            for name, wells in sorted(counts.items()):
+                terminalreporter.line(f"  {name:24} {sum(wells):4} of {len(wells)}")
     total = list(survived.values())
     terminalreporter.line(f"faults survived: {sum(total)} of {len(total)}")
+    if not all(total):
+        terminalreporter.line(f"The same again: {SEED}={os.environ[SEED]}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
+from botocore import loaders
 
 from chatkit_images.storage import lanes
 from chatkit_images.testing import LoopbackAPI
 from tests.services import absent
 
-from .databases import Database
+from .databases import Database, forced, postgres_answers
 from .proxy import Network, network
 from .storages import rclone
 from .world import ForkServer, World
@@ -29,6 +30,17 @@ def pytest_runtest_makereport(
     if report.failed and world is not None:
         report.sections.append(("processes", world.logs()))
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """Read the definitions of Amazon's services once.
+
+    Each storage has clients of its own, and each of them reads megabytes of JSON.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "create_loader", cache(loaders.create_loader))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -97,12 +109,10 @@ class Worlds:
         self.databases.drop(self.databases.template)
 
 
-def make_worlds(
-    kind: str, forks: ForkServer, factory: Any, url: str
-) -> Iterator[Worlds]:
-    worlds = Worlds(kind, forks, factory.mktemp(kind or "sqlite"), url)
-    yield worlds
-    worlds.close()
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database of a test's world; SQLite, unless the database matters."""
+    return str(getattr(request, "param", "") or forced() or "sqlite")
 
 
 @pytest.fixture(scope="session")
@@ -110,14 +120,28 @@ def worlds(
     forks: ForkServer,
     tmp_path_factory: pytest.TempPathFactory,
     loopback: tuple[LoopbackAPI, str],
-) -> Iterator[Worlds]:
-    """Worlds on the database that ``TEST_DATABASE`` names, SQLite by default."""
-    kind = os.environ.get("TEST_DATABASE", "")
-    yield from make_worlds(kind, forks, tmp_path_factory, loopback[1])
+) -> Iterator[Callable[[str], Worlds]]:
+    """A function that returns what makes worlds on a kind of database."""
+    made: dict[str, Worlds] = {}
+
+    def worlds_on(kind: str) -> Worlds:
+        if kind not in made:
+            if kind == "postgres" and not postgres_answers():
+                absent("PostgreSQL")
+            scratch = tmp_path_factory.mktemp(kind)
+            made[kind] = Worlds(kind, forks, scratch, loopback[1])
+        return made[kind]
+
+    yield worlds_on
+    for each in made.values():
+        each.close()
 
 
 @pytest.fixture
-def world(worlds: Worlds, tmp_path: Path) -> Iterator[World]:
-    world = worlds.make(tmp_path / f"world-{tmp_path.name}")
+def world(
+    database: str, worlds: Callable[[str], Worlds], tmp_path: Path
+) -> Iterator[World]:
+    on = worlds(database)
+    world = on.make(tmp_path / f"world-{tmp_path.name}")
     yield world
-    worlds.databases.drop(world.database)
+    on.databases.drop(world.database)

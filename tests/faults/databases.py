@@ -10,9 +10,33 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.services import answers
+
+
+def forced() -> str:
+    """Return the kind of database that ``TEST_DATABASE`` names, for every test."""
+    return os.environ.get("TEST_DATABASE", "")
+
+
+def on(*kinds: str) -> pytest.MarkDecorator:
+    """Return the mark of tests whose world is on some kinds of database.
+
+    Without a mark it is on SQLite: which one does not matter to most faults.
+    """
+    chosen = [forced()] if forced() else kinds
+    return pytest.mark.parametrize("database", chosen, indirect=True)
+
+
+def postgres_answers() -> bool:
+    """Whether PostgreSQL is where the tests look for it."""
+    host = os.environ.get("PGHOST", "127.0.0.1")
+    return answers(host, int(os.environ.get("PGPORT", "5432")))
+
 
 class Database:
-    """Copies of one migrated database, of the kind that ``TEST_DATABASE`` names."""
+    """Copies of one migrated database, of the kind ``"sqlite"`` or ``"postgres"``."""
 
     def __init__(self, kind: str, scratch: Path, loopback: str) -> None:
         self.kind = kind

@@ -30,6 +30,7 @@ __all__ = ["place"]  # A fixture of the other module's.
 WRITERS, ROUNDS = 3, 25
 
 
+@pytest.mark.sweep(2)
 @pytest.mark.row("D11")
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, id=f"D11-race-{seed}") for seed in range(4)]

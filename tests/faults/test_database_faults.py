@@ -21,6 +21,7 @@ from tests.client import URL, done_items, message, of_type, thread_id
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
+from .databases import on
 from .pipe import Pipe, pipe
 from .test_kills import (
     APP,
@@ -85,10 +86,12 @@ def locked(path: str) -> Iterator[None]:
         connection.close()
 
 
+@pytest.mark.sweep(8)
 @pytest.mark.row("S13")
 @pytest.mark.parametrize(
     "fault", [pytest.param(STAGES[at], id=f"S13-away-at-{at}") for at in STAGES]
 )
+@on("sqlite", "postgres")
 def test_an_answer_goes_on_when_the_database_is_back(
     world: World, model: LoopbackAPI, outage: Any, fault: Fault
 ) -> None:
@@ -136,6 +139,7 @@ def test_an_answer_goes_on_when_the_database_is_back(
 
 @pytest.mark.row("S13")
 @pytest.mark.parametrize("door", ["view", "consumer"])
+@on("sqlite", "postgres")
 def test_a_message_is_refused_while_the_database_is_away_and_then_taken(
     world: World, model: LoopbackAPI, outage: Any, door: str
 ) -> None:

@@ -230,6 +230,7 @@ def cases() -> list[Any]:
     ]
 
 
+@pytest.mark.sweep(60)
 @pytest.mark.parametrize(("end", "form", "place"), cases(), indirect=["place"])
 async def test_a_call_ends_once(
     chat: ChatClient, model: LoopbackAPI, end: End, form: str, place: str

@@ -21,6 +21,7 @@ from tests.image_files import image_file
 
 from .arming import Fault, sha256
 from .browsing import Browser, answer, image_call
+from .databases import on
 from .proxy import Network
 from .world import World
 
@@ -219,8 +220,10 @@ def check_talk(browser: Browser, model: LoopbackAPI, key: str) -> None:
     assert done["content"][0]["text"] == "Again."
 
 
+@pytest.mark.sweep(16)
 @pytest.mark.row("S12")
 @pytest.mark.parametrize(("storage", "fault", "end"), list(cases()))
+@on("sqlite", "postgres")
 def test_a_kill_and_then_the_sweep(
     home: World, model: LoopbackAPI, fault: Fault, end: End
 ) -> None:
@@ -244,6 +247,7 @@ TAKEN_OVER = ("after-preview-row", "before-decode", "after-spool", "after-put",
               "before-row", "after-row", "before-item", "before-release")  # fmt: skip
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.row("S12")
 @pytest.mark.parametrize(
     ("storage", "fault", "end"),
@@ -254,6 +258,7 @@ TAKEN_OVER = ("after-preview-row", "before-decode", "after-spool", "after-put",
         for storage, end in (("fs", at.fs), ("s3", at.s3))
     ],
 )
+@on("sqlite", "postgres")
 def test_a_kill_and_then_the_next_message(
     home: World, model: LoopbackAPI, fault: Fault, end: End
 ) -> None:
@@ -308,9 +313,11 @@ DELETIONS = {
 }
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.row("D10")
 @pytest.mark.parametrize("storage", ["fs", "s3"])
 @pytest.mark.parametrize("at", [pytest.param(a, id=f"D10-kill-{a}") for a in DELETIONS])
+@on("sqlite", "postgres")
 def test_a_kill_while_a_thread_is_deleted(
     home: World, model: LoopbackAPI, at: str
 ) -> None:
@@ -365,11 +372,13 @@ UPKEEP = {
 }
 
 
+@pytest.mark.sweep(4)
 @pytest.mark.row("D08")
 @pytest.mark.parametrize("storage", ["s3"])
 @pytest.mark.parametrize(
     "upkeep", [pytest.param(UPKEEP[at], id=f"D08-kill-{at}") for at in UPKEEP]
 )
+@on("sqlite", "postgres")
 def test_a_kill_of_the_upkeep_itself(
     home: World, model: LoopbackAPI, upkeep: Upkeep
 ) -> None:

@@ -58,6 +58,7 @@ from tests.tuning import tuned
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
+from .databases import on
 from .world import World
 
 OPERATIONS_PAGE = (ROOT / "docs" / "operations.md").read_text()
@@ -184,6 +185,7 @@ def hold_up(world: World, browser: Browser) -> list[float]:
 
 @pytest.mark.row("O09")
 @pytest.mark.parametrize("step", ["backend.put", "read"])
+@on("postgres")
 def test_a_storage_that_hangs_keeps_nobody_from_the_database(
     world: World, model: LoopbackAPI, step: str
 ) -> None:

@@ -45,6 +45,7 @@ def shuffled(seed: int) -> list[Step]:
     return [step for _, step in sorted(events, key=lambda pair: pair[0])]
 
 
+@pytest.mark.sweep(20)
 @pytest.mark.row("S20")
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, id=f"S20-order-{seed}") for seed in range(60)]

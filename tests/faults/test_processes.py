@@ -21,11 +21,14 @@ from tests.servers.test_watch import receive, watch
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
+from .databases import on
 from .following import Follower, kinds
 from .pipe import Pipe, pipe
 from .test_kills import APP, FINAL, PREVIEW, SWEEP, check_rows, check_talk, settle
 from .world import Process, World
 
+# Processes that share a database are for PostgreSQL.
+pytestmark = on("postgres")
 SERVERS = ["daphne", "uvicorn"]
 DOORS = ["view", "consumer"]
 # The update that shows a preview.

@@ -20,6 +20,7 @@ from tests.servers.browsing import until
 
 from .arming import Fault
 from .browsing import Browser, answer, image_call
+from .databases import on
 from .pipe import pipe
 from .test_kills import APP, FINAL, SOON, SWEEP, check_rows, settle
 from .world import World
@@ -55,6 +56,7 @@ def standstill(
 
 
 @pytest.mark.row("S14")
+@on("sqlite", "postgres")
 def test_text_goes_on_while_the_database_stands_still(
     world: World, model: LoopbackAPI, standstill: Switch
 ) -> None:
@@ -170,6 +172,7 @@ DELETION = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, id=f"S24-kill-{name}") for name in DELETION]
 )
+@on("postgres")
 def test_a_kill_leaves_all_of_an_answer_or_nothing(
     world: World, model: LoopbackAPI, name: str
 ) -> None:

@@ -1,6 +1,7 @@
 """A server at work for a while: what it holds does not grow.
 
-Only with ``SOAK_SECONDS``, as ``tox run -e soak`` has it.
+For some seconds, in which it ends what it begins. ``tox run -e soak`` has it at work
+for long enough to tell growth from warming up.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from .acting import acting, numbers
 from .browsing import Browser, until
 from .conftest import PROCESSES, Server, serving
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
-pytestmark = pytest.mark.skipif(not SECONDS, reason="SOAK_SECONDS is not set.")
+SECONDS = float(os.environ.get("SOAK_SECONDS", "3"))
+# A server that has just started still grows.
+WARM = 30
+KINDS = PROCESSES if SECONDS >= WARM else ["daphne-view", "uvicorn-consumer"]
 CLIENTS = 3
 # What may be there once more at one moment than at another.
 SLACK = {"threads": 6, "descriptors": 8, "tasks": 12, "memory": 4 * 2**20}
@@ -33,7 +36,7 @@ SLACK = {"threads": 6, "descriptors": 8, "tasks": 12, "memory": 4 * 2**20}
 SHARE = 0.01 if SECONDS >= 1800 else 0.05
 
 
-@pytest.fixture(params=PROCESSES)
+@pytest.fixture(params=KINDS)
 def server(
     request: pytest.FixtureRequest,
     loopback: tuple[LoopbackAPI, str],
@@ -115,5 +118,5 @@ def test_nothing_grows(
         )
         if last - first > SLACK[name] + first * SHARE:
             grown[name] = (first, last)
-    assert grown == {}, samples
+    assert grown == {} or SECONDS < WARM, samples
     assert server.probe()["runs"] == server.probe()["readers"] == 0
