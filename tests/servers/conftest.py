@@ -107,7 +107,13 @@ PROCESSES = [f"{server}-{door}" for server in COMMANDS for door in DOORS]
 
 @contextmanager
 def serving(
-    kind: str, scratch: Path, loopback: str, **settings: Any
+    kind: str,
+    scratch: Path,
+    loopback: str,
+    *,
+    root: Path = ROOT,
+    files: Path | None = None,
+    **settings: Any,
 ) -> Iterator[Server]:
     """Run a server on the database of the tests.
 
@@ -115,6 +121,8 @@ def serving(
         kind: Its name and the door, with a hyphen between them.
         scratch: Where its files and its log go.
         loopback: URL of the model.
+        root: Where its code is.
+        files: Where its files go instead.
         settings: More of ``CHATKIT_IMAGES``.
     """
     name, _, door = kind.partition("-")
@@ -124,7 +132,7 @@ def serving(
         "CHATKIT_LOOPBACK_URL": loopback,
         "CHATKIT_TEST_DOOR": door,
         "CHATKIT_TEST_DATABASE": str(connection.settings_dict["NAME"]),
-        "CHATKIT_TEST_FILES": str(scratch),
+        "CHATKIT_TEST_FILES": str(files or scratch),
         "CHATKIT_TEST_SETTINGS": json.dumps(settings),
         "PYTHONUNBUFFERED": "1",
         # ChatKit warns of its own widgets while it is imported.
@@ -136,7 +144,7 @@ def serving(
     command = [sys.executable, "-m", *COMMANDS[name], port, APPLICATION]
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=output
+            command, cwd=root, env=environment, stdout=output, stderr=output
         )
     server = Server(name, door, f"http://127.0.0.1:{port}", log, child.pid)
 
