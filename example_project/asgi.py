@@ -77,6 +77,8 @@ application: Application = ProtocolTypeRouter(
 if settings.LOOPBACK:
     from chatkit_images.testing import LoopbackAPI
 
+    from .drawing import draw
+
     application = mount(
-        LOOPBACK_PREFIX, LoopbackAPI(delay=0.6, max_side=768), application
+        LOOPBACK_PREFIX, LoopbackAPI(delay=0.6, max_side=768, draw=draw), application
     )

@@ -17,6 +17,8 @@ from collections.abc import (
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
+from .drawing import draw
+from .image_calls import Draw, Studio
 from .model import default_model
 from .script import JSON, HTTPError, Step
 from .wire import TERMINAL, ConnectionDropped, stream_events
@@ -46,6 +48,8 @@ class LoopbackAPI:
         delay: Seconds before each preview of an image whose step names no delay.
         model: What answers when nothing is queued with `respond_with`.
         max_side: Longest side of a drawing in pixels, whatever size was asked for.
+        draw: What draws instead of ``chatkit_images.testing.draw``; it is called with
+            the same arguments, in a thread.
     """
 
     def __init__(
@@ -54,10 +58,12 @@ class LoopbackAPI:
         delay: float = 0.0,
         model: Model | None = None,
         max_side: int = 768,
+        draw: Draw = draw,
     ) -> None:
         self.delay = delay
         self.model: Model = model or default_model
         self.max_side = max_side
+        self.draw = draw
         self._lock = threading.Lock()
         self._queue: deque[tuple[Step, ...]] = deque()
         self.requests: list[JSON] = []
@@ -113,7 +119,8 @@ class LoopbackAPI:
         if steps and isinstance(steps[0], HTTPError):
             await _send_error(send, steps[0])
             return
-        events = stream_events(body, steps, delay=self.delay, max_side=self.max_side)
+        studio = Studio(self.draw, self.max_side, self.delay)
+        events = stream_events(body, steps, studio)
         answer = _send_stream if body.get("stream") else _send_response
         await self._until_disconnect(answer(events, send), receive)
 

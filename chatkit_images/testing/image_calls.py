@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import uuid4
 
 from . import request
@@ -13,6 +14,32 @@ from .drawing import draw
 from .script import JSON, FailedImage, Image, Images
 
 EVENT = "response.image_generation_call"
+
+
+class Draw(Protocol):
+    """What draws: ``chatkit_images.testing.draw``, or a function like it."""
+
+    def __call__(
+        self,
+        prompt: str,
+        *,
+        size: tuple[int, int],
+        step: float,
+        format: str,
+        base: bytes | None,
+        transparent: bool,
+    ) -> bytes:
+        """Return the bytes of an image; see ``chatkit_images.testing.draw``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Who draws, how large at most, and how many seconds each preview takes."""
+
+    draw: Draw = draw
+    max_side: int = 768
+    delay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,17 +89,17 @@ class Look:
 
 
 async def image_events(
-    step: Images, index: int, body: JSON, *, delay: float, max_side: int
+    step: Images, index: int, body: JSON, studio: Studio
 ) -> AsyncIterator[JSON]:
     """Yield the events of image calls that run at the same time."""
     calls = [
-        (image, _turns(image, index + place, body, max_side))
+        (image, _turns(image, index + place, body, studio))
         for place, image in enumerate(step.images)
     ]
     first = True
     while calls:
         if not first:
-            await asyncio.sleep(max(image.delay or delay for image, _ in calls))
+            await asyncio.sleep(max(image.delay or studio.delay for image, _ in calls))
             if step.order == "reversed":
                 calls = calls[::-1]
         for call in list(calls):
@@ -87,7 +114,7 @@ async def image_events(
 
 
 async def _turns(
-    step: Image | FailedImage, index: int, body: JSON, max_side: int
+    step: Image | FailedImage, index: int, body: JSON, studio: Studio
 ) -> AsyncIterator[list[JSON]]:
     """Yield one call's events, a list for every turn it takes."""
     tool = request.image_tool(body) or {}
@@ -108,9 +135,9 @@ async def _turns(
         if data is None:
             # Pillow works on the processor; the event loop has other streams to serve.
             data = await asyncio.to_thread(
-                draw,
+                studio.draw,
                 prompt,
-                size=look.pixels(max_side),
+                size=look.pixels(studio.max_side),
                 step=sharpness,
                 format=look.format,
                 base=wanted.base,

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from uuid import uuid4
 
 from . import script
-from .image_calls import image_events
+from .image_calls import Studio, image_events
 from .script import JSON, Step
 
 #: A stream says nothing more after one of these.
@@ -26,11 +26,11 @@ class ConnectionDropped(Exception):
 
 
 async def stream_events(
-    body: JSON, steps: Sequence[Step], *, delay: float = 0.0, max_side: int = 768
+    body: JSON, steps: Sequence[Step], studio: Studio
 ) -> AsyncGenerator[JSON, None]:
     """Yield the numbered events of one answer, from created to completed."""
     number = 0
-    async for event in _events(body, steps, delay, max_side):
+    async for event in _events(body, steps, studio):
         yield {"sequence_number": number} | event
         number += 1
         if event.get("type") in TERMINAL:
@@ -38,7 +38,7 @@ async def stream_events(
 
 
 async def _events(
-    body: JSON, steps: Sequence[Step], delay: float, max_side: int
+    body: JSON, steps: Sequence[Step], studio: Studio
 ) -> AsyncIterator[JSON]:
     response = new_response(body)
     yield {"type": "response.created", "response": dict(response)}
@@ -50,7 +50,7 @@ async def _events(
         if isinstance(step, script.Usage):
             counts = step
             continue
-        async for event in _step_events(step, index, body, response, delay, max_side):
+        async for event in _step_events(step, index, body, response, studio):
             if event.get("type") == "response.output_item.added":
                 index += 1
             elif event.get("type") == "response.output_item.done":
@@ -64,10 +64,10 @@ async def _events(
 
 
 async def _step_events(
-    step: Step, index: int, body: JSON, response: JSON, delay: float, max_side: int
+    step: Step, index: int, body: JSON, response: JSON, studio: Studio
 ) -> AsyncIterator[JSON]:
     if isinstance(step, script.Text):
-        pause = step.delay or delay / LETTERS_PER_PARTIAL
+        pause = step.delay or studio.delay / LETTERS_PER_PARTIAL
         for event in text_events(step, index):
             if event["type"] == "response.output_text.delta" and pause:
                 await asyncio.sleep(pause)
@@ -78,9 +78,7 @@ async def _step_events(
         if calls.order == "sequential":
             groups = [script.Images(image) for image in calls.images]
         for place, group in enumerate(groups):
-            async for event in image_events(
-                group, index + place, body, delay=delay, max_side=max_side
-            ):
+            async for event in image_events(group, index + place, body, studio):
                 yield event
     elif isinstance(step, script.Reasoning):
         for event in reasoning_events(step, index):

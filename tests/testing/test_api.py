@@ -450,6 +450,26 @@ def test_another_model_can_answer(url: str):
         assert output(stream(address))[0].content[0].text == "gpt-5"
 
 
+def test_another_function_can_draw():
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def blank(prompt: str, **options: Any) -> bytes:
+        asked.append((prompt, options))
+        return b"drawn"
+
+    api = LoopbackAPI(draw=blank, max_side=64)
+    tool = TOOL | {"partial_images": 1, "output_format": "webp"}
+    api.respond_with(Image("a fox", size="1024x512", background="transparent"))
+    with serve(api) as address:
+        (call,) = output(stream(address, tools=[tool]))
+    assert base64.b64decode(call.result) == b"drawn"
+    common = {"size": (64, 32), "format": "webp", "base": None, "transparent": True}
+    assert asked == [
+        ("a fox", common | {"step": 0.5}),
+        ("a fox", common | {"step": 1.0}),
+    ]
+
+
 # Failures
 
 

@@ -1,4 +1,4 @@
-"""Little images drawn from the words of a prompt, with nothing but Pillow."""
+"""Little scenes drawn from the words of a prompt, with nothing but Pillow."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ def _svg(prompt: str, size: tuple[int, int], step: float, base: bytes | None) ->
         look = ' filter="url(#b)"'
     if base is not None:
         data = base64.b64encode(_encode(_paint(prompt, size, base, False), "png"))
-        inner = f'<image width="{width}" height="{height}" '
-        inner += f'href="data:image/png;base64,{data.decode()}"/>'
-        return f"{head}<g{look}>{inner}</g></svg>"
+        shown = f'<image width="{width}" height="{height}" '
+        shown += f'href="data:image/png;base64,{data.decode()}"/>'
+        return f"{head}<g{look}>{shown}</g></svg>"
     scene = _scene(prompt, size)
     stops = "".join(
         f'<stop offset="{place}" stop-color="#{bytes(colour).hex()}"/>'

@@ -39,7 +39,7 @@ COLOURS: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class Shape:
-    """A filled polygon; the image is one unit high and y grows downwards.
+    """A filled polygon; the canvas is one unit high and y grows downwards.
 
     A soft shape is a light instead, strongest in the middle of the polygon.
     """
