@@ -70,19 +70,11 @@ SERVER = {"SERVER": "tests.chat.TestServer"}
             ),
         ),
         (
-            SERVER | {"DATABASE_THREADS": 8},
-            (
-                "chatkit_images.E002",
-                "CHATKIT_IMAGES has no setting 'DATABASE_THREADS'.",
-                "DATABASE_THREADS stands under TUNING now.",
-            ),
-        ),
-        (
             SERVER | {"DATABASE_THREAD": 8},
             (
                 "chatkit_images.E002",
                 "CHATKIT_IMAGES has no setting 'DATABASE_THREAD'.",
-                "Did you mean 'DATABASE_THREADS', which stands under TUNING now?",
+                "Did you mean 'DATABASE_THREADS', which stands under TUNING?",
             ),
         ),
         (
@@ -233,8 +225,25 @@ def test_every_number_is_checked_where_it_stands(settings: Any) -> None:
 def test_what_stands_under_tuning_is_used(settings: Any) -> None:
     settings.CHATKIT_IMAGES = {"TUNING": {"DATABASE_THREADS": 8}}
     assert conf.settings.DATABASE_THREADS == 8
-    settings.CHATKIT_IMAGES = {"DATABASE_THREADS": 8}
-    assert conf.settings.DATABASE_THREADS == 4
+
+
+def test_where_it_stood_before_is_read_and_warned_of(settings: Any) -> None:
+    ((found, message, hint),) = problems(settings, SERVER | {"DATABASE_THREADS": 8})
+    assert found == "chatkit_images.W004"
+    assert message == "CHATKIT_IMAGES['DATABASE_THREADS'] stands under TUNING now."
+    assert hint is not None
+    assert hint.startswith('Write CHATKIT_IMAGES = {"TUNING": {"DATABASE_THREADS": ')
+    assert conf.settings.DATABASE_THREADS == 8
+    settings.CHATKIT_IMAGES |= {"TUNING": {"DATABASE_THREADS": 2}}
+    assert conf.settings.DATABASE_THREADS == 2
+
+
+def test_a_bad_value_where_it_stood_before_is_named(settings: Any) -> None:
+    found = problems(settings, SERVER | {"DATABASE_THREADS": 0})
+    assert {identifier for identifier, _, _ in found} == {
+        "chatkit_images.E004",
+        "chatkit_images.W004",
+    }
 
 
 def test_a_storage_that_cannot_be_made_is_named(settings: Any) -> None:
@@ -293,7 +302,9 @@ def test_a_shared_log_needs_its_package(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     value = SERVER | {"RUN_LOG_URL": "redis://127.0.0.1:6379/0"}
-    monkeypatch.setattr("chatkit_images.checks.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "chatkit_images.checks.surroundings.find_spec", lambda name: None
+    )
     assert problems(settings, value) == [
         (
             "chatkit_images.E010",
@@ -301,5 +312,7 @@ def test_a_shared_log_needs_its_package(
             'Install "chatkit-images[redis]".',
         )
     ]
-    monkeypatch.setattr("chatkit_images.checks.find_spec", lambda name: "there")
+    monkeypatch.setattr(
+        "chatkit_images.checks.surroundings.find_spec", lambda name: "there"
+    )
     assert problems(settings, value) == []

@@ -23,6 +23,7 @@ from django.utils import translation
 
 from chatkit_images import database
 from chatkit_images.conf import settings
+from chatkit_images.database import workers
 from chatkit_images.run_state import current_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -228,7 +229,7 @@ async def test_a_connection_that_cannot_be_closed_costs_no_thread(
             async with asyncio.timeout(30):
                 with pytest.raises(OperationalError):
                     await database.once(fail)
-        await asyncio.sleep(4 * database.LINGER)
+        await asyncio.sleep(4 * workers.LINGER)
     async with asyncio.timeout(30):
         assert await database.call(User.objects.count) == 0
 

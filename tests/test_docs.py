@@ -91,6 +91,7 @@ def test_settings_pass_the_checks(
     values = shop.settings_of(part, tmp_path)
     server = shop.module("shop.chat", block("README.md", "Install", 2))
     monkeypatch.setattr("chatkit_images.checks.django_settings", values)
+    monkeypatch.setattr("chatkit_images.checks.surroundings.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.base.django_settings", values)
     with shop.installed(chat=server):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 
+from chatkit_images import checks
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
@@ -75,6 +77,13 @@ def block(page: str, heading: str, index: int = 0) -> Block:
 def prose(text: str) -> str:
     """Return a page's text without its blocks, its lines in their places."""
     return FENCE.sub(lambda match: "\n" * match[0].count("\n"), text)
+
+
+def check_ids() -> set[str]:
+    """Return the ids of the app's system checks."""
+    modules = Path(checks.__file__).parent.glob("*.py")
+    text = "".join(module.read_text() for module in modules)
+    return set(re.findall(r'id="(.+?)"', text))
 
 
 def spans(page: Path) -> list[str]:

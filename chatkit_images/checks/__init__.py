@@ -1,0 +1,54 @@
+"""System checks of the settings. Each has an id and a hint that is the fix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.core import checks
+
+from . import surroundings, values
+from .values import CHOICES, known_keys, tuning_keys
+
+__all__ = [
+    "CHOICES",
+    "check_databases",
+    "check_settings",
+    "known_keys",
+    "register",
+    "tuning_keys",
+]
+PARTS = (
+    values.check_keys,
+    values.check_choices,
+    values.check_numbers,
+    surroundings.check_server,
+    surroundings.check_storage,
+    surroundings.check_base_url,
+    surroundings.check_log,
+)
+
+
+def register() -> None:
+    """Register the checks; called by the app's ``ready()``."""
+    checks.register("chatkit_images")(check_settings)
+    checks.register("chatkit_images")(check_databases)
+
+
+def check_settings(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Check every value of ``CHATKIT_IMAGES``."""
+    written = getattr(django_settings, "CHATKIT_IMAGES", {})
+    if found := values.check_dicts(written):
+        return found
+    return [message for part in PARTS for message in part(written)]
+
+
+def check_databases(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Check the options of the databases."""
+    return list(surroundings.check_connections())

@@ -1,0 +1,114 @@
+"""Checks of what the settings name: the server, the storage, databases and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from chatkit.server import ChatKitServer
+from django.conf import settings as django_settings
+from django.core import checks
+from django.core.files.storage import storages
+from django.utils.module_loading import import_string
+
+from .. import conf
+from ..storage import s3
+
+
+def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the server can be imported, and is one."""
+    path = values.get("SERVER")
+    if path is None:
+        yield checks.Warning(
+            "CHATKIT_IMAGES['SERVER'] is not set, so the chat endpoint cannot answer.",
+            hint='Write CHATKIT_IMAGES = {"SERVER": "shop.chat.DesignServer"}.',
+            id="chatkit_images.W002",
+        )
+        return
+    try:
+        server = import_string(path)
+    except (ImportError, AttributeError, TypeError) as error:
+        yield checks.Error(
+            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error}",
+            hint="Write the dotted path of a subclass of DjangoChatKitServer.",
+            id="chatkit_images.E005",
+        )
+        return
+    if not (isinstance(server, type) and issubclass(server, ChatKitServer)):
+        yield checks.Error(
+            "CHATKIT_IMAGES['SERVER'] must be the dotted path of a ChatKitServer, "
+            f"got {path!r}.",
+            hint="Write the dotted path of a subclass of DjangoChatKitServer.",
+            id="chatkit_images.E005",
+        )
+
+
+def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the storage can be made, and does not wait for long."""
+    alias = conf.settings.STORAGE
+    if alias not in django_settings.STORAGES:
+        yield checks.Error(
+            f"CHATKIT_IMAGES['STORAGE'] is {alias!r}, which is not in STORAGES.",
+            hint=f"Add {alias!r} to STORAGES.",
+            id="chatkit_images.E006",
+        )
+        return
+    try:
+        storage = storages.create_storage(django_settings.STORAGES[alias])
+    except Exception as error:
+        yield checks.Error(
+            f"The storage STORAGES[{alias!r}] cannot be made: {error}",
+            hint="Correct its BACKEND and OPTIONS.",
+            id="chatkit_images.E008",
+        )
+        return
+    if s3.is_plain(storage) and s3.is_patient(storage):
+        yield checks.Warning(
+            f"STORAGES[{alias!r}] waits a minute for a silent S3 server, three times.",
+            hint="Give its OPTIONS a client_config with short timeouts: "
+            "botocore.config.Config(connect_timeout=3, read_timeout=10).",
+            id="chatkit_images.W003",
+        )
+
+
+def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the base of URLs is absolute."""
+    url = values.get("BASE_URL")
+    if url is not None and not str(url).startswith(("http://", "https://")):
+        yield checks.Error(
+            f"CHATKIT_IMAGES['BASE_URL'] must be an absolute URL, got {url!r}.",
+            hint='Write scheme and host, such as "https://shop.example".',
+            id="chatkit_images.E007",
+        )
+
+
+def check_log(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the log of runs is in a Redis, and can be reached by its package."""
+    url = values.get("RUN_LOG_URL")
+    if url is None:
+        return
+    if not str(url).startswith(("redis://", "rediss://", "unix://")):
+        yield checks.Error(
+            f"CHATKIT_IMAGES['RUN_LOG_URL'] must be the URL of a Redis, got {url!r}.",
+            hint='Write "redis://127.0.0.1:6379/0".',
+            id="chatkit_images.E009",
+        )
+    elif find_spec("redis") is None:
+        yield checks.Error(
+            "CHATKIT_IMAGES['RUN_LOG_URL'] needs the package redis.",
+            hint='Install "chatkit-images[redis]".',
+            id="chatkit_images.E010",
+        )
+
+
+def check_connections() -> Iterator[checks.CheckMessage]:
+    """Warn of database options that fail under ASGI."""
+    for alias, options in django_settings.DATABASES.items():
+        if options.get("CONN_MAX_AGE", 0) != 0:
+            yield checks.Warning(
+                f"DATABASES[{alias!r}] keeps connections (CONN_MAX_AGE) under ASGI, "
+                "where they pile up.",
+                hint="Remove CONN_MAX_AGE; PostgreSQL has a pool in OPTIONS.",
+                id="chatkit_images.W001",
+            )
