@@ -46,8 +46,8 @@ def upgrade(django_db_setup: None, django_db_blocker: Any) -> Iterator[Upgrade]:
             migrating.migrate()
             after = migrating.dump()
         finally:
-            migrating.migrate()
             call_command("flush", interactive=False, verbosity=0)
+            migrating.migrate()
     yield Upgrade(before, after)
 
 

@@ -26,8 +26,11 @@ def migrate(target: str = "") -> None:
 
 def drop() -> None:
     """Drop the app's tables, as in a database in which it never was."""
+    loader = MigrationExecutor(connection).loader
+    (newest,) = loader.graph.leaf_nodes(APP)
+    models = models_at(newest[1]).get_app_config(APP).get_models()
     with connection.schema_editor() as editor:
-        for model in reversed(list(apps.get_app_config(APP).get_models())):
+        for model in reversed(list(models)):
             editor.delete_model(model)
     MigrationRecorder(connection).migration_qs.filter(app=APP).delete()
 
@@ -69,14 +72,17 @@ def dump(registry: Any = apps) -> Rows:
     }
 
 
-def known_of(rows: Rows, earlier: Rows) -> Rows:
-    """Return what an earlier version knows of rows: its tables, and their columns."""
+def shared(rows: Rows, others: Rows) -> Rows:
+    """Return what two versions know of the rows of one: tables and columns of both.
+
+    That a column goes only when no code uses it any more is tested elsewhere.
+    """
     found: Rows = {}
-    for name, before in earlier.items():
-        columns = set(before[0]) if before else set()
+    for name in rows.keys() & others.keys():
+        columns = set(others[name][0]) if others[name] else set()
         found[name] = [
             {key: value for key, value in row.items() if key in columns}
-            for row in rows.get(name, ())
+            for row in rows[name]
         ]
     return found
 

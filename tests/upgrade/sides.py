@@ -79,7 +79,7 @@ class Sides(ExitStack):
         try:
             extract(old.REVISION, tree)
         except (OSError, subprocess.CalledProcessError):
-            services.absent(f"Commit {old.REVISION[:7]}, in a history as long as that,")
+            services.absent(f"Commit {old.REVISION[:7]}, which a whole clone has,")
         # Else a package that is installed would be served, whose revision is unknown.
         script = "import chatkit_images; print(chatkit_images.__file__)"
         said = subprocess.check_output([sys.executable, "-c", script], cwd=tree)
