@@ -128,7 +128,7 @@ class RunQuerySet(OwnedQuerySet["Run"]):
 class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
     """Queries of the outbox of files to delete."""
 
-    def discard(self, names: Iterable[str]) -> None:
+    def schedule(self, names: Iterable[str]) -> None:
         """Note files for deletion and delete them when the transaction is through.
 
         Call it in the transaction that deletes their rows. ``storage.drain()``
@@ -139,12 +139,12 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
         if keys:
             # A run's thread has text to save; it does not wait for the storage.
             transaction.on_commit(
-                lambda: storage.later(self._settle_quietly, keys), using=self.db
+                lambda: storage.later(self._delete_quietly, keys), using=self.db
             )
 
-    def _settle_quietly(self, keys: list[int]) -> None:
+    def _delete_quietly(self, keys: list[int]) -> None:
         try:
-            self.filter(pk__in=keys).settle()
+            self.filter(pk__in=keys).delete_files()
         except Exception:
             # The notes stay; the sweep tries again.
             logger.warning("Deleted files remain in the storage.", exc_info=True)
@@ -152,14 +152,14 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
             # The thread's own: no request begins or ends here to close them.
             connections.close_all()
 
-    def settle(self) -> int:
+    def delete_files(self) -> int:
         """Delete the noted files and return how many.
 
         Raises:
             Exception: The storage's own, the first of them, when all files were
                 tried; what failed stays noted.
         """
-        settled = 0
+        deleted = 0
         first: Exception | None = None
         for row in self.order_by("pk"):
             try:
@@ -169,7 +169,7 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
                 first = first or error
                 continue
             row.delete()
-            settled += 1
+            deleted += 1
         if first is not None:
             raise first
-        return settled
+        return deleted

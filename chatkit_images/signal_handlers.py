@@ -31,7 +31,7 @@ def delete_files(
 ) -> None:
     """Delete the files of a deleted row, once it is gone for good."""
     names = [getattr(instance, field).name for field in file_columns()[sender]]
-    models.DeletedFile.objects.using(using).discard(names)
+    models.DeletedFile.objects.using(using).schedule(names)
 
 
 def claim_threads(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:

@@ -583,12 +583,12 @@ async def test_a_final_that_storage_refuses_is_spooled_served_and_flushed(
     (item,) = done_items(events, "generated_image")
     image = await one_image()
     assert tries.count(image.file.name) == 3
-    assert set(storage.spool.released()) == {image.file.name, image.thumbnail.name}
+    assert set(storage.spool.handed_over()) == {image.file.name, image.thumbnail.name}
     assert await served(chat, item) == png
 
     monkeypatch.undo()
     assert len(storage.flush_spool()) == 2
-    assert list(storage.spool.released()) == []
+    assert list(storage.spool.handed_over()) == []
     assert await served(chat, item) == png
 
 

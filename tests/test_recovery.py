@@ -143,7 +143,7 @@ def test_the_disk_of_a_host_that_comes_back_late_is_not_forgotten(
     claims.take_over(Run.objects.all())
     GeneratedImage.objects.update(finished_at=timezone.now().replace(2020))
     spool.keep(final(image), RED)
-    spool.release(final(image))
+    spool.hand_over(final(image))
 
     assert flush_spool() == [final(image)]
 
@@ -219,13 +219,13 @@ def test_a_run_that_cannot_be_ended_keeps_its_file_here_and_no_other(
 ) -> None:
     other = storage.new_name("images", "png")
     spool.keep(other, RED)
-    spool.release(other)
+    spool.hand_over(other)
 
     def refuse(*args: Any) -> None:
         raise RuntimeError("not now")
 
     with monkeypatch.context() as patch:
-        patch.setattr(endings, "close", refuse)
+        patch.setattr(endings, "end_images_of", refuse)
         with pytest.raises(RuntimeError, match="not now"):
             flush_spool()
     assert spool.has(left) and not spool.has(other)

@@ -143,21 +143,21 @@ def test_a_refused_write_is_tried_again(flaky: Flaky) -> None:
     storage.store(name, b"bytes")
     assert flaky.tries == 3
     assert media() == [name]
-    assert list(storage.spool.released()) == []
+    assert list(storage.spool.handed_over()) == []
 
 
 def test_bytes_wait_in_the_spool_until_a_write_gets_through(flaky: Flaky) -> None:
     flaky.failures = 3
     first, second = (storage.new_name("images", "png") for _ in range(2))
     storage.store(first, b"first")
-    assert list(storage.spool.released()) == [first]
+    assert list(storage.spool.handed_over()) == [first]
     assert storage.read(first) == b"first"
 
     storage.store(second, b"second")
     storage.drain()
 
     assert media() == sorted([first, second])
-    assert list(storage.spool.released()) == []
+    assert list(storage.spool.handed_over()) == []
     assert storage.read(first) == b"first"
 
 
@@ -167,7 +167,7 @@ def test_flushing_stops_at_a_storage_that_still_refuses(flaky: Flaky) -> None:
     for name in names:
         storage.store(name, b"bytes")
     assert storage.flush_spool() == []
-    assert set(storage.spool.released()) == set(names)
+    assert set(storage.spool.handed_over()) == set(names)
 
 
 def test_a_copy_made_by_a_second_try_is_dropped(flaky: Flaky) -> None:
@@ -220,7 +220,7 @@ def test_a_flush_replaces_a_cut_file_before_it_forgets_the_bytes(
     name = storage.new_name("images", "png")
     in_place.save(name, ContentFile(b"who"))
     spool.keep(name, b"whole")
-    spool.release(name)
+    spool.hand_over(name)
     assert storage.flush_spool() == [name]
     assert not spool.has(name)
     assert media() == [name]
@@ -234,10 +234,10 @@ def test_bytes_stay_in_the_spool_while_a_cut_file_has_their_name(
     name = storage.new_name("images", "png")
     in_place.save(name, ContentFile(b"who"))
     spool.keep(name, b"whole")
-    spool.release(name)
+    spool.hand_over(name)
     assert storage.flush_spool() == []
     assert storage.read(name) == b"whole"
-    assert list(spool.released()) == [name]
+    assert list(spool.handed_over()) == [name]
     assert f"InPlace saved {name!r} as " in caplog.text
 
 
@@ -256,7 +256,7 @@ def test_bytes_under_a_name_of_the_storages_own_go_to_the_spool(
     name = storage.new_name("images", "png")
     storage.store(name, b"bytes")
     assert storage.read(name) == b"bytes"
-    assert list(storage.spool.released()) == [name]
+    assert list(storage.spool.handed_over()) == [name]
     assert media() == []
     assert f"Renaming saved '{name}' as '{name}.Renaming'; it must keep" in caplog.text
 
@@ -286,7 +286,7 @@ def test_a_spooled_file_that_goes_while_it_is_listed_is_passed_over(
         return [*glob(self, pattern), self / storage.new_name("images", "png")]
 
     monkeypatch.setattr(Path, "glob", late)
-    assert list(storage.spool.released()) == [name]
+    assert list(storage.spool.handed_over()) == [name]
 
 
 def test_a_write_does_not_wait_for_the_spool(
@@ -317,7 +317,7 @@ def test_a_write_does_not_wait_for_the_spool(
     storage.store(storage.new_name("images", "png"), b"new")
     storage.drain()
     assert sorted(flushed) == sorted(old)
-    assert list(storage.spool.released()) == []
+    assert list(storage.spool.handed_over()) == []
 
 
 def test_without_a_spool_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +337,7 @@ def test_a_flush_that_breaks_is_logged_and_lets_the_next_one_begin(
     def broken() -> Any:
         raise OSError("the spool is broken")
 
-    monkeypatch.setattr(spool, "released", broken)
+    monkeypatch.setattr(spool, "handed_over", broken)
     for _ in range(2):
         storage.store(storage.new_name("images", "png"), b"bytes")
         storage.drain()
@@ -389,9 +389,9 @@ def test_a_spooled_file_that_another_process_took_is_passed_over(
     for name in names:
         storage.store(name, b"bytes")
     flaky.failures = 0
-    listed = list(storage.spool.released())
+    listed = list(storage.spool.handed_over())
     storage.delete(listed[0])
-    monkeypatch.setattr(spool, "released", lambda: iter(listed))
+    monkeypatch.setattr(spool, "handed_over", lambda: iter(listed))
     assert storage.flush_spool() == [listed[1]]
     assert media() == [listed[1]]
 
@@ -401,7 +401,7 @@ def test_a_flush_can_be_limited(flaky: Flaky) -> None:
     for name in (storage.new_name("images", "png") for _ in range(2)):
         storage.store(name, b"bytes")
     assert len(storage.flush_spool(limit=1)) == 1
-    assert len(list(storage.spool.released())) == 1
+    assert len(list(storage.spool.handed_over())) == 1
 
 
 def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
@@ -421,6 +421,6 @@ def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
     time.sleep(0.1)
     monkeypatch.setattr(backend, "put", picky)
     for _ in range(4):
-        storage.flush_spool(spool.released(aged=True))
+        storage.flush_spool(spool.handed_over(aged=True))
         time.sleep(0.1)
-    assert list(spool.released(aged=True)) == [names[0]]
+    assert list(spool.handed_over(aged=True)) == [names[0]]

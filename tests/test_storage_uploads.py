@@ -57,7 +57,7 @@ async def test_a_silent_storage_is_left_to_itself_and_its_bytes_are_served(
     assert await storage.upload(name, b"bytes") is False
 
     assert storage.read(name) == b"bytes"
-    assert list(spool.released()) == [name]
+    assert list(spool.handed_over()) == [name]
     silent.set()
     while not stored(name):
         await asyncio.sleep(0.01)
@@ -73,7 +73,7 @@ async def test_writes_that_have_not_begun_never_begin_once_given_up(
     names = [storage.new_name("images", "png") for _ in range(20)]
     await asyncio.gather(*(storage.upload(name, b"bytes") for name in names))
 
-    assert set(spool.released()) == set(names)
+    assert set(spool.handed_over()) == set(names)
     silent.set()
     # A thread is free again when what hung before it is through.
     await storage.run(lambda: None)
@@ -97,7 +97,7 @@ def test_bytes_for_a_storage_elsewhere_are_on_a_disk_first(
     assert storage.keep(name, b"bytes") is True
     assert spool.has(name)
     # They are in the hands of this process: nobody else flushes them.
-    assert list(spool.released()) == []
+    assert list(spool.handed_over()) == []
 
     assert storage.store(name) is True
     # Until the row is complete a crash would need it.
@@ -146,13 +146,13 @@ def test_a_file_that_its_process_left_behind_is_flushed_when_it_is_old(
     name: str, elsewhere: None, settings: Any
 ) -> None:
     storage.keep(name, b"bytes")
-    assert storage.flush_spool(spool.released(aged=True)) == []
+    assert storage.flush_spool(spool.handed_over(aged=True)) == []
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0)
-    assert storage.flush_spool(spool.released(aged=True)) == [name]
+    assert storage.flush_spool(spool.handed_over(aged=True)) == [name]
     assert not spool.has(name) and stored(name)
 
 
-def test_a_write_takes_along_only_what_was_released(
+def test_a_write_takes_along_only_was_handed_over(
     name: str, elsewhere: None, settings: Any
 ) -> None:
     """What is only old may be an image that the takeover of its run looks for."""
@@ -162,7 +162,7 @@ def test_a_write_takes_along_only_what_was_released(
     storage.drain()
     assert spool.has(name) and not stored(name)
 
-    spool.release(name)
+    spool.hand_over(name)
     storage.store(storage.new_name("images", "png"), b"other")
     storage.drain()
     assert not spool.has(name) and stored(name)
@@ -173,19 +173,19 @@ def test_files_wait_in_the_order_in_which_they_were_left(settings: Any) -> None:
     first, second, third, young = (storage.new_name("images", "png") for _ in range(4))
     for each in (first, second, third, young):
         spool.keep(each, b"bytes")
-    spool.release(first)
-    # As one of an older version that was released a second ago.
+    spool.hand_over(first)
+    # As one of an older version that was handed over a second ago.
     then = time.time() - 61
     os.utime(spool.path_of(second), (then, then))
-    spool.release(third)
-    assert list(spool.released()) == [first, third]
-    assert list(spool.released(aged=True)) == [second, first, third]
-    spool.release(first)
-    assert list(spool.released()) == [third, first]
+    spool.hand_over(third)
+    assert list(spool.handed_over()) == [first, third]
+    assert list(spool.handed_over(aged=True)) == [second, first, third]
+    spool.hand_over(first)
+    assert list(spool.handed_over()) == [third, first]
 
 
 def test_releasing_what_is_gone_is_fine(name: str) -> None:
-    spool.release(name)
+    spool.hand_over(name)
     assert not spool.has(name)
 
 

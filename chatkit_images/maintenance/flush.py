@@ -27,7 +27,7 @@ def flush_spool() -> list[str]:
 
 def spooled() -> list[str]:
     """Return the names of the spooled files that no process is working on."""
-    names = list(storage.spool.released(aged=True))
+    names = list(storage.spool.handed_over(aged=True))
     working = models.GeneratedImage.objects.unfinished().filter(
         key__in=[storage.key_of(name) for name in names],
         run__status=models.Run.Status.RUNNING,

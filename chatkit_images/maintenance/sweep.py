@@ -81,7 +81,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
 def _delete_noted(noted: DeletedFileQuerySet, errors: list[Exception]) -> int:
     """Delete the files whose rows are deleted, and return how many."""
     try:
-        return noted.settle()
+        return noted.delete_files()
     except Exception as error:
         errors.append(error)
         return 0
@@ -130,7 +130,7 @@ def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
 def _flush(dry_run: bool) -> int:
     """Flush the spool, and return how many files that moved or would move."""
     # A dry run does not end dead runs, so it counts their files too.
-    return len(list(storage.spool.released(aged=True)) if dry_run else flush_spool())
+    return len(list(storage.spool.handed_over(aged=True)) if dry_run else flush_spool())
 
 
 def _delete_half_written(dry_run: bool) -> int:

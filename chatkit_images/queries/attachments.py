@@ -90,7 +90,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
         row.mime_type = attachment.mime_type[:255]
         row.metadata = clean_json(attachment.metadata)
         if thumbnail:
-            models.DeletedFile.objects.discard([row.thumbnail.name or ""])
+            models.DeletedFile.objects.schedule([row.thumbnail.name or ""])
             row.thumbnail.name = thumbnail
         elif preview and not references.is_ours(preview) and not row.file:
             row.foreign_preview_url = preview if len(preview) <= 2000 else ""

@@ -41,7 +41,7 @@ def interrupt(images: GeneratedImageQuerySet) -> int:
     return _end(images, Status.INTERRUPTED)
 
 
-def close(run_id: uuid.UUID, run_status: str) -> None:
+def end_images_of(run_id: uuid.UUID, run_status: str) -> None:
     """End the images that a run leaves unfinished, and show those that it did not show.
 
     ChatKit's own function loses images that are generated in parallel. If a run has

@@ -69,7 +69,7 @@ def add_partial(
             )
         )
         if not counted:
-            models.DeletedFile.objects.discard([stored.name])
+            models.DeletedFile.objects.schedule([stored.name])
             return None
         # The image's row is locked, so nobody makes the partial image in between.
         same = image.partials.select_for_update().filter(index=index)
@@ -77,7 +77,7 @@ def add_partial(
         if partial is None:
             partial = image.partials.create(index=index, **stored.columns())
         else:
-            models.DeletedFile.objects.discard([stored.name])
+            models.DeletedFile.objects.schedule([stored.name])
     return partial
 
 
@@ -101,9 +101,9 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             # A takeover of this run may have recovered the image first.
             kept = {row.file.name, row.thumbnail.name} if row else set()
             names = {stored.name, stored.thumbnail} - kept
-            models.DeletedFile.objects.discard(names)
+            models.DeletedFile.objects.schedule(names)
         else:
-            models.DeletedFile.objects.discard([str(row.file.name)])
+            models.DeletedFile.objects.schedule([str(row.file.name)])
             values: dict[str, Any] = {
                 **stored.columns(),
                 # The reason of an earlier end is void.
@@ -145,7 +145,7 @@ def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
         with transaction.atomic():
             taken = rows.filter(thumbnail__in=("", thumbnail))
             if not taken.update(thumbnail=thumbnail):
-                models.DeletedFile.objects.discard([thumbnail])
+                models.DeletedFile.objects.schedule([thumbnail])
         image.thumbnail = thumbnail
     signals.image_saved.send_robust(models.GeneratedImage, image=image)
 

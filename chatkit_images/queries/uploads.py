@@ -94,7 +94,7 @@ def receive(
             row.width, row.height = stored.width, stored.height
             row.save()
     except (NotFoundError, RequestRefused):
-        models.DeletedFile.objects.discard([stored.name, stored.thumbnail])
+        models.DeletedFile.objects.schedule([stored.name, stored.thumbnail])
         raise
     return row
 

@@ -158,7 +158,7 @@ def release(
             request again gets a new run.
     """
     # Images come first: nothing looks at a run again that has ended.
-    endings.close(run_id, status)
+    endings.end_images_of(run_id, status)
     rows = models.Run.objects.filter(pk=run_id)
     if not answered:
         rows.update(idempotency_key=None)

@@ -2,7 +2,7 @@
 
 A final image of a storage elsewhere is written here first: it comes only once, and
 the process may die while it is sent. Such a file is in the hands of the process that
-wrote it until ``release`` hands it over to whoever writes next. One that has only grown
+wrote it until ``hand_over`` leaves it to whoever writes next. One that has only grown
 old may be all that is left of an image: it is moved when dead runs have been ended, as
 who ends them looks for it here.
 """
@@ -19,9 +19,10 @@ from ..conf import settings
 from . import disk
 from .names import NAME, PREFIX, checked
 
-# Seconds that a released file is set back: no other is as old, and the order stays.
+# Seconds that a file is set back when it is handed over: no other is as old, and the
+# order stays.
 # Some file systems know no time before 1980.
-RELEASED = 10**9
+HANDED_OVER = 10**9
 
 
 def path_of(name: str) -> Path:
@@ -38,9 +39,9 @@ def keep(name: str, data: bytes) -> None:
     disk.write(path_of(name), data)
 
 
-def release(name: str) -> None:
+def hand_over(name: str) -> None:
     """Leave a file to whoever flushes the spool next, after those left before it."""
-    then = time.time() - RELEASED
+    then = time.time() - HANDED_OVER
     with suppress(FileNotFoundError):  # Flushed or deleted meanwhile.
         os.utime(path_of(name), (then, then))
 
@@ -55,12 +56,12 @@ def has(name: str) -> bool:
     return path_of(name).exists()
 
 
-def released(*, aged: bool = False) -> Iterator[str]:
-    """Yield the names of the files that were released, the first one first.
+def handed_over(*, aged: bool = False) -> Iterator[str]:
+    """Yield the names of the files that were handed over, the first one first.
 
     Args:
         aged: Also those that their process has held for ``RUN_STALE_SECONDS``, and
-            those that an older version of this app has released.
+            those that an older version of this app has handed over.
     """
     root, now, stale = settings.SPOOL_DIR, time.time(), settings.RUN_STALE_SECONDS
     files = []
@@ -68,8 +69,8 @@ def released(*, aged: bool = False) -> Iterator[str]:
         # Another process may move it along meanwhile.
         with suppress(FileNotFoundError):
             modified = path.stat().st_mtime
-            if modified < now - RELEASED / 2:
-                files.append((modified + RELEASED, path))
+            if modified < now - HANDED_OVER / 2:
+                files.append((modified + HANDED_OVER, path))
             elif aged and modified <= now - stale:
                 files.append((modified + stale, path))
     for _, path in sorted(files):

@@ -138,11 +138,11 @@ def flush_spool(
     Stops at the first that the storage refuses.
 
     Args:
-        names: Which files; those that were released unless it says so.
+        names: Which files; those that were handed over unless it says so.
         limit: How many at most.
     """
     moved: list[str] = []
-    for name in spool.released() if names is None else names:
+    for name in spool.handed_over() if names is None else names:
         if len(moved) == limit:
             break
         try:
@@ -152,7 +152,7 @@ def flush_spool(
         except Exception as error:
             logger.warning("The storage still refuses %s: %r", name, error)
             # To the end: it may be the file, and the next flush begins with another.
-            spool.release(name)
+            spool.hand_over(name)
             break
         spool.drop(name)
         moved.append(name)
@@ -167,7 +167,7 @@ def _leave(name: str, data: bytes | None) -> None:
         raise StorageUnavailable(
             f"Neither storage {settings.STORAGE!r} nor the spool took {name!r}."
         ) from error
-    spool.release(name)
+    spool.hand_over(name)
 
 
 def _retry(name: str, data: bytes) -> None:

@@ -123,7 +123,7 @@ def test_s3_by_its_settings(tmp_path: Path, s3: dict[str, str]) -> None:
     code = (
         "from chatkit_images import storage as s; import urllib.request as u;"
         "n = s.new_name('images', 'png'); s.store(n, b'bytes');"
-        "assert not list(s.spool.released());"
+        "assert not list(s.spool.handed_over());"
         "print(s.read(n), u.urlopen(s.get_storage().url(n)).read(),"
         " [m == n for m, _ in s.listing()]); s.delete(n); print(list(s.listing()))"
     )

@@ -121,7 +121,7 @@ STEPS = [
     step("after-text", "queries.items.save", "after", "image", "image",
          naming="AssistantMessageItem"),
     step("before-release", "runs.claims.release", "before", "image", "image"),
-    step("in-release", "queries.endings.close", "after", "image", "image"),
+    step("in-release", "queries.endings.end_images_of", "after", "image", "image"),
     step("after-release", "runs.claims.release", "after", "image", "image"),
 ]  # fmt: skip
 
@@ -302,7 +302,7 @@ DELETIONS = {
     "before-commit": Fault(
         r"sql:DELETE FROM .chatkit_images_thread[^_i]", "before", naming=""
     ),
-    "after-commit": Fault(f"{APP}.querysets.DeletedFileQuerySet._settle_quietly"),
+    "after-commit": Fault(f"{APP}.querysets.DeletedFileQuerySet._delete_quietly"),
     "before-file": Fault(f"{APP}.storage.reading.delete", naming="/images/", call=2),
     "after-file": Fault(
         f"{APP}.storage.reading.delete", "after", naming="/images/", call=2
@@ -355,14 +355,14 @@ class Upkeep:
 
 
 UPKEEP = {
-    "flush-in-take-over": Upkeep(FLUSH, "queries.endings.close"),
+    "flush-in-take-over": Upkeep(FLUSH, "queries.endings.end_images_of"),
     "flush-after-take-over": Upkeep(FLUSH, "runs.claims.release", "after"),
     "flush-before-put": Upkeep(FLUSH, "storage.backend.put", "before", True),
     "flush-after-put": Upkeep(FLUSH, "storage.spool.drop", "before", True),
     "flush-after-unlink": Upkeep(FLUSH, "storage.spool.drop", "after", True),
     "flush-before-row": Upkeep(FLUSH, "queries.images.complete", "before", True),
     "flush-after-row": Upkeep(FLUSH, "queries.images.complete", "after", True),
-    "sweep-in-take-over": Upkeep(SWEEP, "queries.endings.close"),
+    "sweep-in-take-over": Upkeep(SWEEP, "queries.endings.end_images_of"),
     "sweep-before-row": Upkeep(SWEEP, "queries.images.complete"),
     "sweep-after-row": Upkeep(SWEEP, "queries.images.complete", "after"),
     "sweep-before-item": Upkeep(SWEEP, "queries.items.save"),

@@ -152,7 +152,7 @@ async def test_an_image_survives_the_storage(
 
 def unreleased() -> set[str]:
     """Return the files of the spool that a write may still be at work on."""
-    return set(spooled()) - set(storage.spool.released(aged=True))
+    return set(spooled()) - set(storage.spool.handed_over(aged=True))
 
 
 @pytest.mark.row("O09")

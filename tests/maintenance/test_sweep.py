@@ -80,7 +80,7 @@ def leftovers() -> dict[str, Any]:
     DeletedFile.objects.create(name=noted)
     spooled = storage.new_name("images", "png")
     storage.spool.keep(spooled, b"bytes")
-    storage.spool.release(spooled)
+    storage.spool.hand_over(spooled)
     half = Path(storages["default"].path(kept)).with_name(".0123.tmp")
     half.write_bytes(b"byt")
     os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))

@@ -226,14 +226,14 @@ async def test_a_dead_run_that_cannot_be_ended_keeps_no_other_from_its_end(
 ) -> None:
     first = await Run.objects.acreate(owner="user:1")
     second = await Run.objects.acreate(owner="user:1")
-    close = claims.endings.close
+    close = claims.endings.end_images_of
 
     def broken(run_id: Any, status: str) -> None:
         if run_id == first.pk:
             raise RuntimeError("a damaged image")
         close(run_id, status)
 
-    monkeypatch.setattr(claims.endings, "close", broken)
+    monkeypatch.setattr(claims.endings, "end_images_of", broken)
     with pytest.raises(RuntimeError, match="damaged"):
         await sync_to_async(claims.interrupt)(Run.objects.order_by("created_at"))
     await second.arefresh_from_db()
