@@ -1,14 +1,6 @@
 """The images in the stream of a run: which event is about which call.
 
-The words for endings, and what each of them means:
-
-- A call *ends* once, with an outcome (``ImageCall.end``); its row ends with it.
-- The tracker *closes* when nobody reads its stream any more, and so do its outbox and
-  the source of its events. Every call that is open then ends.
-- A stream is *abandoned* if it was not read to its end: the tracker closes its source,
-  itself, and saves the items that the stream would have brought.
-- Images are *superseded* when they leave their thread for good, as with a turn that a
-  guardrail took back.
+``docs/architecture.md`` has a glossary: what end, close, abandon and supersede mean.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def broken_off() -> types.ErrorEvent:
 
 
 def encode(batch: Sequence[tuple[int, bytes]], ids: bool) -> bytes:
-    """Return the bytes of a batch; a heartbeat if the batch is empty.
+    """Return the bytes of a batch; a keep-alive comment if the batch is empty.
 
     Args:
         batch: Chunks with their numbers; 0 is the number of a chunk without one.

@@ -56,6 +56,18 @@ def test_layers_are_those_of_the_code() -> None:
     }
 
 
+def test_words_of_the_glossary_occur_in_the_package() -> None:
+    files = sorted((ROOT / "chatkit_images").rglob("*.py"))
+    text = " ".join(file.read_text(encoding="utf-8") for file in files)
+    words = " ".join(re.findall(r"[a-z]+(?:-[a-z]+)*", text.lower()))
+    terms = [
+        cells[0] for table in tables("architecture.md", "Glossary") for cells in table
+    ]
+    assert len(terms) == len(set(terms)) + 1, "claim is a noun and a verb"
+    dead = [term for term in terms if not re.search(rf"\b{term}(?:s|es)?\b", words)]
+    assert dead == []
+
+
 def test_checks_are_those_of_the_code() -> None:
     listed = {cells[0].strip("`") for cells in rows("install.md", "Checks")}
     assert listed == pages.check_ids()
