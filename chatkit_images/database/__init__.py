@@ -1,14 +1,14 @@
 """Database work of a run, off the event loop, in a few threads of the process.
 
-A run waits for its model for minutes and holds no connection meanwhile: its calls
-borrow one of ``DATABASE_THREADS``, each of which keeps its connection while there is
-work and closes it soon after. So connections are few however many runs there are, and
-a call does not pay for a new one each time.
+A run waits for its model for minutes and holds no connection meanwhile. Its calls
+borrow one of ``DATABASE_THREADS`` threads. Each thread keeps its connection while there
+is work and closes it soon after. So many runs need few connections, and a call seldom
+waits for a new one.
 
-A call goes to
+Where a call is executed:
 
-- those threads, in a run, and in a consumer, which sets ``shared``;
-- the thread that Django has for the request, in a view, and in any call within a call.
+- In a run, and in a consumer, which sets ``shared``: in one of those threads.
+- In a view, and in a call within a call: in the thread that Django has for the request.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ __all__ = ["ahead", "aside", "beat", "call", "insist", "jobs", "once", "shared"]
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
-# Seconds before what the database refused is tried again: a restart takes some.
+# Seconds before each retry while the database is away. A restart takes some seconds.
 PAUSES = (0.1, 0.5, 2.0, 5.0, 10.0)
-# Whether this is within a call: it has a thread, and must not wait for one more.
+# Whether this is within a call. Then it has a thread, and must not wait for another.
 _called: ContextVar[bool] = ContextVar("called", default=False)
-# Whether the code that is executing takes the threads of runs although it is in none.
+# Whether this code uses the threads of runs although it is outside of a run.
 shared: ContextVar[bool] = ContextVar("shared", default=False)
-# Whether its calls go before those that wait.
+# Whether the calls of this code go ahead of other calls that wait.
 _ahead: ContextVar[bool] = ContextVar("ahead", default=False)
 
 
 async def call(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function that uses the database returns.
 
-    In a run it is called again while the database is away, so it must bear that: the
-    person has waited for the model, and what it sent comes only once.
+    In a run the function is retried while the database is away, because the model sends
+    its events only once. So it must be safe to call again.
     """
     tried = once if current_run.get() is None else insist
     return await tried(func, *args, **kwargs)
 
 
 async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do as ``call`` does in a run, wherever this is."""
+    """Do as ``call`` does in a run, also outside of one."""
     for pause in PAUSES:
         try:
             return await once(func, *args, **kwargs)
         except (InterfaceError, OperationalError) as error:
-            logger.warning("The database is asked again in %s s: %s", pause, error)
+            logger.warning("A database call is retried in %s s: %s", pause, error)
             await asyncio.sleep(pause)
     return await once(func, *args, **kwargs)
 
@@ -68,8 +68,8 @@ async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 async def once(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function that uses the database returns; call it once.
 
-    Outside of a run it is called where ``sync_to_async`` would call it, in the thread
-    that has the connection, and maybe the transaction, of the request or the test.
+    Outside of a run the function is called where ``sync_to_async`` would call it. That
+    thread has the connection, and maybe a transaction, of the request or the test.
     """
     outside = current_run.get() is None and not shared.get()
     if outside or _called.get():
@@ -79,11 +79,11 @@ async def once(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 @contextmanager
 def ahead() -> Iterator[None]:
-    """Have the calls within go before others that wait for the threads of runs.
+    """Have the calls within go ahead of others that wait for the threads of runs.
 
-    For who has waited in the line before: else of fifty requests that come together
-    none would have its run before the last of them is looked at. Every second job is
-    one of the others nevertheless, so nothing waits for ever.
+    Use it for a request that has waited once already. Otherwise, if fifty requests come
+    together, none would get its run before the last of them is admitted. Every second
+    job is still one of the others, so no call waits for ever.
     """
     token = _ahead.set(True)
     try:
@@ -93,16 +93,16 @@ def ahead() -> Iterator[None]:
 
 
 async def beat(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function once, in a thread of its own kind: a sign of life.
+    """Call a function that writes heartbeats, once, in a thread that does nothing else.
 
-    It must not wait for those that work for minutes at receivers of signals, say:
-    another process would take the run for dead.
+    The other threads may work for minutes, for example at receivers of signals. If
+    heartbeats waited for them, another process would take the runs over.
     """
     return await _submit("beats", partial(func, *args, **kwargs))
 
 
 async def aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function once, in a thread of its own kind: work that nobody waits for."""
+    """Call a function that nobody waits for, once, in a thread for such work."""
     return await _submit("aside", partial(func, *args, **kwargs))
 
 
@@ -115,9 +115,9 @@ async def _submit(kind: Kind, func: Callable[[], T]) -> T:
 
 
 def _as_here(func: Callable[[], T]) -> Callable[[], T]:
-    """Return a function that another thread calls as if it were this one.
+    """Return a function that gives another thread the language and URLs of this one.
 
-    Django keeps the language and the prefix of URLs for a thread, whatever its context.
+    Django keeps these for each thread, not in its context variables.
     """
     language, prefix, urlconf = get_language(), get_script_prefix(), get_urlconf()
 

@@ -1,4 +1,4 @@
-"""The threads of database work: what waits for them, and their connections."""
+"""The threads of database work, the jobs that wait for them, and their connections."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ Job = tuple["Future[Any]", Callable[[], Any]]
 
 @cache
 def jobs(kind: Kind) -> Jobs:
-    """Return the work of the threads of a kind, which begin at the first use."""
+    """Return the jobs of the threads of a kind. The threads begin at the first use."""
     return Jobs(kind, settings.DATABASE_THREADS if kind == "runs" else 1)
 
 
 class Jobs:
-    """The work of some threads. The one that has worked last gets the next job.
+    """The jobs of some threads. The thread that has worked last gets the next job.
 
-    So what happens one after another happens in one thread, whose connection is open,
-    and the others give theirs back.
+    So jobs that follow each other run in one thread, whose connection is open, and the
+    other threads give their connections back.
     """
 
     def __init__(self, kind: Kind, threads: int) -> None:
         self._lock = threading.Lock()
-        # Either there are some that wait, or some that are idle.
+        # Either some jobs wait, or some threads are idle.
         self._ahead: deque[Job] = deque()
         self._waiting: deque[Job] = deque()
         self._idle: list[Worker] = []
-        # Whether the last one that waited went ahead of others.
+        # Whether the last job that waited went ahead of others.
         self._went_ahead = False
         for number in range(threads):
             Worker(self, f"chatkit-images-database-{kind}-{number}").start()
 
     def put(self, job: Job, ahead: bool = False) -> None:
-        """Have a job done; while others wait, maybe ahead of them."""
+        """Have a job done; if others wait, ``ahead`` puts it before them."""
         with self._lock:
             if not self._idle:
                 return (self._ahead if ahead else self._waiting).append(job)
@@ -56,13 +56,14 @@ class Jobs:
         worker.given.put(job)
 
     def take(self, worker: Worker, *, next_up: bool = True) -> Job | None:
-        """Return a job that waits, or ``None``: it will be given one.
+        """Return a waiting job for a worker, or ``None`` and give it the next one.
 
-        By turns it is the oldest of those that go ahead and the oldest of the others.
+        By turns this is the oldest of the jobs that go ahead and the oldest of the
+        others.
 
         Args:
-            worker: Who asks.
-            next_up: Whether it is the next to be given one.
+            worker: Gets the job.
+            next_up: Whether it gets the next job before other idle workers.
         """
         with self._lock:
             ahead = bool(self._ahead) and not (self._went_ahead and self._waiting)
@@ -73,7 +74,7 @@ class Jobs:
         return None
 
     def leave(self, worker: Worker) -> bool:
-        """Give a worker no job for now; ``False`` if it has been given one."""
+        """Give a worker no job for now; ``False`` if it has already been given one."""
         with self._lock:
             if worker not in self._idle:
                 return False
@@ -82,11 +83,11 @@ class Jobs:
 
 
 class Worker(threading.Thread):
-    """A thread that works at jobs and closes its connections when there are none."""
+    """A thread that does jobs, and closes its connections when there are none."""
 
     def __init__(self, jobs: Jobs, name: str) -> None:
-        # A process that ends does not wait for it: what is in no row then is found
-        # as after any other crash.
+        # A process that ends does not wait for its daemon threads. Work that is lost is
+        # found again, as after any other crash.
         super().__init__(name=name, daemon=True)
         self._jobs = jobs
         self.given: queue.SimpleQueue[Job] = queue.SimpleQueue()
@@ -95,10 +96,12 @@ class Worker(threading.Thread):
         """Work until the process ends."""
         tell: Callable[[], object] = _nothing
         while True:
-            # Before the end of the last one is told: what follows it comes here then.
+            # The next job is taken before the caller learns that the last one is done,
+            # so the caller's next call comes to this thread.
             job = self._jobs.take(self)
             tell()
-            # Else it would keep its result, and its arguments, until the next one.
+            # Otherwise this thread would hold the result and the arguments until the
+            # next job.
             del tell
             tell = self._do(*(job or self._wait()))
             del job
@@ -108,7 +111,8 @@ class Worker(threading.Thread):
             return self.given.get(timeout=LINGER)
         except queue.Empty:
             pass
-        # Not while it is next: to close a connection that hangs may take its time.
+        # This worker must not be the next in turn meanwhile, because closing a
+        # connection that hangs may take long.
         if self._jobs.leave(self):
             _close(connections.all(initialized_only=True))
             if (job := self._jobs.take(self, next_up=False)) is not None:
@@ -116,13 +120,13 @@ class Worker(threading.Thread):
         return self.given.get()
 
     def _do(self, future: Future[Any], job: Callable[[], Any]) -> Callable[[], object]:
-        """Do a job and return what tells its end."""
+        """Do a job and return the function that tells its caller how it ended."""
         if not future.set_running_or_notify_cancel():
             return _nothing
         try:
             return partial(future.set_result, job())
         except BaseException as error:
-            # What has failed or is in a transaction is not used again.
+            # A connection that has failed, or is in a transaction, is not used again.
             _close(c for c in connections.all(initialized_only=True) if _is_broken(c))
             return partial(future.set_exception, error)
 
@@ -144,6 +148,7 @@ def _close(some: Iterable[BaseDatabaseWrapper]) -> None:
         try:
             connection.close()
         except Exception:
-            # Some drivers raise if the other side was quicker. The thread lives on.
+            # Some drivers raise if the server has closed the connection. The thread
+            # goes on.
             logger.warning("A connection is closed with an error", exc_info=True)
             connection.connection = None

@@ -32,7 +32,7 @@ def join(parts: Sequence[bytes | memoryview]) -> bytes:
     """Return the parts as one, like ``b"".join``."""
     if sum(map(len, parts)) <= SLICE:
         return b"".join(parts)
-    # Its value is its own buffer, not one more copy.
+    # ``getvalue()`` returns its buffer without one more copy.
     out, breath = io.BytesIO(), Breath()
     for part in parts:
         for start in range(0, len(part), SLICE):

@@ -1,4 +1,4 @@
-"""What the container of an image tells without decoding a pixel."""
+"""What the container of an image says, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def read(data: bytes, mime: str) -> Layout:
 
 
 def trim(data: bytes) -> bytes:
-    """Return the image without what follows its end.
+    """Return the image without the bytes after its end.
 
     A page or an archive that is appended to an image makes a file that is both. An
-    SVG, and an image that nothing follows, are returned as they are.
+    SVG, and an image without such bytes, are returned as they are.
 
     Raises:
         ImageError: If the type is unknown or the container damaged.
@@ -45,7 +45,7 @@ def trim(data: bytes) -> bytes:
 
 
 def strip(data: bytes) -> bytes:
-    """Return the image without metadata, and without what follows its end.
+    """Return the image without metadata, and without the bytes after its end.
 
     EXIF (with it the place where a photo was taken), XMP, IPTC, text and comments go.
     What the image looks like stays to the bit: pixels, colour profile,

@@ -54,10 +54,10 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class Outside:
-    """What an image says before a pixel is decoded.
+    """What is known of an image before a pixel is decoded.
 
     Attributes:
-        info: It, without a digest.
+        info: What its bytes say, without a digest.
         layout: Where the parts of its file are; an SVG has none.
     """
 
@@ -69,10 +69,10 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
     """Return what the bytes say.
 
     Args:
-        data: The pixels.
-        decode: Whether the first frame is decoded from end to end. Otherwise the
-            container is checked only, which is enough for a partial image; there is no
-            digest then.
+        data: The bytes of the image.
+        decode: Whether the first frame is decoded from end to end. Otherwise only the
+            container is checked, which is enough for a partial image, and there is no
+            digest.
 
     Raises:
         ImageError: If the type is unknown, the data damaged or the image larger
@@ -89,8 +89,8 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
 def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
     """Return what the bytes say and a thumbnail, decoding the first frame once.
 
-    The thumbnail is that of ``scale``. It is empty for an SVG, or if making it
-    failed: an image must not be lost for it.
+    The thumbnail is that of ``scale``. It is empty for an SVG, or if it cannot be made:
+    a broken thumbnail must not cost the image.
 
     Raises:
         ImageError: As ``inspect`` does.
@@ -102,12 +102,12 @@ def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
 def sketch(
     data: bytes, side: int, outside: Outside | None = None
 ) -> tuple[ImageInfo, Sketch | None]:
-    """Return what the bytes say and what a thumbnail can be made of later.
+    """Return what the bytes say and a sketch, of which a thumbnail can be made later.
 
-    An SVG has none.
+    An SVG has no sketch.
 
     Args:
-        data: The pixels.
+        data: The bytes of the image.
         side: The thumbnail's longer side, in pixels.
         outside: What ``check`` has found.
 
@@ -126,7 +126,7 @@ def scale(data: bytes, side: int) -> bytes:
     """Return the image as WebP, upright, its longer side at most ``side`` pixels.
 
     Raises:
-        ImageError: If the bytes are not a raster pixels.
+        ImageError: If the bytes are not a raster image.
     """
     mime, _ = sniff(data)
     if mime == SVG[0]:
@@ -169,12 +169,13 @@ def _layout(data: bytes, mime: str) -> Layout:
 def _load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
     """Return the first frame, decoded to no fewer pixels than ``side`` asks for."""
     with _damage():
-        # Without metadata: Pillow parses more of it than anybody needs here.
+        # Pillow would parse more metadata than is needed here.
         plain = containers.stripped(data, layout)
         if mime == PNG[0]:
             plain = png.joined(plain)
         pixels = DECODERS[mime](io.BytesIO(plain))
-        # Else 64 KB: after each piece the decoder waits for the interpreter's lock.
+        # The default is 64 KB, and the decoder waits for the interpreter's lock after
+        # each block.
         pixels.decodermaxblock = buffers.SLICE
         if pixels.size != (layout.width, layout.height):
             raise damaged()
@@ -186,7 +187,7 @@ def _load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
 
 @contextmanager
 def _damage() -> Iterator[None]:
-    """Turn what Pillow raises at broken data, all sorts of things, into one error."""
+    """Turn the many exceptions that Pillow raises at broken data into one error."""
     try:
         yield
     except (ImageError, MemoryError):

@@ -28,7 +28,7 @@ def orientation(data: bytes) -> int:
                 known = (kind, number) == (SHORT, 1) and 1 <= value <= 8
                 return int(value) if known else 1
     except struct.error:
-        # It ends early. The image is fine.
+        # The EXIF ends early. The image is fine.
         pass
     return 1
 

@@ -22,10 +22,10 @@ SIGNATURE = re.compile(
 
 
 def sniff(data: bytes) -> tuple[str, str]:
-    """Return MIME type and extension by how the bytes begin.
+    """Return MIME type and extension by the first bytes.
 
     Raises:
-        ImageError: If they begin like none of the formats that are accepted.
+        ImageError: If they are not those of an accepted format.
     """
     if match := SIGNATURE.match(data):
         return RASTER[(match.lastindex or 0) - 1]

@@ -1,4 +1,4 @@
-"""The container of JPEG. Of several images in one file, it is the first."""
+"""The container of JPEG. If a file has several images, only the first is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .layout import Layout, damaged
 
 # In the coded pixels, 0xFF is followed by 0 or by the number of a restart.
 MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-# So much is searched at once; other threads have their turn in between.
+# Bytes that are searched at once; other threads have their turn in between.
 WINDOW = 2**20
 START, END, SCAN, COMMENT, TEMPORARY = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
 APP0, APP1, APP15 = 0xE0, 0xE1, 0xEF
@@ -19,7 +19,7 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # colour transform.
 KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 JFIF_BYTES = 18
-# Far beyond any real image. Each scan, be it empty, is a pass over all pixels.
+# Far beyond any real image. Each scan, even an empty one, is a pass over all pixels.
 MAX_SEGMENTS = 10_000
 MAX_SCANS = 100
 
@@ -55,7 +55,7 @@ def read(data: bytes) -> Layout:
             if layout.orientation > 1:
                 layout.put(_exif(layout.orientation))
         elif code == APP0 and position - start > JFIF_BYTES:
-            # It has a thumbnail, which may show what was cut from the image.
+            # JFIF may have a thumbnail, which may show what was cut from the image.
             if data.startswith(KEPT[APP0], start + 4):
                 body = data[start + 4 : start + JFIF_BYTES - 2]
                 layout.put(b"\xff\xe0\x00\x10" + body + b"\0\0")

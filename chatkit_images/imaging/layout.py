@@ -54,5 +54,5 @@ class Layout:
 
 
 def damaged() -> ImageError:
-    """Return the error of bytes that are not what they begin as."""
+    """Return the error for bytes that begin as an image and are none."""
     return ImageError("damaged", "The image is damaged.")

@@ -1,8 +1,8 @@
-"""Images that travel beside the events which tell of them.
+"""Images that are kept beside the events in which the model sent them.
 
 A model's image is megabytes of base64 within one line of JSON. Each layer above the
-socket searches, copies or parses that line on the event loop. A placeholder stands for
-it there, and the base64 stays in the pieces in which it came.
+socket searches, copies or parses that line on the event loop. So a placeholder replaces
+the base64 there, and the base64 stays in the pieces in which it came.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ class Base64Image:
         return self._length
 
     def join(self) -> bytes:
-        """Return it in one piece."""
+        """Return the base64 in one piece."""
         return buffers.join(self._pieces)
 
 
 class Placeholders:
-    """What stands for the images of one turn. Nobody else can know the words."""
+    """The placeholders for the images of one run. They are random and secret."""
 
     def __init__(self) -> None:
         self._partials: dict[str, Base64Image] = {}
-        # Kept: the next request to the model may repeat them.
+        # Finals are kept, because the next request to the model may repeat them.
         self._finals: dict[str, Base64Image] = {}
 
     def put(self, image: Base64Image, *, partial: bool) -> str:
-        """Keep an image and return what stands for it."""
+        """Keep an image and return its placeholder."""
         placeholder = f"chatkit-images:{secrets.token_hex(16)}"
         (self._partials if partial else self._finals)[placeholder] = image
         return placeholder
 
     def take(self, text: str) -> str | Base64Image:
-        """Return what a text stands for, itself if it is no placeholder.
+        """Return the image of a placeholder; any other text is returned as it is.
 
-        This forgets a partial image, so it must be called even for one that is not
-        wanted.
+        This forgets a partial image, so it must be called even if the partial image is
+        not wanted.
         """
         if text in self._partials:
             return self._partials.pop(text)
@@ -61,7 +61,7 @@ class Placeholders:
         """Return a request's body with the results of its calls in their places.
 
         Raises:
-            PlaceholderUnknown: If one is of another turn.
+            PlaceholderUnknown: If a placeholder is of another run.
         """
         return RESULT.sub(self._fill, body)
 

@@ -11,18 +11,18 @@ from . import buffers, exif
 from .layout import Layout, damaged
 
 HEADER = struct.Struct(">I4s")
-# What makes the image: chunks of the standard and of APNG. Text, time, EXIF and
-# what only one program understands are left out.
+# The chunks that make the image, by the standard and by APNG. Text, time, EXIF and
+# private chunks are left out.
 KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs "
     b"sPLT acTL fcTL fdAT".split()
 )
 # Far beyond any real image; Pillow takes its time over each.
 MAX_CHUNKS = 100_000
-# The most bytes over which zlib keeps the interpreter's lock. Beside a busy event loop
-# getting it back takes up to 5 ms, and an image has a few dozen chunks.
+# Up to so many bytes zlib keeps the interpreter's lock. While the event loop is busy,
+# getting the lock back takes up to 5 ms, and an image has a few dozen chunks.
 LOCKED = 5 * 1024
-# From here on the work takes longer than getting the lock back.
+# From so many bytes on the work takes longer than getting the lock back.
 LARGE = 2**20
 
 
@@ -63,7 +63,7 @@ def joined(data: bytes) -> bytes:
     """Return a PNG for Pillow's decoder, its image data in one chunk.
 
     For each chunk the decoder would let go of the interpreter's lock. The checksum of
-    the one chunk is left out: Pillow does not look at it, and ``verify`` has.
+    the one chunk is left out: Pillow does not check it, and ``verify`` has done so.
     """
     view = memoryview(data)
     spans = [(start, stop) for kind, start, stop in chunks(data) if kind == b"IDAT"]

@@ -10,7 +10,7 @@ from PIL import Image
 
 logger = logging.getLogger(__name__)
 
-# How browsers set right what a camera that was turned says in EXIF.
+# How browsers turn an image upright by its EXIF.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -24,7 +24,7 @@ TURNS = {
 
 @dataclass(frozen=True)
 class Sketch:
-    """Pixels of an image that may be a thumbnail later.
+    """Pixels of an image, of which a thumbnail may be made later.
 
     Attributes:
         pixels: As decoded, or a smaller copy.
@@ -37,7 +37,7 @@ class Sketch:
     orientation: int
 
     def reduced(self) -> Sketch:
-        """Return one with no more pixels than a good thumbnail needs."""
+        """Return a sketch with no more pixels than a good thumbnail needs."""
         factor = int(max(self.pixels.size) / (1.5 * self.side))
         if factor < 2 or self.pixels.mode not in ("L", "RGB", "RGBA"):
             return self
@@ -60,11 +60,12 @@ class Sketch:
         pixels, side = self.pixels, self.side
         mode = "RGBA" if pixels.has_transparency_data else "RGB"
         if pixels.mode in ("1", "P"):
-            # These are scaled without smoothing: only as far as memory needs it.
+            # Images of these modes are scaled without smoothing, so only as far as
+            # memory needs it.
             pixels.thumbnail((4 * side, 4 * side))
             pixels = pixels.convert(mode)
         elif pixels.mode == "I;16":
-            # All but the darkest would turn white.
+            # Pillow would turn all but the darkest pixels white.
             pixels = pixels.point(lambda grey: grey * (1 / 256)).convert("L")
         # Turning after scaling has fewer pixels to move; the box is a square.
         pixels.thumbnail((side, side))

@@ -1,4 +1,4 @@
-"""Work over all rows and files, which the commands of the same names do.
+"""Work over all rows and files, one module for each command.
 
 ``sweep`` ends what a crash left behind, ``flush`` moves the spool to the storage, and
 ``verify`` compares the storage with the rows. ``orphans`` are files without a row.

@@ -13,11 +13,11 @@ def flush_spool() -> list[str]:
     If a file belongs to an image whose process died, the image becomes complete.
 
     Raises:
-        Exception: The first failure to end a dead run. Its files stay in the spool; all
-            others are moved by then.
+        Exception: The first failure to end a dead run, after all other files were
+            moved. The files of that run stay in the spool.
     """
     try:
-        # Before the files are moved: a takeover looks for them on this host only.
+        # This comes first, because a takeover looks for files on this host only.
         claims.take_over(models.Run.objects.all())
     finally:
         moved = storage.flush_spool(spooled())

@@ -1,4 +1,4 @@
-"""Files that no row names: found, and given to the images that wait for them."""
+"""Orphans: files that no row names, and the images that reserved their names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..queries import endings
 
 Status = models.GeneratedImage.Status
 BATCH = 500
-# So few unknown files never make the sweep doubt that this is the right database.
+# The sweep deletes so many unknown files without doubting that this is their database.
 UNKNOWN_AT_ONCE = 100
 
 
@@ -27,7 +27,7 @@ def find_orphans() -> tuple[int, list[str]]:
 
 
 def are_suspicious(orphans: list[str], listed: int) -> bool:
-    """Whether so many files are unknown that the database is probably another one.
+    """Whether so many files are unknown that this is probably another database.
 
     Args:
         orphans: The files that no row names.
@@ -52,7 +52,7 @@ def adopt(names: list[str]) -> set[str]:
 
 
 def _unknown(names: list[str]) -> list[str]:
-    """Return those of the names that no row has."""
+    """Return the names that no row has."""
     known: set[str] = set()
     columns = file_columns()
     columns[models.DeletedFile] = ["name"]

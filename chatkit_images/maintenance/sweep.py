@@ -1,4 +1,4 @@
-"""The sweep: what a crash or a person leaves behind is ended or deleted."""
+"""The sweep: it ends or deletes what a crash or a person leaves behind."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
     }
-    # The rows above took their files with them. Files that could not be deleted are
-    # tried again and counted here.
+    # The files of the rows above are deleted by now. Files that could not be deleted
+    # are tried again and counted here.
     storage.drain()
     noted = models.DeletedFile.objects.all()
     errors: list[Exception] = []
@@ -113,8 +113,8 @@ def _stale() -> datetime.datetime:
 
 
 def _recover(since: datetime.datetime) -> int:
-    """Complete images whose bytes are there, and show what their threads lack."""
-    # A younger image may be about to be shown by its own run.
+    """Complete images whose bytes are there, and show images that threads lack."""
+    # The run of a younger image may be about to show it.
     complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
     return endings.recover_all(_lost(since)) + endings.show_late(complete)
 

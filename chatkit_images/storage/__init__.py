@@ -1,7 +1,7 @@
 """Bytes in and out of the project's storage, off the event loop.
 
-Names are random and ours, files appear whole or not at all, and bytes that the
-storage would not take wait in the spool.
+Names are random and made here. Files appear whole or not at all. Bytes that the storage
+does not take wait in the spool.
 """
 
 from __future__ import annotations

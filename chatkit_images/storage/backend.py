@@ -1,4 +1,4 @@
-"""The project's storage: one write, one listing, whatever kind it is of."""
+"""The project's storage: one way to write and to list for storages of all kinds."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def put(name: str, data: bytes) -> None:
     saved = storage.save(checked(name), ContentFile(data))
     if saved == name:
         return
-    # Either a file has the name already and this is a copy, or the storage gives names
-    # of its own, under which nobody would look.
+    # Either the name is taken and this is a copy, or the storage gives names of its
+    # own, which no row would have.
     storage.delete(saved)
     if storage.exists(name):
         if _holds(storage, name, data):
-            return  # An earlier try got through although it raised.
-        # It was cut in the middle, by a full disk or a kill.
+            return  # An earlier try succeeded although it raised.
+        # An earlier try failed halfway, because of a full disk or a kill.
         storage.delete(name)
         saved = storage.save(name, ContentFile(data))
         if saved == name:
@@ -66,7 +66,7 @@ def put(name: str, data: bytes) -> None:
 def listing() -> Iterator[tuple[str, float]]:
     """Yield name and age in seconds of every file of ours in the storage."""
     storage = get_storage()
-    # The listing of S3 tells the dates; asking for each would be a request a file.
+    # S3 lists files with their dates; otherwise each date would take a request.
     is_s3 = s3.is_plain(storage)
     dated = s3.listing(storage, PREFIX) if is_s3 else _dated(storage)
     for name, modified in dated:
@@ -82,7 +82,7 @@ def unfinished() -> Iterator[tuple[Path, float]]:
 
 
 def _holds(storage: Storage, name: str, data: bytes) -> bool:
-    """Whether a file is these bytes."""
+    """Whether a file has these bytes and no others."""
     with suppress(NotImplementedError):  # Not every storage knows sizes.
         if storage.size(name) != len(data):
             return False

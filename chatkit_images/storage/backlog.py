@@ -13,7 +13,10 @@ _held = 0
 
 
 def fits(size: int) -> bool:
-    """Whether so many bytes may wait in memory; else they go to a disk or away."""
+    """Whether so many more bytes may wait in memory.
+
+    If not, a final goes to the spool and a partial image is left out.
+    """
     return _held + size <= settings.STORAGE_MEMORY_BYTES
 
 

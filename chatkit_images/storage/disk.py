@@ -15,14 +15,14 @@ def write(
 ) -> None:
     """Write a file that survives a crash once this returns.
 
-    A file that is there already stays as it is: names are random, so it can only be
-    an earlier try at the same bytes.
+    If the file is there already, it stays as it is: names are random, so it can only
+    come from an earlier try with the same bytes.
 
     Args:
-        path: Where.
+        path: Where the file goes.
         data: Its bytes.
         mode: Its permissions; ``None`` for those of the process.
-        folder_mode: Those of the folders that are made for it.
+        folder_mode: Permissions of the folders that are made for it.
 
     Raises:
         OSError: If the disk refuses it. Nothing is left behind then.
@@ -44,7 +44,7 @@ def write(
 def unfinished(root: Path) -> Iterator[tuple[Path, float]]:
     """Yield path and age in seconds of the temporary files of killed writes."""
     for path in root.glob("*/*/.*.tmp"):
-        # A write that is alive may finish meanwhile.
+        # A write that is still going on may finish meanwhile.
         with suppress(FileNotFoundError):
             yield path, time.time() - path.stat().st_mtime
 
@@ -60,7 +60,7 @@ def _make_folder(folder: Path, mode: int | None) -> None:
     for each in reversed(missing):
         with suppress(FileExistsError):  # Another write made it.
             each.mkdir(mode)
-            # What the umask has taken off.
+            # The umask may have removed some of the permissions.
             each.chmod(mode)
 
 

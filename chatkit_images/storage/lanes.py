@@ -1,8 +1,8 @@
 """The threads that work on bytes. None of this ever runs on the event loop.
 
-Each kind of work has a lane of its own, so that what somebody waits for never queues
-behind what may be late: a final image behind partial images, or decoding behind a
-storage that hangs.
+Each kind of work has a lane of its own, so that urgent work never queues behind work
+that may be late: a final image behind partial images, or decoding behind a storage that
+hangs.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ Lane = Literal["decode", "storage", "aside", "scale", "background"]
 def executor(lane: Lane) -> ThreadPoolExecutor:
     """Return the threads of a lane, made at the first use.
 
-    They live as long as the process: a boto3 session per thread is dear.
+    They live as long as the process, because each thread has a boto3 session, and those
+    are expensive to make.
     """
     threads = {
-        # Pillow frees the interpreter while it decodes, so cores are the limit. One of
-        # them is the event loop's, which would have to wait for its turn else.
+        # Pillow frees the interpreter while it decodes, so cores are the limit. One
+        # core is left to the event loop, which would otherwise wait for its turn.
         "decode": max(1, (os.cpu_count() or 2) - 1),
         "storage": settings.STORAGE_THREADS,
         "aside": max(2, settings.STORAGE_THREADS // 2),
-        # One core at most: finals do not wait for what is made or checked here.
+        # One core at most, because finals must not wait for this work.
         "scale": 1,
         "background": 1,
     }[lane]
     pool = ThreadPoolExecutor(threads, f"chatkit-images-{lane}")
-    # All at once: whoever starts a thread waits for it, and later the event loop would
-    # have to wait for its turn among busy ones.
+    # All threads start at once. The caller waits while a thread starts, and later the
+    # event loop would be the caller, among busy threads.
     everybody = Barrier(threads)
     for _ in range(threads):
         pool.submit(everybody.wait)
@@ -68,27 +69,27 @@ async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def begin(
     lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> Future[T]:
-    """Have a function called in a lane, whatever thread this is."""
+    """Have a function called in a lane; may be called in any thread."""
     with _making:
         pool = executor(lane)
     return pool.submit(func, *args, **kwargs)
 
 
 def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a function in the background, after what was given before it.
+    """Call a function in the background, after those that were given before it.
 
-    Nobody waits for it: it must handle its own errors, and what it would do must
-    be found again if the process dies.
+    Nobody waits for the function, so it must handle its own errors. If the process
+    dies before, another job must find the work, as the sweep does.
     """
     try:
         begin("background", func, *args, **kwargs)
     except RuntimeError as error:
-        # The process is ending. What was not begun is found again.
+        # The process is ending. Another process will find the work.
         logger.warning("Left for the next process: %r", error)
 
 
 def drain() -> None:
-    """Wait until what was given to ``later()`` is done. For tests and scripts."""
+    """Wait until all calls given to ``later()`` are done. For tests and scripts."""
     executor("background").submit(lambda: None).result()
 
 

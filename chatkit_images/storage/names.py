@@ -1,4 +1,4 @@
-"""Names of files: random and ours, so that nothing of a client's is in them."""
+"""Names of files: random and made here, so that they hold nothing of a client's."""
 
 from __future__ import annotations
 

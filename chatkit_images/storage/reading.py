@@ -1,4 +1,4 @@
-"""Files out of the spool or the storage, wherever they are."""
+"""Files, read from the spool or the storage, wherever they are."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def exists(name: str) -> bool:
 
 
 def delete(name: str) -> None:
-    """Delete a file; one that is not there is fine."""
+    """Delete a file, if it is there."""
     spool.drop(name)
     backend.get_storage().delete(name)

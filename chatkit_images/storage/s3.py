@@ -41,7 +41,7 @@ def is_patient(storage: Any) -> bool:
 def put(storage: Any, name: str, data: bytes) -> None:
     """Write an object in one request that never replaces another.
 
-    A name that is taken is fine: names are random, so an earlier try got through.
+    If the name is taken, an earlier try has succeeded, because names are random.
 
     Source: "Conditional writes" in Amazon's S3 user guide.
     """

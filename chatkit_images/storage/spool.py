@@ -1,10 +1,10 @@
 """A directory of this host that keeps bytes until the storage has them.
 
-A final image of a storage elsewhere is written here first: it comes only once, and
-the process may die while it is sent. Such a file is in the hands of the process that
-wrote it until ``hand_over`` leaves it to whoever writes next. One that has only grown
-old may be all that is left of an image: it is moved when dead runs have been ended, as
-who ends them looks for it here.
+A final image for a storage elsewhere is written here first: it comes only once, and the
+process may die while it uploads. The file belongs to the process that wrote it until
+``hand_over`` leaves it to the next flush. A file that was never handed over but is old
+may be the only copy of an image whose process died. It is moved only after
+``claims.take_over()``, which looks for it here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from ..conf import settings
 from . import disk
 from .names import NAME, PREFIX, checked
 
-# Seconds that a file is set back when it is handed over: no other is as old, and the
-# order stays.
-# Some file systems know no time before 1980.
+# Seconds by which a file is made older when it is handed over. No other file is as old,
+# and the order stays. Some file systems know no time before 1980.
 HANDED_OVER = 10**9
 
 
@@ -31,7 +30,7 @@ def path_of(name: str) -> Path:
 
 
 def keep(name: str, data: bytes) -> None:
-    """Write a file that this process is going to store.
+    """Write a file that this process is about to store.
 
     Raises:
         OSError: If the disk refuses it.
@@ -40,14 +39,14 @@ def keep(name: str, data: bytes) -> None:
 
 
 def hand_over(name: str) -> None:
-    """Leave a file to whoever flushes the spool next, after those left before it."""
+    """Leave a file to the next flush, after the files that were left before it."""
     then = time.time() - HANDED_OVER
     with suppress(FileNotFoundError):  # Flushed or deleted meanwhile.
         os.utime(path_of(name), (then, then))
 
 
 def drop(name: str) -> None:
-    """Forget a file; one that is not there is fine."""
+    """Remove a file, if it is there."""
     path_of(name).unlink(missing_ok=True)
 
 
@@ -60,13 +59,13 @@ def handed_over(*, aged: bool = False) -> Iterator[str]:
     """Yield the names of the files that were handed over, the first one first.
 
     Args:
-        aged: Also those that their process has held for ``RUN_STALE_SECONDS``, and
-            those that an older version of this app has handed over.
+        aged: Also files that are older than ``RUN_STALE_SECONDS`` and were not handed
+            over, or that an older version of this app has handed over.
     """
     root, now, stale = settings.SPOOL_DIR, time.time(), settings.RUN_STALE_SECONDS
     files = []
     for path in root.glob(f"{PREFIX}/*/*/*"):
-        # Another process may move it along meanwhile.
+        # Another process may flush it meanwhile.
         with suppress(FileNotFoundError):
             modified = path.stat().st_mtime
             if modified < now - HANDED_OVER / 2:

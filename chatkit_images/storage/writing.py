@@ -1,4 +1,4 @@
-"""Bytes on their way to the storage: tried again, kept, and in time."""
+"""Writes to the storage: retried, spooled, and limited in time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _flushing = threading.Lock()
 def store(name: str, data: bytes | None = None) -> bool:
     """Write a file under a new name, in the spool if the storage refuses it.
 
-    A write that gets through moves one file of the spool along, in the background.
+    A write that succeeds flushes one file of the spool, in the background.
 
     Args:
         name: A name of the app's own.
@@ -48,10 +48,10 @@ def store(name: str, data: bytes | None = None) -> bool:
 
 
 def keep(name: str, data: bytes) -> bool:
-    """Put bytes that come only once on a disk before they go to a storage elsewhere.
+    """Spool bytes that come only once before they go to a storage elsewhere.
 
-    With a storage on this host that would be the same work twice. They are kept all
-    the same if too many bytes wait in memory already.
+    For a storage on this host that would be the same work twice. The bytes are still
+    spooled if too many bytes wait in memory already.
 
     Returns:
         Whether they are in the spool.
@@ -67,12 +67,12 @@ def keep(name: str, data: bytes) -> bool:
 
 
 class Upload:
-    """A file on its way to the storage, begun in any thread.
+    """A file that is being written to the storage. It may be made in any thread.
 
     Args:
         name: A name of the app's own.
         data: The bytes; ``None`` if ``keep`` has put them in the spool.
-        aside: Whether it may be late, as a partial image may.
+        aside: Whether nobody waits for it, as for a partial image or a thumbnail.
     """
 
     def __init__(self, name: str, data: bytes | None, *, aside: bool = False) -> None:
@@ -80,18 +80,18 @@ class Upload:
         size = len(data or b"")
         self._write = lanes.begin("aside" if aside else "storage", self._store)
         backlog.take(size)
-        # However long a write hangs, it has the bytes.
+        # A write that hangs holds the bytes, however long.
         self._write.add_done_callback(lambda _: backlog.give_back(size))
 
     @property
     def pending(self) -> bool:
-        """Whether the storage takes its time."""
+        """Whether the write has not ended."""
         return not self._write.done()
 
     async def done(self) -> bool:
-        """Wait for it, or leave it in the spool when ``STORAGE_TIMEOUT`` has passed.
+        """Wait for the write; after ``STORAGE_TIMEOUT`` leave the file in the spool.
 
-        A write that hangs is not ended by that: it may still get through.
+        A write that hangs goes on and may still succeed.
 
         Returns:
             Whether the storage has it.
@@ -103,16 +103,16 @@ class Upload:
         await asyncio.wait([write], timeout=settings.STORAGE_TIMEOUT)
         if write.done():
             return write.result()
-        # One that has not begun need not begin.
+        # If the write has not begun, it need not begin.
         write.cancel()
         logger.warning("The storage is silent, %s stays in the spool", self._name)
         await lanes.decode(_leave, self._name, self._data)
-        # Its place in the queue is kept until a thread is free again.
+        # The queue holds this object until a thread is free again.
         self._data = None
         return False
 
     def discard(self) -> None:
-        """Delete the file again, in the background. The sweep finds what is left."""
+        """Delete the file again, in the background. If that fails, the sweep does."""
         self._write.cancel()
         lanes.later(self._discard)
 
@@ -120,7 +120,7 @@ class Upload:
         return store(self._name, self._data)
 
     def _discard(self) -> None:
-        # A name that is deleted first would be written afterwards.
+        # If the file were deleted first, the write would bring it back.
         wait([self._write], timeout=settings.STORAGE_TIMEOUT)
         delete(self._name)
 
@@ -135,10 +135,10 @@ def flush_spool(
 ) -> list[str]:
     """Move files from the spool to the storage and return their names.
 
-    Stops at the first that the storage refuses.
+    Stops at the first file that the storage refuses.
 
     Args:
-        names: Which files; those that were handed over unless it says so.
+        names: Which files. Default: those that were handed over.
         limit: How many at most.
     """
     moved: list[str] = []
@@ -148,10 +148,11 @@ def flush_spool(
         try:
             backend.put(name, spool.path_of(name).read_bytes())
         except FileNotFoundError:
-            continue  # Another process was quicker.
+            continue  # Another process has flushed it.
         except Exception as error:
             logger.warning("The storage still refuses %s: %r", name, error)
-            # To the end: it may be the file, and the next flush begins with another.
+            # To the end of the queue. The fault may be in this file, so the next flush
+            # begins with another one.
             spool.hand_over(name)
             break
         spool.drop(name)
@@ -177,7 +178,7 @@ def _retry(name: str, data: bytes) -> None:
         except Exception:
             if attempt + 1 == settings.STORAGE_ATTEMPTS:
                 raise
-            # Not all at the same moment: many writes fail together.
+            # Many writes fail together, so they are not retried at the same moment.
             pause = settings.STORAGE_BACKOFF_SECONDS * 2**attempt
             time.sleep(pause * random.uniform(0.75, 1.25))
 
@@ -186,7 +187,7 @@ def _flush_one() -> None:
     try:
         flush_spool(limit=1)
     except Exception:
-        # The file stays where it is; the next write tries again.
+        # The file stays in the spool; the next write tries again.
         logger.warning("The spool cannot be flushed", exc_info=True)
     finally:
         _flushing.release()

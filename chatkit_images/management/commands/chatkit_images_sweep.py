@@ -10,7 +10,7 @@ from ...maintenance import SweepRefused, sweep
 
 
 class Command(BaseCommand):
-    """Settles what a crash left behind."""
+    """Ends or deletes what a crash left behind."""
 
     help = (
         "Ends dead runs and their images, deletes files whose rows are gone, "
