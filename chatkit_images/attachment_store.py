@@ -18,8 +18,8 @@ from .store import generate_id
 class DjangoAttachmentStore(AttachmentStore[RequestContext]):
     """ChatKit's ``AttachmentStore`` on Django's storages.
 
-    Files come in one step (``upload``) or two (``create_attachment``, then
-    ``upload`` with its id). Their type is read from their bytes.
+    A file comes in one step (``upload``) or in two (``create_attachment``, then
+    ``upload`` with its id). Its type is read from its bytes.
     """
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
@@ -82,7 +82,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
     ) -> None:
         """Refuse to delete a file that a message shows.
 
-        The files go with their row, which ChatKit deletes next, in its store.
+        ChatKit deletes the row next, through its store, and the files go with the row.
 
         Raises:
             NotFoundError: If the owner has no such attachment.

@@ -1,4 +1,4 @@
-"""Text from outside, made into text that the columns of every database take."""
+"""Text from outside, changed so that the columns of every database take it."""
 
 from __future__ import annotations
 

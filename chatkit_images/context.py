@@ -52,7 +52,7 @@ class RequestContext:
         locale = translation.get_language_from_request(request)
         user = getattr(request, "user", None)
         if user is not None and user.is_authenticated:
-            # Not Django's lazy one: that keeps the request, whose body may be large.
+            # Django's lazy user would keep the request, whose body may be large.
             user = getattr(user, "_wrapped", user)
             return cls(user, owner_of(user), base_url_of(request), locale)
         if not settings.ALLOW_ANONYMOUS:
@@ -86,7 +86,7 @@ def owner_of(user: AbstractBaseUser) -> str:
 def visitor(session: SessionBase) -> str:
     """Return the isolation key of a visitor, made at the first call.
 
-    It is not the session's key: that one changes at login and opens the session.
+    It is not the session's key, which changes at login and gives access to the session.
     """
     if SESSION_KEY not in session:
         session[SESSION_KEY] = f"{VISITOR}{secrets.token_hex(16)}"

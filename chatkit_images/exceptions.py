@@ -23,7 +23,7 @@ class AuthenticationRequired(PermissionDenied):
 
 
 class ClaimLost(Exception):
-    """The run may not write any more: it was taken for dead, and its thread is free."""
+    """The run may not write any more: it was taken over, and its thread is free."""
 
 
 class GenerationRefused(Exception):
@@ -50,7 +50,7 @@ class ImageError(ValueError):
 
 
 class PlaceholderUnknown(ValueError):
-    """The model's input has a placeholder for an image that is not of this turn."""
+    """The model's input has a placeholder for an image of another run."""
 
 
 class StorageUnavailable(OSError):
@@ -60,7 +60,7 @@ class StorageUnavailable(OSError):
 
 
 class RequestRefused(Exception):
-    """A request that is understood and refused before anything is written.
+    """A valid request is refused before anything is written.
 
     Args:
         code: A short stable word for programs, e.g. ``"thread_locked"``.
@@ -80,7 +80,7 @@ class RequestRefused(Exception):
 
 
 class UnexpectedResult(TypeError):
-    """A project's ``process`` answers a request as a request of the other kind.
+    """A project's ``process`` has returned the wrong kind of result for a request.
 
     Args:
         server: Whose ``process`` it is.

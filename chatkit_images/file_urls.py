@@ -40,8 +40,8 @@ def signed_url(
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
     """Return the URL of a partial image for its owner's browser.
 
-    Never the storage's own: the preview of an image that is then blocked is kept for
-    staff, and nobody could take that URL back.
+    It is never the storage's own URL. If the image is blocked later, its previews are
+    kept for staff, and the app could not revoke a URL of the storage.
     """
     return image_url(partial.image, context, f"partial-{partial.index}")
 
@@ -59,7 +59,7 @@ def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
 
 
 def absolute(path: str, context: RequestContext) -> str:
-    """Return a path with scheme and host, which ChatKit's types and page want."""
+    """Return a path with scheme and host, as ChatKit's types and page need it."""
     return (context.base_url or "http://localhost") + path
 
 
@@ -83,7 +83,7 @@ def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
     """Return the storage's own URL of an image, empty if it is not to be used."""
     if settings.IMAGE_URLS != "storage" or not name:
         return ""
-    # A storage would serve an SVG in place, and it has no spooled file yet.
+    # A storage would serve an SVG inline, and it does not have a spooled file yet.
     if mime not in imaging.INLINE or storage.spool.has(name):
         return ""
     url = storage.get_storage().url(name)

@@ -1,4 +1,4 @@
-"""What a person reads in the place of an image that has no result.
+"""Notices: what a person reads in the place of an image that has no result.
 
 Only words are made here. ``queries.endings`` decides how an image ends.
 """

@@ -42,23 +42,23 @@ class OwnedQuerySet(models.QuerySet[M]):
     def one(self) -> Any | None:
         """Return the row of a unique key, if there is one.
 
-        Unlike ``first()`` it does not have the database sort it.
+        Unlike ``first()``, this does not make the database sort.
         """
         return next(iter(self.order_by()), None)
 
     def locked(self) -> Self:
-        """Return the rows, kept from other writers to the end of the transaction.
+        """Return the rows, locked against other writers until the transaction ends.
 
-        Rows that point at them may be made meanwhile. PostgreSQL looks at what a new
-        row points at when its transaction ends: at the run of an image, then at its
-        thread. Who has locked the thread for that too, and then asks for the run, and
-        who makes the image would wait for each other.
+        Other transactions may still insert rows that point at them. PostgreSQL checks
+        the foreign keys of a new image when its transaction ends: first the run, then
+        the thread. With a full row lock, a transaction that locks the thread and then
+        the run would deadlock with one that inserts an image.
         """
         features = connections[self.db].features
         return self.select_for_update(no_key=features.has_select_for_no_key_update)
 
     def page(self, cursor: tuple[datetime.datetime, Any] | None, order: str) -> Self:
-        """Return the rows behind ``(created_at, pk)``, in that order.
+        """Return the rows after ``(created_at, pk)``, in that order.
 
         A keyset page does not shift when rows are added or deleted before it.
 
@@ -91,7 +91,7 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
         return self.filter(status="generating")
 
     def finish(self, status: str, **fields: Any) -> int:
-        """Move unfinished images to a final state; 0 if another was first."""
+        """Give unfinished images a final state; 0 if they have one by now."""
         return self.unfinished().update(
             status=status, finished_at=timezone.now(), **fields
         )
@@ -105,13 +105,13 @@ class RunQuerySet(OwnedQuerySet["Run"]):
         return self.filter(status="running")
 
     def stale(self) -> Self:
-        """Return the running rows whose process has gone silent."""
+        """Return the running rows whose process writes no heartbeats any more."""
         age = datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
-        # By the database's clock: those of two servers may differ.
+        # The database's clock decides, because the clocks of two servers may differ.
         return self.running().filter(heartbeat_at__lt=Now() - age)
 
     def beat(self) -> int:
-        """Say that those of the runs are alive that were not taken over."""
+        """Write the heartbeats of those of the runs that were not taken over."""
         return self.running().update(heartbeat_at=Now())
 
     def request_stop(self) -> int:
@@ -137,7 +137,8 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
         rows = self.bulk_create(self.model(name=name) for name in names if name)
         keys = [row.pk for row in rows]
         if keys:
-            # A run's thread has text to save; it does not wait for the storage.
+            # The thread of database work has other work; it must not wait for the
+            # storage.
             transaction.on_commit(
                 lambda: storage.later(self._delete_quietly, keys), using=self.db
             )
@@ -149,7 +150,8 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
             # The notes stay; the sweep tries again.
             logger.warning("Deleted files remain in the storage.", exc_info=True)
         finally:
-            # The thread's own: no request begins or ends here to close them.
+            # No request begins or ends in this thread, so nothing else closes its
+            # connections.
             connections.close_all()
 
     def delete_files(self) -> int:
@@ -157,7 +159,7 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
 
         Raises:
             Exception: The storage's own, the first of them, when all files were
-                tried; what failed stays noted.
+                tried. The others stay scheduled.
         """
         deleted = 0
         first: Exception | None = None

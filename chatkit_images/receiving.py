@@ -1,4 +1,4 @@
-"""Bytes of images on their way to the storage. All but ``whole`` runs in threads."""
+"""Images that arrive: decoded, checked, stored. All but ``whole`` runs in threads."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Arrival:
     """A final image that has arrived and is being stored.
 
     Attributes:
-        stored: What it will be.
-        upload: Its way to the storage.
-        sketch: What its thumbnail is made of, later, as somebody waits for the image;
-            ``None`` if it gets none.
+        stored: The image as it will be stored.
+        upload: The write to the storage.
+        sketch: What its thumbnail is made of later, because somebody waits for the
+            image now; ``None`` if it gets no thumbnail.
     """
 
     stored: StoredImage
@@ -55,10 +55,10 @@ class Arrival:
 
 
 def receive(text: str | bytes, key: str) -> Arrival:
-    """Decode a final image, put it on its way, and decode its pixels meanwhile.
+    """Decode a final image, begin its upload, and decode its pixels meanwhile.
 
-    In that order, because an image that is on no disk dies with the process. Recovery
-    checks the pixels of a file that it finds before it shows the image.
+    The order matters, because an image that is on no disk dies with the process.
+    Recovery checks the pixels of a file that it finds before it shows the image.
 
     Args:
         text: Strict base64.
@@ -66,7 +66,7 @@ def receive(text: str | bytes, key: str) -> Arrival:
 
     Raises:
         ImageError: If it is not an image that this project accepts. If only its pixels
-            tell, its file is deleted when it is written.
+            are wrong, its file is deleted when it is written.
         MemoryError: If there is no room for the pixels. The file stays, for the sweep.
     """
     data = imaging.trim(imaging.decode_base64(text))
@@ -86,7 +86,7 @@ def receive_partial(text: str | bytes) -> tuple[StoredImage, bytes]:
     """Decode a partial image and check its container. The browser decodes its pixels.
 
     Returns:
-        What it will be, and its bytes.
+        The image as it will be stored, and its bytes.
 
     Raises:
         ImageError: If it is not an image that this project accepts.
@@ -122,7 +122,7 @@ def store(data: bytes, key: str) -> StoredImage:
 def store_thumbnail(data: bytes) -> str:
     """Store a thumbnail and return its name, empty if there is none or it fails.
 
-    The image itself is stored by then and must not be lost for it.
+    The image itself is already stored, and a broken thumbnail must not cost it.
     """
     if not data:
         return ""

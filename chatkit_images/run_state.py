@@ -14,22 +14,22 @@ from .imaging import Base64Image, Placeholders
 current_run: ContextVar[uuid.UUID | None] = ContextVar("current_run", default=None)
 """The run whose task is executing, if any.
 
-Rows made by it are linked to it, its calls of the database are repeated and share the
-threads of runs, and it may only write to its thread while it has its claim.
+Rows that the run makes are linked to it. Its database calls are retried and use the
+threads of runs. It may write to its thread only while it has its claim.
 """
 
 
 @dataclass
 class RunState:
-    """What the task of a run and whoever ends it tell each other.
+    """Facts of a run that its task and other code of this process share.
 
     Attributes:
-        interrupted: Whether the server ends it, and not a person.
-        told: Whether its thread has been told that its answer was cut off.
-        made: The thread of its first message, if the claim has made it.
-        allowed: Whether the project's quota has been asked and lets it generate.
-        placeholders: What stands for its images where the SDKs see them.
-        served: Set when its first event was sent, or nobody is there to take it.
+        interrupted: Whether the server ends the run, and not a person.
+        told: Whether the thread has an item that says that its answer was cut off.
+        made: The thread of a first message, if the claim has made it.
+        allowed: Whether the project's quota has let the run generate.
+        placeholders: What the SDKs read in place of images.
+        served: Set when the first event was sent, or when no reader is there.
     """
 
     interrupted: bool = False
@@ -45,6 +45,6 @@ current_state: ContextVar[RunState | None] = ContextVar("current_state", default
 
 
 def base64_of(text: str) -> str | Base64Image:
-    """Return the base64 that an event of this run's carries or stands for."""
+    """Return the base64 in an event of this run, or that of its placeholder."""
     state = current_state.get()
     return state.placeholders.take(text) if state is not None else text

@@ -1,4 +1,4 @@
-"""What happens by itself: files follow their rows, threads follow their person."""
+"""Signal handlers: files are deleted with their rows, threads follow a login."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def connect() -> None:
 def delete_files(
     sender: type[db.Model], instance: db.Model, using: str, **kwargs: Any
 ) -> None:
-    """Delete the files of a deleted row, once it is gone for good."""
+    """Delete the files of a deleted row after the commit."""
     names = [getattr(instance, field).name for field in file_columns()[sender]]
     models.DeletedFile.objects.using(using).schedule(names)
 
 
 def claim_threads(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-    """Hand what a visitor did in this session over to the user who logs in."""
+    """Hand the threads of a visitor over to the user who logs in."""
     session = getattr(request, "session", None)
     owner = session.pop(SESSION_KEY, None) if session is not None else None
     if owner is None:
@@ -45,23 +45,23 @@ def claim_threads(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
 
 
 def hand_over_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
-    """Hand the thread of a run over to who logged in while it went on."""
+    """Hand the thread of a run over to the visitor's user, after a login meanwhile."""
     if run.user is not None and is_visitor(run.owner):
         with transaction.atomic():
             hand_over(run.owner, run.user)
 
 
 def left_behind() -> RunQuerySet:
-    """Return the ended runs of visitors who are users by now.
+    """Return the ended runs of visitors who have logged in since.
 
-    The process has died, or the database was away, when they were to be handed over.
+    They were not handed over because the process died or the database was away.
     """
     ended = models.Run.objects.exclude(status=models.Run.Status.RUNNING)
     return ended.filter(owner__startswith=VISITOR, user__isnull=False)
 
 
 def hand_over_again() -> int:
-    """Hand over what was left behind, and return of how many runs."""
+    """Hand over the runs of ``left_behind``, and return how many they were."""
     runs = list(left_behind().select_related("user"))
     for run in runs:
         hand_over_after_run(models.Run, run)
@@ -74,17 +74,17 @@ def _keys(runs: RunQuerySet) -> Any:
 
 
 def hand_over(owner: str, user: Any) -> None:
-    """Make what is one owner's a user's, but for what a run is at work on.
+    """Give the rows of an owner to a user, except those of running runs.
 
-    A run writes as the owner it began as. What it holds follows when it ends.
+    A run writes as the owner for whom it began. Its rows follow when it ends.
     """
     runs = models.Run.objects.for_owner(owner)
-    # This comes first: it locks the runs, which then neither end nor get a thread.
+    # This comes first, because it locks the runs: they neither end nor get a thread.
     busy = runs.running().update(user=user)
     threads = models.Thread.objects.for_owner(owner).exclude(
         pk__in=runs.running().exclude(thread=None).values("thread")
     )
-    # A run makes its thread before it is linked to it.
+    # A run may make its thread before its row names the thread.
     starting = runs.running().filter(thread=None)
     began = starting.aggregate(first=db.Min("created_at"))["first"]
     if began is not None:
@@ -95,11 +95,11 @@ def hand_over(owner: str, user: Any) -> None:
     models.Feedback.objects.for_owner(owner).filter(gone).update(**values)
     ended = runs.exclude(status=models.Run.Status.RUNNING)
     ended = ended.filter(gone | db.Q(thread=None))
-    # A client whose session had ended may have sent the same request as both.
+    # A client may have sent the same request as a visitor and as a user.
     asked = list(_keys(ended))
     taken = _keys(models.Run.objects.for_user(user).filter(idempotency_key__in=asked))
     ended.filter(idempotency_key__in=list(taken)).update(idempotency_key=None)
     ended.update(**values)
-    # A file without a thread may be one that a run is about to put in its thread.
+    # A running run may be about to put a file without a thread into its thread.
     files = gone if busy else gone | db.Q(thread=None)
     models.Attachment.objects.for_owner(owner).filter(files).update(**values)

@@ -1,8 +1,7 @@
 """Signals, one for each event that others need.
 
-They are sent in a worker thread with a database connection, never on the event
-loop, after the rows are committed. Django logs what a receiver raises; it changes
-nothing else.
+They are sent in a thread with a database connection, never on the event loop, after the
+rows are committed. Django logs the exceptions of a receiver; they change nothing else.
 """
 
 from __future__ import annotations

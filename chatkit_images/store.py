@@ -107,7 +107,7 @@ class DjangoStore(Store[RequestContext]):
     async def add_thread_item(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
-        """Insert an item; one that is there already is updated in its place."""
+        """Insert an item, or update the item of that id in its place."""
         await database.call(items.save, thread_id, item, context)
 
     async def save_item(

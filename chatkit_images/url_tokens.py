@@ -1,4 +1,4 @@
-"""Signed tokens that stand in a URL for a login.
+"""Signed tokens in URLs, which replace a login.
 
 A token names one thing, one variant of it, its owner and the second it expires.
 ChatKit.js shows images in a frame of another site, where no cookie arrives.
@@ -43,7 +43,7 @@ class Token:
 
 
 def digest(owner: str, key: str | bytes | None = None) -> str:
-    """Return a keyed digest of an owner: a URL must not name a person."""
+    """Return a keyed digest of an owner, because a URL must not name a person."""
     return salted_hmac(SALT, owner, secret=key, algorithm="sha256").hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ from ..storage import s3
 
 
 def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
-    """Check that the server can be imported, and is one."""
+    """Check that the server can be imported, and is a ``ChatKitServer``."""
     path = values.get("SERVER")
     if path is None:
         yield checks.Warning(
@@ -45,7 +45,7 @@ def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 
 
 def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
-    """Check that the storage can be made, and does not wait for long."""
+    """Check that the storage can be made, and has short timeouts."""
     alias = conf.settings.STORAGE
     if alias not in django_settings.STORAGES:
         yield checks.Error(

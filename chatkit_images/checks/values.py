@@ -102,7 +102,7 @@ def check_keys(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 def _strangers(
     name: str, values: dict[str, Any], known: list[str], elsewhere: dict[str, str]
 ) -> Iterator[checks.CheckMessage]:
-    """Yield an error for each key that a dict does not have, or has elsewhere."""
+    """Yield an error for each key that is unknown or belongs to the other dict."""
     for key in values:
         if key in known:
             continue

@@ -40,8 +40,7 @@ class Settings(Runs, Tuning):
     def ALLOW_ANONYMOUS(self) -> bool:
         """Whether visitors may chat without logging in. Default: ``False``.
 
-        A visitor's threads belong to the session. At login they go over to the
-        user.
+        A visitor's threads belong to the session. At login they go over to the user.
         """
         return bool(self._get("ALLOW_ANONYMOUS", False))
 
@@ -60,7 +59,7 @@ class Settings(Runs, Tuning):
 
     @property
     def HISTORY_ITEMS(self) -> int:
-        """Newest thread items that a turn hands to the model. Default: 100."""
+        """Newest thread items that a turn sends to the model. Default: 100."""
         return int(self._get("HISTORY_ITEMS", 100))
 
     # URLs
@@ -107,11 +106,11 @@ class Settings(Runs, Tuning):
 
     @property
     def SPOOL_DIR(self) -> Path:
-        """Directory that keeps the bytes which the storage would not take.
+        """Directory that keeps bytes until the storage has them: the spool.
 
-        They are served from there until ``manage.py chatkit_images_flush_spool``
-        or the next successful write saves them. Default: ``chatkit_images_spool``
-        in the working directory.
+        The app serves them from there until ``manage.py chatkit_images_flush_spool``
+        or the next successful write moves them to the storage. Default:
+        ``chatkit_images_spool`` in the working directory.
         """
         return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).resolve()
 
@@ -157,8 +156,8 @@ class Settings(Runs, Tuning):
     def MODEL_IMAGE_BYTES(self) -> int:
         """Bytes of images that one turn sends to the model. Default: 16 MiB.
 
-        An image that would not fit is scaled down, and named in a line of text
-        if that does not help.
+        An image that does not fit is scaled down. If that does not help, it is named in
+        a line of text.
         """
         return int(self._get("MODEL_IMAGE_BYTES", 16 * 2**20))
 
@@ -166,8 +165,7 @@ class Settings(Runs, Tuning):
     def MODEL_FILE_BYTES(self) -> int:
         """Bytes of documents that one turn sends to the model. Default: 8 MiB.
 
-        The newest go first. A document that would not fit is named in a line of
-        text.
+        The newest go first. A document that does not fit is named in a line of text.
         """
         return int(self._get("MODEL_FILE_BYTES", 8 * 2**20))
 
@@ -198,8 +196,8 @@ class Settings(Runs, Tuning):
     def STRIP_METADATA(self) -> bool:
         """Whether EXIF, GPS positions and other metadata are removed from images.
 
-        Only from those that people upload; what a model made keeps its provenance.
-        What an image looks like does not change. Default: ``True``.
+        They are removed only from uploads; an image that a model made keeps its
+        provenance. The look of an image does not change. Default: ``True``.
         """
         return bool(self._get("STRIP_METADATA", True))
 

@@ -16,10 +16,10 @@ class Runs(Group):
 
     @property
     def ON_DISCONNECT(self) -> Literal["auto", "finish", "cancel"]:
-        """What becomes of a run whose last reader has left. Default: ``"auto"``.
+        """What happens to a run whose last reader has left. Default: ``"auto"``.
 
-        ``"finish"`` lets it end, ``"cancel"`` ends it, ``"auto"`` lets it end
-        only if it is generating an image.
+        ``"finish"`` lets the run go on to its end, ``"cancel"`` stops it, ``"auto"``
+        lets it go on only if it is generating an image.
         """
         return cast(
             "Literal['auto', 'finish', 'cancel']", self._get("ON_DISCONNECT", "auto")
@@ -27,19 +27,19 @@ class Runs(Group):
 
     @property
     def DRAIN_SECONDS(self) -> float:
-        """Seconds that a server which is told to stop gives its runs. Default: 25.
+        """Seconds that a server gives its runs to end, after SIGTERM. Default: 25.
 
-        It takes no new ones meanwhile; what is not ready then is interrupted. Let
-        whatever stops the server wait a few seconds longer before it kills.
+        The server takes no new runs meanwhile, and then interrupts those that have not
+        ended. Let whatever stops the server wait twenty seconds longer before it kills.
         """
         return float(self._get("DRAIN_SECONDS", 25))
 
     @property
     def RUN_LOG_URL(self) -> str | None:
-        """URL of the Redis that processes share the logs of runs by.
+        """URL of the Redis in which processes share the logs of runs.
 
-        Default: ``None``, in memory. With more than one process a client may come
-        back to another one than it left: without Redis that one waits for the end
+        Default: ``None``, logs are in memory only. With more than one process a client
+        may come back to another process. Without Redis, that process waits for the end
         of the run and then shows all of it.
         """
         return cast("str | None", self._get("RUN_LOG_URL", None))

@@ -10,12 +10,12 @@ from .base import Group
 class Tuning(Group):
     """Sizes and times that fit most servers as they are.
 
-    They are read from ``CHATKIT_IMAGES["TUNING"]``, and stand beside the others here:
-    code that uses a setting need not know in which dict a project writes it.
+    They are read from ``CHATKIT_IMAGES["TUNING"]``. Code that uses a setting need not
+    know in which dict a project writes it.
     """
 
     def _tuned(self, name: str, default: Any) -> Any:
-        # Beside the others they stood before 0.2; a check warns of that place.
+        # Before 0.2 they stood in ``CHATKIT_IMAGES`` itself; a check warns of that.
         return self.TUNING.get(name, self._get(name, default))
 
     # Tuning
@@ -31,7 +31,7 @@ class Tuning(Group):
 
     @property
     def HEARTBEAT_SECONDS(self) -> float:
-        """Seconds of silence before a stream sends a comment. Default: 15.
+        """Seconds of silence before a stream sends a keep-alive comment. Default: 15.
 
         Many proxies cut a connection that is silent for 60 seconds.
         """
@@ -39,10 +39,10 @@ class Tuning(Group):
 
     @property
     def RECONNECT_SECONDS(self) -> float:
-        """Seconds for a client that can resume to come back. Default: 20.
+        """Seconds in which a client that can resume may come back. Default: 20.
 
-        Only then has it left and ``ON_DISCONNECT`` counts. ``static/chatkit_images/
-        chatkit-fetch.js`` can resume; ChatKit.js alone cannot.
+        Afterwards it has left, and ``ON_DISCONNECT`` decides. ``chatkit-fetch.js`` can
+        resume; ChatKit.js alone cannot.
         """
         return float(self._tuned("RECONNECT_SECONDS", 20))
 
@@ -50,8 +50,8 @@ class Tuning(Group):
     def RUN_STALE_SECONDS(self) -> float:
         """Seconds without a heartbeat after which a run counts as dead. Default: 60.
 
-        A dead run's thread accepts messages again, its unfinished images end as
-        interrupted.
+        The thread of a dead run accepts messages again, and its unfinished images end
+        as interrupted.
         """
         return float(self._tuned("RUN_STALE_SECONDS", 60))
 
@@ -73,10 +73,10 @@ class Tuning(Group):
 
     @property
     def DATABASE_THREADS(self) -> int:
-        """Threads that work at the database for runs. Default: 4.
+        """Threads in which runs use the database. Default: 4.
 
-        Read once per process. Each has a connection while there is work: that many
-        connections are what all runs of a process take together.
+        Read once per process. Each thread has a connection while there is work, so all
+        runs of a process together use that many connections.
         """
         return int(self._tuned("DATABASE_THREADS", 4))
 
@@ -92,10 +92,10 @@ class Tuning(Group):
 
     @property
     def STORAGE_TIMEOUT(self) -> float:
-        """Seconds after which a final image waits for its storage no longer.
+        """Seconds that a final image waits for the storage. Default: 10.
 
-        Default: 10. It is complete then and served from the spool; the write goes on
-        by itself.
+        Afterwards it is complete and served from the spool; the write goes on by
+        itself.
         """
         return float(self._tuned("STORAGE_TIMEOUT", 10))
 
@@ -103,7 +103,7 @@ class Tuning(Group):
     def STORAGE_THREADS(self) -> int:
         """Threads that store final images. Default: 8. Read once per process.
 
-        Half as many store previews and thumbnails.
+        Half as many threads store previews and thumbnails.
         """
         return int(self._tuned("STORAGE_THREADS", 8))
 
@@ -117,9 +117,10 @@ class Tuning(Group):
 
     @property
     def SWEEP_GRACE_SECONDS(self) -> int:
-        """Age in seconds at which a file without a row is swept. Default: 86400.
+        """Age in seconds at which a file without a row is deleted. Default: 86400.
 
-        So is an unsent attachment, and an unfinished image without a run is ended.
+        The sweep does that. At the same age it deletes an unsent attachment, and ends
+        an unfinished image without a run.
         """
         return int(self._tuned("SWEEP_GRACE_SECONDS", 24 * 3600))
 

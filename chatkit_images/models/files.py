@@ -14,7 +14,7 @@ from ..querysets import DeletedFileQuerySet
 
 
 def upload_to(instance: models.Model, filename: str) -> str:
-    """Return a random name; of the given one only the extension may stay."""
+    """Return a random name with the extension of the given name, if it is safe."""
     extension = filename.rpartition(".")[2].lower()
     if not (extension.isascii() and extension.isalnum() and len(extension) <= 5):
         extension = "bin"
@@ -33,7 +33,7 @@ def file_field(verbose_name: Any) -> models.FileField:
 
 
 def file_columns() -> dict[type[models.Model], list[str]]:
-    """Return the names of the file fields of the app's models that have some."""
+    """Return the app's models with file fields, and the names of these fields."""
     columns = {
         model: [
             field.name
@@ -46,7 +46,7 @@ def file_columns() -> dict[type[models.Model], list[str]]:
 
 
 class DeletedFile(models.Model):
-    """A file whose row is gone and that is to be deleted from the storage.
+    """A file to delete from the storage, because its row is deleted.
 
     It is written in the transaction that deletes the row, so a crash between
     the commit and the deletion leaves a note of the file.

@@ -122,7 +122,7 @@ class GeneratedImage(models.Model):
 
     @property
     def is_shown(self) -> bool:
-        """Whether its owner sees an image of it: not of one that was blocked."""
+        """Whether its owner may see its file; a blocked image is not shown."""
         shown = (
             self.Status.COMPLETED,
             self.Status.CANCELLED,
@@ -142,7 +142,7 @@ class GeneratedImage(models.Model):
                 fields |= {name: getattr(best, name) for name in PartialImage.MEASURES}
             ended = type(self).objects.filter(pk=self.pk).finish(status, **fields)
             if ended and best is not None:
-                # The image is its file now: the row goes, the file stays.
+                # The file belongs to the image now: the row of the partial image goes.
                 PartialImage.objects.filter(pk=best.pk).update(file="")
                 self.partials.all().delete()
         self.refresh_from_db()
