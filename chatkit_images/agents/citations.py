@@ -21,8 +21,8 @@ def make_convertible(event: StreamEvent) -> bool:
     finished text.
 
     Returns:
-        Whether the event can be handed on. An event that is a citation and cannot be
-        converted costs itself and a line in the log, not the answer.
+        Whether the event can be handed on. A citation that cannot be converted is left
+        out with a line in the log; the answer goes on.
     """
     if event.type != "raw_response_event":
         return True

@@ -1,4 +1,4 @@
-"""What the events of a response say of an image, as columns of its row."""
+"""Columns of an image's row, read from the events of a response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of_request(response: Response) -> dict[str, Any]:
 
 
 def of_result(call: ImageGenerationCall) -> dict[str, Any]:
-    """Return the columns that a finished call knows."""
+    """Return the columns that are known when a call has finished."""
     names = ("size", "quality", "background", "output_format", "revised_prompt")
     columns: dict[str, Any] = {
         name: str(value) for name in names if (value := getattr(call, name, None))

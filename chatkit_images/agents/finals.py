@@ -25,7 +25,7 @@ class Final:
 
     Attributes:
         image: The base64 of the image, ``None`` if there is none.
-        outcome: How the call ends, if nothing goes wrong on this side.
+        outcome: How the call ends, if the app can store the image.
     """
 
     image: str | Base64Image | None

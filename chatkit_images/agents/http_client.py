@@ -11,7 +11,7 @@ from openai import DefaultAsyncHttpxClient
 from ..run_state import current_state
 from .image_filter import ImageFilterStream
 
-# What a request is built of beside its body and its headers.
+# The arguments of a request besides its body and its headers.
 KEPT = ("params", "timeout", "extensions")
 STREAM = re.compile(rb'"stream"\s*:\s*true')
 
@@ -23,18 +23,18 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
 
         AsyncOpenAI(http_client=ImageHttpxClient())
 
-    In a run of this app's the SDKs read a short placeholder instead of each image.
-    The app knows what it stands for, and the requests of the same run have the image
-    again. Outside a run, and for all but the stream of the Responses API, it is
-    OpenAI's ``DefaultAsyncHttpxClient``, whose arguments it takes.
+    In a run of this app the SDKs read a short placeholder instead of each image. The
+    app keeps the image, and the requests of the same run contain the image again.
+    Outside a run, and for all but the stream of the Responses API, this client does
+    what OpenAI's ``DefaultAsyncHttpxClient`` does, whose arguments it takes.
 
-    What keeps the model's input or output longer than the run has placeholders that
-    nobody knows any more: a session or a stored state of the Agents SDK. A request
-    with one of another run is refused. All models of a run need this client.
+    A session or a stored state of the Agents SDK keeps the model's input or output
+    longer than the run. It would have placeholders whose images are gone, and a request
+    with a placeholder of another run is refused. All models of a run need this client.
 
     Attributes:
-        shortest: Characters of base64 from which on an image is taken out; a subclass
-            may override it.
+        shortest: The fewest characters of base64 that are replaced; a subclass may
+            override it.
     """
 
     shortest = 4096
@@ -42,12 +42,13 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
     def build_request(
         self, method: str, url: httpx2.URL | str, **options: Any
     ) -> httpx2.Request:
-        """Build a request, with the images that placeholders stand for.
+        """Build a request, with images in place of their placeholders.
 
-        Here, as OpenAI's client signs for some providers what this returns.
+        For some providers OpenAI's client signs the request that this returns, so
+        ``send`` would be too late.
 
         Raises:
-            PlaceholderUnknown: If one is of another run.
+            PlaceholderUnknown: If a placeholder is of another run.
         """
         request = super().build_request(method, url, **options)
         state = current_state.get()
@@ -57,7 +58,7 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
             return request
         try:
             body = request.content
-        except httpx2.RequestNotRead:  # It comes bit by bit, as no model's input does.
+        except httpx2.RequestNotRead:  # A streamed body is no model's input.
             return request
         filled = state.placeholders.fill(body)
         if filled is not body:
@@ -68,7 +69,7 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
                 method, url, content=filled, headers=headers, **kept
             )
         if STREAM.search(filled):
-            # Compressed, an image could not be found.
+            # In a compressed stream an image could not be found.
             request.headers["accept-encoding"] = "identity"
         return request
 

@@ -11,11 +11,11 @@ from httpx2 import AsyncByteStream
 from ..exceptions import ImageError
 from ..imaging import Base64Image, Placeholders, sniff
 
-# Where an image is in an event of the Responses API: a partial image, or the result.
+# What is before an image in an event of the Responses API.
 KEY = re.compile(rb'"(partial_image_b64|result)"[ \t]*:[ \t]*"')
-# Bytes at the end of what has come that may be the beginning of one.
+# Bytes at the end of a chunk that may be the beginning of a key.
 KEY_LENGTH = 64
-# Characters of base64 that tell the type of an image.
+# Characters of base64 that are enough to recognise the type of an image.
 HEAD = 8 * 1024
 
 
@@ -23,13 +23,13 @@ class ImageFilter:
     """Replaces images by placeholders, and leaves all else as it came.
 
     A string that is short, has an escape or does not begin as an image is passed on
-    as it was, however late that turns out.
+    unchanged, even if that turns out late.
     """
 
     def __init__(self, placeholders: Placeholders, shortest: int) -> None:
         self._placeholders = placeholders
         self._shortest = shortest
-        # What was not searched to its end.
+        # Bytes that were not searched to their end.
         self._rest = b""
         # The string that is being read, if one is, and whether it is a partial image's.
         self._pieces: list[bytes] | None = None
@@ -46,25 +46,26 @@ class ImageFilter:
                 yield passed
 
     def finish(self) -> bytes:
-        """Return what was held back when the stream ended."""
+        """Return the bytes that were held back when the stream ended."""
         rest = b"".join([self._rest, *(self._pieces or ())])
         self._rest, self._pieces = b"", None
         return rest
 
     def _search(self, data: bytes) -> tuple[bytes, bytes]:
-        """Look for the beginning of an image; return what goes on and what is left."""
+        """Search for the beginning of an image; return bytes to pass on and a rest."""
         if match := KEY.search(data):
             self._rest, self._pieces = b"", []
             self._partial = match[1] != b"result"
             return data[: match.end()], data[match.end() :]
-        # Nothing waits for what is held back here: an event counts when its line ends.
+        # An event counts only when its line ends, so nothing waits for the bytes that
+        # are held back here.
         line = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         cut = max(line, len(data) - KEY_LENGTH)
         self._rest = data[cut:]
         return data[:cut], b""
 
     def _read(self, pieces: list[bytes], chunk: bytes) -> tuple[bytes, bytes]:
-        """Read on in a string; return what goes on and what is left."""
+        """Read on in a string; return bytes to pass on and the rest."""
         end = chunk.find(b'"')
         piece = chunk if end < 0 else chunk[:end]
         pieces.append(piece)

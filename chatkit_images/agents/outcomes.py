@@ -1,4 +1,4 @@
-"""How image calls end and why, read from whatever channel says so."""
+"""How image calls end and why, whatever says so: a call, an event or an exception."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outcome:
         status: One of ``GeneratedImage.Status``.
         code: The reason as a short stable word, for programs.
         message: The reason in words, for staff.
-        facts: Further columns that the source of the image told, such as ``size``.
+        facts: Further columns from the source of the image, such as ``size``.
     """
 
     status: str

@@ -1,4 +1,4 @@
-"""The partial images of one call, on their way to the storage and to the client."""
+"""The partial images of one call: they are stored and shown, or left out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .call_row import CallRow
 logger = logging.getLogger(__name__)
 Show = Callable[[types.GeneratedImage, float], Awaitable[None]]
 # Seconds that a partial image rests before it is stored. If several come in a burst,
-# the last one or the final is enough. A model that makes them takes seconds for each.
+# the last one or the final is enough. A real model takes seconds for each.
 REST = 0.05
 # If the event loop was busy for more than BUSY seconds during a rest, the partial image
 # rests again, but for no more than PATIENCE seconds: people are to see something.
@@ -28,14 +28,14 @@ BUSY, PATIENCE = 0.015, 1.0
 class PartialImages:
     """Stores and shows the partial images of a call, one at a time.
 
-    A newer one overtakes those that wait. A partial image is disposable, as the next
-    one or the final replaces it. So one that cannot be stored is left out.
+    A partial image is disposable, because the next one or the final replaces it. So a
+    newer one overtakes those that wait, and one that cannot be stored is left out.
 
     Args:
         call_id: The call.
-        converter: Stores them.
+        converter: Stores the partial images.
         row: The row of the call.
-        show: Shows a stored one with its progress between 0 and 1.
+        show: Shows a stored partial image, with the progress between 0 and 1.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class PartialImages:
         self.hurry()
 
     async def idle(self) -> None:
-        """Wait until none is on its way."""
+        """Wait until no partial image is being stored."""
         if self.task is not None:
             await asyncio.wait([self.task])
 

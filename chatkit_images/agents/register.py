@@ -1,4 +1,4 @@
-"""The image calls of a run, and what makes two events events of the same call."""
+"""The image calls of a run, and which of them an event belongs to."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CallRegister:
         self._converter = converter
         self._outbox = outbox
         self._calls: dict[str, ImageCall] = {}
-        # What the current response has said of its images at its start.
+        # The columns of images that the start of the current response has given.
         self._columns: dict[str, Any] = {}
 
     @property
@@ -71,7 +71,8 @@ class CallRegister:
             thread_id=self._context.thread.id,
             created_at=times.now(),
         )
-        # It is known before it is announced: what a client has seen begin must end.
+        # The call is registered before it is announced, because a call whose beginning
+        # a client has seen must end.
         call = self._calls[call_id] = ImageCall(
             call_id,
             item,

@@ -32,8 +32,8 @@ async def stream_agent_response(
 ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
     """Convert a streamed run into ChatKit's events.
 
-    Images are this function's, all else is the SDK's. However the stream ends,
-    each image call ends in one final state and the model's run is over.
+    This function converts images, and the SDK converts all else. However the stream
+    ends, each image call ends in one final state and the model's run is over.
 
     Args:
         context: The agent's context.
@@ -70,7 +70,7 @@ async def stream_agent_response(
                 yield ids.replace(event)
         tracker.complete = True
     except (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered):
-        # The SDK has taken the items back; nothing of them is shown.
+        # The SDK has removed the items of the turn, so their images are not shown.
         await tap.catch_up()
         await tracker.close(outcomes.GUARDRAIL)
         await tracker.supersede()
@@ -89,13 +89,13 @@ async def stream_agent_response(
     finally:
         await tap.close()
         if not tap.ran_out:
-            # The SDK leaves a task behind that waits for the context's next event.
+            # The SDK leaves a task that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
         await tracker.bill.record(context.thread.id)
 
 
 class ProviderIds:
-    """Gives messages without an id of the provider's one of the project's.
+    """Gives an id of the project's to messages that have none of the provider's.
 
     The Agents SDK names every message of a Chat Completions model alike, so the
     second would overwrite the first.
@@ -106,7 +106,7 @@ class ProviderIds:
         self._current = ""
 
     def replace(self, event: types.ThreadStreamEvent) -> types.ThreadStreamEvent:
-        """Return an event, with a unique id if it had the placeholder."""
+        """Return an event, with a unique id if it had the SDK's placeholder for ids."""
         if isinstance(event, types.ThreadItemUpdatedEvent):
             if event.item_id == FAKE_RESPONSES_ID:
                 return event.model_copy(update={"item_id": self._current})

@@ -1,4 +1,4 @@
-"""Between the Agents SDK's run and ChatKit's function, looking into the events."""
+"""A tap between the Agents SDK's run and ChatKit's function: it sees all events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ResultTap:
         self._watch(getattr(result, "_event_queue", None))
 
     def stream_events(self) -> AsyncIterator[StreamEvent]:
-        """Return the run's events, of which the SDK sees all but the images'."""
+        """Return the run's events without those of images, which the tracker takes."""
         return self
 
     def __aiter__(self) -> AsyncIterator[StreamEvent]:

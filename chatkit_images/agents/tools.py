@@ -1,4 +1,4 @@
-"""What an agent's tools say of the images that it will make."""
+"""What an agent's tools say about the images to come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from agents import Agent, ImageGenerationTool
 
 
 def expected_previews(agent: Agent[Any]) -> int | None:
-    """Return how many partial images an agent's image tool sends, if it says so."""
+    """Return how many partial images an agent's image tool requests, if it says so."""
     for tool in agent.tools:
         if isinstance(tool, ImageGenerationTool):
             count = tool.tool_config.get("partial_images")

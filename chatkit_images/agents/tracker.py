@@ -48,9 +48,9 @@ class ImageTracker:
         self.outbox = Outbox(context)
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
-        # How calls end that the model has left open, if it said why it failed.
+        # The outcome of calls that the model left open, if it said why it failed.
         self.failure: Outcome | None = None
-        # Ends the model's run and hands over the events that have arrived of it.
+        # Ends the model's run and handles the events that have arrived.
         self.close_source: Callable[[], Awaitable[None]] | None = None
         self._register = CallRegister(context, converter, self.outbox)
         self._leftovers: list[types.ThreadStreamEvent] = []
@@ -91,10 +91,9 @@ class ImageTracker:
         return data.type.startswith("response.image_generation_call.")
 
     async def catch_up(self, events: Iterable[StreamEvent]) -> None:
-        """Take the events that a stream which has ended did not hand out.
+        """Take the events that an ended stream did not hand out.
 
-        If one of them fails, those after it are taken all the same. One of them may
-        bring an image.
+        If one of them fails, the others are still taken, as they may bring an image.
         """
         self.outbox.close()
         for event in events:
@@ -104,7 +103,7 @@ class ImageTracker:
                 logger.exception("An event of the model's is left out")
 
     async def end_calls(self) -> None:
-        """Wait for every call after the model's last event. One without a final fails.
+        """Wait for every call after the model's last event. Without a final it fails.
 
         Raises:
             Exception: Whatever has kept a final from being saved.
@@ -131,9 +130,9 @@ class ImageTracker:
     async def abandon(self, status: str, code: str = "") -> None:
         """Close the source and the tracker, and save the items of the calls.
 
-        For a stream that nobody reads any more, though its run may go on. Images that
-        have arrived are taken first. The events are left for ``take_leftovers``. After
-        a stream that was read to its end this does nothing.
+        Call it if nobody reads the stream any more, even if the run goes on. Images
+        that have arrived are taken first. The events are kept for ``take_leftovers``.
+        If the stream was read to its end, this does nothing.
         """
         if self.complete:
             return
@@ -174,4 +173,4 @@ class ImageTracker:
 
 
 trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default=None)
-"""The trackers of the run whose task is executing, if somebody asked for them."""
+"""The trackers of the run whose task is executing, if its caller collects them."""

@@ -1,4 +1,4 @@
-"""Files read for a model's input, within a number of bytes."""
+"""Files for a model's input, within a number of bytes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FileBudget:
     def __init__(self) -> None:
         self._images = settings.MODEL_IMAGE_BYTES
         self._files = settings.MODEL_FILE_BYTES
-        # Whether an image did not fit, small as it was made.
+        # Whether an image did not fit even after it was scaled.
         self._full = False
 
     async def image(
@@ -73,6 +73,6 @@ class FileBudget:
 
 
 async def _read(name: str) -> bytes:
-    """Return the bytes of a file. A storage that hangs counts as one that fails."""
+    """Return the bytes of a file. A storage that hangs counts as a failure."""
     async with asyncio.timeout(settings.STORAGE_TIMEOUT):
         return await storage.run(storage.read, name)

@@ -105,7 +105,7 @@ class ImageSaver:
             call_id: The provider's id of the call.
             base64_image: The base64 as the model sent it; bytes if it was read by
                 ``ImageHttpxClient``.
-            fields: Columns of ``GeneratedImage`` that the final event tells.
+            fields: Columns of ``GeneratedImage`` from the final event.
 
         Raises:
             ImageError: If the bytes are not an image that is accepted.
@@ -170,8 +170,8 @@ class ImageSaver:
             fields: Columns that tell why, such as ``error_code``.
 
         Returns:
-            What the person sees of it: the newest partial image of a stopped call, or
-            the image that the call had got already. ``None`` if there is nothing.
+            What the person sees: the newest partial image of a stopped call, or the
+            image if the call has it already. ``None`` if there is nothing to see.
         """
         image = self._images[call_id]
 
@@ -185,7 +185,7 @@ class ImageSaver:
         return await database.insist(end)
 
     def message_id(self, call_id: str) -> str:
-        """Return the id of the message that stands for an image without a result."""
+        """Return the id of the message that replaces an image without a result."""
         image = self._images.get(call_id)
         return endings.message_id(image) if image else ""
 
@@ -199,5 +199,5 @@ class ImageSaver:
 
 
 def _clean(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return columns of the provider's words as every database takes them."""
+    """Return columns with the provider's texts as every database takes them."""
     return cleaning.clean_columns(models.GeneratedImage, fields)

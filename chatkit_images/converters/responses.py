@@ -21,8 +21,8 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
     """Stores the images of one run and hands out their URLs.
 
     The SDK's own ``stream_agent_response`` calls ``base64_image_to_url`` only.
-    ``chatkit_images.agents.stream_agent_response`` calls the methods of ``ImageSaver``
-    and keeps more: parallel images, failures, what was asked.
+    ``chatkit_images.agents.stream_agent_response`` calls the methods of ``ImageSaver``,
+    and so keeps parallel images, failures and the columns of the request too.
 
     Args:
         thread: The thread of the run.

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunThumbnails:
-    """Keeps what the thumbnails of finals are made of, until they are taken."""
+    """Keeps the sketches of finals until their thumbnails are taken."""
 
     def __init__(self) -> None:
         self._sketches: dict[str, imaging.Sketch | None] = {}
@@ -22,12 +22,12 @@ class RunThumbnails:
         return call_id in self._sketches
 
     def keep(self, call_id: str, sketch: imaging.Sketch | None, *, begin: bool) -> None:
-        """Note a final.
+        """Keep the sketch of a final.
 
         Args:
-            call_id: Its call.
-            sketch: What its thumbnail is made of; ``None`` if it gets none.
-            begin: Whether to make it now, which takes a core.
+            call_id: The call of the final.
+            sketch: What its thumbnail is made of; ``None`` if it gets no thumbnail.
+            begin: Whether to make the thumbnail now, which takes a core.
         """
         self._sketches[call_id] = sketch
         if begin:

@@ -1,4 +1,4 @@
-"""From stored items to what the model reads."""
+"""ChatKit's converter from thread items to model input."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ logger = logging.getLogger(__name__)
 class DjangoThreadItemConverter(ThreadItemConverter):
     """Turns thread items into model input, files as bytes within a budget.
 
-    The model never gets the browser's URL, which is private and expires. Override
-    ``generated_image_text`` for other words beside an image,
-    ``tag_to_message_content`` for what a mention stands for.
+    Override ``generated_image_text`` for other words beside an image, and
+    ``tag_to_message_content`` for the meaning of a mention.
 
     Args:
-        context: Whose items they are.
+        context: The owner of the items.
     """
 
     def __init__(self, context: RequestContext) -> None:
@@ -103,7 +102,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
     async def tag_to_message_content(
         self, tag: types.UserMessageTagContent
     ) -> ResponseInputContentParam:
-        """Return what a mention says by itself. Override it to look things up."""
+        """Return the text of a mention. Override it to look things up."""
         return parts.text(f"@{tag.text} (id: {tag.id})")
 
     async def user_message_to_input(

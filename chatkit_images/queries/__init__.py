@@ -1,1 +1,1 @@
-"""The rows behind ChatKit's types: sync functions, each one transaction."""
+"""Queries that turn ChatKit's types into rows and back: sync, each one transaction."""

@@ -30,7 +30,7 @@ def get(attachment_id: str, context: RequestContext) -> models.Attachment:
 
 
 def of_owner(ids: Collection[str], context: RequestContext) -> list[models.Attachment]:
-    """Return the rows of those of the attachments that are there."""
+    """Return the rows of those attachments that the owner has."""
     if not ids:
         return []
     rows = models.Attachment.objects.for_owner(context.owner)
@@ -72,8 +72,8 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
     """
     preview = str(getattr(attachment, "preview_url", ""))
     inline = references.DATA_IMAGE.fullmatch(preview)
-    # Before the transaction, in this thread: only another attachment store brings a
-    # preview of its own, and a small one.
+    # The preview is stored before the transaction, in this thread. Only another
+    # attachment store sends a preview with its attachments, and a small one.
     thumbnail = _store_preview(inline[1]) if inline else ""
     with transaction.atomic():
         row = models.Attachment.objects.locked().filter(pk=attachment.id).first()
@@ -99,10 +99,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
 
 @transaction.atomic
 def delete(attachment_id: str, context: RequestContext) -> None:
-    """Delete an attachment of the owner's, if it is there.
-
-    Its files go when the transaction is through.
-    """
+    """Delete an attachment, if the owner has it. Its files go after the commit."""
     rows = models.Attachment.objects.for_owner(context.owner)
     row = rows.filter(pk=clean(attachment_id)).first()
     if row is not None:

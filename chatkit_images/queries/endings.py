@@ -22,9 +22,9 @@ Status = models.GeneratedImage.Status
 
 
 def message_id(image: models.GeneratedImage) -> str:
-    """Return the id of the item that stands for an image without a result.
+    """Return the id of the item that replaces an image without a result.
 
-    ``items.save`` links an item of such an id to its image.
+    ``items.save`` links an item with such an id to its image.
     """
     return f"{items.IMAGE_PREFIX}{image.pk.hex}"
 
@@ -54,17 +54,17 @@ def end_images_of(run_id: uuid.UUID, run_status: str) -> None:
     elif run_status == models.Run.Status.INTERRUPTED:
         _end(images, Status.INTERRUPTED)
     elif run_status == models.Run.Status.CANCELLED:
-        # Complete ones too: the cancellation may have come between row and item.
+        # Complete images too: the cancellation may have come before their items.
         _end(images, Status.CANCELLED)
     else:
         _end(lacking, Status.FAILED, error_code="stream_error")
 
 
 def recover_all(images: GeneratedImageQuerySet) -> int:
-    """Complete ended images whose bytes are there after all; show them.
+    """Complete ended images whose bytes are there after all, and show them.
 
     Returns:
-        How many there were.
+        How many images this call completed.
 
     Raises:
         Exception: The storage's own, if it does not answer.
@@ -80,14 +80,14 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
 
 
 def show_late(images: GeneratedImageQuerySet) -> int:
-    """Show complete images whose threads show another end, or none.
+    """Show complete images whose threads say that they have no result, or say nothing.
 
-    A process that was asleep may get an image after its run was taken over, when a text
-    stands in the place of the image. The process may not write into the thread, which
-    may have another run by now. The image takes only the place of its own text.
+    A process that was asleep may receive an image after its run was taken over, when a
+    text stands in the place of the image. The process may not write into the thread,
+    which may have another run by now. So the image replaces its own text only.
 
     Returns:
-        How many there were.
+        How many images this call showed.
     """
     told = Q(
         item__type="assistant_message", item__item_id__startswith=items.IMAGE_PREFIX
@@ -101,10 +101,10 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     shown = 0
     for pk, thread_id in list(late.values_list("pk", "thread_id")):
         with transaction.atomic():
-            # The thread is locked, so that what is taken out of it meanwhile stays out.
+            # The thread is locked, so that an item that is deleted meanwhile stays so.
             models.Thread.objects.locked().filter(pk=thread_id).first()
             image = late.filter(pk=pk).select_related("thread", "item").first()
-            # A project's own item may have an id like this, and an image in it.
+            # A project's own item may have such an id, and contain the image.
             if image and (not image.item or image.item.item_id == message_id(image)):
                 _show(image, fenced=False)
                 shown += 1
@@ -127,7 +127,7 @@ def _recover_here(image: models.GeneratedImage) -> bool:
     try:
         return recovery.recover(image, here=True)
     except Exception:
-        # A disk or a storage does not answer now. The sweep looks again.
+        # A disk or a storage does not answer now. The sweep tries again.
         logger.warning("Image %s is not looked for", image.pk, exc_info=True)
         return False
 

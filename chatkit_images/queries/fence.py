@@ -1,4 +1,4 @@
-"""The check that keeps a run which was taken over from writing anything more."""
+"""A check that refuses further writes of a run that was taken over."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from ..run_state import current_run
 
 
 def check() -> None:
-    """Keep the claim of the run that is executing to the end of the transaction.
+    """Refuse to write if the run that is executing has lost its claim.
+
+    The row of the run is locked, so it keeps its claim until the transaction ends.
 
     Lock the thread first. A transaction that deletes the thread locks it first too, so
     the two cannot deadlock.

@@ -33,7 +33,7 @@ def begin(
 ) -> models.GeneratedImage:
     """Return the row of an image call, made before any of its bytes is written.
 
-    A replayed call id finds its row, whatever state that is in. May be repeated.
+    If the call id is replayed, its row is returned as it is. May be retried.
 
     Args:
         thread_id: Its thread.
@@ -71,7 +71,7 @@ def add_partial(
         if not counted:
             models.DeletedFile.objects.schedule([stored.name])
             return None
-        # The image's row is locked, so nobody makes the partial image in between.
+        # The image's row is locked, so no other transaction makes the partial image.
         same = image.partials.select_for_update().filter(index=index)
         partial = same.one()
         if partial is None:
@@ -82,7 +82,7 @@ def add_partial(
 
 
 def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -> bool:
-    """Make a stored file the image's own and drop its partial images.
+    """Make a stored file the file of the image, and drop its partial images.
 
     A complete image keeps its file: a replay changes nothing. A final that comes after
     the image was stopped or interrupted replaces the partial image shown for it.
@@ -91,7 +91,7 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
         Whether this call completed it.
 
     Raises:
-        NotFoundError: If the row is gone; the image goes too then.
+        NotFoundError: If the row was deleted. Then the file is deleted too.
     """
     with transaction.atomic():
         rows = models.GeneratedImage.objects.locked().filter(pk=image.pk)
@@ -106,7 +106,7 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             models.DeletedFile.objects.schedule([str(row.file.name)])
             values: dict[str, Any] = {
                 **stored.columns(),
-                # The reason of an earlier end is void.
+                # The reason of an earlier end does not count any more.
                 "error_code": "",
                 "error_message": "",
                 **fields,
@@ -127,18 +127,18 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
 
 
 def _copy(row: models.GeneratedImage, image: models.GeneratedImage) -> None:
-    """Do as ``refresh_from_db`` does, without asking for the row again."""
+    """Do as ``refresh_from_db`` does, without reading the row again."""
     for field in row._meta.concrete_fields:
         setattr(image, field.attname, field.value_from_object(row))
         if isinstance(field, ForeignKey) and field.is_cached(image):
-            # Its thread may have been renamed since.
+            # The thread may have been renamed since.
             field.delete_cached_value(image)
 
 
 def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
-    """Send ``image_saved`` for a complete image, and note its late thumbnail.
+    """Save the late thumbnail of a complete image, and send ``image_saved``.
 
-    May be repeated.
+    May be retried.
     """
     if thumbnail:
         rows = models.GeneratedImage.objects.filter(pk=image.pk)
@@ -151,7 +151,7 @@ def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
 
 
 def supersede(thread_id: str, call_ids: list[str]) -> None:
-    """Take images out of their thread for good: a guardrail took their turn back."""
+    """Take images out of their thread for good: a guardrail has removed their turn."""
     rows = models.GeneratedImage.objects.filter(
         thread_id=thread_id, call_id__in=call_ids
     )

@@ -34,21 +34,21 @@ def of_item(
 
     Args:
         item: The item.
-        owner: Isolation key; a URL of another owner's image stays text.
+        owner: The owner. A URL of another owner's image stays text.
         save_image: Takes call id (may be empty) and base64 of a ``data:`` image
             and returns its row, ``None`` if it is no image.
     """
     payload: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
     for name, field in type(item).model_fields.items():
         if field.is_required():
-            # Hidden context may be None, and must be there.
+            # Hidden context may be None, but the key must be there.
             payload.setdefault(name, None)
     for name in ("id", "thread_id", "created_at"):
         payload.pop(name)
     if isinstance(item, types.UserMessageItem):
         payload["attachments"] = [attachment.id for attachment in item.attachments]
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
-        # A URL of somebody else's is dropped: it expires, and it is not ours.
+        # A foreign URL is dropped, because it expires.
         if match := references.DATA_IMAGE.fullmatch(item.image.url):
             save_image(item.image.id, match[1])
         payload["image"] = {"id": item.image.id}
@@ -71,7 +71,7 @@ def to_item(
     attachments: dict[str, types.Attachment],
     previews: dict[str, str],
 ) -> types.ThreadItem | None:
-    """Return the item of a row, ``None`` if this ChatKit does not know its type.
+    """Return the item of a row, ``None`` if the installed ChatKit lacks its type.
 
     Args:
         row: The row.
@@ -104,7 +104,7 @@ def to_item(
             }
         )
     except ValidationError as error:
-        # An error as it is would put the item's text into the log.
+        # The whole error would put the item's text into the log.
         problems = error.errors(
             include_url=False, include_context=False, include_input=False
         )

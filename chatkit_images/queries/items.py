@@ -18,10 +18,10 @@ from ..exceptions import NotFoundError
 from . import attachments, fence, images, item_payloads, pages, references, threads
 
 logger = logging.getLogger(__name__)
-# ``data:`` images that are stored of one item: each is decoded and written at once.
+# How many ``data:`` images of one item are stored. Each takes a decoding and a write.
 MAX_INLINE = 20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
-# Ids of the items that stand for an image without a result.
+# How the ids of items begin that replace an image without a result.
 IMAGE_PREFIX = "img_"
 IMAGE_ID = re.compile(rf"{IMAGE_PREFIX}([0-9a-f]{{32}})")
 
@@ -44,7 +44,7 @@ def load_page(
     limit = pages.clamp(limit)
     found = list(rows.page(position, order)[: limit + 1])
     if not found:
-        # It may have no items, or not be the owner's.
+        # The thread may have no items, or belong to another owner.
         threads.get(thread_id, context)
     return types.Page(
         data=to_items(found[:limit], thread_id, context),
@@ -74,7 +74,7 @@ def save(
     *,
     fenced: bool = True,
 ) -> None:
-    """Insert an item, or update the one of that id in its place.
+    """Insert an item, or update the item of that id in its place.
 
     Args:
         thread_id: Its thread.
@@ -94,19 +94,19 @@ def save(
             saved[sent] = images.save_inline(owned, call_id, text)
         return saved[sent]
 
-    # Blobs are written before the transaction, which must not wait for storage. This
-    # thread does: what a model makes is stored before it gets here, so only a project's
-    # own item brings images of its own, or a person's text, where they are few.
+    # Files are written before the transaction, which must not wait for the storage.
+    # This thread may wait. An image of the model is already stored, so only a project's
+    # own items and texts of people contain ``data:`` images, and few.
     payload = item_payloads.of_item(item, context.owner, save_image)
     with transaction.atomic():
-        # This locks the thread: one that is being deleted takes no items.
+        # This locks the thread, so that a thread that is being deleted takes no items.
         key = clean(thread_id)
         same = models.Thread.objects.for_owner(context.owner).filter(pk=key)
         if not same.update(updated_at=timezone.now()):
             raise NotFoundError(f"Thread {thread_id} not found")
         if fenced:
             fence.check()
-        # Nobody makes it in between: whoever writes has locked the thread.
+        # All writers of items lock the thread, so no other makes the item meanwhile.
         same_item = models.ThreadItem.objects.filter(thread_id=key, item_id=item.id)
         row = same_item.locked().one()
         if row is None:
@@ -127,7 +127,7 @@ def save(
 def _link(
     row: models.ThreadItem, item: types.ThreadItem, inline: list[uuid.UUID]
 ) -> None:
-    """Link a row to the images that it shows, or whose end it tells."""
+    """Link a row to the images that it shows, or to the image that it replaces."""
     own = models.GeneratedImage.objects.filter(thread_id=row.thread_id)
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
         shown = own.filter(call_id=item.image.id)
@@ -140,7 +140,7 @@ def _link(
 
 @transaction.atomic
 def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
-    """Delete items that are there; their images stay as superseded versions."""
+    """Delete those items that are there; their images stay as superseded versions."""
     thread = threads.get(thread_id, context)
     models.Thread.objects.locked().filter(pk=thread.pk).one()
     fence.check()
@@ -163,7 +163,7 @@ def to_items(
     ]
     quoted = references.image_keys(rows)
     if calls or quoted:
-        # An image of another thread of the same owner may be quoted.
+        # A text may refer to an image in another thread of the same owner.
         for image in models.GeneratedImage.objects.for_owner(context.owner).filter(
             db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=quoted)
         ):

@@ -15,14 +15,14 @@ MAX_PAGE = 100
 
 
 def clamp(limit: int) -> int:
-    """Return a page size between 1 and 100; a client may ask for anything."""
+    """Return a page size between 1 and 100, because a client may ask for any."""
     return max(1, min(limit, MAX_PAGE))
 
 
 def cursor(
     queryset: db.QuerySet[Any], field: str, scope: str, after: str | None
 ) -> tuple[datetime.datetime, Any] | None:
-    """Return the position of a cursor, also of one whose row has been deleted.
+    """Return the position of a cursor, also if its row has been deleted.
 
     Raises:
         NotFoundError: If no such row is or was there.
@@ -44,7 +44,7 @@ def cursor(
 
 
 def bury(scope: str, rows: list[tuple[str, Any, datetime.datetime]]) -> None:
-    """Note where rows stood that are about to be deleted."""
+    """Note the positions of rows that are about to be deleted."""
     models.DeletedPosition.objects.bulk_create(
         models.DeletedPosition(scope=scope, key=key, position=str(pk), stood_at=at)
         for key, pk, at in rows

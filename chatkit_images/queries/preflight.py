@@ -1,7 +1,7 @@
 """Checks before a request writes anything.
 
-The SDK finds most of this inside the stream, with the answer's status sent and
-half of the request written.
+The SDK finds most of this inside the stream, when the status is sent and half of the
+request is written.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ AUDIO = re.compile(r"audio/[\w.+-]+", re.ASCII)
 
 
 def needs_database(request: types.ChatKitReq) -> bool:
-    """Whether ``check`` looks something up. Else it may be called on the event loop."""
+    """Whether ``check`` needs a query. If not, it may be called on the event loop."""
     if isinstance(request, types.ThreadsCreateReq):
         return bool(request.params.input.attachments)
     return True
 
 
 def check(request: types.ChatKitReq, context: RequestContext) -> None:
-    """Refuse a request that names what is not there or not the owner's.
+    """Refuse a request that names rows that the owner does not have.
 
     Raises:
         NotFoundError: If a thread, an item or an attachment is not the owner's.
@@ -67,7 +67,7 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
 
 
 def check_waiting(request: types.ChatKitReq, context: RequestContext) -> None:
-    """Refuse an answer that nothing in its thread waits for.
+    """Refuse an input or a tool's output for which nothing in the thread waits.
 
     Raises:
         NotFoundError: If the thread or the item is not the owner's.
@@ -83,11 +83,11 @@ def check_waiting(request: types.ChatKitReq, context: RequestContext) -> None:
 
 
 def check_ids(ids: Sequence[str]) -> None:
-    """Refuse ids that a database would choke on.
+    """Refuse ids that a database cannot look up.
 
     Raises:
-        NotFoundError: If one has a NUL, which PostgreSQL does not look up.
-        RequestRefused: If they are too many for one query.
+        NotFoundError: If an id has a NUL, which PostgreSQL refuses.
+        RequestRefused: If the ids are too many for one query.
     """
     if len(ids) > MAX_IDS:
         raise RequestRefused(

@@ -1,4 +1,4 @@
-"""Images whose bytes were written before their process died, found by their key."""
+"""Recovery of images whose process died after it had written their bytes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def recover(image: models.GeneratedImage, *, here: bool = False) -> bool:
     """Complete an image whose bytes are there although its row says otherwise.
 
     Args:
-        image: One that is not complete. A blocked one stays blocked.
-        here: Look only at this host's disks, which answer at once.
+        image: An image. A complete or blocked one stays as it is.
+        here: Search only this host's disks, which answer at once.
 
     Returns:
-        Whether it is complete now.
+        Whether its bytes were found, so that it is complete now.
 
     Raises:
         Exception: The storage's own, if it does not answer.

@@ -20,10 +20,10 @@ DATA_IMAGE = re.compile(
 )
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 REFERENCE = re.compile(rf"chatkit-image:({UUID})")
-# A token holds an attachment's id in these characters. The id ends where they end.
+# An attachment's id in a token has these characters only, so it ends where they end.
 FILE_REFERENCE = re.compile(r"chatkit-attachment:([\w~-]{1,64})(?![\w~-])")
-# An absolute or relative URL whose last part is one of our tokens. A path begins
-# once: tried at each of its slashes, a long one would take minutes.
+# An absolute or relative URL whose last part is one of our tokens. The search begins
+# once in a path. If it began at each slash, a long path would take minutes.
 OUR_URL = re.compile(
     r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
     r"(?:/[\w.-]++)*/((?:image|attachment)\.[\w.~-]+)/?"
@@ -49,7 +49,7 @@ def is_ours(url: str) -> bool:
 def refer(value: Any, owner: str) -> Any:
     """Return JSON data with references in place of the URLs of an owner's files.
 
-    Anybody can paste a URL. One of another owner's image stays text, because a
+    Anybody can paste a URL. The URL of another owner's image stays text, because a
     reference never expires.
     """
 
@@ -69,8 +69,8 @@ def resolve(
 
     Args:
         text: The text.
-        image_url: Returns the URL of the image of a key; ``None`` leaves the reference.
-        file_url: Returns the URL of the attachment of an id, likewise.
+        image_url: Returns the URL of an image by its key; ``None`` keeps the reference.
+        file_url: Does the same for an attachment, by its id.
     """
     text = REFERENCE.sub(lambda match: _known(image_url(match[1]), match), text)
     return FILE_REFERENCE.sub(lambda match: _known(file_url(match[1]), match), text)
@@ -123,14 +123,14 @@ def _known(url: str | None, match: re.Match[str]) -> str:
 
 
 def _of_token(match: re.Match[str], owner: str) -> str:
-    # A URL that has expired was the owner's all the same.
+    # An expired URL was the owner's too.
     token = url_tokens.read(match[1], expired_ok=True)
     if token is None or not token.is_of(owner):
         return match[0]
     if token.kind == "image":
         return to_image(uuid.UUID(token.key))
     reference = f"chatkit-attachment:{token.key}"
-    # What follows without a gap would be read as a part of the id.
+    # Text that follows without a gap would be read as part of the id.
     following = match.string[match.end() : match.end() + 1]
     found = FILE_REFERENCE.match(reference + following)
     return reference if found and found[1] == token.key else match[0]

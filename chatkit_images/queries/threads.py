@@ -20,8 +20,8 @@ LOADED = "_chatkit_images_loaded"
 def remember(thread: types.ThreadMetadata) -> None:
     """Note a thread's values, so that ``save`` writes only what changed.
 
-    ChatKit saves whole threads from long streams: without this a rename made
-    meanwhile would be undone by the title that the stream began with.
+    ChatKit saves whole threads during long streams. Without this, the title from the
+    beginning of the stream would undo a rename that was made meanwhile.
     """
     # Pydantic leaves such an attribute out of dumps and comparisons, and copies it.
     thread.__dict__[LOADED] = _values(thread)
@@ -70,7 +70,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
         return
     fence.check()
     if row is None or row.owner != context.owner:
-        # One that was deleted while somebody worked on it must not come back.
+        # A thread that was deleted meanwhile must not come back.
         raise NotFoundError(f"Thread {thread.id} not found")
     changed = [
         name for name in values if loaded is None or loaded[name] != values[name]
@@ -93,13 +93,13 @@ def insert(thread: types.ThreadMetadata, context: RequestContext) -> None:
 
 
 def _give_to_run(thread_id: str) -> None:
-    """Give a thread that its claim has not made to the run, from the first moment."""
+    """Link a thread that the claim has not made to the run that is executing."""
     run_id = current_run.get()
     if run_id is None:
         return
     going = models.Run.objects.running().filter(pk=run_id, thread=None)
     if not going.update(thread_id=thread_id):
-        # It has one already, or has ended.
+        # The run has a thread already, or has ended.
         fence.check()
 
 
@@ -121,8 +121,8 @@ def load_page(
 @transaction.atomic
 def delete(thread_id: str, context: RequestContext) -> None:
     """Delete a thread with its items, images and attachments."""
-    # Writers of items lock the thread too: none of theirs comes in between. This is a
-    # stronger lock than theirs: nothing that points at the thread may be made either.
+    # Writers of items lock the thread too, so none writes in between. This lock is
+    # stronger than theirs: no row that points at the thread may be inserted either.
     models.Thread.objects.select_for_update().filter(pk=clean(thread_id)).first()
     row = get(thread_id, context)
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
@@ -142,6 +142,6 @@ def _values(thread: types.ThreadMetadata) -> dict[str, Any]:
         "metadata": thread.metadata,
         "allowed_image_domains": thread.allowed_image_domains,
     }
-    # A copy: the thread's own metadata may change while the values are kept.
+    # The metadata is copied, because the thread's own may change later.
     cleaned: dict[str, Any] = clean_json(values)
     return cleaned

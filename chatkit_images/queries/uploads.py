@@ -1,4 +1,4 @@
-"""Bytes of attachments on their way to a row."""
+"""Uploads: files are stored, then they get a row."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StoredFile:
 
 
 def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
-    """Store a file if its bytes are of an accepted type. For a storage thread.
+    """Store a file if its bytes have an accepted type. Call it in a storage thread.
 
     Raises:
         RequestRefused: If it is an image of more than ``MAX_IMAGE_PIXELS``.
@@ -50,7 +50,7 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
 def announce(
     key: str, params: AttachmentCreateParams, context: RequestContext
 ) -> models.Attachment:
-    """Make the row of a file whose bytes are to come."""
+    """Make the row of a file whose bytes will come later."""
     is_image = params.mime_type in imaging.INLINE
     kind = models.Attachment.Kind.IMAGE if is_image else models.Attachment.Kind.FILE
     return models.Attachment.objects.create(
@@ -76,8 +76,8 @@ def receive(
     """Give stored bytes their row.
 
     Raises:
-        NotFoundError: If it was to be announced and is not.
-        RequestRefused: If its bytes came before; these are dropped.
+        NotFoundError: If it must be announced and is not.
+        RequestRefused: If its bytes came before. The new bytes are dropped.
     """
     try:
         with transaction.atomic():
@@ -117,7 +117,7 @@ def _row(
 
 
 def _store_image(data: bytes) -> StoredFile | None:
-    # What is appended to an image goes either way.
+    # Both cut off bytes after the end of the image.
     data = imaging.strip(data) if settings.STRIP_METADATA else imaging.trim(data)
     info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
     if info.mime not in settings.ATTACHMENT_TYPES:
@@ -149,5 +149,5 @@ def _document_type(data: bytes) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return ""
-    # Text that a browser would run is text still: it is served as a download.
+    # Text that a browser would run is accepted, because it is served as a download.
     return "" if "\x00" in text else "text/plain"
