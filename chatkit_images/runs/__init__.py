@@ -4,9 +4,9 @@
   the transactions in which a run is claimed, released or taken over.
 - ``live_run``: a run of this process; ``registry`` has all of them. It is made of its
   ``task``, its ``readers``, the ``environment`` of its request, and its ``outcome``.
-- ``log``, ``following``: what is read, and reading it in whichever process the run is.
-- ``stopping``, ``watching``, ``copies``: what other processes ask of a run, or learn of
-  it. The ``supervisor`` sees to that by ``polling`` the rows of runs.
+- ``log``: the events of a run. ``following`` reads them, wherever the run is.
+- ``stopping``, ``watching``, ``copies``: stops, news and logs across processes. The
+  ``supervisor`` does this work by ``polling`` the rows of runs.
 - ``drain``: the end of the server.
 """
 

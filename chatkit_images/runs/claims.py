@@ -55,8 +55,8 @@ def claim(
     Raises:
         NotFoundError: If the owner has no such thread.
         Replayed: If a run was made with the same idempotency key.
-        RequestRefused: If the thread is locked, closed or busy, or if it has the answer
-            that the request brings by now.
+        RequestRefused: If the thread is locked, closed or busy, or if the input that
+            the request brings was answered meanwhile.
     """
     check_replay(context, idempotency_key)
     thread_id: str | None = getattr(request.params, "thread_id", None)
@@ -78,15 +78,15 @@ def claim(
                 heartbeat_at=Now(),
                 idempotency_key=idempotency_key,
             )
-            # The thread is this run's now. Others may have written to it between the
-            # check of the request and this moment.
+            # From now on only this run writes to the thread. Others may have written
+            # after the check of the request, so it is checked again.
             preflight.check_waiting(request, context)
             return run
     except IntegrityError:
-        # Two claims at once, and the other one was first.
+        # There were two claims at once, and the other one was first.
         check_replay(context, idempotency_key)
         if made is not None:
-            # An id of the project's own, which is taken. ``save`` finds out by whom.
+            # The project's own id for the thread is taken. ``save`` finds out by whom.
             return claim(run_id, request, context, idempotency_key)
         raise busy() from None
 
@@ -108,7 +108,7 @@ def _lock_thread(thread_id: str | None) -> None:
 
 
 def take_over(runs: RunQuerySet) -> int:
-    """End those of the runs whose process has died, with their images.
+    """End the runs whose process has died, with their images.
 
     Returns:
         How many runs this call ended.
@@ -117,7 +117,7 @@ def take_over(runs: RunQuerySet) -> int:
 
 
 def interrupt(runs: RunQuerySet) -> int:
-    """End those of the runs that go on, as if their process had died.
+    """End the runs that have not ended, as if their process had died.
 
     Returns:
         How many runs this call ended.
@@ -128,7 +128,7 @@ def interrupt(runs: RunQuerySet) -> int:
     ended = 0
     first: Exception | None = None
     for pk in list(runs.running().values_list("pk", flat=True)):
-        # One by one, as another process may be doing the same.
+        # Each in transactions of its own, because another process may do the same.
         try:
             ended += release(pk, INTERRUPTED.status, INTERRUPTED.error)
         except Exception as error:
@@ -140,7 +140,7 @@ def interrupt(runs: RunQuerySet) -> int:
 
 
 def find(rows: RunQuerySet) -> models.Run | None:
-    """Take dead ones of the runs over, and return the one that goes on, if any."""
+    """Take dead runs over, and return the one that is running, if any."""
     take_over(rows)
     return rows.running().first()
 
@@ -157,15 +157,15 @@ def release(
         answered: Whether the run said anything. If not, a client that sends the same
             request again gets a new run.
     """
-    # Images come first: nothing looks at a run again that has ended.
+    # Images come first, because nothing checks the images of an ended run again.
     endings.end_images_of(run_id, status)
     rows = models.Run.objects.filter(pk=run_id)
     if not answered:
         rows.update(idempotency_key=None)
         _delete_empty_thread(run_id)
     if not rows.finish(status, clean(error)):
-        # Another process took the run over, and wrote texts in place of images that
-        # the run has received since.
+        # Another process took the run over, and wrote texts in place of images. The run
+        # may have received these images since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
         return False
     run = rows.select_related("user").one()

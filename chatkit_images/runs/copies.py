@@ -15,13 +15,13 @@ GRACE_SECONDS = 1.0
 
 
 class Copies:
-    """The logs that readers follow here and that another process writes, if any does.
+    """The logs that readers follow here and that this process does not write.
 
-    A log that nobody writes any more would keep its readers for ever, so it is closed
-    when its run has ended.
+    If nobody writes a log any more, its readers would wait for ever. So the log is
+    closed when its run has ended.
 
     Attributes:
-        closed: Whether this server ends, so that readers have to read elsewhere.
+        closed: Whether this server drains, so that readers must go to another process.
     """
 
     def __init__(self) -> None:
@@ -36,19 +36,19 @@ class Copies:
 
     @property
     def present(self) -> list[uuid.UUID]:
-        """Return those of the runs that have a reader for whom they go on."""
+        """Return the runs that have a reader here, and not only watchers."""
         return [run_id for run_id in self._logs if self._present[run_id]]
 
     @contextmanager
     def following(
         self, run_id: uuid.UUID, log: MemoryLog, present: bool
     ) -> Iterator[None]:
-        """Have a log closed when its run has ended, while a reader follows it.
+        """Follow a log. It is closed when its run has ended.
 
         Args:
             run_id: The run.
             log: The copy of its log.
-            present: Whether the run goes on for this reader.
+            present: Whether the run goes on for this reader; not for a watcher.
         """
         self._logs.setdefault(run_id, []).append(log)
         self._present[run_id] += present
@@ -61,14 +61,14 @@ class Copies:
                 del self._logs[run_id], self._present[run_id]
 
     def close_soon(self, run_id: uuid.UUID) -> None:
-        """Close the logs of a run that has ended, if they are not closed in time."""
+        """Close the logs of an ended run, unless their own end closes them in time."""
         loop = asyncio.get_running_loop()
         for log in self._logs.get(run_id, ()):
             if not log.closed:
                 loop.call_later(GRACE_SECONDS, log.close, False)
 
     def close(self) -> None:
-        """Close all logs because this server ends; readers read on elsewhere."""
+        """Close all logs because this server drains; readers resume elsewhere."""
         self.closed = True
         for logs in self._logs.values():
             for log in logs:

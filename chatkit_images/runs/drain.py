@@ -1,6 +1,6 @@
-"""A server that is told to end drains.
+"""The drain of a server that gets SIGTERM.
 
-It takes no new runs, gives those that go on some time, and interrupts the rest.
+The server takes no new runs, gives running ones some time, and interrupts the rest.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .registry import LIVE
 from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
-# Seconds between two checks of what goes on, for the last writes of a run, and for the
-# last frames of its watchers.
+# Seconds between two checks whether runs have ended, for the last writes of a run, and
+# for the last frames of its watchers.
 CHECK_SECONDS, WRITE_SECONDS, LAST_SECONDS = 0.1, 10.0, 5.0
 
 
 class Draining(RequestRefused):
-    """This process drains; another one can do what the request asks for."""
+    """This process drains; another one can answer the request."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -40,9 +40,9 @@ class Draining(RequestRefused):
 class Drain:
     """Drains at SIGTERM, then lets the server handle the signal as it would have.
 
-    Daphne kills its requests and uvicorn waits for them for ever. When their runs have
-    ended, there is nothing left to kill or to wait for. A second SIGTERM ends the wait,
-    a third goes to the server at once. SIGINT is not touched.
+    Daphne kills its requests, and uvicorn waits for them for ever. When their runs have
+    ended, no request is left. A second SIGTERM ends the wait, a third goes to the
+    server at once. SIGINT is not touched.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Drain:
         signal.signal(signal.SIGTERM, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        # A signal may come in the middle of anything, so the event loop does the work.
+        # A signal may interrupt any code, so the event loop does the work.
         if self._hurry.is_set() or self._loop is None or self._loop.is_closed():
             self._pass_on()
         elif self.begun:
@@ -99,7 +99,7 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
     """Wait for the runs of this process, then interrupt those that are left."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    # Readers of other processes' runs would keep the server busy as well.
+    # Readers of other processes' runs would keep the server from ending too.
     supervisor().copies.close()
     if LIVE:
         logger.info("%d runs have %s s to end", len(LIVE), seconds)
@@ -112,7 +112,7 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
         logger.warning("%d runs are interrupted", len(rest))
         waits = [asyncio.ensure_future(run.wait()) for run in rest]
         await asyncio.wait(waits, timeout=WRITE_SECONDS)
-    # Readers get the last events, and watchers learn how the run has ended.
+    # Now readers get the last events, and watchers learn how the run has ended.
     last = loop.time() + LAST_SECONDS
     await asyncio.sleep(CHECK_SECONDS)
     while supervisor().watches.shows and loop.time() < last and not hurry.is_set():

@@ -1,4 +1,4 @@
-"""What Django keeps for a request, in which the run of the request works too."""
+"""The language and the URLs of a request, for the run that answers it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Environment:
     """The language of a request and what its URLs are made from.
 
     Django keeps them for the thread or the task of the request. The task of a run
-    outlives the request, so it takes a copy along.
+    outlives the request, so it has a copy.
 
     Attributes:
         locale: The language.

@@ -29,8 +29,8 @@ def follow(
 ) -> Batches:
     """Return the chunks of a run, from its log or, without a log, from the database.
 
-    Iterating raises ``Draining`` if the run is another process's and goes on while
-    this process ends.
+    Iterating raises ``Draining`` if another process has the run, and the run goes on
+    while this process drains.
 
     Args:
         run: The row, of the context's owner.
@@ -39,7 +39,7 @@ def follow(
         join: Whether the reader gets what the stream shows by now instead.
         patient: Whether the reader may come back if it leaves.
         idle: Seconds of silence after which an empty batch is yielded.
-        watch: Whether this is only a watcher, for whom no run goes on.
+        watch: Whether the reader is only a watcher, for whom no run goes on.
     """
     live = LIVE.get(run.pk)
     if live is not None and not watch:
@@ -55,7 +55,7 @@ async def _follow_elsewhere(
     idle: float | None,
     watch: bool,
 ) -> Batches:
-    """Yield the chunks of a run for which its reader does not count in this process.
+    """Yield the chunks of a run of another process, or of this one for a watcher.
 
     Raises:
         Draining: If this process ends before the run does.
@@ -91,7 +91,7 @@ async def _open(run: Run) -> MemoryLog:
     running = run.status == Run.Status.RUNNING
     log = await get_logs().open(run.pk, running)
     if log is None or (log.closed and not log.last):
-        # Nothing writes to this one: it is silent until the run has ended.
+        # Nothing writes to this log, so it is silent until the run has ended.
         log = MemoryLog()
         if not running:
             log.close(complete=False)
@@ -101,7 +101,7 @@ async def _open(run: Run) -> MemoryLog:
 
 
 def _refuse_if_draining(run: Run) -> None:
-    # A run that had ended when the reader came is shown here as well as anywhere.
+    # If the run had ended when the reader came, this process can show it too.
     if supervisor().copies.closed and run.status == Run.Status.RUNNING:
         raise Draining
 

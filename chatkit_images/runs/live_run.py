@@ -29,7 +29,7 @@ class LiveRun:
         id: The id of its row.
         log: What its task writes and its readers read.
         task: What its task does.
-        readers: Its readers, without which it may be stopped.
+        readers: Its readers. Without readers it may be stopped.
         claimed: Done when the run has its claim; has the exception of a refusal.
     """
 
@@ -63,8 +63,8 @@ class LiveRun:
     def begin(self, body: bytes) -> None:
         """Start the task, in a context of its own.
 
-        The context of the request holds its thread for database work, which is gone
-        when the request is.
+        The context of the request has its thread for database work, which ends with the
+        request.
         """
         loop = asyncio.get_running_loop()
         task = loop.create_task(self._work(body), context=Context())
@@ -72,8 +72,8 @@ class LiveRun:
         LIVE[self.id] = self
         # A callback keeps the context in which it is made, if it is not given one.
         task.add_done_callback(lambda task: LIVE.pop(self.id, None), context=Context())
-        # The request may have gone, and asyncio complains of exceptions that nobody
-        # retrieves.
+        # If the request has gone, nobody retrieves the exception of a refusal, and
+        # asyncio would log a warning.
         self.claimed.add_done_callback(
             lambda claimed: claimed.exception(), context=Context()
         )
@@ -102,7 +102,7 @@ class LiveRun:
                 async for batch in batches:
                     yield batch
                     if batch:
-                        # A reader asks for more when it has sent what it got.
+                        # A reader asks for more after it has sent its last batch.
                         self.task.state.served.set()
             if self.task.failure is not None:
                 raise self.task.failure
@@ -152,8 +152,8 @@ class LiveRun:
 
     async def _answer(self, body: bytes) -> None:
         try:
-            # Up to the release: while the run waits for a thread of the database, its
-            # row has to say that it is alive.
+            # The release is included: while the run waits for a thread of the database,
+            # its row needs heartbeats.
             with supervisor().supervising(self):
                 await self.task.answer(body)
         finally:

@@ -17,12 +17,13 @@ from ..querysets import RunQuerySet
 
 # Seconds after which a reader in another process counts as gone.
 PRESENCE_SECONDS = 5
-# Seconds in which a run may begin and end without being seen: more than two polls.
+# Seconds for which a run that has begun is found, so that polls do not miss a short
+# one: more than two polls.
 RECENT_SECONDS = 5
 
 
 def recent(runs: RunQuerySet) -> RunQuerySet:
-    """Return those of the runs that go on, or have begun since the poll before."""
+    """Return the runs that are running, or have begun since the last poll."""
     age = datetime.timedelta(seconds=RECENT_SECONDS)
     return runs.filter(Q(status="running") | Q(created_at__gt=Now() - age))
 
@@ -34,9 +35,9 @@ class PollResult:
     Attributes:
         lost: Runs of this process that another process has ended.
         stops: Runs of this process that somebody wants to stop.
-        read_elsewhere: Runs of this process that another process has read of late.
+        read_elsewhere: Runs of this process that have readers in another process.
         ended: Followed runs that have ended.
-        busy: The runs of watched threads and those that ended of late, in order.
+        busy: Watched threads and their recent runs, oldest first.
         dead: Whether a followed run has died.
     """
 
@@ -55,9 +56,9 @@ class Poll:
     Attributes:
         claimed: Runs of this process that have their claim.
         followed: Runs of other processes that are read here.
-        present: Those of the followed runs that have a reader for whom they go on.
-        watched: Threads whose next run somebody waits for.
-        with_heartbeat: Whether the claimed runs have to say that they are alive.
+        present: Followed runs that have a reader here, and not only watchers.
+        watched: Threads whose next run a watcher waits for.
+        with_heartbeat: Whether to write the heartbeats of the claimed runs.
     """
 
     claimed: list[uuid.UUID]

@@ -1,4 +1,4 @@
-"""The readers of a run, and what becomes of the run when they leave."""
+"""The readers of a run, and what happens to the run when they leave."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Readers:
     def __init__(self, task: RunTask) -> None:
         self.count = 0
         self._task = task
-        # Times of the event loop: until when a reader that left here may come back, and
-        # until when a reader in another process counts as present.
+        # Until when a reader that left here may come back, and until when a reader in
+        # another process counts as present, by the clock of the event loop.
         self._awaited_until = 0.0
         self._elsewhere_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -48,15 +48,15 @@ class Readers:
             self.left(patient)
 
     def left(self, patient: bool) -> None:
-        """Note that a reader has left, and that it may come back if it is patient.
+        """Note that a reader has left.
 
-        It may come back to another process, too.
+        If it is patient, it may come back, here or in another process.
         """
         if patient:
             now = asyncio.get_running_loop().time()
             self._awaited_until = now + settings.RECONNECT_SECONDS
         if not self.count and not self._task.log.closed:
-            # Nobody takes the first event, so nothing needs to wait for that.
+            # No reader takes the first event, so nothing needs to wait for that.
             self._task.state.served.set()
             self._wait()
 
@@ -76,7 +76,7 @@ class Readers:
             self._decide()
 
     def _decide(self) -> None:
-        """Stop a run that nobody reads, unless ``ON_DISCONNECT`` lets it go on."""
+        """Stop the run, which nobody reads, unless ``ON_DISCONNECT`` lets it go on."""
         policy = settings.ON_DISCONNECT
         if policy == "cancel" or (policy == "auto" and not self._task.is_generating):
             self._task.stop()

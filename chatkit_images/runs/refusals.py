@@ -18,7 +18,7 @@ class Replayed(Exception):
 
 
 def check_replay(context: RequestContext, idempotency_key: str | None) -> None:
-    """Look for a run that answers this request already.
+    """Check whether a run answers this request already.
 
     Raises:
         Replayed: If there is one.

@@ -11,7 +11,7 @@ from .registry import LIVE
 
 
 async def stop(rows: RunQuerySet) -> bool:
-    """End those of the runs that go on, here at once, elsewhere within a second.
+    """Stop running runs: here at once, in other processes within a second.
 
     Returns:
         Whether there was one.
@@ -24,7 +24,7 @@ async def stop(rows: RunQuerySet) -> bool:
 
 
 def request_stop(rows: RunQuerySet) -> list[uuid.UUID]:
-    """Ask for the end of those of the runs that go on, and return their ids.
+    """Write stops into the rows of running runs, and return their ids.
 
     Not for the event loop.
     """

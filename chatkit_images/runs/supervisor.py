@@ -1,8 +1,8 @@
-"""What a process does for all of its runs and readers at once, each second.
+"""What a process does each second for all of its runs and readers together.
 
-However many there are, a poll takes a few queries: the heartbeats of its runs, the
-stops that other processes have asked for, the ends of the runs that it only reads, and
-the runs of watched threads. Runs whose process has died are taken over beside it.
+A poll takes a few queries, however many runs and readers there are: it writes the
+heartbeats of runs, and reads stops, the ends of followed runs, and the runs of watched
+threads. Meanwhile dead runs are taken over.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Supervised(Protocol):
 
 
 class Supervisor:
-    """Keeps the runs and the readers of one event loop in touch with the database.
+    """Polls the database for the runs and the readers of one event loop.
 
     Attributes:
         claimed: The runs of this process that have their claim, by id.
@@ -77,7 +77,7 @@ class Supervisor:
 
     @contextmanager
     def supervising(self, run: Supervised) -> Iterator[None]:
-        """Say that a run of this process is alive, and do what others ask of it."""
+        """Write the heartbeats of a run of this process, and stop it if asked to."""
         self.begin()
         self.claimed[run.id] = run
         try:
@@ -119,16 +119,16 @@ class Supervisor:
             try:
                 self._act(await database.beat(poll.perform))
             except Exception:
-                # The next one may succeed; a run without a heartbeat is taken over.
-                logger.warning("The runs were not looked at", exc_info=True)
+                # The next poll may succeed. Without heartbeats a run is taken over.
+                logger.warning("A poll of the runs has failed", exc_info=True)
                 continue
             if poll.with_heartbeat:
                 self._heartbeat_at = now
 
     def _take_over(self) -> None:
-        """Take dead runs over, one after the other, while all else goes on."""
+        """Take dead runs over, one after the other, without delaying polls."""
         if self._takeover is None or self._takeover.done():
-            # The runs of this process are alive, however late their heartbeat is.
+            # The runs of this process are alive, even if their heartbeats are late.
             others = Run.objects.exclude(pk__in=list(self.claimed))
             work = quietly(database.aside(claims.take_over, others))
             self._takeover = asyncio.create_task(work, context=Context())
@@ -155,7 +155,7 @@ class Supervisor:
 
 
 async def quietly(work: Awaitable[object]) -> None:
-    """Await what may fail, as it is tried again."""
+    """Await a takeover. It may fail, because it is tried again."""
     try:
         await work
     except Exception:

@@ -37,8 +37,8 @@ class RunTask:
         thread_id: The thread; ``None`` until a first message has made it.
         failure: What made the run fail before anything was sent.
         ending: Whether the run was stopped, or does its last writes.
-        state: What the run and the code that it calls tell each other.
-        trackers: Those of its images.
+        state: Facts that the run and the code that it calls share.
+        trackers: The trackers of its images.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class RunTask:
         if self.ending:
             return  # The last writes must not be cancelled.
         self.ending = True
-        # Nor must the claim: ``answer`` looks at the flag when the claim is through.
+        # The claim must not be cancelled either. ``answer`` checks the flag after it.
         if self._streaming is not None:
             self._streaming.cancel()
 
@@ -85,10 +85,10 @@ class RunTask:
             self.stop()
 
     async def claim(self) -> None:
-        """Claim the thread, which is made at the same time for a first message.
+        """Claim the thread. For a first message this makes the thread too.
 
         Raises:
-            Exception: Why the thread is not to be had, or the database's own.
+            Exception: Why the thread cannot be claimed, or the database's own.
         """
         server, made = self._server, None
         if self._request.type == "threads.create" and isinstance(
@@ -103,7 +103,7 @@ class RunTask:
             self.thread_id, self.state.made = made.id, made
 
     async def disclaim(self, refusal: Exception) -> None:
-        """Release what a claim may have made although its answer did not come."""
+        """Release the claim, which may have succeeded although no answer came."""
         if isinstance(refusal, Error | OSError):
             await self._release(outcome.UNCLAIMED, answered=False)
 
@@ -132,12 +132,12 @@ class RunTask:
                 logger.exception("Run %s is not ended", self.id)
 
     def forget_images(self) -> None:
-        """Let go of the images: connections to the model keep the run's context."""
+        """Forget the images: connections to the model keep the context of the run."""
         self.trackers.clear()
         self.state.placeholders.clear()
 
     async def _release(self, end: Outcome, *, answered: bool) -> None:
-        # Ahead of what waits: else the next message in the thread would be refused.
+        # If the release waited for other calls, the next message would be refused.
         with database.ahead():
             await database.call(
                 claims.release, self.id, end.status, end.error, answered=answered
@@ -146,8 +146,8 @@ class RunTask:
     async def _stream(self, body: bytes) -> str:
         """Write the stream to the log and return the last error event in it, if any.
 
-        It waits for nothing but the stream: a cancellation reaches the SDK, which
-        would not notice one that came in between.
+        It waits for nothing but the stream, so that a cancellation always reaches the
+        SDK. The SDK would not notice one that came between two events.
         """
         result = await self._server.process(body, self._context)
         if not isinstance(result, StreamingResult):
@@ -165,8 +165,8 @@ class RunTask:
     async def _cut_off(self) -> None:
         """Say in the thread that its answer was cut off.
 
-        The SDK does so only if its answer had begun. Clients are told if the reason is
-        the end of the server.
+        The SDK does so only if its answer had begun. If the server ends, clients get an
+        error event.
         """
         server, context = self._server, self._context
         if self.state.interrupted:
@@ -176,18 +176,18 @@ class RunTask:
         if self.thread_id is None or self._streaming is None:
             return
         if self._request.type == "threads.create" and not self.log.last:
-            # No client knows of the thread, so the release deletes it.
+            # No client has seen the thread, so the release deletes it.
             return
         try:
             thread = await server.store.load_thread(self.thread_id, context)
             await server.handle_stream_cancelled(thread, [], context)
         except Exception:
-            # The run ends nevertheless; only the model will not know why.
-            logger.warning("Thread %s is not told", self.thread_id, exc_info=True)
+            # The run still ends, but the model will not learn why.
+            logger.warning("Thread %s has no note", self.thread_id, exc_info=True)
 
     def _fail(self, failure: Exception) -> None:
         if not self.log.last:
-            # Nothing is sent yet: the view can still answer with a status.
+            # Nothing is sent yet, so the view can still answer with a status.
             self.failure = failure
             return
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)

@@ -17,12 +17,12 @@ class Watch:
         self._news: asyncio.Queue[uuid.UUID] = asyncio.Queue()
 
     def skip(self, run_ids: Iterable[uuid.UUID]) -> None:
-        """Leave out runs that are shown already, or that were before."""
+        """Leave out runs that are already shown, or that ended before."""
         self._skipped.update(run_ids)
 
     def announce(self, run_id: uuid.UUID) -> None:
-        """Say that a run is going on."""
-        # Each poll announces it: the queue of a slow watcher must not grow.
+        """Tell the watcher of a run."""
+        # Each poll announces the run again, but a slow watcher's queue must not grow.
         if run_id not in self._announced:
             self._announced.add(run_id)
             self._news.put_nowait(run_id)
@@ -72,6 +72,6 @@ class Watches:
             self.shows -= 1
 
     def announce(self, thread_id: str, run_id: uuid.UUID) -> None:
-        """Say to the watchers of a thread that a run is going on there."""
+        """Tell the watchers of a thread of a run there."""
         for watch in self._watched.get(thread_id, ()):
             watch.announce(run_id)

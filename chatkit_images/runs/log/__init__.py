@@ -13,7 +13,7 @@ from .chunks import Batch
 from .memory import Batches, MemoryLog
 
 __all__ = ["Batch", "Batches", "MemoryLog", "MemoryLogs", "get_logs"]
-# What waits belongs to an event loop; a server has one.
+# Waiting readers belong to an event loop, so each has its logs. A server has one loop.
 _logs: WeakKeyDictionary[asyncio.AbstractEventLoop, MemoryLogs] = WeakKeyDictionary()
 
 
@@ -28,7 +28,7 @@ def get_logs() -> MemoryLogs:
 def _make(url: str | None) -> MemoryLogs:
     if url is None:
         return MemoryLogs()
-    # An extra: only who sets a URL has the client.
+    # The package ``redis`` is an extra, so it is imported only if a URL is set.
     shared = import_string("chatkit_images.runs.log.redis.RedisLogs")
     logs: MemoryLogs = shared(url)
     return logs

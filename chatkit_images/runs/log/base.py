@@ -38,7 +38,7 @@ class MemoryLogs:
         """Close the log of a run of this process."""
         self._logs[run_id].close()
         loop = asyncio.get_running_loop()
-        # Otherwise the timer would keep the context of the run, with its images.
+        # Without a new context the timer would keep that of the run, with its images.
         seconds = settings.RUN_LOG_SECONDS
         loop.call_later(seconds, self._logs.pop, run_id, None, context=Context())
 

@@ -6,7 +6,7 @@ from ...conf import settings
 from .digest import Digest
 
 Entry = tuple[int, bytes]
-"""A chunk and its number; 0 for a chunk after which nobody can read on."""
+"""A chunk and its number; 0 for a chunk after which no reader can resume."""
 Batch = list[Entry]
 # Bytes that a reader takes at once: what it holds while its client does not read.
 BATCH_BYTES = 64 * 2**10
@@ -46,7 +46,7 @@ class Chunks:
         self.size += len(chunk)
         limit = settings.RUN_LOG_BYTES
         if self.size > limit:
-            # By a quarter more, so that it is not done for each chunk.
+            # A quarter more is trimmed, so that trimming is not done for each chunk.
             self._trim(limit * 3 // 4)
 
     def restart(self, number: int, digest: list[bytes]) -> None:
@@ -64,7 +64,7 @@ class Chunks:
     def after(self, position: int) -> Batch:
         """Return the next chunks after a number, as many as one batch has."""
         size, batch = 0, []
-        # By index: an iterator would go through all that the reader has already.
+        # An iterator would go through all chunks that the reader already has.
         for index in range(position + 1 - self.first, len(self.kept)):
             chunk = self.kept[index]
             position += 1
@@ -78,8 +78,8 @@ class Chunks:
         """Return the digest of the chunks up to a number, or further."""
         self._fold(upto)
         chunks = self._digest.chunks()
-        # Only the last one has a number: a reader that is cut off before it has got
-        # that one gets all of the digest again.
+        # Only the last chunk has a number, so a reader that is cut off before the last
+        # one gets all of the digest again.
         return [(0, chunk) for chunk in chunks[:-1]] + [
             (self.digested, chunk) for chunk in chunks[-1:]
         ]

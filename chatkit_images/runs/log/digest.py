@@ -6,19 +6,19 @@ import json
 from typing import Any
 
 Event = dict[str, Any]
-# Whatever shows something new; the SDK's progress lines end with it.
+# Events that show something new. They end the SDK's lines of progress.
 ITEM_EVENTS = ("thread.item.added", "thread.item.done", "thread.item.removed")
 
 
 class Digest:
-    """What a client shows that has read a stream up to some event.
+    """What a client shows after it has read a stream up to some event.
 
-    Items that are done are kept as done, an item in the making as it stands, what was
-    replaced or has passed not at all. It costs as much memory as what it shows.
+    The digest keeps done items as done and unfinished items as they are. It drops
+    events that were replaced or have passed. It takes as much memory as what it shows.
     """
 
     def __init__(self) -> None:
-        # By what an event replaces, in the order in which a client has to read them.
+        # Events by what they replace, in the order in which a client must read them.
         self._events: dict[str, Event] = {}
         self._told = 0
 
@@ -36,7 +36,8 @@ class Digest:
             case "thread.item.replaced":
                 self._replace(event)
             case "thread.item.removed":
-                # Kept: who reads on from an earlier event shows the item still.
+                # The event is kept, because a client that resumes from an earlier event
+                # still shows the item.
                 self._end(event["item_id"], event)
             case "thread.item.updated":
                 self._update(event)
@@ -44,9 +45,9 @@ class Digest:
                 self._told += 1
                 self._put(f"{kind} {self._told}", event)
             case "client_effect":
-                pass  # Done once, by those who were there.
+                pass  # Only clients that read it at the time do it, once.
             case _:
-                # The thread, the options of the stream, a line of progress.
+                # Such as the thread, the options of the stream, or a line of progress.
                 self._put(kind, event)
 
     def chunks(self) -> list[bytes]:
@@ -72,7 +73,7 @@ class Digest:
     def _update(self, event: Event) -> None:
         shown = self._events.get(event["item_id"])
         if shown is None or "item" not in shown:
-            # Of an item that the stream did not begin: the last word counts.
+            # The stream did not begin this item, so only its last update counts.
             self._put(f"{event['item_id']} {event['update']['type']}", event)
             return
         item, update = shown["item"], event["update"]
@@ -84,7 +85,7 @@ class Digest:
         elif kind.startswith("workflow."):
             update_workflow(item, update)
         else:
-            # An image has no place for its progress: the update goes with it.
+            # An item of an image cannot hold its progress, so the update is kept too.
             self._put(f"{event['item_id']} update", event)
 
 

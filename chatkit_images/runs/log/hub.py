@@ -18,7 +18,7 @@ from .publisher import RETRY_SECONDS, keys
 logger = logging.getLogger(__name__)
 # Seconds for which one read waits.
 BLOCK_SECONDS = 0.25
-# Seconds for which a copy is kept that nobody reads, or that lacks entries.
+# Seconds after which a copy is given up that nobody reads, or that lacks entries.
 PATIENCE_SECONDS = 5.0
 
 
@@ -28,7 +28,7 @@ class Hub:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._copies: dict[uuid.UUID, MemoryLog] = {}
-        # Since when there has been a reason to give a copy up.
+        # The time since which there has been a reason to give a copy up.
         self._doubts: dict[uuid.UUID, float] = {}
         self._lacking: set[uuid.UUID] = set()
         self._is_away = False
@@ -37,8 +37,8 @@ class Hub:
     async def open(self, run_id: uuid.UUID, running: bool) -> MemoryLog | None:
         """Return a copy that follows its log; ``None`` if Redis does not have it.
 
-        If the run goes on, there is a copy in any case. It is filled as soon as Redis
-        is back, or has an entry.
+        If the run goes on, this always returns a copy. It is filled as soon as Redis is
+        back, or has an entry.
         """
         if (known := self._known(run_id)) is not None:
             return known
@@ -52,7 +52,7 @@ class Hub:
             found = False
         if not (found or running):
             return None
-        # Another reader may have made one meanwhile.
+        # Another reader may have made a copy meanwhile.
         copy = self._copies[run_id] = self._known(run_id) or copy
         if not self.tasks or self.tasks[0].done():
             self.tasks = [asyncio.create_task(self._follow(), context=Context())]
@@ -101,7 +101,7 @@ class Hub:
                 await self._read()
                 self._is_away = False
             except Exception as error:
-                # Readers wait. When Redis is back, it has what they miss meanwhile.
+                # Readers wait. When Redis is back, it has the events that they missed.
                 if not self._is_away:  # One warning, however long this takes.
                     logger.warning("Logs of runs are not read: %r", error)
                 self._is_away = True
@@ -134,7 +134,7 @@ class Hub:
             if self._extend(copy, entries) or await self._fill(run_id, copy):
                 self._lacking.discard(run_id)
                 continue
-            # Redis has forgotten, and the run's process has not yet noticed.
+            # Redis has lost the log, and the run's process has not yet noticed.
             self._lacking.add(run_id)
             await asyncio.sleep(BLOCK_SECONDS / 4)
 

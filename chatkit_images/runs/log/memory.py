@@ -10,8 +10,8 @@ from .chunks import Batch, Chunks
 from .waiters import Waiters
 
 Batches = AsyncGenerator[Batch, None]
-# Seconds from one batch of a reader to the next, unless it has been silent for longer:
-# events that come faster are sent together, up to an item that is done.
+# The fewest seconds between two batches of a reader. Events that come faster are sent
+# together; an item that is done is sent at once.
 BATCH_SECONDS = 0.02
 DONE = b'data: {"type":"thread.item.done"'
 
@@ -31,23 +31,22 @@ class MemoryLog:
     """Chunks of a stream, numbered from 1: one task appends, many readers follow.
 
     Appending never waits, so a slow reader does not slow the run. Beyond
-    ``RUN_LOG_BYTES`` the oldest chunks are folded into a digest, and a reader that has
-    not come so far gets the digest instead. What is where is in ``Chunks``.
+    ``RUN_LOG_BYTES`` the oldest chunks are folded into a digest, and a reader that
+    lacks some of them gets the digest instead. ``Chunks`` holds both.
 
     A reader has a position, the number of the last chunk that it has. Invariants:
 
-    - ``0 <= position <= last``, but for a reader of a copy: it may have begun with the
-      log itself, so its position may be one that the copy has yet to reach.
-    - A position only grows, so no reader gets a chunk twice. A number that never was
-      counts as 0. It is known that it never was when the log is no copy, or a complete
-      one.
+    - ``0 <= position <= last``, except for a reader of a copy. It may have begun with
+      the log itself, so its position may be a number that the copy has yet to reach.
+    - A position only grows, so no reader gets a chunk twice. A number beyond ``last``
+      counts as 0 if the log is no copy, or is complete: no chunk ever had it.
     - A reader of a closed log ends as soon as its position is ``last``, or beyond it
       in a copy that was cut.
 
     Attributes:
-        state: Whether chunks may follow, and else how it was closed.
-        readers: How many read it now.
-        is_copy: Whether the log itself is elsewhere, and may be ahead of this one.
+        state: Whether chunks may follow; if not, how the log was closed.
+        readers: How many read the log now.
+        is_copy: Whether the log itself is elsewhere, and may be ahead of this copy.
     """
 
     def __init__(self, *, is_copy: bool = False) -> None:
@@ -55,11 +54,11 @@ class MemoryLog:
         self.readers = 0
         self.is_copy = is_copy
         self._chunks = Chunks()
-        # Readers that have got all wait for news. Those that were woken so soon after
-        # a batch that more is about to come let it gather, until something is urgent.
+        # Readers that have all chunks wait for news. A reader that is woken soon after
+        # its last batch lets more chunks gather, until one is urgent.
         self._news = Waiters()
         self._urgency = Waiters()
-        # Number of the newest chunk for which no reader may let others gather.
+        # Number of the newest urgent chunk. A reader that lacks it must not wait.
         self._urgent = 0
 
     @property
@@ -103,14 +102,13 @@ class MemoryLog:
 
         Args:
             after: Number of the last chunk that the reader has. If chunks after it were
-                trimmed, the digest comes first; after a number that never was comes
-                everything.
+                trimmed, the digest comes first. If no chunk had this number, all come.
             idle: Seconds of silence after which an empty batch is yielded.
         """
         return self.batches(after, False, idle)
 
     async def batches(self, after: int, join: bool, idle: float | None) -> Batches:
-        """Do as ``read`` does; to join is to get first what the stream shows by now."""
+        """Do as ``read``; with ``join`` yield first what the stream shows by now."""
         position, sent_at = after, 0.0
         clock = asyncio.get_running_loop().time
         chunks = self._chunks
@@ -146,10 +144,10 @@ class MemoryLog:
 
     @property
     def _may_be_behind(self) -> bool:
-        """Whether a number beyond the last may be one of the log that this copies."""
+        """Whether the log itself may have numbers beyond the last one of this copy."""
         return self.is_copy and self.state is not State.COMPLETE
 
     async def _gather(self, position: int, seconds: float) -> None:
-        """Let chunks gather that come fast, unless the reader lacks an urgent one."""
+        """Let more chunks gather, unless the reader lacks an urgent one."""
         if seconds > 0 and self.state is State.OPEN and self._urgent <= position:
             await self._urgency.wait(seconds)

@@ -1,4 +1,4 @@
-"""A log of this process on its way to Redis."""
+"""Publishes a log of this process to Redis."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .chunks import Batch
 from .memory import MemoryLog
 
 logger = logging.getLogger(__name__)
-# Seconds that a run may be silent, an image for minutes, before Redis forgets it.
+# Seconds without an event after which Redis forgets a log. An image may take minutes.
 RUNNING_SECONDS = 3600
 # Seconds between two tries while Redis is away.
 RETRY_SECONDS = 0.5
-# An entry that a try before, its answer lost, has added already.
+# Redis' error if an earlier try, whose answer was lost, has added the entry.
 REPEATED = "equal or smaller"
 
 
 def keys(run_id: uuid.UUID) -> tuple[str, str]:
-    """Return the names of a run's stream and of the digest of what was before it."""
+    """Return the names of a run's stream and of the digest of trimmed entries."""
     stream = f"chatkit_images:run:{run_id}"
     return stream, f"{stream}:digest"
 
@@ -41,12 +41,12 @@ class Publisher:
         # Bytes since the last trimming, and the number up to which the next one goes.
         self._bytes = 0
         self._mark = 0
-        # When to give up on a Redis that is away; nothing is set while the run goes on.
+        # When to give up on a Redis that is away; 0 while the run goes on.
         self._over = 0.0
         self._is_away = False
 
     async def publish(self) -> None:
-        """Publish until the log ends; try again as long as somebody may ask for it."""
+        """Publish until the log ends; retry as long as readers may come for it."""
         async for batch in self._log.read():
             if not await self._insist(batch):
                 return
@@ -69,7 +69,7 @@ class Publisher:
         return False
 
     async def _write(self, batch: Batch, end: float | None) -> None:
-        """Write a batch, or the end and the seconds for which it is kept."""
+        """Write a batch, or the end and the seconds for which Redis keeps the log."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.exists(self._stream)
         numbers = [number for number, _ in batch]
@@ -95,13 +95,13 @@ class Publisher:
         forgotten = self._published and not existed
         self._published = max([self._published, *numbers])
         if forgotten:
-            # Flushed or evicted: what was before is told by the digest again.
+            # The stream was flushed or evicted, so the digest is published again.
             again = self._redis.pipeline()
             self._trim(again)
             await again.execute()
 
     def _trim(self, pipe: Any) -> None:
-        """Replace what is older than the trimming before by the digest."""
+        """Replace the entries before the last trimming by the digest."""
         batch = self._log.digest(self._published)
         if batch:
             self._set_digest(pipe, batch[-1][0], [chunk for _, chunk in batch])

@@ -1,8 +1,8 @@
 """Logs of runs that other processes read, by Redis Streams.
 
 The process of a run writes to its memory and publishes from there. A Redis that is slow
-or away slows nothing; when it is back, it gets what it has missed, or a digest of that.
-Another process keeps a copy of each log that is read there, and follows all of them
+or away slows nothing. When it is back, it gets the events that it has missed, or their
+digest. Another process keeps a copy of each log that it reads, and follows all of them
 with one connection.
 """
 
@@ -21,21 +21,21 @@ from .publisher import Publisher
 
 
 def connect(url: str) -> Redis:
-    """Return a client for few connections, none of which waits for ever."""
+    """Return a client with few connections, each with timeouts."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=8,
         timeout=None,
         socket_timeout=5,
         socket_connect_timeout=2,
-        # Whatever the URL says: answers to XREAD differ.
+        # The URL must not choose another one, because answers to XREAD differ.
         protocol=2,
     )
     return Redis.from_pool(pool)
 
 
 class RedisLogs(MemoryLogs):
-    """Logs that every process reads which has the same ``RUN_LOG_URL``."""
+    """Logs that every process with the same ``RUN_LOG_URL`` can read."""
 
     def __init__(self, url: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Tasks that wait to be woken, all at once."""
+"""Tasks that wait for one thing and are woken together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Waiters:
         self._waiting: set[asyncio.Future[bool]] = set()
 
     def wake(self) -> None:
-        """Let all go on that wait now."""
-        # It may happen again before they go on: they are not gone through again.
+        """Let all tasks that wait now go on."""
+        # The next call may come before they go on, and must not go through them again.
         waiting, self._waiting = self._waiting, set()
         for waiter in waiting:
             resolve(waiter, True)
