@@ -1,8 +1,8 @@
 """The pages for staff: threads, images, runs, and what belongs to them.
 
-Pages show what the model and people made; they change nothing but a thread's
-title and status. Bytes go through the admin's own route, which asks the same
-permission and the same ``get_queryset()`` as the page.
+Pages show what the model and people made; they change only a thread's title and status.
+Bytes go through the admin's own route, which checks the same permission and the same
+``get_queryset()`` as the page.
 """
 
 from __future__ import annotations

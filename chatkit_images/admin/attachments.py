@@ -45,7 +45,7 @@ class AttachmentAdmin(ImageModelAdmin):
     readonly_fields = ["person", "dimensions", "file_name", "preview", "metadata_json"]
 
     def get_filename(self, obj: Any, name: str) -> str:
-        """Return the name that the person gave it, without what breaks a header."""
+        """Return the name that the person gave it, as a header can carry it."""
         return "".join(filter(str.isprintable, obj.name)) or obj.pk
 
     def get_tile_text(self, obj: Any) -> str:
@@ -58,7 +58,7 @@ class AttachmentAdmin(ImageModelAdmin):
 
     @admin.display(description=_("foreign preview URL"))
     def preview(self, obj: models.Attachment) -> str:
-        """Show the address as text: a link may hold a script."""
+        """Show the address as text, because a link may contain a script."""
         return obj.foreign_preview_url or EMPTY
 
     @admin.display(description=_("metadata"))

@@ -89,7 +89,7 @@ class ReadOnlyModelAdmin(ChatKitModelAdmin):
 def count_of(model: type[Model], field: str) -> Coalesce:
     """Return the number of a model's rows that point to the outer row.
 
-    A subquery each: two joined counts would multiply each other.
+    It is a subquery, because two joined counts would multiply each other.
     """
     rows: QuerySet[Any] = model._default_manager.filter(**{field: OuterRef("pk")})
     counts = rows.order_by().values(field).annotate(n=Count("pk")).values("n")

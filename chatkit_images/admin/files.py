@@ -27,5 +27,5 @@ class DeletedFileAdmin(ReadOnlyModelAdmin):
     search_fields = ["name"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return ``False``: without its row the file would be forgotten."""
+        """Return ``False``: without its row the file would never be deleted."""
         return False

@@ -24,7 +24,7 @@ class ValueFilter(admin.AllValuesFieldListFilter):
 
 
 class YesNoFilter(admin.SimpleListFilter):
-    """A question to a row. A subclass gives the condition of a yes."""
+    """A filter by yes and no. A subclass gives the condition for yes."""
 
     condition: Any
 
@@ -58,7 +58,7 @@ class SupersededFilter(YesNoFilter):
 
 
 class ModeratedFilter(YesNoFilter):
-    """Whether the provider's moderation blocked an image or spoke of it."""
+    """Whether the provider's moderation blocked an image or commented on it."""
 
     title = _("moderation")
     parameter_name = "moderated"

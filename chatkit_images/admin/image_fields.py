@@ -19,7 +19,7 @@ class GeneratedImageFields(ImageModelAdmin):
     owner_path = "thread__"
 
     def get_alt(self, obj: models.GeneratedImage) -> str:
-        """Return the words that stand for the image where nobody sees it."""
+        """Return the words for people who do not see the image."""
         return clip(obj.prompt or obj.revised_prompt or obj.call_id, 300)
 
     def get_tile_text(self, obj: models.GeneratedImage) -> str:
@@ -32,7 +32,7 @@ class GeneratedImageFields(ImageModelAdmin):
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, obj: models.GeneratedImage) -> SafeString:
-        """Show the status, and whether a retry took the image's place."""
+        """Show the status, and whether the image is superseded."""
         state = super().state(obj)
         if obj.superseded_at is None:
             return state

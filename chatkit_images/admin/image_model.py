@@ -20,7 +20,8 @@ from .base import ReadOnlyModelAdmin
 from .markup import EMPTY, img, measure, tile
 
 MIMES = {extension: mime for mime, extension in imaging.EXTENSIONS.items()}
-# Short: who loses the permission soon loses what the browser kept.
+# Seconds that a browser keeps bytes. They are few, because the person may lose the
+# permission.
 MAX_AGE = 300
 
 
@@ -36,7 +37,7 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         return f"{self.opts.app_label}_{self.opts.model_name}_image"
 
     def get_urls(self) -> list[URLPattern]:
-        """Put the route before the pages: their last pattern takes everything."""
+        """Put the route before the pages, whose last pattern matches everything."""
         view = self.admin_site.admin_view(self.image_view, cacheable=True)
         route = "<path:object_id>/image/<slug:variant>/"
         return [path(route, view, name=self.image_url_name), *super().get_urls()]
@@ -63,7 +64,8 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
     def get_file(self, obj: Any, variant: str) -> tuple[str, str]:
         """Return name and type of a variant's file; no name if there is none."""
         if variant == "thumbnail" and (name := obj.thumbnail.name):
-            # The row knows the type of the file only; names are made by the app.
+            # The row has the type of its file only. The app makes the names, so the
+            # extension tells the type of another one.
             return name, MIMES.get(name.rpartition(".")[2], "image/webp")
         if variant in ("full", "thumbnail"):
             return obj.file.name, getattr(obj, self.mime_field)
@@ -82,11 +84,11 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         return f"{obj.pk}.{name.rpartition('.')[2]}"
 
     def get_alt(self, obj: Any) -> str:
-        """Return the words that stand for the image where nobody sees it."""
+        """Return the words for people who do not see the image."""
         return str(obj)
 
     def get_tile_text(self, obj: Any) -> str:
-        """Return what stands in the place of an image that cannot be shown."""
+        """Return the words in the place of an image that cannot be shown."""
         if not obj.file:
             return gettext("No image")
         kind: str = getattr(obj, self.mime_field).rpartition("/")[2]
@@ -94,7 +96,7 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
 
     def render_image(self, obj: Any, variant: str) -> SafeString:
         """Return the image, or a tile that says why there is none."""
-        # An SVG could run as a document: the route offers it as a download.
+        # An SVG could run as a document, so the route offers it as a download.
         if not obj.file or getattr(obj, self.mime_field) not in imaging.INLINE:
             return tile(self.get_tile_text(obj), self.get_alt(obj))
         side = self.thumbnail_side if variant == "thumbnail" else None
@@ -123,5 +125,5 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description=_("file"))
     def file_name(self, obj: Any) -> str:
-        """Show the name in the storage; a link would lead around this admin."""
+        """Show the name in the storage; a link would bypass this admin."""
         return str(obj.file.name or EMPTY)

@@ -54,7 +54,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
     search_help_text = _("Prompt, call id, title of the thread, owner")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the facts of an image; those of an error only if there was one."""
+        """Return the facts of an image, and those of an error only if it has one."""
         asked = [("model", "quality"), ("size", "background", "output_format")]
         times = [("partial_count", "first_partial", "final"), "usage_json"]
         facts = [("dimensions", "mime"), "sha256", "file_name"]
@@ -79,7 +79,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Add the state and the partial images, which are kept or still coming in."""
+        """Add the state and the partial images, if there are some."""
         obj = context["original"]
         context["state"] = self.state(obj)
         context["partials"] = [
@@ -104,7 +104,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
     def delete_selected(
         self, request: HttpRequest, queryset: QuerySet[models.GeneratedImage]
     ) -> TemplateResponse | None:
-        """Delete images; the page that asks for it shows them."""
+        """Delete images; the page that asks for confirmation shows them."""
         response = delete_selected(self, request, queryset)
         if response is not None and response.context_data is not None:
             response.context_data["images"] = map(self.image, queryset)

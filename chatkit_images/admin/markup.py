@@ -1,4 +1,4 @@
-"""Pieces of pages. What people wrote is escaped here, by ``format_html``."""
+"""Pieces of pages. Texts of people are escaped here, by ``format_html``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def badge(kind: str, label: Any) -> SafeString:
 
 
 def tile(text: str, alt: str = "") -> SafeString:
-    """Return the words that stand in the place of an image."""
+    """Return words in the place of an image."""
     hidden = format_html('<span class="visually-hidden">: {}</span>', alt)
     return format_html('<span class="ck-tile">{}{}</span>', text, hidden if alt else "")
 
@@ -31,7 +31,7 @@ def tile(text: str, alt: str = "") -> SafeString:
 def img(
     url: str, alt: str, width: int | None, height: int | None, side: int | None = None
 ) -> SafeString:
-    """Return an image with its place reserved; a script puts a tile for a lost one.
+    """Return an image with its place reserved; a script replaces a lost one by a tile.
 
     Args:
         url: Its address.
@@ -55,7 +55,7 @@ def img(
 
 
 def pretty(value: Any) -> SafeString | str:
-    """Return JSON as it is read best."""
+    """Return JSON, indented for people."""
     if not value:
         return EMPTY
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)

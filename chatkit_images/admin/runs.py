@@ -17,7 +17,7 @@ from .markup import clip, duration, pretty
 
 @admin.register(models.Run)
 class RunAdmin(ReadOnlyModelAdmin):
-    """Who asked, how long it took, how it ended."""
+    """The pages of runs: who asked, how long a run took, how it ended."""
 
     list_display = [
         "started",

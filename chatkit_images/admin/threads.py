@@ -90,7 +90,7 @@ class ThreadAdmin(ChatKitModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: models.Thread, form: Any, change: bool
     ) -> None:
-        """Write what was changed only: a run may be writing the rest."""
+        """Write only what was changed, because a run may be writing the rest."""
         if obj.status == Status.ACTIVE:
             obj.status_reason = None
         obj.status_reason = obj.status_reason or None

@@ -38,7 +38,7 @@ SPOKEN = ("user_message", "assistant_message", "generated_image")
 
 @dataclass(frozen=True)
 class LinkedImage:
-    """An image, where it leads, and what is to be said of it."""
+    """An image, with its page and its words."""
 
     html: SafeString | str
     url: str

@@ -1,4 +1,4 @@
-"""Channels doors: the streams without a thread each, and threads to watch."""
+"""Endpoints for Channels: streams that take no thread, and a WebSocket of a thread."""
 
 from __future__ import annotations
 

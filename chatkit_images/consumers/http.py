@@ -33,10 +33,10 @@ class Gone(Exception):
 class ChatKitConsumer:
     """Answers with one of the asynchronous views of this package.
 
-    The same view, the same checks and the same answers as by the URLconf, but none of
-    the project's middleware: sessions and users come from Django's own, or from what
-    Channels has put into the scope. Database work goes through ``DATABASE_THREADS``.
-    A client that leaves is noticed while the view waits.
+    Views, checks and answers are the same as with the URLconf, but the project's
+    middleware does not run. Sessions and users are Django's own, or those that Channels
+    has put into the scope. Database work goes through ``DATABASE_THREADS``. If the
+    client leaves while the view waits, the view is cancelled.
     """
 
     def __init__(self, handler: Handler) -> None:
@@ -50,7 +50,7 @@ class ChatKitConsumer:
 
         async def application(scope: Any, receive: Receive, send: Send) -> None:
             answer = cls(handler)(scope, receive, send)
-            # A stream that waits for hours keeps what its frames name.
+            # A stream that waits for hours would keep what its frames refer to.
             del scope
             await answer
 
@@ -81,8 +81,8 @@ class ChatKitConsumer:
     async def _answer(self, respond: Handler, send: Send) -> None:
         """Respond, and end the response whatever happens.
 
-        What escapes here after the headers breaks the watch that Daphne keeps over all
-        of its requests.
+        If an exception escaped here after the headers, it would stop the loop in which
+        Daphne supervises all of its requests.
         """
         response = respond()
         del respond
@@ -139,7 +139,7 @@ class ChatKitConsumer:
             async for chunk in events:
                 message = {"type": "http.response.body", "body": chunk}
                 await emit(send, message | {"more_body": True})
-                # Else each silent stream keeps what it sent last.
+                # Otherwise each silent stream would keep its last chunk.
                 del chunk, message
             await emit(send, {"type": "http.response.body", "body": b""})
         finally:
@@ -151,7 +151,7 @@ async def emit(send: Send, message: Message) -> None:
     """Send a message.
 
     Raises:
-        Gone: If the server will not have it: the connection is at its end.
+        Gone: If the server does not take it, because the connection has ended.
     """
     try:
         await send(message)
@@ -179,6 +179,6 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 async def until_gone(receive: Receive) -> None:
-    """Wait until the client leaves; what else it sends is dropped."""
+    """Wait until the client leaves, and drop whatever else it sends."""
     while not (await receive())["type"].endswith(".disconnect"):
         pass

@@ -1,4 +1,4 @@
-"""Django's request of a connection that does not go through Django's handler."""
+"""Django's request for a connection that does not go through Django's handler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..views.admission import no_response
 def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
     """Return the request of a connection, with its session and its user.
 
-    Those are Django's, read when they are used, unless a middleware of Channels has
+    Both are Django's, and are read when they are used, unless a Channels middleware has
     put its own into the scope.
 
     Raises:
@@ -52,7 +52,7 @@ async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None
         cast(HttpResponse, response),
     )
     if request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST:
-        # It has its answer but for this.
+        # The request has waited already, and only this keeps its answer back.
         with database.ahead():
             await database.call(keep)
     else:

@@ -23,20 +23,20 @@ from .requests import make_request
 
 logger = logging.getLogger(__name__)
 PERMISSION = "chatkit_images.view_threaditem"
-# Close codes, of an application as Daphne sends no others. The first comes before the
-# connection is accepted: servers make it a 403 of HTTP, and a script sees none.
+# Close codes of an application; Daphne sends no others. A connection is closed with the
+# first one before it is accepted: servers answer with 403, and a script sees no code.
 NOT_FOUND, FAILED = 4404, 4500
 REFUSALS = (AuthenticationRequired, NotFoundError, SuspiciousOperation, ValueError)
 
 
 class ThreadConsumer:
-    """Sends a thread's live items as they stand, then what happens to them.
+    """Sends a thread's live items as they are, then their events.
 
     Each frame is JSON: ``{"run": id, "status": "running"}`` when a run begins,
     ``{"run": id, "id": number, "event": {...}}`` for each of its events, as ChatKit's
-    stream has them, and ``{"run": id, "status": "completed"}`` or how else it ended.
-    Its owner may watch a thread, and staff with the permission to view items. Who only
-    watches is no reason for a run to go on.
+    stream has them, and ``{"run": id, "status": "completed"}``, or another status, when
+    it has ended. The owner of a thread may watch it, and staff with the permission to
+    view items. A run does not go on for watchers.
     """
 
     @classmethod
@@ -60,7 +60,7 @@ class ThreadConsumer:
         except Exception as refusal:
             if not isinstance(refusal, REFUSALS):
                 logger.exception("Nobody watches thread %s", thread_id)
-            # The same for what is missing and for what is another owner's.
+            # A thread of another owner gets the same answer as a missing one.
             return await send({"type": "websocket.close", "code": NOT_FOUND})
         work = asyncio.ensure_future(self._watch(thread_id, context, send))
         gone = asyncio.ensure_future(until_gone(receive))
@@ -82,7 +82,8 @@ class ThreadConsumer:
                 try:
                     run, before = await database.call(current, thread_id)
                 finally:
-                    # A run that begins now is seen. What fails closes it again.
+                    # From now on a run that begins is seen, so the connection is
+                    # accepted. After a failure it is closed again.
                     await emit(send, {"type": "websocket.accept"})
                 watch.skip(before)
                 while True:
@@ -101,9 +102,9 @@ class ThreadConsumer:
 
     async def _show(self, run: Run, context: RequestContext, send: Send) -> None:
         key = str(run.pk)
-        # A server that ends waits for the last frame.
+        # A server that drains waits for the last frame.
         with runs.supervisor().watches.showing():
-            # One that has ended meanwhile is told from its beginning all the same.
+            # If the run has ended meanwhile, the watcher still sees its beginning.
             await send_json(send, {"run": key, "status": Run.Status.RUNNING})
             events = runs.follow(run, context, join=True, watch=True)
             async with aclosing(events) as batches:
@@ -122,16 +123,16 @@ async def send_json(send: Send, value: dict[str, Any]) -> None:
 
 
 def current(thread_id: str) -> tuple[Run | None, list[uuid.UUID]]:
-    """Return the run that goes on in a thread, and all of late. Not for the loop."""
+    """Return a thread's running run, and its recent runs. Not for the event loop."""
     rows = Run.objects.filter(thread_id=thread_id)
-    # Before: one that begins in between goes on.
+    # This comes first, so that a run that begins in between is not among them.
     before = list(runs.recent(rows).values_list("pk", flat=True))
     run = runs.find(rows)
     return run, before if run is None else [*before, run.pk]
 
 
 def status_of(run_id: uuid.UUID) -> str:
-    """Return how a run has ended. Not for the loop.
+    """Return how a run has ended. Not for the event loop.
 
     Raises:
         Run.DoesNotExist: If its thread was deleted.
@@ -140,11 +141,11 @@ def status_of(run_id: uuid.UUID) -> str:
 
 
 def admit(request: HttpRequest, thread_id: str) -> RequestContext:
-    """Return the context in which a thread is read. Not for the loop.
+    """Return the context in which a thread is read. Not for the event loop.
 
     Raises:
         AuthenticationRequired: If nobody is logged in.
-        NotFoundError: If who asks may not watch it, or the page is another site's.
+        NotFoundError: If the person may not watch it, or the page is another site's.
     """
     if not CsrfCheck(no_response).is_own_page(request):
         raise NotFoundError("Another site's page")

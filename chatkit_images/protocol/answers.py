@@ -1,4 +1,4 @@
-"""An answer from its first event to its last, with an end for each of its images."""
+"""An answer, from its first event to its last, that leaves no image without an end."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
 class ProtocolServer(
     FirstMessageMixin, RetryMixin, NonStreamingMixin, AnswerMixin, RefusalMixin, ABC
 ):
-    """A ``ChatKitServer`` that hides what is hidden and checks before it writes."""
+    """A ``ChatKitServer`` that never shows hidden items and checks before it writes."""
 
     def thread_to_claim(self, context: RequestContext) -> types.ThreadMetadata | None:
         """Return the thread that the claim of a first message's run has to make.
 
         Returns:
-            ``None`` if a project overrides a method that makes threads or may decide
-            that there is none. Then the thread is made as the SDK makes it.
+            ``None`` if a project overrides a method that makes threads, or that may
+            decide against one. Then the SDK makes the thread.
         """
         mine, store = type(self), type(self.store)
         if (

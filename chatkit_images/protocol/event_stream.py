@@ -22,8 +22,8 @@ HEADERS = {
     "Content-Encoding": "identity",
 }
 HEARTBEAT = b": keep-alive\n\n"
-# A comment without the empty line that ends an event. A client that can resume sees by
-# it that the stream was cut, even if the connection was closed properly.
+# A comment without the empty line after an event. It tells a client that can resume
+# that the stream was cut, even if the connection was closed properly.
 CUT = b": elsewhere\n"
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""The first message of a thread, whose claim has made the thread already."""
+"""The first message of a thread. The claim of its run has already made the thread."""
 
 from __future__ import annotations
 

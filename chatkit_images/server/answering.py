@@ -1,4 +1,4 @@
-"""The answer to a message: the run of the project's agent."""
+"""The answer to a message, by the project's agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``DjangoChatKitServer``: everything a project's server is made of, put together."""
+"""``DjangoChatKitServer``: all parts of a project's server together."""
 
 from __future__ import annotations
 

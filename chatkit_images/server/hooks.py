@@ -92,7 +92,7 @@ class HookMixin(ProtocolServer):
     def get_thread_item_converter(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> DjangoThreadItemConverter:
-        """Return what turns the thread's items into model input."""
+        """Return the converter from the thread's items to model input."""
         return DjangoThreadItemConverter(context)
 
     def get_response_stream_converter(
@@ -101,7 +101,7 @@ class HookMixin(ProtocolServer):
         context: RequestContext,
         agent: Agent[Any],
     ) -> DjangoResponseStreamConverter:
-        """Return what stores the images of a run."""
+        """Return the converter that stores the images of a run."""
         return DjangoResponseStreamConverter(
             thread, context, partial_images=expected_previews(agent)
         )

@@ -22,7 +22,7 @@ class RunEndingMixin(ProtocolServer):
         pending_items: list[types.ThreadItem],
         context: RequestContext,
     ) -> None:
-        """Keep the text so far and the best preview of each image, and say so.
+        """Keep the text so far and the newest partial image of each call, and say so.
 
         The model learns that the person stopped the answer. If the server cut it off,
         the model is told nothing.

@@ -160,8 +160,8 @@ async def _send_stream(events: Events, send: Send) -> None:
             async for event in stream:
                 kind = event.get("type", "message")
                 text = f"event: {kind}\ndata: {json.dumps(event)}\n\n"
-                # The client may hang up as soon as it has read the terminal event;
-                # sending the end along with it keeps that from being a disconnect.
+                # The client may hang up as soon as it has read the terminal event. The
+                # end is sent with the event, so that this is no disconnect.
                 await send(
                     {
                         "type": "http.response.body",
@@ -180,7 +180,7 @@ async def _send_response(events: Events, send: Send) -> None:
         async for event in events:
             last = event
     except ConnectionDropped:
-        # A server would answer 500 for an application that returns before it began.
+        # A server would answer 500 for an application that returns before it has begun.
         await _start(send, 200, {"content-type": "application/json"})
         await send({"type": "http.response.body", "body": b"{", "more_body": True})
         return

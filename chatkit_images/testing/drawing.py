@@ -76,7 +76,7 @@ def _paint(prompt: str, size: Size, base: bytes | None, bare: bool) -> Image.Ima
     words, chance = re.findall("[a-z]+", prompt.lower()), Random(prompt)
     large, width = (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING), size[0] / size[1]
     if canvas := _opened(base or b"", large):
-        # What is new stands beside what is there; a colour for nothing new is for all.
+        # New things stand beside the old ones. A colour without a new thing is for all.
         things = _subjects(words, width * 0.35, 0.9)
         lights = LIGHTS | {colour: colour for colour in COLOURS if not things}
         if not things and not lights.keys() & set(words):
@@ -122,7 +122,7 @@ def _landscape(words: list[str], chance: Random, width: float) -> list[Shape]:
 
 
 def _subjects(words: list[str], width: float, height: float) -> list[Shape]:
-    """Return what the words name, side by side; a colour is the next one's."""
+    """Return things that words name, side by side; a colour is for the next thing."""
     colour, named, shapes = "", list[tuple[str, str]](), list[Shape]()
     for word in words:
         if word in NAMES:

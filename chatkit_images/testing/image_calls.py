@@ -17,7 +17,7 @@ EVENT = "response.image_generation_call"
 
 
 class Draw(Protocol):
-    """What draws: ``chatkit_images.testing.draw``, or a function like it."""
+    """A function that draws: ``chatkit_images.testing.draw``, or one like it."""
 
     def __call__(
         self,
@@ -35,7 +35,7 @@ class Draw(Protocol):
 
 @dataclass(frozen=True)
 class Studio:
-    """Who draws, how large at most, and how many seconds each preview takes."""
+    """The function that draws, its largest size, and the seconds for each preview."""
 
     draw: Draw = draw
     max_side: int = 768
@@ -44,7 +44,7 @@ class Studio:
 
 @dataclass(frozen=True)
 class Look:
-    """The settings an image is drawn with, the step's before the tool's."""
+    """The settings of a drawing. Those of the step win over those of the tool."""
 
     size: str
     format: str
@@ -133,7 +133,7 @@ async def _turns(
     async def frame(sharpness: float) -> str:
         data = wanted.data
         if data is None:
-            # Pillow works on the processor; the event loop has other streams to serve.
+            # Pillow keeps a core busy, and the event loop has other streams to serve.
             data = await asyncio.to_thread(
                 studio.draw,
                 prompt,

@@ -51,8 +51,8 @@ class Gate:
     async def wait(self) -> None:
         """Tell the test that the answer is here and wait for it to open the gate."""
         self.reached.set()
-        # The test sits in another thread or event loop; polling needs neither to
-        # know of the other and can be cancelled at any time.
+        # The test may be in another thread or event loop. Polling works from any, and
+        # can be cancelled at any time.
         while not self.opened.is_set():
             await asyncio.sleep(GATE_POLL)
 

@@ -12,7 +12,7 @@ from . import script
 from .image_calls import Studio, image_events
 from .script import JSON, Step
 
-#: A stream says nothing more after one of these.
+#: A stream has no more events after one of these.
 TERMINAL = frozenset(
     ["response.completed", "response.failed", "response.incomplete", "error"]
 )
@@ -211,7 +211,8 @@ def new_response(body: JSON) -> JSON:
 def usage(body: JSON, output: list[JSON], counts: script.Usage | None) -> JSON:
     """Return the token counts: the given ones, else about one per four letters."""
     if counts is None:
-        # Images are not text: their base64 would count for hundreds of thousands.
+        # Images are not text: their base64 would count as hundreds of thousands of
+        # tokens.
         spoken = [item | {"result": None} for item in output]
         counts = script.Usage(
             input_tokens=len(str(body.get("input") or "")[:40_000]) // 4 + 1,

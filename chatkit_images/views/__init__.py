@@ -1,4 +1,4 @@
-"""HTTP doors: the chat endpoint, runs, images, uploads."""
+"""HTTP endpoints: the chat, runs, images, uploads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every view checks first: CSRF and who asks."""
+"""The check of every request: CSRF, and who sends it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 class CsrfCheck(CsrfViewMiddleware):
-    """Django's CSRF check, its refusal as JSON instead of a page."""
+    """Django's CSRF check, with JSON instead of a page as its refusal."""
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
         return errors.error(403, "csrf_failed", f"CSRF: {reason}")
@@ -27,7 +27,7 @@ class CsrfCheck(CsrfViewMiddleware):
     def is_own_page(self, request: HttpRequest) -> bool:
         """Whether the page that opens a WebSocket is the project's own, or trusted.
 
-        A browser lets every page open one, cookies included, and names the page.
+        A browser lets any page open a WebSocket, with cookies, and names the page.
         """
         check = self._origin_verified  # type: ignore[attr-defined]
         return "Origin" not in request.headers or bool(check(request))
@@ -39,7 +39,7 @@ def no_response(request: HttpRequest) -> HttpResponseBase:
 
 
 def admit(request: HttpRequest) -> RequestContext | HttpResponseBase:
-    """Return who asks, or the answer that turns them away. Not for the loop."""
+    """Return the context of the request, or its refusal. Not for the event loop."""
     check = CsrfCheck(no_response)
     check.process_request(request)
     refusal = check.process_view(request, no_response, (), {})
@@ -76,14 +76,15 @@ async def respond(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> HttpResponseBase:
-    """Return the answer to who is admitted; whatever it raises is told in JSON.
+    """Admit a request and return its answer; exceptions become errors in JSON.
 
-    It runs in Django and in Channels alike: what needs the database goes through
+    This runs both under Django and under Channels, so database work goes through
     ``database.call``.
     """
-    # From the first request on: runs of a process that died before this one began.
+    # The supervisor begins with the first request, and also finds the runs of a process
+    # that died before this one began.
     runs.supervisor().begin()
-    # Readers of other processes' runs would hold up the server's end as well.
+    # Readers of other processes' runs would keep the server from ending too.
     runs.drain.install()
     try:
         context = await database.call(admit, request)

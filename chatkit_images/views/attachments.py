@@ -64,13 +64,13 @@ class AnnouncedUploadView(JsonView):
         return _with_cors(response)
 
     async def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
-        """Do the same for a client that puts."""
+        """Do the same for a client that sends a PUT."""
         return await self.post(request, token)
 
     async def options(  # type: ignore[override]
         self, request: HttpRequest, token: str
     ) -> HttpResponseBase:
-        """Answer a browser that asks before it sends across sites."""
+        """Answer the preflight request of a browser on another site."""
         response = HttpResponse(status=204)
         response["Access-Control-Allow-Methods"] = "POST, PUT, OPTIONS"
         response["Access-Control-Allow-Headers"] = "Content-Type"
@@ -78,10 +78,10 @@ class AnnouncedUploadView(JsonView):
 
 
 def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
-    """Return whose upload a token is for, and its attachment's id.
+    """Return the context of a token's owner, and the id of its attachment.
 
     Raises:
-        NotFoundError: If it is for none.
+        NotFoundError: If the token is for no upload.
     """
     said = url_tokens.read(token)
     if said is None or said.kind != "upload":
@@ -118,7 +118,7 @@ async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
     """Return the file of a request.
 
     Raises:
-        RequestRefused: If it has none, or one that is too large.
+        RequestRefused: If it has no file, or one that is too large.
     """
     limit = settings.MAX_ATTACHMENT_BYTES
     if request.content_type == "multipart/form-data":
@@ -135,7 +135,7 @@ async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
 
 
 def check_length(request: HttpRequest) -> None:
-    """Refuse a body that says it is too large before it is parsed."""
+    """Refuse a body before it is parsed if its declared length is too large."""
     length = request.headers.get("Content-Length", "0")
     if length.isdigit() and int(length) > settings.MAX_ATTACHMENT_BYTES + OVERHEAD:
         raise RequestRefused("too_large", _("The file is too large."), status=413)

@@ -44,7 +44,7 @@ class ChatKitView(JsonView):
         self, context: RequestContext, request: HttpRequest, body: bytes
     ) -> HttpResponseBase:
         """Return the response to a request body."""
-        # ``process`` gets the body as it came: a project may override it.
+        # ``process`` gets the body as it came, because a project may override it.
         parsed = REQUEST.validate_json(body)
         server = get_server()
         if types.is_streaming_req(parsed):
@@ -65,7 +65,7 @@ class ChatKitView(JsonView):
         parsed: types.StreamingReq,
         body: bytes,
     ) -> HttpResponseBase:
-        """Start a run, or find the one that the same request has started before."""
+        """Start a run, or find the one that the same request has started earlier."""
         patient, idle = wants_resume(request), settings.HEARTBEAT_SECONDS
         key = idempotency_key(request)
         server = get_server()
@@ -89,13 +89,13 @@ class ChatKitView(JsonView):
         """Start a run.
 
         Raises:
-            Replayed: If the same request was answered before, though it may be one
-                that would be refused by now.
-            Exception: Why it cannot be answered.
+            Replayed: If the same request was answered before, even if it would be
+                refused by now.
+            Exception: Why the request cannot be answered.
         """
         try:
             if isinstance(server, ProtocolServer):
-                # It has waited for its admission.
+                # The request has already waited for its admission.
                 with database.ahead():
                     await server.check_request(parsed, context)
             return await runs.start(server, parsed, body, context, key)

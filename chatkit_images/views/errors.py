@@ -29,16 +29,15 @@ def error(
 
 
 def from_exception(exception: Exception) -> JsonResponse:
-    """Return what an exception means to a client; it never shows what it says.
+    """Return the error for a client. It never contains the exception's own message.
 
-    An exception that is nobody's fault but the server's is logged under an id
-    that the answer carries.
+    An unexpected exception is logged under an id that is in the answer.
     """
     match exception:
         case AuthenticationRequired():
             return error(401, "not_authenticated", _("Log in to chat."))
         case NotFoundError():
-            # The same for what is missing and for what is another owner's.
+            # A row of another owner gets the same answer as a missing row.
             return error(404, "not_found", _("This was not found."))
         case RequestRefused():
             return error(
@@ -52,7 +51,7 @@ def from_exception(exception: Exception) -> JsonResponse:
                 409, "refused", exception.message, allow_retry=exception.allow_retry
             )
         case MultiPartParserError() | SuspiciousOperation():
-            # The CSRF check and the uploads read forms, whatever a view expects.
+            # The CSRF check reads a form in any view, and uploads are forms.
             return error(400, "bad_form", _("The form cannot be read."))
         case ValidationError():
             return error(400, "invalid_request", validation_message(exception))
@@ -62,7 +61,7 @@ def from_exception(exception: Exception) -> JsonResponse:
     incident = secrets.token_hex(4)
     logger.error("Request failed, incident %s", incident, exc_info=exception)
     if isinstance(exception, OperationalError | InterfaceError):
-        # A database that is away, or busy for too long: the client asks again.
+        # The database is away, or busy for too long. The client retries.
         status, code = 503, "unavailable"
         message = _("The server is busy. Try again in a moment. (%(incident)s)")
     else:

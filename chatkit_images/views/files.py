@@ -10,7 +10,7 @@ from django.utils.http import content_disposition_header
 from .. import imaging, storage
 
 logger = logging.getLogger(__name__)
-# An SVG or an HTML file that got in would run nothing, load nothing.
+# If an SVG or an HTML file got in, it could run nothing and load nothing.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -28,7 +28,7 @@ def file_response(
 ) -> HttpResponse:
     """Return the bytes of a stored file. Blocks on the storage.
 
-    It is a 410 if they are gone, a 503 if the storage does not answer.
+    The response is a 410 if they are gone, a 503 if the storage does not answer.
 
     Args:
         name: The file's name in the storage.
@@ -42,7 +42,7 @@ def file_response(
     except (FileNotFoundError, ValueError):
         return gone()
     except Exception:
-        # Whatever the storage raises, the file may be there the next time.
+        # Whatever the storage raises, it may have the file at the next request.
         logger.warning("%s cannot be read", name, exc_info=True)
         response = _trouble(503, "This file cannot be read now.")
         response["Retry-After"] = "5"
@@ -57,7 +57,7 @@ def file_response(
 
 
 def gone() -> HttpResponse:
-    """Return the answer for a file that is not to be had any more."""
+    """Return the answer for a file that is gone."""
     return _trouble(410, "This file is gone.")
 
 

@@ -1,4 +1,4 @@
-"""The bytes of images and attachments, for the person that a URL was made for."""
+"""The bytes of images and attachments, for the person for whom a URL was made."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PARTIAL = re.compile(r"partial-([0-9]{1,6})")
 
 
 class ImageView(JsonView):
-    """Serves an image to whoever has its signed URL.
+    """Serves an image to everybody with its signed URL.
 
-    The URL is bound to the image, the variant and the owner, and dies with any
-    of them.
+    The URL is bound to the image, the variant and the owner. It stops working when one
+    of them is gone.
     """
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
-        """Return the bytes; a token that is not good is a 404."""
+        """Return the bytes; an invalid token is a 404."""
         said = url_tokens.read(token)
         if said is None or said.kind != "image":
             return errors.from_exception(NotFoundError())
@@ -61,10 +61,10 @@ class SessionImageView(JsonView):
 
 
 class AttachmentView(JsonView):
-    """Serves the preview of an attachment to whoever has its signed URL."""
+    """Serves the preview of an attachment to everybody with its signed URL."""
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
-        """Return the bytes; a token that is not good is a 404."""
+        """Return the bytes; an invalid token is a 404."""
         said = url_tokens.read(token)
         if said is None or said.kind != "attachment":
             return errors.from_exception(NotFoundError())
@@ -80,9 +80,9 @@ class AttachmentView(JsonView):
 
 
 def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
-    """Return one variant of an image, of one that has ended only if it is shown.
+    """Return a variant of an image. If the image has ended, it must be shown.
 
-    Of one that was blocked, say, a client may know the URL of a preview.
+    For example, a client may have the URL of a preview whose image was blocked.
     """
     if image.finished_at is not None and not image.is_shown:
         return gone()
@@ -91,7 +91,7 @@ def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
         name, mime = str(image.thumbnail.name), "image/webp"
     elif match := PARTIAL.fullmatch(variant):
         partial = image.partials.filter(index=int(match[1])).first()
-        # A preview that is gone has been replaced by the image itself.
+        # If the preview is gone, the image itself has replaced it.
         if partial is not None:
             name, mime = str(partial.file.name), partial.mime
     stem = slugify(image.prompt)[:60] or "image"

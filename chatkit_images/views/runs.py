@@ -1,4 +1,4 @@
-"""Runs that are going on: their state, their end, and their streams once more."""
+"""Endpoints of running runs: their status, stops, and their streams for readers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .streams import stream_response
 
 
 def of_thread(thread_id: str, context: RequestContext) -> RunQuerySet:
-    """Return the runs of an owner's thread. Not for the loop.
+    """Return the runs of an owner's thread. Not for the event loop.
 
     Raises:
         NotFoundError: If the owner has no such thread.
@@ -33,7 +33,7 @@ def of_thread(thread_id: str, context: RequestContext) -> RunQuerySet:
 
 
 def of_owner(run_id: uuid.UUID, context: RequestContext) -> Run:
-    """Return an owner's run. Not for the loop.
+    """Return an owner's run. Not for the event loop.
 
     Raises:
         NotFoundError: If the owner has no such run.
@@ -45,14 +45,14 @@ def of_owner(run_id: uuid.UUID, context: RequestContext) -> Run:
 
 
 def current(thread_id: str, context: RequestContext) -> Run | None:
-    """Return the run that is going on in an owner's thread. Not for the loop."""
+    """Return the running run of an owner's thread. Not for the event loop."""
     return runs.find(of_thread(thread_id, context))
 
 
 @method_decorator(csrf_exempt, name="dispatch")
 @method_decorator(transaction.non_atomic_requests, name="dispatch")
 class RunView(JsonView):
-    """What the routes of runs have in common."""
+    """The base of the views of runs."""
 
 
 class ThreadStatusView(RunView):
@@ -63,7 +63,7 @@ class ThreadStatusView(RunView):
         return await respond(request, self.answer, thread_id)
 
     async def answer(self, context: RequestContext, thread_id: str) -> HttpResponseBase:
-        """Return the state of an admitted request's thread."""
+        """Return the status of an admitted request's thread."""
         run = await database.call(current, thread_id, context)
         state = {"busy": run is not None, "run": run and str(run.pk)}
         response = JsonResponse(state)
@@ -72,10 +72,10 @@ class ThreadStatusView(RunView):
 
 
 class ThreadEventsView(RunView):
-    """Shows a thread's live items as they stand, then what happens to them."""
+    """Shows a thread's live items as they are, then their events."""
 
     async def get(self, request: HttpRequest, thread_id: str) -> HttpResponseBase:
-        """Return the stream; 204 if nothing is going on."""
+        """Return the stream; 204 if no answer is being written."""
         return await respond(request, self.answer, thread_id)
 
     async def answer(self, context: RequestContext, thread_id: str) -> HttpResponseBase:
@@ -89,10 +89,10 @@ class ThreadEventsView(RunView):
 
 
 class RunEventsView(RunView):
-    """Reads on in the stream of a run, behind ``Last-Event-ID``."""
+    """Resumes the stream of a run, after ``Last-Event-ID``."""
 
     async def get(self, request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
-        """Return the rest of the stream; without a log what it has left."""
+        """Return the rest of the stream; without a log, the items of the run."""
         after = event_stream.number_of(request.headers.get("Last-Event-ID", ""))
         return await respond(request, self.answer, run_id, after)
 
@@ -107,7 +107,7 @@ class RunEventsView(RunView):
 
 
 class StopView(RunView):
-    """Ends the answer that is being written in a thread, or by a run."""
+    """Stops the answer that is being written in a thread, or by a run."""
 
     async def post(
         self,
@@ -115,13 +115,13 @@ class StopView(RunView):
         thread_id: str = "",
         run_id: uuid.UUID | None = None,
     ) -> HttpResponseBase:
-        """Return ``{"stopped": true}`` if there was one; its stream ends by itself."""
+        """Return ``{"stopped": true}`` if there was a run; its stream ends itself."""
         return await respond(request, self.answer, run_id or thread_id)
 
     async def answer(
         self, context: RequestContext, named: uuid.UUID | str
     ) -> HttpResponseBase:
-        """Stop the run, or what goes on in the thread, that a request names."""
+        """Stop the run that a request names, or the running run of its thread."""
         if isinstance(named, uuid.UUID):
             run = await database.call(of_owner, named, context)
             rows = Run.objects.filter(pk=run.pk)
@@ -134,6 +134,6 @@ class ReadyView(RunView):
     """Says whether this process takes new runs, for a load balancer."""
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
-        """Return 200; 503 from the moment at which the server is told to stop."""
+        """Return 200; 503 while the server drains."""
         ready = not runs.drain.draining()
         return JsonResponse({"ready": ready}, status=200 if ready else 503)

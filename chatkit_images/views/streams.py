@@ -16,12 +16,12 @@ RESUME, RUN = "ChatKit-Resume", "ChatKit-Run"
 
 
 def wants_resume(request: HttpRequest) -> bool:
-    """Whether the client can read on where a stream was cut: it asks for numbers."""
+    """Whether the client can resume where a stream was cut: it asks for numbers."""
     return request.headers.get(RESUME) == "1"
 
 
 class EventStream(StreamingHttpResponse):
-    """A response whose body is a generator that its sender can close.
+    """A response whose body is a generator, which the sender of the response closes.
 
     Attributes:
         events: The generator.
@@ -35,17 +35,18 @@ class EventStream(StreamingHttpResponse):
 async def stream_response(
     run_id: uuid.UUID, events: runs.Batches, ids: bool
 ) -> EventStream:
-    """Return the stream of a run, its first event being there already.
+    """Wait for the first event of a run, and return the stream.
 
-    What fails before that still gets a status; what fails later ends the stream with an
-    event, as a server may not survive what it cannot tell the client any more. That a
-    run goes on elsewhere is no failure: who can read on does so there.
+    A failure before the first event still gets a status. A later failure ends the
+    stream with an event, because a server may break if an exception escapes here. If
+    the server drains and another process has the run, a client that can resume does so
+    there.
 
     Args:
         run_id: The run.
         events: Its batches.
-        ids: Whether the client asked for what ChatKit.js does not know: the number of
-            each event, and the run in a header.
+        ids: Whether the client can resume. Then the stream has the number of each
+            event, and a header the id of the run.
     """
     try:
         first: runs.Batch = await anext(events, [])

@@ -3,27 +3,27 @@
  *
  *     chatkit.setOptions({ api: { url, domainKey, fetch: createFetch() } });
  *
- * docs/resume.md says what it asks the server, and what happens when.
+ * docs/resume.md describes its requests, and what happens when.
  */
 
 import { isStream, pause, read, route, teller, within } from "./chatkit-stream.js";
 
-// Milliseconds; a timer bears no more.
+// Milliseconds; a timer takes no more.
 const NEVER = 2 ** 31 - 1;
 
-// A page that goes away lets go of its streams: that is no stop of the person.
+// A page that is left closes its streams. That is no stop by the person.
 let leaving = false;
 addEventListener("pagehide", () => { leaving = true; });
 addEventListener("pageshow", () => { leaving = false; });
 
 /**
- * Return a function to be given as ChatKit.js's `api.fetch`, or to be called as `fetch`.
+ * Return a function for ChatKit.js's `api.fetch`, which can also be called as `fetch`.
  *
  * @param {object} [options]
  * @param {string | (() => string)} [options.csrfToken] Where no script can read the cookie.
  * @param {string} [options.cookieName] Name of Django's CSRF cookie.
  * @param {number} [options.retrySeconds] For how long a POST without an answer is sent again.
- * @param {number} [options.reconnectSeconds] For how long a lost stream is looked for.
+ * @param {number} [options.reconnectSeconds] For how long a lost stream is reconnected.
  * @param {number} [options.silenceSeconds] Silence after which a connection counts as lost.
  * @param {(state: {lost: boolean, run: string | null}) => void} [options.onReconnect]
  *   Called when a connection is lost, and once more when it is back or given up.
@@ -33,7 +33,7 @@ export function createFetch({
   csrfToken, cookieName = "csrftoken", retrySeconds = 30, reconnectSeconds = 120,
   silenceSeconds = 45, onReconnect = () => {}, fetch = globalThis.fetch,
 } = {}) {
-  /** Make a request as Django wants it of its own pages. */
+  /** Make a request as Django expects it from its own pages. */
   function send(url, init) {
     if (url.origin !== location.origin) return fetch(url, init);
     const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${cookieName}=`));
@@ -54,12 +54,12 @@ export function createFetch({
         const request = send(url, { ...init, signal: AbortSignal.any([cut.signal, init.signal].filter(Boolean)) });
         const answer = await within(silence, request).catch((error) => error);
         const known = answer instanceof Response;
-        // Nobody reads what comes too late.
+        // Nobody reads an answer that comes too late.
         if (!known) cut.abort();
         const again = known ? await isAway(answer) : answer instanceof TypeError;
-        // A page that slept in between has not tried.
+        // A page that slept meanwhile has made no tries, so ten seconds count at most.
         spent += Math.min(Date.now() - begun, 10_000);
-        // A request that was lost has perhaps begun what nobody waits for: it is asked once more.
+        // A lost request may have begun a run that nobody waits for. It is sent once more.
         if (!again || (signal?.aborted && (known || left)) || spent > retrySeconds * 1000) {
           if (known) return answer;
           throw answer;
@@ -82,7 +82,7 @@ export function createFetch({
     }
     const url = new URL(input, location.href);
     const { body, signal } = init;
-    // What is not ChatKit's JSON, such as an upload, is passed on: it may go elsewhere.
+    // A request without ChatKit's JSON, such as an upload, may go elsewhere. It is passed on.
     if (init.method?.toUpperCase() !== "POST" || (body && !mayRepeat(body))) return send(url, init);
     if (!body) return insist(url, init, signal);
 
@@ -93,16 +93,16 @@ export function createFetch({
     headers.set("ChatKit-Resume", "1");
     if (!headers.has("Idempotency-Key")) headers.set("Idempotency-Key", randomKey());
     const gone = new AbortController();
-    // What is dictated is answered when all of it is understood; all else begins at once.
+    // Dictation is answered only when all of it is understood. All other answers begin at once.
     const silence = typeOf(body) === "input.transcribe" ? NEVER : undefined;
     const answer = insist(url, { ...init, headers, signal: gone.signal }, signal, silence);
     let over = false;
 
-    /** The caller wants no more of it, so its run ends; not if the page goes. */
+    /** The caller wants no more events, so the run is stopped, unless the page is left. */
     async function leave(reason) {
       if (over) return;
       over = true;
-      // What has no answer yet has perhaps begun a run all the same.
+      // A request without an answer may have begun a run.
       const run = (await answer.catch(() => null))?.headers.get("ChatKit-Run");
       gone.abort(reason);
       await new Promise((resolve) => setTimeout(resolve));
@@ -148,7 +148,7 @@ export function createFetch({
 
 /**
  * Return the events of the answer that is being written in a thread: first what it shows
- * by now, then what follows. `null` if there is none. To leave them does not stop it.
+ * by now, then what follows. `null` if there is none. Leaving the events does not stop it.
  *
  * @param {string | URL} url The chat endpoint.
  * @param {string} threadId
@@ -180,7 +180,7 @@ export async function status(url, threadId, { signal, fetch = globalThis.fetch }
   return (await get(route(url, path), { signal, fetch })).json();
 }
 
-/** Whether something before the app answered, or the app asks to come again. */
+/** Whether a proxy answered in place of the app, or the app asks for a retry. */
 async function isAway(response) {
   if (![502, 503, 504].includes(response.status)) return false;
   const told = await response.clone().json().catch(() => null);
@@ -201,7 +201,7 @@ function typeOf(body) {
   }
 }
 
-/** GET what the app answers, for some seconds again if it asks for that. */
+/** Return the app's answer to a GET; retry for some seconds if it asks for that. */
 async function get(url, { signal, fetch }, seconds = 0) {
   for (let attempt = 0, spent = 0; ; attempt++) {
     const response = await fetch(url, { signal, cache: "no-store" });

@@ -11,7 +11,7 @@ export async function* read(response, run, link) {
   let last = "", attempt = 0, spent = 0, asked = false;
   try {
     for (;;) {
-      // Events without numbers say in short what was; they count once all are there.
+      // Events without numbers are a digest, which counts once all of it is there.
       let held = [];
       try {
         for await (const { id, data } of framesOf(response.body, silence)) {
@@ -26,10 +26,10 @@ export async function* read(response, run, link) {
           if (news.length > 1) yield* book.replay(news);
           else if (news.length) yield book.note(news[0]);
         }
-        // Without a log the server says what the database has, and ends. An error alone
-        // says nothing of the items.
+        // Without a log the server sends what the database has, and ends. If that is an
+        // error alone, it says nothing about the items.
         yield* book.replay(held, held.some((event) => event.type !== "error"));
-        // A proxy may end a stream in the middle. Asked again, the server knows.
+        // A proxy may end a stream in the middle. A second request shows whether it did.
         if (asked || !book.open.size) return;
         asked = true;
       } catch (error) {
@@ -44,7 +44,7 @@ export async function* read(response, run, link) {
         const headers = new Headers(last ? { "Last-Event-ID": last } : {});
         const request = fetch(route(url, `runs/${run}/events/`), { headers, signal, cache: "no-store" });
         const answer = await within(silence, request).catch(() => null);
-        // Nobody reads what comes too late, and nobody shall seem to.
+        // Nobody reads an answer that comes too late, and it must not count as a reader.
         if (!answer) request.then((late) => late.body?.cancel(), () => {});
         spent += Math.min(Date.now() - begun, silence);
         if (answer?.ok && isStream(answer)) response = answer;
@@ -63,7 +63,7 @@ class Book {
   /** Ids of items that have been added and are not done. */
   open = new Set();
   #done = new Set();
-  /** The last event of each thing that it may have been told of. */
+  /** The last event of each thing that the reader has seen. */
   #last = new Map();
 
   /** Write down an event that is passed on; returns its data. */
@@ -91,7 +91,7 @@ class Book {
     const end = events.findIndex((event) => event.type === "error");
     for (const event of end < 0 ? [...events, ...removed] : events.toSpliced(end, 0, ...removed)) {
       if ([...this.#last.values()].includes(JSON.stringify(event))) continue;
-      // No second birth of what the client has: it would show it twice.
+      // The client has this item, and would show it twice if it were added again.
       const type = { "thread.created": "thread.updated", "thread.item.done": "thread.item.replaced" };
       if (this.#done.has(event.item?.id ?? event.type)) event.type = type[event.type] ?? event.type;
       yield this.note(event);
@@ -130,7 +130,7 @@ export function teller(onReconnect, run) {
   };
 }
 
-/** Wait before another try, the longer the more there were; returns for how long. */
+/** Wait before another try, longer each time; returns for how long. */
 export async function pause(attempt, signal) {
   const most = Math.min(8000, 500 * 2 ** attempt);
   const wait = most / 2 + Math.random() * (most / 2);
@@ -145,7 +145,7 @@ export async function pause(attempt, signal) {
   return wait;
 }
 
-/** Settle as a promise does; fail as a lost connection if that takes so many milliseconds. */
+/** Settle as a promise does; after so many milliseconds fail as a lost connection. */
 export async function within(ms, promise) {
   let timer;
   const late = new Promise((resolve, reject) => {

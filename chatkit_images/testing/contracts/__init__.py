@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import pytest
 
-# Before they are imported: so a failure shows the values that differ.
+# This comes before their import, so that a failure shows the values that differ.
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"

@@ -1,4 +1,4 @@
-"""What the contracts have in common."""
+"""The base of the contracts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ID = re.compile(r"[a-z]{2,5}_[0-9a-zA-Z]{22,40}")
 
 @pytest.mark.asyncio
 class Contract:
-    """The fixtures that a subclass gives, and what it may override."""
+    """The fixtures that a subclass gives, and the methods that it may override."""
 
     @pytest.fixture
     def store(self) -> Any:
@@ -42,7 +42,7 @@ class Contract:
         return types.GeneratedImage(id="ig_1", url="https://example.com/fox.png")
 
     async def concurrently(self, *calls: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Return what calls return, or raise, that run at the same time."""
+        """Execute calls at the same time, and return what each returns or raises."""
         return await asyncio.gather(*calls, return_exceptions=True)
 
     async def fill(self, store: Store[Any], context: Any) -> None:

@@ -1,4 +1,4 @@
-"""How the SDK calls, and for whom."""
+"""How the SDK calls a store, and for which owner."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class CallsContract(Contract):
 
 
 class OwnersContract(Contract):
-    """What is another owner's does not exist."""
+    """Rows of another owner do not exist."""
 
     @pytest.mark.parametrize("whose", ["nobody's", "another's"])
     async def test_what_is_missing_or_anothers_is_not_found(
@@ -105,7 +105,7 @@ class OwnersContract(Contract):
     async def test_deleting_an_attachment_that_is_missing_or_anothers_does_nothing(
         self, store: Store[Any], context: Any, other_context: Any, whose: str
     ) -> None:
-        # ChatKit deletes here what an attachment store without rows has deleted.
+        # ChatKit calls this also after an attachment store that has no rows.
         if whose == "another's":
             await self.fill(store, other_context)
         await store.delete_attachment("atc_1", context)

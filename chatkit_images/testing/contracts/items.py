@@ -38,7 +38,7 @@ class ItemsContract(Contract):
             await store.add_thread_item("thr_1", item, context)
             assert await store.load_item("thr_1", item.id, context) == item
         for item in items:
-            # What was loaded can be saved again.
+            # A loaded item can be saved again.
             loaded = await store.load_item("thr_1", item.id, context)
             await store.save_item("thr_1", loaded, context)
         page = await store.load_thread_items("thr_1", None, 100, "asc", context)

@@ -15,8 +15,8 @@ from .base import ID
 class AttachmentStoreContract:
     """The contract of ``chatkit.store.AttachmentStore`` for two-phase uploads.
 
-    A subclass gives the fixtures ``attachment_store``, ``store`` (its fellow,
-    which holds the metadata), ``context`` and ``other_context``.
+    A subclass gives the fixtures ``attachment_store``, ``store`` (which holds the
+    metadata), ``context`` and ``other_context``.
     """
 
     PARAMS = types.AttachmentCreateParams(

@@ -14,8 +14,8 @@
         img.replaceWith(tile);
     }
 
-    // Such an error does not bubble, but it can be captured. This script stands in
-    // the head, so it hears of every image of the page.
+    // Such an error does not bubble, but it can be captured. This script is in the head,
+    // so it captures the errors of all images of the page.
     document.addEventListener('error', function(event) {
         if (event.target.matches && event.target.matches('img.ck-image')) {
             replace(event.target);
