@@ -182,7 +182,7 @@ async def test_a_preview_rests_while_the_loop_is_busy_but_not_for_ever(
 async def test_a_resting_preview_does_not_hold_up_the_end(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    """A stopped image has it as its image; beside a final it is not stored."""
+    """A stopped call shows the preview. If there is a final, it is not stored."""
     monkeypatch.setattr(partials, "REST", 60)
     stage.call.take_partial(0, RED)
     await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Events of image calls in any order: each image is its call's own, and the last."""
+"""Events of image calls in any order: each item shows the final of its own call."""
 
 from __future__ import annotations
 

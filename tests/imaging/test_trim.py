@@ -1,4 +1,4 @@
-"""What follows an image goes, the image stays."""
+"""Bytes after the end of an image are cut off, and the image stays."""
 
 from __future__ import annotations
 
