@@ -19,7 +19,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.responses.response_output_item import ImageGenerationCall
 from PIL import Image
 
-from chatkit_images.queries import payloads
+from chatkit_images import times
 
 
 class Use(NamedTuple):
@@ -143,7 +143,7 @@ def takes_events_only(use: Use) -> None:
 
 def holds_notes(use: Use) -> None:
     """Look at a value that is noted beside the fields of a model."""
-    thread = types.ThreadMetadata(id="thr_1", created_at=payloads.now())
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
     noted = thread.model_copy()
     noted.__dict__["_noted"] = 1
     assert noted.model_copy().__dict__.get("_noted") == 1, "a copy forgets it"
