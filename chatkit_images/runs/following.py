@@ -102,7 +102,7 @@ async def _open(run: Run) -> MemoryLog:
 
 def _refuse_if_draining(run: Run) -> None:
     # A run that had ended when the reader came is shown here as well as anywhere.
-    if supervisor().copies.closed and run.status == Run.Status.RUNNING:
+    if supervisor().followed_logs.closed and run.status == Run.Status.RUNNING:
         raise Draining
 
 

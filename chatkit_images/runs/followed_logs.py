@@ -14,7 +14,7 @@ from .log import MemoryLog
 GRACE_SECONDS = 1.0
 
 
-class Copies:
+class FollowedLogs:
     """The logs that readers follow here and that another process writes, if any does.
 
     A log that nobody writes any more would keep its readers for ever, so it is closed
