@@ -15,7 +15,8 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .conf import settings
 
-SALT = "chatkit_images.url_tokens"
+# Not the module's name: processes of before, and pages that are open, have URLs of it.
+SALT = "chatkit_images.tokens"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Settings of the example project: a working chat on one machine by default.
 
-SQLite, files and an in-memory channel layer serve until the environment names
+SQLite, files and the memory of one process serve until the environment names
 something bigger: DATABASE_URL, REDIS_URL, CHATKIT_IMAGES_S3_BUCKET.
 """
 
@@ -88,14 +88,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
-CHANNEL_LAYERS: dict[str, Any] = {
-    "default": {
-        "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
-    }
-    if REDIS_URL
-    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
-}
 
 MEDIA_ROOT = Path(os.environ.get("MEDIA_ROOT") or BASE_DIR / "media")
 STATIC_URL = "static/"

@@ -94,7 +94,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     places: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for outcome in ("passed", "failed", "error", ""):
         for report in terminalreporter.stats.get(outcome, []):
-            for name, value in report.user_properties:
+            # A module that cannot be imported has a report of another kind.
+            for name, value in getattr(report, "user_properties", ()):
                 if name == "row":
                     places[report.nodeid].add(tuple(value))
                     well = report.passed and survived.get(report.nodeid, True)

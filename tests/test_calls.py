@@ -19,7 +19,7 @@ from chatkit_images import file_urls, imaging, maintenance, storage, times
 from chatkit_images.agents import finals, partials
 from chatkit_images.agents.bill import add_usage
 from chatkit_images.agents.calls import CallState, ImageCall
-from chatkit_images.agents.outcomes import Outcome
+from chatkit_images.agents.outcomes import ImageOutcome
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.imaging import png
@@ -57,7 +57,7 @@ class Stage:
             type="image_generation_call",
             result=result,
         )
-        self.call.take_final(finals.of_call(call))
+        self.call.take_final(finals.final_of(call))
 
     @property
     def kinds(self) -> list[str]:
@@ -97,7 +97,7 @@ async def test_what_comes_after_the_end_changes_nothing(stage: Stage) -> None:
     stage.call.take_partial(2, GREEN)
     await stage.call.wait()
     stage.call.take_partial(2, GREEN)
-    await stage.call.end(Outcome("failed", "late"))
+    await stage.call.end(ImageOutcome("failed", "late"))
 
     assert stage.kinds == [UPDATED, DONE]
     image = await GeneratedImage.objects.aget()
@@ -111,7 +111,7 @@ async def test_a_call_begins_and_ends_once_with_an_outcome(stage: Stage) -> None
     stage.finish()
     assert (call.state, call.outcome) == (CallState.ENDING, None)
     await call.wait()
-    await call.end(Outcome("cancelled"))
+    await call.end(ImageOutcome("cancelled"))
 
     assert call.state is CallState.ENDED
     assert call.outcome is not None and call.outcome.status == "completed"
@@ -130,7 +130,7 @@ async def test_a_final_that_comes_while_the_call_is_about_to_end_wins(
 
     monkeypatch.setattr(stage.converter, "save_partial", hang)
     stage.call.take_partial(0, RED)
-    ending = asyncio.ensure_future(stage.call.end(Outcome("cancelled")))
+    ending = asyncio.ensure_future(stage.call.end(ImageOutcome("cancelled")))
     async with asyncio.timeout(30):
         await asked.wait()
         stage.finish(GREEN)
@@ -189,7 +189,7 @@ async def test_a_resting_preview_does_not_hold_up_the_end(
     if status == "completed":
         stage.finish(GREEN)
     async with asyncio.timeout(30):
-        await stage.call.end(Outcome(status))
+        await stage.call.end(ImageOutcome(status))
 
     shown = image_file("green" if status == "completed" else "red")
     image = await GeneratedImage.objects.aget()
@@ -343,7 +343,7 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
     stage.finish()
     with pytest.raises(OperationalError):
         await stage.call.wait()
-    await stage.call.end(Outcome("failed"))
+    await stage.call.end(ImageOutcome("failed"))
 
     assert stage.kinds == [REMOVED, DONE]
     saved = stage.call.final_item
@@ -359,7 +359,7 @@ async def test_a_thread_deleted_meanwhile_ends_the_call_too(stage: Stage) -> Non
     await stage.call.wait()
     await Thread.objects.all().adelete()
 
-    await stage.call.end(Outcome("cancelled"))
+    await stage.call.end(ImageOutcome("cancelled"))
 
     assert stage.kinds == [REMOVED, DONE]
     assert not await GeneratedImage.objects.aexists()
@@ -556,7 +556,7 @@ async def test_a_call_without_a_row_is_stopped_like_any_other(
 ) -> None:
     Away(monkeypatch, refuses)
     stage = Stage(context)
-    await stage.call.end(Outcome("cancelled"))
+    await stage.call.end(ImageOutcome("cancelled"))
 
     assert [i.status async for i in GeneratedImage.objects.all()] == status
     assert stage.kinds == [REMOVED, DONE]
@@ -573,7 +573,7 @@ async def test_an_image_that_no_row_can_be_made_for_is_told_of(
     stage.finish()
     with pytest.raises(OperationalError):
         await stage.call.wait()
-    await stage.call.end(Outcome("failed"))
+    await stage.call.end(ImageOutcome("failed"))
 
     saved = stage.call.final_item
     assert isinstance(saved, types.AssistantMessageItem)

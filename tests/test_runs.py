@@ -317,7 +317,7 @@ async def test_one_run_a_thread_where_no_constraint_can_say_so(
 @pytest.fixture
 def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process does not find out by itself that its run was taken over."""
-    monkeypatch.setattr(sys.modules[Supervisor.__module__], "LOOK_SECONDS", 3600)
+    monkeypatch.setattr(sys.modules[Supervisor.__module__], "POLL_SECONDS", 3600)
 
 
 async def taken_over() -> None:

@@ -17,7 +17,7 @@ from ..imaging import Base64Image
 from . import finals, outcomes
 from .call_row import CallRow
 from .finals import Final
-from .outcomes import Outcome
+from .outcomes import ImageOutcome
 from .partials import PartialImages
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class ImageCall:
         self.call_id = call_id
         self.state = CallState.BEGUN
         # How the call ended, and the item that shows it. None until it has ended.
-        self.outcome: Outcome | None = None
+        self.outcome: ImageOutcome | None = None
         self.final_item: types.ThreadItem | None = None
         self._item = item
         self._converter = converter
@@ -114,7 +114,7 @@ class ImageCall:
             if task is not None and not task.cancelled():
                 task.result()
 
-    async def end(self, outcome: Outcome) -> None:
+    async def end(self, outcome: ImageOutcome) -> None:
         """End the call, unless its final or an earlier outcome has ended it.
 
         The newest partial image of a stopped or interrupted call becomes its image.
@@ -129,7 +129,7 @@ class ImageCall:
     async def _save(self, final: Final) -> None:
         await self._row.made()
         saved = await finals.save(final, self.call_id, self._converter)
-        if isinstance(saved, Outcome):
+        if isinstance(saved, ImageOutcome):
             await self._end(saved)
         else:
             await self._end(final.outcome, saved)
@@ -137,7 +137,7 @@ class ImageCall:
             await self._converter.save_thumbnail(self.call_id)
 
     async def _end(
-        self, outcome: Outcome, image: types.GeneratedImage | None = None
+        self, outcome: ImageOutcome, image: types.GeneratedImage | None = None
     ) -> None:
         if self.state is CallState.ENDED:
             return
@@ -150,7 +150,7 @@ class ImageCall:
         else:
             await self._show_image(image)
 
-    async def _end_row(self, outcome: Outcome) -> types.GeneratedImage | None:
+    async def _end_row(self, outcome: ImageOutcome) -> types.GeneratedImage | None:
         """End the row of a call without a final image; return what there is to see."""
         try:
             await self._row.made()
@@ -168,7 +168,7 @@ class ImageCall:
         self.final_item = self._item.model_copy(update={"image": image})
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
 
-    async def _show_notice(self, outcome: Outcome) -> None:
+    async def _show_notice(self, outcome: ImageOutcome) -> None:
         self.final_item = notices.message(
             self._converter.message_id(self.call_id) or self._new_id(),
             self._item.thread_id,

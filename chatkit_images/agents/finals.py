@@ -13,8 +13,8 @@ from ..exceptions import ImageError, StorageUnavailable
 from ..imaging import Base64Image
 from ..receiving import whole
 from ..run_state import base64_of
-from . import fields, outcomes
-from .outcomes import Outcome, Status
+from . import image_columns, outcomes
+from .outcomes import ImageOutcome, Status
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +29,22 @@ class Final:
     """
 
     image: str | Base64Image | None
-    outcome: Outcome
+    outcome: ImageOutcome
 
 
-def of_call(call: ImageGenerationCall) -> Final:
+def final_of(call: ImageGenerationCall) -> Final:
     """Return the final of a provider's finished call. An image wins over an error."""
-    facts = fields.of_result(call)
+    facts = image_columns.of_call(call)
     if call.result:
-        return Final(base64_of(call.result), Outcome(Status.COMPLETED, facts=facts))
-    return Final(None, outcomes.of_call(call, facts))
+        return Final(
+            base64_of(call.result), ImageOutcome(Status.COMPLETED, facts=facts)
+        )
+    return Final(None, outcomes.without_image(call, facts))
 
 
 async def save(
     final: Final, call_id: str, converter: DjangoResponseStreamConverter
-) -> types.GeneratedImage | Outcome:
+) -> types.GeneratedImage | ImageOutcome:
     """Store a final image, whose row must be there.
 
     Returns:

@@ -9,7 +9,7 @@ import httpx2
 from openai import DefaultAsyncHttpxClient
 
 from ..run_state import current_state
-from .image_filter import ImageFilterStream
+from .base64_filter import Base64FilterStream
 
 # The arguments of a request besides its body and its headers.
 KEPT = ("params", "timeout", "extensions")
@@ -83,7 +83,7 @@ class ImageHttpxClient(DefaultAsyncHttpxClient):
             and isinstance(response.stream, httpx2.AsyncByteStream)
             and _is_plain_stream(response)
         ):
-            response.stream = ImageFilterStream(
+            response.stream = Base64FilterStream(
                 response.stream, state.placeholders, self.shortest
             )
         return response

@@ -16,7 +16,7 @@ Status = GeneratedImage.Status
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImageOutcome:
     """How an image call ends.
 
     Attributes:
@@ -36,42 +36,42 @@ class Outcome:
         return self.facts | {"error_code": self.code, "error_message": self.message}
 
 
-NO_RESULT = Outcome(Status.FAILED, "no_result", "The call had no result.")
-GUARDRAIL = Outcome(Status.BLOCKED, "guardrail", "A guardrail tripped.")
+NO_RESULT = ImageOutcome(Status.FAILED, "no_result", "The call had no result.")
+GUARDRAIL = ImageOutcome(Status.BLOCKED, "guardrail", "A guardrail tripped.")
 
 
-def of_call(call: ImageGenerationCall, facts: dict[str, Any]) -> Outcome:
+def without_image(call: ImageGenerationCall, facts: dict[str, Any]) -> ImageOutcome:
     """Return the outcome of a call that has no image."""
     status = Status.BLOCKED if _is_blocked(call) else Status.FAILED
     code, message = facts.get("error_code", ""), facts.get("error_message", "")
-    return Outcome(status, code, message, facts)
+    return ImageOutcome(status, code, message, facts)
 
 
-def of_unsaved(error: Exception, facts: dict[str, Any] | None = None) -> Outcome:
+def of_unsaved(error: Exception, facts: dict[str, Any] | None = None) -> ImageOutcome:
     """Return the outcome of a call whose image arrived and could not be kept."""
     code = "not_saved"
     if isinstance(error, ImageError | StorageUnavailable):
         code = error.code
-    return Outcome(Status.FAILED, code, str(error), facts or {})
+    return ImageOutcome(Status.FAILED, code, str(error), facts or {})
 
 
-def of_event(data: ResponseStreamEvent) -> Outcome | None:
+def of_event(data: ResponseStreamEvent) -> ImageOutcome | None:
     """Return the outcome for open calls if an event says that the model has failed."""
     if data.type == "error":
-        return Outcome(Status.FAILED, data.code or "error", data.message)
+        return ImageOutcome(Status.FAILED, data.code or "error", data.message)
     if data.type == "response.failed" and data.response.error is not None:
         error = data.response.error
-        return Outcome(Status.FAILED, error.code, error.message)
+        return ImageOutcome(Status.FAILED, error.code, error.message)
     if data.type == "response.incomplete" and data.response.incomplete_details:
         reason = data.response.incomplete_details.reason or "incomplete"
         message = f"The response is incomplete: {reason}."
-        return Outcome(Status.FAILED, reason, message)
+        return ImageOutcome(Status.FAILED, reason, message)
     return None
 
 
-def of_error(error: Exception) -> Outcome:
+def of_error(error: Exception) -> ImageOutcome:
     """Return the outcome for open calls if an exception has ended their stream."""
-    return Outcome(Status.FAILED, type(error).__name__, str(error))
+    return ImageOutcome(Status.FAILED, type(error).__name__, str(error))
 
 
 def cut_off_status() -> Status:

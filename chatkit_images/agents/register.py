@@ -12,7 +12,7 @@ from .. import times
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..queries import images
-from . import fields
+from . import image_columns
 from .calls import ImageCall
 from .outbox import Outbox
 
@@ -55,7 +55,7 @@ class CallRegister:
 
     def begin_response(self, response: Response) -> None:
         """Note that the next calls are of another response."""
-        self._columns, self.current = fields.of_request(response), []
+        self._columns, self.current = image_columns.of_response(response), []
 
     def knows(self, provider_id: str) -> bool:
         """Whether a call has begun."""

@@ -25,7 +25,7 @@ from . import finals, outcomes
 from .bill import Bill
 from .calls import CallState
 from .outbox import Outbox
-from .outcomes import Outcome
+from .outcomes import ImageOutcome
 from .register import CallRegister
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class ImageTracker:
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
         # The outcome of calls that the model left open, if it said why it failed.
-        self.failure: Outcome | None = None
+        self.failure: ImageOutcome | None = None
         # Ends the model's run and handles the events that have arrived.
         self.close_source: Callable[[], Awaitable[None]] | None = None
         self._register = CallRegister(context, converter, self.outbox)
@@ -86,7 +86,7 @@ class ImageTracker:
                 return False
             call = await self._register.call(data.item.id)
             if data.type == "response.output_item.done":
-                call.take_final(finals.of_call(data.item))
+                call.take_final(finals.final_of(data.item))
             return True
         return data.type.startswith("response.image_generation_call.")
 
@@ -112,7 +112,7 @@ class ImageTracker:
             await call.wait()
             await call.end(outcomes.NO_RESULT)
 
-    async def close(self, outcome: Outcome) -> list[types.ThreadStreamEvent]:
+    async def close(self, outcome: ImageOutcome) -> list[types.ThreadStreamEvent]:
         """End every call that is open, and return the events that nobody has seen yet.
 
         Bytes that have arrived are saved first, because they are not sent again.
@@ -139,7 +139,7 @@ class ImageTracker:
         self.complete = True
         if self.close_source is not None:
             await self.close_source()
-        self._leftovers += await self.close(Outcome(status, code))
+        self._leftovers += await self.close(ImageOutcome(status, code))
         # If the thread was deleted, nobody sees its items any more.
         with suppress(NotFoundError):
             for call in self._register.calls:
@@ -168,7 +168,7 @@ class ImageTracker:
             # sent calls, an id that only the end knows is no further call.
             if silent or self._register.knows(item.id):
                 call = await self._register.call(item.id)
-                call.take_final(finals.of_call(item))
+                call.take_final(finals.final_of(item))
         self.bill.add(response, self._register.current)
 
 

@@ -15,11 +15,11 @@ from ..context import RequestContext
 from ..run_state import current_state
 from ..store import DjangoStore
 from . import encoding, visibility
-from .answers import AnswerMixin
 from .first_messages import FirstMessageMixin
 from .non_streaming import NonStreamingMixin
-from .refusals import RefusalMixin
+from .request_checks import RequestCheckMixin
 from .retries import RetryMixin
+from .stream_ends import StreamEndMixin
 
 # The SDK compiles the schema for each request, which blocks the event loop for
 # milliseconds.
@@ -27,7 +27,12 @@ REQUEST: TypeAdapter[types.ChatKitReq] = TypeAdapter(types.ChatKitReq)
 
 
 class ProtocolServer(
-    FirstMessageMixin, RetryMixin, NonStreamingMixin, AnswerMixin, RefusalMixin, ABC
+    FirstMessageMixin,
+    RetryMixin,
+    NonStreamingMixin,
+    StreamEndMixin,
+    RequestCheckMixin,
+    ABC,
 ):
     """A ``ChatKitServer`` that never shows hidden items and checks before it writes."""
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 from chatkit import types
 
 from ..context import RequestContext
-from .refusals import RefusalMixin
+from .request_checks import RequestCheckMixin
 
 
-class RetryMixin(RefusalMixin):
+class RetryMixin(RequestCheckMixin):
     """Answers a message once more."""
 
     async def _retry(

@@ -5,8 +5,8 @@
 - ``live_run``: a run of this process; ``registry`` has all of them. It is made of its
   ``task``, its ``readers``, the ``environment`` of its request, and its ``outcome``.
 - ``log``: the events of a run. ``following`` reads them, wherever the run is.
-- ``stopping``, ``watching``, ``copies``: stops, news and logs across processes. The
-  ``supervisor`` does this work by ``polling`` the rows of runs.
+- ``stopping``, ``watching``, ``followed_logs``: stops, news and logs across
+  processes. The ``supervisor`` does this work by ``polling`` the rows of runs.
 - ``drain``: the end of the server.
 """
 

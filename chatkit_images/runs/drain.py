@@ -100,7 +100,7 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     # Readers of other processes' runs would keep the server from ending too.
-    supervisor().copies.close()
+    supervisor().followed_logs.close()
     if LIVE:
         logger.info("%d runs have %s s to end", len(LIVE), seconds)
     while LIVE and loop.time() < end and not hurry.is_set():

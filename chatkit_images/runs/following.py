@@ -102,7 +102,7 @@ async def _open(run: Run) -> MemoryLog:
 
 def _refuse_if_draining(run: Run) -> None:
     # If the run had ended when the reader came, this process can show it too.
-    if supervisor().copies.closed and run.status == Run.Status.RUNNING:
+    if supervisor().followed_logs.closed and run.status == Run.Status.RUNNING:
         raise Draining
 
 

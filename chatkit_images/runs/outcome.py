@@ -11,7 +11,7 @@ ERROR_PREFIX = b'data: {"type":"error"'
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """How a run ended.
 
     Attributes:
@@ -23,26 +23,26 @@ class Outcome:
     error: str = ""
 
 
-CANCELLED = Outcome(Run.Status.CANCELLED)
+CANCELLED = RunOutcome(Run.Status.CANCELLED)
 """A person stopped the run, or nobody read it any more."""
-INTERRUPTED = Outcome(Run.Status.INTERRUPTED, "The server stopped.")
+INTERRUPTED = RunOutcome(Run.Status.INTERRUPTED, "The server stopped.")
 """The process of the run ended or died before the run had ended."""
-UNCLAIMED = Outcome(Run.Status.FAILED)
+UNCLAIMED = RunOutcome(Run.Status.FAILED)
 """The database did not say whether the run had its claim, so it did nothing."""
 
 
-def of_stream(error: str) -> Outcome:
+def of_stream(error: str) -> RunOutcome:
     """Return the outcome of a stream that came to its end.
 
     Args:
         error: The error event in it, if there was one.
     """
-    return Outcome(Run.Status.FAILED if error else Run.Status.COMPLETED, error)
+    return RunOutcome(Run.Status.FAILED if error else Run.Status.COMPLETED, error)
 
 
-def of_failure(failure: Exception) -> Outcome:
+def of_failure(failure: Exception) -> RunOutcome:
     """Return the outcome of a stream that raised."""
-    return Outcome(Run.Status.FAILED, f"{type(failure).__name__}: {failure}")
+    return RunOutcome(Run.Status.FAILED, f"{type(failure).__name__}: {failure}")
 
 
 def error_in(chunk: bytes) -> str:

@@ -21,7 +21,7 @@ from .. import database
 from ..conf import settings
 from ..models import Run
 from . import claims
-from .copies import Copies
+from .followed_logs import FollowedLogs
 from .log import MemoryLog
 from .polling import Poll, PollResult
 from .watching import Watch, Watches
@@ -62,7 +62,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.claimed: dict[uuid.UUID, Supervised] = {}
-        self.copies = Copies()
+        self.followed_logs = FollowedLogs()
         self.watches = Watches()
         # When the last heartbeat was written, and when dead runs were looked for.
         self._heartbeat_at = self._takeover_at = time.monotonic()
@@ -90,9 +90,9 @@ class Supervisor:
     def following(
         self, run_id: uuid.UUID, log: MemoryLog, present: bool
     ) -> AbstractContextManager[None]:
-        """Follow a log that this process does not write; see ``Copies.following``."""
+        """Follow a log that another process writes; see ``FollowedLogs.following``."""
         self.begin()
-        return self.copies.following(run_id, log, present)
+        return self.followed_logs.following(run_id, log, present)
 
     def watching(self, thread_id: str) -> AbstractContextManager[Watch]:
         """Watch for the runs of a thread, in whichever process they are."""
@@ -106,8 +106,8 @@ class Supervisor:
             now = time.monotonic()
             poll = Poll(
                 claimed=list(self.claimed),
-                followed=self.copies.followed,
-                present=self.copies.present,
+                followed=self.followed_logs.followed,
+                present=self.followed_logs.present,
                 watched=self.watches.threads,
                 with_heartbeat=now - self._heartbeat_at >= stale / 4,
             )
@@ -147,7 +147,7 @@ class Supervisor:
             if (run := self.claimed.get(run_id)) is not None:
                 run.read_elsewhere()
         for run_id in result.ended:
-            self.copies.close_soon(run_id)
+            self.followed_logs.close_soon(run_id)
         for thread_id, run_id in result.busy:
             self.watches.announce(thread_id, run_id)
         if result.dead:

@@ -19,7 +19,7 @@ from ..protocol import ProtocolServer, event_stream
 from ..run_state import RunState
 from . import claims, outcome
 from .log import MemoryLog
-from .outcome import Outcome
+from .outcome import RunOutcome
 
 logger = logging.getLogger(__name__)
 CREATED_PREFIX = b'data: {"type":"thread.created"'
@@ -136,7 +136,7 @@ class RunTask:
         self.trackers.clear()
         self.state.placeholders.clear()
 
-    async def _release(self, end: Outcome, *, answered: bool) -> None:
+    async def _release(self, end: RunOutcome, *, answered: bool) -> None:
         # If the release waited for other calls, the next message would be refused.
         with database.ahead():
             await database.call(

@@ -12,15 +12,14 @@ from ..context import RequestContext
 from ..queries import feedback as feedback_rows
 from ..store import DjangoStore
 from .answering import AnsweringMixin
-from .run_endings import RunEndingMixin
+from .cut_offs import CutOffMixin
 
 
-class DjangoChatKitServer(AnsweringMixin, RunEndingMixin):
+class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
     """A ``ChatKitServer`` wired to the project's database and storage.
 
-    A project writes ``get_agent``; every other method whose name begins with
-    ``get_`` may be overridden, and so may ``respond`` for a server that does not
-    use the Agents SDK.
+    A project writes ``get_agent``. It may override every other method of ``hooks``,
+    ``check_request``, and ``respond`` for a server that does not use the Agents SDK.
     """
 
     def __init__(

@@ -138,6 +138,23 @@ def test_extras_are_those_of_the_package() -> None:
     assert extras == set(PYPROJECT["project"]["optional-dependencies"])
 
 
+def test_supported_versions_are_those_of_the_classifiers() -> None:
+    supported: dict[str, list[str]] = {"Python": [], "Django": []}
+    for classifier in PYPROJECT["project"]["classifiers"]:
+        if match := re.search(
+            r"(?:Language :: (Python)|:: (Django)) :: ([\d.]+)$", classifier
+        ):
+            supported[match[1] or match[2]].append(match[3])
+    (*others, newest), pythons = supported["Django"], supported["Python"]
+    words = (
+        f"Python {pythons[0]} to {pythons[-1]}",
+        f"Django {', '.join(others)} or {newest}",
+    )
+    for page in ("README.md", "CHANGELOG.md"):
+        text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
+        assert [said for said in words if said not in text] == [], page
+
+
 def test_changelog_begins_with_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (first, *_) = re.findall(r"^## (\S+)", text, re.MULTILINE)

@@ -158,7 +158,7 @@ async def test_who_comes_for_a_run_elsewhere_is_refused_while_this_process_ends(
     chat: ChatClient, context: RequestContext, elsewhere: Any
 ) -> None:
     run = await elsewhere("running")
-    runs.supervisor().copies.close()
+    runs.supervisor().followed_logs.close()
     body = json.dumps(REQUEST.model_dump(mode="json"))
     headers = {"Idempotency-Key": "click-1"}
     for answer in (
@@ -183,7 +183,7 @@ async def test_a_run_that_has_ended_is_shown_while_this_process_ends(
     run = await elsewhere("completed")
     before = await rest(await chat.get(route(run)))
     assert b"Hello." in before
-    runs.supervisor().copies.close()
+    runs.supervisor().followed_logs.close()
     assert await rest(await chat.get(route(run))) == before
 
 
@@ -202,7 +202,7 @@ async def test_a_stream_of_a_run_elsewhere_is_cut_when_this_process_ends(
     )
     assert answer.status_code == 200
     # Its first heartbeat has come; nobody would ask again after a clean end.
-    runs.supervisor().copies.close()
+    runs.supervisor().followed_logs.close()
     text = await rest(answer)
     assert text.replace(event_stream.HEARTBEAT, b"") == (
         b": elsewhere\n" if resume else b""
@@ -214,7 +214,7 @@ async def test_who_waits_when_this_process_ends_is_refused(
 ) -> None:
     reader = Reader(runs.follow(await elsewhere("running"), context))
     await asyncio.sleep(0.05)
-    runs.supervisor().copies.close()
+    runs.supervisor().followed_logs.close()
     with pytest.raises(RequestRefused, match="being restarted"):
         await reader.end()
 

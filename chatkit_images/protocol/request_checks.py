@@ -11,7 +11,7 @@ from ..queries import preflight
 from ..store import DjangoStore
 
 
-class RefusalMixin(ChatKitServer[RequestContext]):
+class RequestCheckMixin(ChatKitServer[RequestContext]):
     """Checks a request before it writes, and answers where nothing may be generated."""
 
     store: DjangoStore

@@ -8,7 +8,7 @@ from openai.types.responses import Response
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 
-def of_request(response: Response) -> dict[str, Any]:
+def of_response(response: Response) -> dict[str, Any]:
     """Return the columns that are known when the model begins to answer."""
     columns: dict[str, Any] = {
         "model": str(response.model),
@@ -22,7 +22,7 @@ def of_request(response: Response) -> dict[str, Any]:
     return columns
 
 
-def of_result(call: ImageGenerationCall) -> dict[str, Any]:
+def of_call(call: ImageGenerationCall) -> dict[str, Any]:
     """Return the columns that are known when a call has finished."""
     names = ("size", "quality", "background", "output_format", "revised_prompt")
     columns: dict[str, Any] = {

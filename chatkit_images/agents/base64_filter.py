@@ -19,7 +19,7 @@ KEY_LENGTH = 64
 HEAD = 8 * 1024
 
 
-class ImageFilter:
+class Base64Filter:
     """Replaces images by placeholders, and leaves all else as it came.
 
     A string that is short, has an escape or does not begin as an image is passed on
@@ -86,14 +86,14 @@ class ImageFilter:
         return self._placeholders.put(image, partial=self._partial).encode()
 
 
-class ImageFilterStream(AsyncByteStream):
+class Base64FilterStream(AsyncByteStream):
     """The body of a response, with placeholders for its images."""
 
     def __init__(
         self, body: AsyncByteStream, placeholders: Placeholders, shortest: int
     ) -> None:
         self._body = body
-        self._filter = ImageFilter(placeholders, shortest)
+        self._filter = Base64Filter(placeholders, shortest)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._body:

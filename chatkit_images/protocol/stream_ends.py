@@ -18,7 +18,7 @@ from .open_images import OpenImages
 Status = GeneratedImage.Status
 
 
-class AnswerMixin(ChatKitServer[RequestContext]):
+class StreamEndMixin(ChatKitServer[RequestContext]):
     """Streams an answer and leaves no image open, however the answer ends."""
 
     async def _process_events(

@@ -14,7 +14,7 @@ from .log import MemoryLog
 GRACE_SECONDS = 1.0
 
 
-class Copies:
+class FollowedLogs:
     """The logs that readers follow here and that this process does not write.
 
     If nobody writes a log any more, its readers would wait for ever. So the log is

@@ -13,7 +13,7 @@ from ..protocol import ProtocolServer
 from ..run_state import RunState, current_state
 
 
-class RunEndingMixin(ProtocolServer):
+class CutOffMixin(ProtocolServer):
     """Keeps in the thread what a cut-off run has made so far."""
 
     async def handle_stream_cancelled(
