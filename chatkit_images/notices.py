@@ -1,6 +1,6 @@
-"""Notices: what a person reads in the place of an image that has no result.
+"""Notices: what a person reads where an answer, or an image of it, has no result.
 
-Only words are made here. ``queries.endings`` decides how an image ends.
+``queries.endings`` decides how an image ends; here are the words for it.
 """
 
 from __future__ import annotations

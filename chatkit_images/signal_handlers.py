@@ -22,8 +22,8 @@ def connect() -> None:
         post_delete.connect(
             delete_files, sender=model, dispatch_uid=f"chatkit_images.{model.__name__}"
         )
-    user_logged_in.connect(claim_threads, dispatch_uid="chatkit_images.claim")
-    run_finished.connect(hand_over_after_run, dispatch_uid="chatkit_images.hand_over")
+    user_logged_in.connect(move_at_login, dispatch_uid="chatkit_images.move_at_login")
+    run_finished.connect(move_after_run, dispatch_uid="chatkit_images.move_to_user")
 
 
 def delete_files(
@@ -34,37 +34,37 @@ def delete_files(
     models.DeletedFile.objects.using(using).schedule(names)
 
 
-def claim_threads(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-    """Hand the threads of a visitor over to the user who logs in."""
+def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
+    """Move the threads of a visitor to the user who logs in."""
     session = getattr(request, "session", None)
     owner = session.pop(SESSION_KEY, None) if session is not None else None
     if owner is None:
         return
     with transaction.atomic():
-        hand_over(owner, user)
+        move_to_user(owner, user)
 
 
-def hand_over_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
-    """Hand the thread of a run over to the visitor's user, after a login meanwhile."""
+def move_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
+    """Move the thread of a run to its visitor's user, if there was a login meanwhile."""
     if run.user is not None and is_visitor(run.owner):
         with transaction.atomic():
-            hand_over(run.owner, run.user)
+            move_to_user(run.owner, run.user)
 
 
 def left_behind() -> RunQuerySet:
     """Return the ended runs of visitors who have logged in since.
 
-    They were not handed over because the process died or the database was away.
+    They were not moved because the process died or the database was away.
     """
     ended = models.Run.objects.exclude(status=models.Run.Status.RUNNING)
     return ended.filter(owner__startswith=VISITOR, user__isnull=False)
 
 
-def hand_over_again() -> int:
-    """Hand over the runs of ``left_behind``, and return how many they were."""
+def move_again() -> int:
+    """Move the runs of ``left_behind``, and return how many they were."""
     runs = list(left_behind().select_related("user"))
     for run in runs:
-        hand_over_after_run(models.Run, run)
+        move_after_run(models.Run, run)
     return len(runs)
 
 
@@ -73,7 +73,7 @@ def _keys(runs: RunQuerySet) -> Any:
     return keyed.values_list("idempotency_key", flat=True)
 
 
-def hand_over(owner: str, user: Any) -> None:
+def move_to_user(owner: str, user: Any) -> None:
     """Give the rows of an owner to a user, except those of running runs.
 
     A run writes as the owner for whom it began. Its rows follow when it ends.

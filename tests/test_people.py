@@ -172,13 +172,13 @@ def test_what_could_not_be_handed_over_is_at_the_next_sweep(
         raise OperationalError("the database is locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(signal_handlers, "hand_over", away)
+        patch.setattr(signal_handlers, "move_to_user", away)
         assert claims.release(run.pk, COMPLETED)
-    assert maintenance.sweep(dry_run=True)["unfinished hand-overs"] == 1
+    assert maintenance.sweep(dry_run=True)["rows of visitors who logged in"] == 1
     assert of_thread("thr_1") == {VISITOR}
-    assert maintenance.sweep()["unfinished hand-overs"] == 1
+    assert maintenance.sweep()["rows of visitors who logged in"] == 1
     assert of_thread("thr_1") == {owner_of(ann)}
-    assert maintenance.sweep()["unfinished hand-overs"] == 0
+    assert maintenance.sweep()["rows of visitors who logged in"] == 0
 
 
 def test_the_same_request_of_the_visitor_and_the_user_keeps_nobody_out(

@@ -84,8 +84,8 @@ def check_keys(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     for key in values.keys() & set(tuning):
         yield checks.Warning(
             f"CHATKIT_IMAGES[{key!r}] stands under TUNING now.",
-            hint=f'Write CHATKIT_IMAGES = {{"TUNING": {{"{key}": ...}}}}. The next '
-            "release does not read it from the old place.",
+            hint=f'Write CHATKIT_IMAGES = {{"TUNING": {{"{key}": ...}}}}. A later '
+            "release will not read it where it stands.",
             id="chatkit_images.W004",
         )
     yield from _strangers(

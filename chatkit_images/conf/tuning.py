@@ -15,7 +15,7 @@ class Tuning(Group):
     """
 
     def _tuned(self, name: str, default: Any) -> Any:
-        # Before 0.2 they stood in ``CHATKIT_IMAGES`` itself; a check warns of that.
+        # They stood in ``CHATKIT_IMAGES`` itself once; a check warns of that.
         return self.TUNING.get(name, self._get(name, default))
 
     # Tuning

@@ -14,7 +14,7 @@ from ..conf import settings
 from ..queries import endings
 from ..querysets import DeletedFileQuerySet, GeneratedImageQuerySet
 from ..runs import claims
-from ..signal_handlers import hand_over_again, left_behind
+from ..signal_handlers import move_again, left_behind
 from . import orphans
 from .flush import flush_spool
 
@@ -45,9 +45,9 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     counts = {
         "dead runs": runs.count() if dry_run else claims.take_over(runs),
-        "unfinished hand-overs": left_behind().count()
+        "rows of visitors who logged in": left_behind().count()
         if dry_run
-        else hand_over_again(),
+        else move_again(),
         "unfinished images": _end_images(old, dry_run),
         "spooled files": _flush(dry_run),
         "recovered images": 0 if dry_run else _recover(old),

@@ -1,1 +1,1 @@
-"""Queries that turn ChatKit's types into rows and back: sync, each one transaction."""
+"""From ChatKit's types to rows and back, synchronous; a write is one transaction."""

@@ -23,7 +23,7 @@ RECENT_SECONDS = 5
 
 
 def recent(runs: RunQuerySet) -> RunQuerySet:
-    """Return the runs that are running, or have begun since the last poll."""
+    """Return the runs that are running, or began in the last ``RECENT_SECONDS``."""
     age = datetime.timedelta(seconds=RECENT_SECONDS)
     return runs.filter(Q(status="running") | Q(created_at__gt=Now() - age))
 

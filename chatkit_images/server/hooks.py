@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class HookMixin(ProtocolServer):
-    """What a project decides about a run, each decision with a default."""
+    """What a project decides about its agent, each decision with a default."""
 
     _openai: AsyncOpenAI | None = None
 

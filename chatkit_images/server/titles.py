@@ -22,5 +22,6 @@ class TitleMixin(HookMixin):
             return
         thread.title = await awaited(self.get_title(thread, message, context))
         # The title is saved before the model is called. If it were saved after the
-        # answer, it would undo a rename that the person makes meanwhile.
+        # answer, it would undo a rename that the person makes meanwhile. ChatKit tells
+        # the client of it when it sees that this object has changed.
         await self.store.save_thread(thread, context)

@@ -1,4 +1,7 @@
-"""Errors as JSON: ``{"error": {"code": ..., "message": ...}}``."""
+"""Errors as JSON: ``{"error": {"code": ..., "message": ..., "allow_retry": ...}}``.
+
+After the first event of a stream an error is an event: see ``event_stream``.
+"""
 
 from __future__ import annotations
 

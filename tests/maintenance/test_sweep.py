@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = timezone.now() - datetime.timedelta(days=2)
 NOTHING = {
     "dead runs": 0,
-    "unfinished hand-overs": 0,
+    "rows of visitors who logged in": 0,
     "unfinished images": 0,
     "spooled files": 0,
     "recovered images": 0,
@@ -91,7 +91,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
     files = leftovers()
     counts = {
         "dead runs": 1,
-        "unfinished hand-overs": 0,
+        "rows of visitors who logged in": 0,
         "unfinished images": 1,
         "spooled files": 1,
         "recovered images": 0,
