@@ -45,7 +45,7 @@ def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
 
 
 def move_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
-    """Move the thread of a run to its visitor's user, if there was a login meanwhile."""
+    """Move the thread of a run to the user, if its visitor has logged in meanwhile."""
     if run.user is not None and is_visitor(run.owner):
         with transaction.atomic():
             move_to_user(run.owner, run.user)

@@ -14,7 +14,7 @@ from ..conf import settings
 from ..queries import endings
 from ..querysets import DeletedFileQuerySet, GeneratedImageQuerySet
 from ..runs import claims
-from ..signal_handlers import move_again, left_behind
+from ..signal_handlers import left_behind, move_again
 from . import orphans
 from .flush import flush_spool
 
