@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chatkit_images.testing import Image, LoopbackAPI, Text
+from chatkit_images.testing import Image, LoopbackAPI, Raw, Text
 from tests.client import ChatClient, done_items, of_type, thread_id
 
 URL = {
@@ -82,14 +82,82 @@ async def test_a_citation_that_chatkit_does_not_know_is_left_out(
 async def test_a_citation_that_cannot_be_converted_costs_itself_alone(
     chat: ChatClient, model: LoopbackAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broken = {"type": "url_citation", "url": "https://example.com/"}
+    broken = {"type": "url_citation", "title": "Nowhere"}
     unknown = {"type": "page_citation", "page": 4}
-    model.respond_with(Text("Yes.", annotations=(broken, unknown, URL)))
+    odd = URL | {"url": 5}
+    model.respond_with(Text("Yes.", annotations=(broken, unknown, odd, URL)))
     with caplog.at_level(logging.WARNING, "chatkit_images"):
         events = await chat.say("a fox")
     assert of_type(events, "error") == []
-    assert "A citation is left out: Field required" in caplog.text
+    assert "A citation is left out: it names no source that can be shown" in caplog.text
+    assert "Nowhere" not in caplog.text
     (message,) = done_items(events, "assistant_message")
     assert message["content"][0]["text"] == "Yes."
     (cited,) = message["content"][0]["annotations"]
     assert cited["source"]["url"] == "https://example.com/"
+
+
+def answer(begun: list[Any], done: list[Any]) -> list[Raw]:
+    """Return a message without deltas: its beginning and its end."""
+    item = {"id": "msg_m", "type": "message", "role": "assistant"}
+    return [
+        Raw(
+            {
+                "type": "response.output_item.added",
+                "output_index": 0,
+                "item": item | {"status": "in_progress", "content": begun},
+            }
+        ),
+        Raw(
+            {
+                "type": "response.output_item.done",
+                "output_index": 0,
+                "item": item | {"status": "completed", "content": done},
+            }
+        ),
+    ]
+
+
+def text(**more: Any) -> dict[str, Any]:
+    return {"type": "output_text", "text": "Yes.", "logprobs": []} | more
+
+
+@pytest.mark.parametrize(
+    ("citation", "shown"),
+    [
+        ({"type": "url_citation", "url": "https://a.example/", "title": "A"}, "A"),
+        (URL | {"start_index": None, "end_index": 4.5}, "A"),
+        (URL | {"title": None}, "https://example.com/"),
+        ({"type": "file_citation", "filename": "a.pdf"}, "a.pdf"),
+        ({"type": "file_citation", "file_id": "file_1"}, "file_1"),
+        ({"type": "container_file_citation", "filename": "a.csv"}, "a.csv"),
+    ],
+)
+async def test_a_citation_is_shown_although_the_provider_says_little_of_it(
+    chat: ChatClient, model: LoopbackAPI, citation: dict[str, Any], shown: str
+) -> None:
+    model.respond_with(*answer([], [text(annotations=[citation])]))
+    events = await chat.say("a fox")
+    (message,) = done_items(events, "assistant_message")
+    (cited,) = message["content"][0]["annotations"]
+    assert cited["source"]["title"] == shown
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        text(),
+        text(annotations=None),
+        text(annotations=5),
+        text(annotations=["x", None]),
+        text(annotations=[URL | {"title": None}]),
+    ],
+)
+async def test_no_citation_anywhere_ends_an_answer(
+    chat: ChatClient, model: LoopbackAPI, part: dict[str, Any]
+) -> None:
+    model.respond_with(*answer([part], [part]))
+    events = await chat.say("a fox")
+    assert of_type(events, "error") == []
+    (message,) = done_items(events, "assistant_message")
+    assert message["content"][0]["text"] == "Yes."

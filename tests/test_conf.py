@@ -222,6 +222,20 @@ def test_every_number_is_checked_where_it_stands(settings: Any) -> None:
     assert set(tuning) <= numbers
 
 
+def test_the_hint_for_a_value_that_is_gone_is_of_its_setting(settings: Any) -> None:
+    ((_, _, hint),) = problems(settings, SERVER | {"IMAGE_URLS": "call_id"})
+    assert hint == 'Write "signed" for the default.'
+    ((_, _, hint),) = problems(settings, SERVER | {"MODEL_IMAGES": "call_id"})
+    assert hint is not None
+    assert hint.startswith('Write "data_url"')
+
+
+def test_a_server_without_checks_names_a_tuning_that_is_no_dict(settings: Any) -> None:
+    settings.CHATKIT_IMAGES = SERVER | {"TUNING": None}
+    with pytest.raises(ImproperlyConfigured, match=r"\['TUNING'\] must be a dict"):
+        _ = conf.settings.URL_WINDOW
+
+
 def test_what_stands_under_tuning_is_used(settings: Any) -> None:
     settings.CHATKIT_IMAGES = {"TUNING": {"DATABASE_THREADS": 8}}
     assert conf.settings.DATABASE_THREADS == 8

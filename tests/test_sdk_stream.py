@@ -7,8 +7,12 @@ import threading
 from typing import Any
 
 import pytest
+from chatkit import types
+from chatkit.agents import ResponseStreamConverter
 
-from chatkit_images import runs, storage
+from chatkit_images import runs, storage, times
+from chatkit_images.context import RequestContext
+from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import images
 from chatkit_images.signals import image_failed, image_saved
@@ -224,3 +228,17 @@ async def test_a_stop_between_row_and_item_shows_the_image(
     assert image.run is not None
     assert (image.run.status, image.status) == ("cancelled", "completed")
     assert "generated_image" in await reload(chat, events)
+
+
+def test_a_further_base_of_a_converter_is_initialised(context: RequestContext) -> None:
+    class Audit(ResponseStreamConverter):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.cited: list[str] = []
+
+    class Mine(DjangoResponseStreamConverter, Audit):
+        pass
+
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
+    mine = Mine(thread, context, partial_images=2)
+    assert (mine.cited, mine.partial_images) == ([], 2)

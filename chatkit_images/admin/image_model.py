@@ -40,7 +40,13 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         """Put the route before the pages, whose last pattern matches everything."""
         view = self.admin_site.admin_view(self.image_view, cacheable=True)
         route = "<path:object_id>/image/<slug:variant>/"
-        return [path(route, view, name=self.image_url_name), *super().get_urls()]
+        # During a rolling deploy, pages of the version before have the other one.
+        before = "<path:object_id>/picture/<slug:variant>/"
+        return [
+            path(route, view, name=self.image_url_name),
+            path(before, view),
+            *super().get_urls(),
+        ]
 
     @method_decorator(require_safe)
     def image_view(

@@ -123,7 +123,7 @@ class ImageCall:
             await self.wait()
         except Exception as error:
             logger.exception("Image call %s failed on its way", self.call_id)
-            outcome = outcomes.of_unsaved(error)
+            outcome = outcomes.unsaved(error)
         await self._end(outcome)
 
     async def _save(self, final: Final) -> None:

@@ -47,12 +47,19 @@ def without_image(call: ImageGenerationCall, facts: dict[str, Any]) -> ImageOutc
     return ImageOutcome(status, code, message, facts)
 
 
-def of_unsaved(error: Exception, facts: dict[str, Any] | None = None) -> ImageOutcome:
-    """Return the outcome of a call whose image arrived and could not be kept."""
-    code = "not_saved"
-    if isinstance(error, ImageError | StorageUnavailable):
-        code = error.code
-    return ImageOutcome(Status.FAILED, code, str(error), facts or {})
+def of_refused(
+    error: ImageError | StorageUnavailable, facts: dict[str, Any]
+) -> ImageOutcome:
+    """Return the outcome of a call whose image arrived and was refused."""
+    return ImageOutcome(Status.FAILED, error.code, str(error), facts)
+
+
+def unsaved(error: Exception) -> ImageOutcome:
+    """Return the outcome of a call of which something could not be saved.
+
+    The sweep looks for the bytes of images that end so.
+    """
+    return ImageOutcome(Status.FAILED, "not_saved", str(error))
 
 
 def of_event(data: ResponseStreamEvent) -> ImageOutcome | None:

@@ -17,7 +17,10 @@ CHOICES = {
 }
 # What to write in place of a value that is gone.
 INSTEAD = {
-    "call_id": 'Write "data_url", which sends the bytes: a provider may refuse the id '
+    (
+        "MODEL_IMAGES",
+        "call_id",
+    ): 'Write "data_url", which sends the bytes: a provider may refuse the id '
     "of an earlier image call."
 }
 POSITIVE = (
@@ -125,7 +128,7 @@ def check_choices(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
                 f"CHATKIT_IMAGES[{key!r}] must be one of {', '.join(allowed)}, "
                 f"got {values[key]!r}.",
                 hint=INSTEAD.get(
-                    str(values[key]), f'Write "{allowed[0]}" for the default.'
+                    (key, str(values[key])), f'Write "{allowed[0]}" for the default.'
                 ),
                 id="chatkit_images.E003",
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from .base import Group
 
 
@@ -27,7 +29,12 @@ class Tuning(Group):
         Few projects need to change one. ``"TUNING": {"DATABASE_THREADS": 8}``, for
         example.
         """
-        return dict(self._get("TUNING", {}))
+        values = self._get("TUNING", {})
+        if not isinstance(values, dict):
+            raise ImproperlyConfigured(
+                f"CHATKIT_IMAGES['TUNING'] must be a dict, got {type(values).__name__}."
+            )
+        return values
 
     @property
     def HEARTBEAT_SECONDS(self) -> float:

@@ -25,9 +25,14 @@ class ImageSaver:
     Args:
         thread: The thread of the run.
         context: Who asked.
+        options: Arguments of the next base class.
     """
 
-    def __init__(self, thread: ThreadMetadata, context: RequestContext) -> None:
+    def __init__(
+        self, thread: ThreadMetadata, context: RequestContext, **options: Any
+    ) -> None:
+        # A project's converter may have further base classes.
+        super().__init__(**options)
         self.thread = thread
         self.context = context
         self._images: dict[str, models.GeneratedImage] = {}

@@ -36,8 +36,7 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
         context: RequestContext,
         partial_images: int | None = None,
     ) -> None:
-        ImageSaver.__init__(self, thread, context)
-        ResponseStreamConverter.__init__(self, partial_images=partial_images)
+        super().__init__(thread, context, partial_images=partial_images)
         # The URL of the newest partial image of each call.
         self._partial_urls: dict[str, str] = {}
 

@@ -147,3 +147,12 @@ def test_narrowed_images_are_not_in_the_transcript(
         lambda self, request: models.GeneratedImage.objects.none(),
     )
     assert str(image.pk) not in root.get(change(thread)).content.decode()
+
+
+def test_the_route_of_the_version_before_still_serves(
+    root: Client, make_image: Make, png: bytes
+) -> None:
+    path = image_file(make_image(), "full")
+    before = path.replace("/image/full/", "/picture/full/")
+    assert before != path
+    assert root.get(before).content == png
