@@ -32,7 +32,7 @@ async def main():
     run_id, writer = uuid.uuid4(), get_logs()
     reader = type(writer)(settings.RUN_LOG_URL)
     writer.create(run_id).append(b"data: {}\\n\\n")
-    writer.end(run_id)
+    writer.close(run_id)
     async with asyncio.timeout(30):
         while (log := await reader.open(run_id)) is None:
             await asyncio.sleep(0.01)
