@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+
+import pytest
 
 from tests.sources import PACKAGE, tree
 from tests.test_layers import ROOT, modules
@@ -115,3 +118,12 @@ def test_without_the_extras_only_what_is_made_of_them_fails() -> None:
         if name in made_of_them or name.rpartition(".")[0] not in made_of_them
     }
     assert failed == made_of_them
+
+
+def test_tox_says_which_python_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    toxfile = str(ROOT.parent / "toxfile.py")
+    needed = PROJECT["requires-python"].removeprefix(">=")
+    runpy.run_path(toxfile)
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    with pytest.raises(SystemExit, match=f"needs Python {needed} or later.* 3.10"):
+        runpy.run_path(toxfile)
