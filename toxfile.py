@@ -11,8 +11,8 @@ OLDEST = (3, 11)
 
 if sys.version_info < OLDEST:
     raise SystemExit(
-        "This project needs Python {}.{} or later, and this is Python {}.{}. Make .venv "
-        "with a later one, such as: python3.13 -m venv .venv".format(
+        "This project needs Python {}.{} or later, and this is Python {}.{}. "
+        "Make .venv with a later one, such as: python3.13 -m venv .venv".format(
             *OLDEST, *sys.version_info[:2]
         )
     )
