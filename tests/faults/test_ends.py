@@ -36,6 +36,7 @@ from .proxy import Network
 from .storages import s3_storage
 from .watching import FORMATS, spooled
 
+pytestmark = pytest.mark.sweep(4)
 Shows = Literal["image", "preview", "message", "nothing"]
 CALL = "ig_1"
 FAILED = "The image could not be generated."
@@ -230,7 +231,7 @@ def cases() -> list[Any]:
     ]
 
 
-@pytest.mark.sweep(60)
+@pytest.mark.sweep(40)
 @pytest.mark.parametrize(("end", "form", "place"), cases(), indirect=["place"])
 async def test_a_call_ends_once(
     chat: ChatClient, model: LoopbackAPI, end: End, form: str, place: str

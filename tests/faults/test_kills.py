@@ -220,7 +220,7 @@ def check_talk(browser: Browser, model: LoopbackAPI, key: str) -> None:
     assert done["content"][0]["text"] == "Again."
 
 
-@pytest.mark.sweep(16)
+@pytest.mark.sweep(14)
 @pytest.mark.row("S12")
 @pytest.mark.parametrize(("storage", "fault", "end"), list(cases()))
 @on("sqlite", "postgres")

@@ -28,7 +28,7 @@ from .test_kills import APP, FINAL, PREVIEW, SWEEP, check_rows, check_talk, sett
 from .world import Process, World
 
 # Processes that share a database are for PostgreSQL.
-pytestmark = on("postgres")
+pytestmark = [on("postgres"), pytest.mark.sweep(2)]
 SERVERS = ["daphne", "uvicorn"]
 DOORS = ["view", "consumer"]
 # The update that shows a preview.

@@ -89,7 +89,7 @@ async def patiently(what: Any, seconds: float = 30) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.sweep(30)
+@pytest.mark.sweep(20)
 @pytest.mark.row("S15")
 @pytest.mark.parametrize(
     ("form", "name"),
