@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -13,7 +14,7 @@ from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.management import create_contenttypes
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.signals import post_migrate
 from PIL import Image
 
@@ -64,7 +65,7 @@ def close_all(everybody: threading.Barrier) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Make the database, with a short way back to what it holds at first.
 
     A test that commits ends with empty tables, and Django fills those of content types
@@ -83,6 +84,29 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
     auth = apps.get_app_config("auth")
     post_migrate.connect(fill, sender=auth, weak=False)
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock():
+            wait_until_alone()
+
+
+def wait_until_alone() -> None:
+    """Wait until no server of a test is connected to the database any more.
+
+    PostgreSQL drops no database that has other sessions, and notices late, on a busy
+    machine, that the process of one has ended. A session that stays is found by Django.
+    """
+    others = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    deadline = time.monotonic() + 30
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(others)
+            if cursor.fetchone() == (0,):
+                return
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")
