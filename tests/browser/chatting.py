@@ -32,6 +32,14 @@ def wait_for_answer(page: Page, *, timeout: float = 60_000) -> None:
     page.locator("#log[aria-busy=false]").wait_for(state="attached", timeout=timeout)
 
 
+def wait_until_still(page: Page) -> None:
+    """Wait for the end of transitions, and of animations that have one."""
+    page.wait_for_function(
+        "() => document.getAnimations().every(each => each.playState !== 'running'"
+        " || each.effect.getComputedTiming().iterations === Infinity)"
+    )
+
+
 def wait_for_partial(page: Page) -> float:
     """Wait for a preview on the page; returns its progress in percent."""
     return float(page.wait_for_function(PARTIAL_SEEN).json_value())

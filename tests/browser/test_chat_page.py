@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from .chatting import images, say, wait_for_answer, wait_for_partial
+from .chatting import images, say, wait_for_answer, wait_for_partial, wait_until_still
 
 if TYPE_CHECKING:
     from playwright.sync_api import APIResponse, Page, Route
@@ -184,7 +184,7 @@ def test_page_fits(open_page: OpenPage, shot: Shot, name: str, options: dict) ->
     say(page, "a red fox in the snow")
     wait_for_answer(page)
     images(page).wait_for()
-    page.wait_for_timeout(700)
+    wait_until_still(page)
     shot(page, f"31-{name}")
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= page.viewport_size["width"]
@@ -196,7 +196,7 @@ def test_drawer_opens_and_gives_the_focus_back(open_page: OpenPage, shot: Shot) 
     assert not drawer.is_visible()
     toggle = page.get_by_role("button", name="Chats")
     toggle.click()
-    page.wait_for_timeout(400)
+    wait_until_still(page)
     shot(page, "32-drawer")
     assert focused(page) == "new-chat"
     page.keyboard.press("Escape")
