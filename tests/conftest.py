@@ -94,19 +94,20 @@ def wait_until_alone() -> None:
     """Wait until no server of a test is connected to the database any more.
 
     PostgreSQL drops no database that has other sessions, and notices late, on a busy
-    machine, that the process of one has ended. A session that stays is found by Django.
+    machine, that the process of one has ended.
     """
     others = (
-        "SELECT count(*) FROM pg_stat_activity"
+        "SELECT state, backend_start, client_port, query FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     deadline = time.monotonic() + 30
     with connection.cursor() as cursor:
         while time.monotonic() < deadline:
             cursor.execute(others)
-            if cursor.fetchone() == (0,):
+            if not (sessions := cursor.fetchall()):
                 return
             time.sleep(0.05)
+    pytest.fail(f"Still connected, most likely a thread of a test: {sessions}")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 
 from chatkit_images.models import Run
 from chatkit_images.testing import Image, LoopbackAPI, Text
@@ -88,6 +89,8 @@ def test_nothing_grows(
 
     def live() -> None:
         with Browser(server.url, ann) as browser:
+            # The session was made by this thread, which keeps no connection.
+            connections.close_all()
             while time.monotonic() < end:
                 work(browser, model, data, len(turns))
                 turns.append(1)
