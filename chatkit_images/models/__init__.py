@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from .attachments import Attachment
 from .files import DeletedFile
-from .images import GeneratedImage, PartialImage
+from .images import GeneratedImage
+from .inputs import ImageSource, RefusedInput
+from .partials import PartialImage
 from .runs import Run
 from .threads import DeletedPosition, Feedback, Thread, ThreadItem
 
@@ -18,7 +20,9 @@ __all__ = [
     "DeletedPosition",
     "Feedback",
     "GeneratedImage",
+    "ImageSource",
     "PartialImage",
+    "RefusedInput",
     "Run",
     "Thread",
     "ThreadItem",

@@ -1,4 +1,4 @@
-"""Images that a model generated, and their partial images."""
+"""Images that a model generated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import signals, storage
-from ..querysets import GeneratedImageQuerySet, OwnedQuerySet
+from ..querysets import GeneratedImageQuerySet
 from .files import file_field
+from .partials import PartialImage
 from .runs import Run
 from .threads import Thread, ThreadItem
 
 
 class GeneratedImage(models.Model):
     """One image call of the model. It ends in exactly one final state."""
+
+    ID_PREFIX = "img_"
 
     class Status(models.TextChoices):
         GENERATING = "generating", _("generating")
@@ -26,6 +29,12 @@ class GeneratedImage(models.Model):
         BLOCKED = "blocked", _("blocked")
         CANCELLED = "cancelled", _("cancelled")
         INTERRUPTED = "interrupted", _("interrupted")
+
+    class Source(models.TextChoices):
+        HOSTED = "hosted", _("hosted tool")
+        NESTED = "nested", _("nested agent")
+        OWN = "own", _("the project's own")
+        INLINE = "inline", _("in an item")
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
     thread = models.ForeignKey(
@@ -51,7 +60,24 @@ class GeneratedImage(models.Model):
         on_delete=models.SET_NULL,
     )
     call_id = models.CharField(
-        _("call id"), max_length=255, help_text=_("The provider's id of the call.")
+        _("call id"),
+        max_length=255,
+        help_text=_("The provider's id of the call, which it may repeat."),
+    )
+    identity = models.CharField(  # noqa: DJ001 - unknown to a version that made the row
+        _("identity"),
+        max_length=300,
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("The place of the call: its turn, its response, its index in it."),
+    )
+    source = models.CharField(
+        _("source"),
+        max_length=16,
+        choices=Source.choices,
+        default=Source.HOSTED,
+        db_default=Source.HOSTED,
     )
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.GENERATING
@@ -73,13 +99,49 @@ class GeneratedImage(models.Model):
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     prompt = models.TextField(_("prompt"), blank=True, help_text=_("The user's words."))
     revised_prompt = models.TextField(_("revised prompt"), blank=True)
-    model = models.CharField(_("model"), max_length=255, blank=True)
+    model = models.CharField(
+        _("model"),
+        max_length=255,
+        blank=True,
+        help_text=_("Which drew it, if the provider said so."),
+    )
+    chat_model = models.CharField(
+        _("chat model"), max_length=255, blank=True, default="", db_default=""
+    )
     size = models.CharField(_("size"), max_length=32, blank=True)
     quality = models.CharField(_("quality"), max_length=32, blank=True)
     background = models.CharField(_("background"), max_length=32, blank=True)
     output_format = models.CharField(_("output format"), max_length=32, blank=True)
     response_id = models.CharField(_("response id"), max_length=255, blank=True)
-    usage = models.JSONField(_("token usage"), default=dict, blank=True)
+    usage = models.JSONField(
+        _("token usage"),
+        default=dict,
+        blank=True,
+        help_text=_("Of the image tool: the share of this image."),
+    )
+    svg_usage = models.JSONField(_("SVG usage"), default=dict, null=True, blank=True)
+    details = models.JSONField(
+        _("details"),
+        default=dict,
+        null=True,
+        blank=True,
+        help_text=_("Further options of the tool and facts of the call."),
+    )
+    reason = models.CharField(
+        _("reason"),
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Why it has no result, in one word."),
+    )
+    failure = models.JSONField(
+        _("failure"),
+        default=dict,
+        null=True,
+        blank=True,
+        help_text=_("What the provider, or the app, said about it."),
+    )
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_message = models.TextField(_("error message"), blank=True)
     moderation = models.JSONField(
@@ -109,16 +171,22 @@ class GeneratedImage(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["thread", "call_id"], name="chatkit_image_call_unique"
+                fields=["thread", "identity"], name="chatkit_image_identity"
             ),
         ]
         indexes = [
             models.Index(fields=["created_at"], name="chatkit_image_created"),
             models.Index(fields=["status", "created_at"], name="chatkit_image_status"),
+            models.Index(fields=["thread", "call_id"], name="chatkit_image_call"),
         ]
 
     def __str__(self) -> str:
         return self.prompt[:60] or self.call_id
+
+    @property
+    def image_id(self) -> str:
+        """Id of the image for clients: the app's own."""
+        return f"{self.ID_PREFIX}{self.pk.hex}"
 
     @property
     def is_shown(self) -> bool:
@@ -149,38 +217,3 @@ class GeneratedImage(models.Model):
         if ended:
             signals.image_failed.send_robust(type(self), image=self)
         return bool(ended)
-
-
-class PartialImage(models.Model):
-    """A state of an image that is still being generated, as the person sees it."""
-
-    MEASURES = ("file", "mime", "width", "height", "bytes")
-
-    image = models.ForeignKey(
-        GeneratedImage,
-        verbose_name=_("image"),
-        related_name="partials",
-        on_delete=models.CASCADE,
-    )
-    index = models.PositiveIntegerField(_("index"))
-    file = file_field(_("file"))
-    mime = models.CharField(_("MIME type"), max_length=64, blank=True)
-    width = models.PositiveIntegerField(_("width"), null=True, blank=True)
-    height = models.PositiveIntegerField(_("height"), null=True, blank=True)
-    bytes = models.PositiveBigIntegerField(_("bytes"), null=True, blank=True)
-    created_at = models.DateTimeField(_("created"), default=timezone.now)
-
-    objects = OwnedQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("partial image")
-        verbose_name_plural = _("partial images")
-        ordering = ["image", "index"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["image", "index"], name="chatkit_partial_unique"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.image_id} #{self.index}"

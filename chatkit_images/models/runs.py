@@ -68,7 +68,40 @@ class Run(models.Model):
     )
     response_id = models.CharField(_("response id"), max_length=255, blank=True)
     usage = models.JSONField(_("token usage"), default=dict, blank=True)
+    tool_usage = models.JSONField(
+        _("usage of tools"),
+        default=dict,
+        null=True,
+        blank=True,
+        help_text=_("As the provider counts it, beside the token usage."),
+    )
+    safety_identifier = models.CharField(
+        _("safety identifier"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("A digest of the owner, as the provider got it."),
+    )
+    reason = models.CharField(
+        _("reason"),
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Why it has no result, in one word."),
+    )
+    error_code = models.CharField(
+        _("error code"), max_length=64, blank=True, default="", db_default=""
+    )
     error = models.TextField(_("error"), blank=True)
+    failure = models.JSONField(
+        _("failure"),
+        default=dict,
+        null=True,
+        blank=True,
+        help_text=_("What the provider, or the app, said about it."),
+    )
     created_at = models.DateTimeField(_("started"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 

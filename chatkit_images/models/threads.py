@@ -76,6 +76,12 @@ class ThreadItem(models.Model):
     item_id = models.CharField(_("item id"), max_length=255)
     type = models.CharField(_("type"), max_length=64)
     payload = models.JSONField(_("payload"), encoder=DjangoJSONEncoder)
+    is_note = models.BooleanField(
+        _("note"),
+        default=False,
+        db_default=False,
+        help_text=_("The app's own words, which no model reads."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     objects = ThreadItemQuerySet.as_manager()
