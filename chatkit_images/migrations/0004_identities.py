@@ -1,5 +1,9 @@
 """Images of before get an identity: their call's id, which was unique in a thread."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from django.db import migrations
 from django.db.models import Count, F, Value
 from django.db.models.functions import Concat
@@ -8,7 +12,7 @@ from django.db.models.functions import Concat
 BATCH = 2_000
 
 
-def identify(apps, schema_editor):
+def identify(apps: Any, schema_editor: Any) -> None:
     """Give the images of before an identity, some at a time."""
     images = apps.get_model("chatkit_images", "GeneratedImage").objects
     rows = images.using(schema_editor.connection.alias).filter(identity=None)
@@ -16,7 +20,7 @@ def identify(apps, schema_editor):
         rows.filter(pk__in=keys).update(identity=Concat(Value("call:"), F("call_id")))
 
 
-def make_call_ids_unique(apps, schema_editor):
+def make_call_ids_unique(apps: Any, schema_editor: Any) -> None:
     """Tell apart the calls that share an id, which the table of before refuses."""
     images = apps.get_model("chatkit_images", "GeneratedImage").objects
     rows = images.using(schema_editor.connection.alias)
