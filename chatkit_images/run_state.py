@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
 from chatkit import types
 
@@ -29,6 +32,8 @@ class RunState:
         made: The thread of a first message, if the claim has made it.
         allowed: Whether the project's quota has let the run generate.
         placeholders: What the SDKs read in place of images.
+        turns: Counts the converters of the run, which tell their calls apart by it.
+        usage: The tokens of the responses so far, and what the provider's tools used.
         served: Set when the first event was sent, or when no reader is there.
     """
 
@@ -37,6 +42,8 @@ class RunState:
     made: types.ThreadMetadata | None = None
     allowed: bool = False
     placeholders: Placeholders = field(default_factory=Placeholders)
+    turns: Iterator[int] = field(default_factory=count)
+    usage: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: asyncio.Event = field(default_factory=asyncio.Event)
 
 

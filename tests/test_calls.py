@@ -44,7 +44,7 @@ class Stage:
             id="msg_1", thread_id="thr_1", created_at=times.now()
         )
         self.call = ImageCall(
-            "ig_1", item, self.converter, self.emit, lambda: "msg_2", fields
+            "ig_1", "ig_1", item, self.converter, self.emit, lambda: "msg_2", fields
         )
 
     async def emit(self, event: types.ThreadStreamEvent) -> None:
@@ -323,7 +323,7 @@ async def test_a_replayed_final_keeps_the_first_image(
     stage.finish()
     await stage.call.wait()
     again = Stage(context)
-    again.finish(GREEN)
+    again.finish()
     await again.call.wait()
 
     image = await GeneratedImage.objects.aget()
@@ -598,7 +598,7 @@ async def test_what_is_repeated_after_an_unknown_commit_changes_nothing(
     await stage.converter.begin_image("ig_1")
     image = await GeneratedImage.objects.aget()
     again = await sync_to_async(images.begin)(
-        "thr_1", "ig_1", image.key, stage.converter.context
+        "thr_1", str(image.identity), image.key, stage.converter.context
     )
     assert again.pk == image.pk and again.key == image.key
     stage.finish()

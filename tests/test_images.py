@@ -135,13 +135,14 @@ async def test_what_the_events_say_is_kept(
         "opaque",
     )
     assert image.output_format == "png"
-    assert image.model == "gpt-4.1"
-    assert image.usage["total_tokens"] > 0
+    # The chat's model did not draw, and its tokens are no image's.
+    assert (image.model, image.chat_model) == ("", "gpt-4.1")
+    assert image.usage == {}
     assert image.run is not None
     assert image.run.status == "completed"
     assert image.run.response_id.startswith("resp_")
     assert image.response_id == image.run.response_id
-    assert image.run.usage == image.usage
+    assert image.run.usage["total_tokens"] > 0
 
 
 async def test_words_that_are_longer_than_their_columns_are_cut(
@@ -302,7 +303,7 @@ async def test_reasons_are_told_in_the_language_of_the_person(
 @pytest.mark.parametrize(
     ("step", "code"),
     [
-        (Image(result=False, partials=0), ""),
+        (Image(result=False, partials=0), "no_result"),
         (Image(data=b"not an image", partials=0), "unknown_type"),
         (Image(data=image_file("red")[:-20], partials=0), "damaged"),
         (Image(partials=1, finish=False), "no_result"),

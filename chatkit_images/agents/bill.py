@@ -1,63 +1,84 @@
-"""The tokens of a run, as its responses report them."""
+"""What the responses of a run have used, as the provider counts it.
+
+The tokens of a response are the chat model's, and the run gets their sum. What the
+image tool has used is counted beside them, once for all images of a response, so each
+image gets a share of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from openai.types.responses import Response
+from pydantic import BaseModel
 
 from .. import database
 from ..cleaning import clean_columns
+from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
-from ..run_state import current_run
+from ..run_state import current_run, current_state
+from .calls import ImageCall
+
+Figures = dict[str, Any]
 
 
 class Bill:
-    """Adds up the tokens of a run's responses and notes them on rows.
+    """Adds up what a run's responses have used, and notes it on rows.
 
-    A run gets the sum. An image gets the tokens of the response that made it.
+    Args:
+        converter: Stores the images of the responses.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, converter: DjangoResponseStreamConverter) -> None:
+        self._converter = converter
         self._response_id = ""
-        self._total: dict[str, Any] = {}
-        self._images: dict[str, dict[str, Any]] = {}
+        state = current_state.get()
+        # A run may ask models in several ways; its row gets the sum of all.
+        self._sums: dict[str, Figures] = state.usage if state is not None else {}
+        self._shared: list[tuple[Figures, Sequence[ImageCall]]] = []
 
-    def add(self, response: Response, call_ids: Iterable[str]) -> None:
+    def add(self, response: Response, calls: Sequence[ImageCall]) -> None:
         """Add a response that has ended.
 
         Args:
             response: The response.
-            call_ids: The image calls that it made.
+            calls: The image calls that it made.
         """
-        self._response_id = response.id
-        if response.usage:
-            usage = response.usage.model_dump(mode="json", exclude_none=True)
-            self._total = add_usage(self._total, usage)
-            self._images.update(dict.fromkeys(call_ids, usage))
+        self._response_id = response.id or self._response_id
+        # Both may be missing, and what is unknown is not zero.
+        tools = _figures(getattr(response, "tool_usage", None))
+        for name, figures in (
+            ("usage", _figures(response.usage)),
+            ("tool_usage", tools),
+        ):
+            self._sums[name] = add_usage(self._sums.get(name, {}), figures)
+        if images := _figures(tools.get("image_gen")):
+            self._shared.append((images, calls))
 
-    async def record(self, thread_id: str) -> None:
-        """Note the tokens on the rows of the run that is executing and of its images.
+    async def record(self) -> None:
+        """Note the figures on the rows of the run that is executing and of its images.
 
         Does nothing if no response has ended.
         """
-        if not self._response_id:
+        if not self._response_id and not self._sums:
             return
         if (run_id := current_run.get()) is not None:
-            said = {"response_id": self._response_id, "usage": self._total}
+            said = {"response_id": self._response_id, **self._sums}
             run = Run.objects.filter(pk=run_id)
             await database.call(run.update, **clean_columns(Run, said))
-        for call_id, usage in self._images.items():
-            # A replay of a call overwrites nothing.
-            image = GeneratedImage.objects.filter(
-                thread_id=thread_id, call_id=call_id, usage={}
-            )
-            columns = clean_columns(GeneratedImage, {"usage": usage})
-            await database.call(image.update, **columns)
+        for figures, calls in self._shared:
+            # An image that was refused may have cost nothing, but one that came did.
+            made = [call for call in calls if call.is_completed] or calls
+            # A replay of an image adds nothing to what that has cost.
+            keys = self._converter.keys(call.call_id for call in made)
+            for key, share in zip(keys, split(figures, len(keys)), strict=True):
+                image = GeneratedImage.objects.filter(pk=key)
+                columns = clean_columns(GeneratedImage, {"usage": share})
+                await database.call(image.update, **columns)
 
 
-def add_usage(before: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+def add_usage(before: Figures, usage: Figures) -> Figures:
     """Return the tokens of two responses, figure by figure.
 
     Some providers put words beside the figures. The newer word stays.
@@ -72,6 +93,44 @@ def add_usage(before: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
         else:
             total[key] = value
     return total
+
+
+def split(figures: Figures, count: int) -> list[Figures]:
+    """Return figures in shares that are as equal as whole numbers can be.
+
+    The shares add up to the figures.
+    """
+    shares: list[Figures] = [{} for _ in range(count)]
+    for key, value in figures.items():
+        parts: list[Any] = [value] * count
+        if isinstance(value, dict):
+            parts = list(split(value, count))
+        elif isinstance(value, float):
+            parts = [value / count] * count
+        elif _is_figure(value):
+            whole, rest = divmod(value, count) if count else (0, 0)
+            parts = [whole + (number < rest) for number in range(count)]
+        for share, part in zip(shares, parts, strict=True):
+            share[key] = part
+    if _is_sum(figures):
+        for share in shares:
+            share["total_tokens"] = share["input_tokens"] + share["output_tokens"]
+    return shares
+
+
+def _is_sum(figures: Figures) -> bool:
+    names = ("total_tokens", "input_tokens", "output_tokens")
+    total, *parts = (figures.get(name) for name in names)
+    return all(isinstance(part, int) for part in parts) and total == sum(
+        part for part in parts if isinstance(part, int)
+    )
+
+
+def _figures(value: Any) -> Figures:
+    """Return figures as plain data. A gateway may send anything in their place."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_none=True, warnings=False)
+    return value if isinstance(value, dict) else {}
 
 
 def _is_figure(value: Any) -> bool:

@@ -17,7 +17,7 @@ from ..imaging import Base64Image
 from . import finals, outcomes
 from .call_row import CallRow
 from .finals import Final
-from .outcomes import ImageOutcome
+from .outcomes import ImageOutcome, Status
 from .partials import PartialImages
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class ImageCall:
     =======  ====================================================================
     BEGUN    Takes partial images and one final.
     ENDING   Has its final and saves it. Takes nothing more.
-    ENDED    Has its outcome. The outcome never changes, and nothing more is shown.
+    ENDED    Has its outcome. Only an image that comes after all changes it.
     =======  ====================================================================
 
     ====================  =======  ==============================================
@@ -53,10 +53,13 @@ class ImageCall:
     ENDING                ENDED    The final is saved, or there is nothing to save.
     BEGUN, ENDING         ENDED    ``end(outcome)``, once nothing is under way. A
                                    final that is saved until then wins.
+    ENDING, ENDED         ENDING   ``take_final()`` with an image, if it has none: an
+                                   error may be told before the image comes.
     ====================  =======  ==============================================
 
     Args:
-        call_id: The identity of the call.
+        call_id: What tells the call apart from the others of its turn.
+        provider_id: The provider's id of the call; may be empty.
         item: The item that stands for the call in the thread, without an image.
         converter: Stores what arrives.
         emit: Sends an event to the client.
@@ -67,6 +70,7 @@ class ImageCall:
     def __init__(
         self,
         call_id: str,
+        provider_id: str,
         item: types.GeneratedImageItem,
         converter: DjangoResponseStreamConverter,
         emit: Emit,
@@ -75,16 +79,27 @@ class ImageCall:
     ) -> None:
         self.call_id = call_id
         self.state = CallState.BEGUN
+        # What its source has sent last.
+        self.final: Final | None = None
         # How the call ended, and the item that shows it. None until it has ended.
         self.outcome: ImageOutcome | None = None
         self.final_item: types.ThreadItem | None = None
+        self._columns = columns
         self._item = item
         self._converter = converter
         self._emit = emit
         self._new_id = new_id
-        self._row = CallRow(partial(converter.begin_image, call_id, **columns))
+        begin = partial(
+            converter.begin_image, call_id, provider_id=provider_id, **columns
+        )
+        self._row = CallRow(begin)
         self._partials = PartialImages(call_id, converter, self._row, self._update)
         self._saving: asyncio.Task[None] | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether its image is stored."""
+        return self.outcome is not None and self.outcome.status == Status.COMPLETED
 
     def take_partial(self, index: int, base64_image: str | Base64Image) -> None:
         """Take a partial image, unless the call is ending."""
@@ -92,11 +107,18 @@ class ImageCall:
             self._partials.take(index, base64_image)
 
     def take_final(self, final: Final) -> None:
-        """Take the final, unless there is one. It does not wait for partial images."""
+        """Take the final, unless there is one. It does not wait for partial images.
+
+        An image wins over whatever was said in its place.
+        """
         if self.state is CallState.BEGUN:
-            self.state = CallState.ENDING
+            self.state, self.final = CallState.ENDING, final
             self._partials.close()
             self._saving = asyncio.ensure_future(self._save(final))
+        elif final.image is not None and (not self.final or not self.final.image):
+            self.state, self.final = CallState.ENDING, final
+            before, self._saving = self._saving, None
+            self._saving = asyncio.ensure_future(self._revive(final, before))
 
     async def wait(self) -> None:
         """Wait until nothing of this call is under way.
@@ -128,13 +150,36 @@ class ImageCall:
 
     async def _save(self, final: Final) -> None:
         await self._row.made()
-        saved = await finals.save(final, self.call_id, self._converter)
+        saved = await finals.save(final, self.call_id, self._converter, self._columns)
         if isinstance(saved, ImageOutcome):
             await self._end(saved)
         else:
             await self._end(final.outcome, saved)
             await asyncio.sleep(HEADSTART)
             await self._converter.save_thumbnail(self.call_id)
+
+    async def _revive(self, final: Final, before: asyncio.Task[None] | None) -> None:
+        """Show an image in the place of the words that were shown for it."""
+        if before is not None:
+            await asyncio.wait([before])
+        shown, self.state = self.final_item, CallState.ENDING
+        await self._row.made()
+        saved = await finals.save(final, self.call_id, self._converter, self._columns)
+        if isinstance(saved, ImageOutcome):
+            if shown is None:
+                await self._end(saved)
+            self.state = CallState.ENDED
+            return
+        if shown is None:
+            await self._end(final.outcome, saved)
+        else:
+            self.state, self.outcome = CallState.ENDED, final.outcome
+            self.final_item = self._item.model_copy(
+                update={"id": shown.id, "image": saved}
+            )
+            await self._emit(types.ThreadItemReplacedEvent(item=self.final_item))
+        await asyncio.sleep(HEADSTART)
+        await self._converter.save_thumbnail(self.call_id)
 
     async def _end(
         self, outcome: ImageOutcome, image: types.GeneratedImage | None = None

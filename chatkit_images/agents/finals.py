@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from chatkit import types
 from openai.types.responses.response_output_item import ImageGenerationCall
@@ -17,6 +19,10 @@ from . import image_columns, outcomes
 from .outcomes import ImageOutcome, Status
 
 logger = logging.getLogger(__name__)
+# Characters of base64 that are enough to recognise an image again.
+MARK, MARK_END = 256, 192
+# From the alphabet of base64 for URLs to the usual one.
+URL_SAFE = str.maketrans("-_", "+/")
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,33 @@ class Final:
     image: str | Base64Image | None
     outcome: ImageOutcome
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it says neither what the image is nor why there is none."""
+        return self.image is None and not self.outcome.code
+
+    @cached_property
+    def mark(self) -> tuple[int, bytes] | None:
+        """What tells one image from another without reading all of it.
+
+        The last bytes of a compressed image depend on all that is before them.
+        """
+        if self.image is None:
+            return None
+        if isinstance(self.image, Base64Image):
+            tail = self.image.tail(MARK).rstrip(b"=")
+            padding = len(self.image.tail(2)) - len(self.image.tail(2).rstrip(b"="))
+            return len(self.image) - padding, tail[-MARK_END:]
+        text = self.image
+        if text[:5].lower() == "data:":
+            # Some gateways send an image twice, once with such a prefix.
+            text = text[text.find(",", 0, MARK) + 1 :]
+        if any(map(str.isspace, text[:MARK])):
+            text = "".join(text.split())
+        text = text.rstrip("=")
+        tail = text[-MARK_END:].translate(URL_SAFE).encode(errors="replace")
+        return len(text), tail
+
 
 def final_of(call: ImageGenerationCall) -> Final:
     """Return the final of a provider's finished call. An image wins over an error."""
@@ -43,16 +76,25 @@ def final_of(call: ImageGenerationCall) -> Final:
 
 
 async def save(
-    final: Final, call_id: str, converter: DjangoResponseStreamConverter
+    final: Final,
+    call_id: str,
+    converter: DjangoResponseStreamConverter,
+    begun: dict[str, Any],
 ) -> types.GeneratedImage | ImageOutcome:
     """Store a final image, whose row must be there.
+
+    Args:
+        final: The final.
+        call_id: The call.
+        converter: Stores the image.
+        begun: The columns that were known when the call began.
 
     Returns:
         The image as ChatKit shows it, or how the call ends without one.
     """
     if final.image is None:
         return final.outcome
-    facts = final.outcome.facts
+    facts = image_columns.merged(begun, final.outcome.facts)
     try:
         return await converter.save_final(call_id, await whole(final.image), **facts)
     except (ImageError, StorageUnavailable) as error:

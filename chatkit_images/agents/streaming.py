@@ -91,7 +91,7 @@ async def stream_agent_response(
         if not tap.ran_out:
             # The SDK leaves a task that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
-        await tracker.bill.record(context.thread.id)
+        await tracker.bill.record()
 
 
 class ProviderIds:

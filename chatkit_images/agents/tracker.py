@@ -9,11 +9,13 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 from agents import StreamEvent
 from chatkit import types
 from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import database
 from ..context import RequestContext
@@ -24,6 +26,7 @@ from ..run_state import base64_of
 from . import finals, outcomes
 from .bill import Bill
 from .calls import CallState
+from .finals import Final
 from .outbox import Outbox
 from .outcomes import ImageOutcome
 from .register import CallRegister
@@ -42,9 +45,10 @@ class ImageTracker:
         self,
         context: AgentContext[RequestContext],
         converter: DjangoResponseStreamConverter,
+        columns: dict[str, Any] | None = None,
     ) -> None:
         self.context = context
-        self.bill = Bill()
+        self.bill = Bill(converter)
         self.outbox = Outbox(context)
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
@@ -52,7 +56,8 @@ class ImageTracker:
         self.failure: ImageOutcome | None = None
         # Ends the model's run and handles the events that have arrived.
         self.close_source: Callable[[], Awaitable[None]] | None = None
-        self._register = CallRegister(context, converter, self.outbox)
+        self._register = CallRegister(context, converter, self.outbox, columns or {})
+        self._converter = converter
         self._leftovers: list[types.ThreadStreamEvent] = []
 
     @property
@@ -67,6 +72,7 @@ class ImageTracker:
         data: ResponseStreamEvent = event.data
         self.failure = outcomes.of_event(data) or self.failure
         if data.type == "response.created":
+            self.failure = None
             self._register.begin_response(data.response)
         elif data.type in (
             "response.completed",
@@ -75,18 +81,19 @@ class ImageTracker:
         ):
             await self._take_response_end(data.response)
         elif data.type == "response.image_generation_call.partial_image":
-            call = await self._register.call(data.item_id)
             # A placeholder holds the image until it is asked for, so an image that
             # will be overtaken is asked for too.
             image = base64_of(data.partial_image_b64)
+            call = await self._register.of_event(_index(data), data.item_id or "")
             call.take_partial(data.partial_image_index, image)
             return True
         elif data.type in ("response.output_item.added", "response.output_item.done"):
             if data.item.type != "image_generation_call":
                 return False
-            call = await self._register.call(data.item.id)
-            if data.type == "response.output_item.done":
-                call.take_final(finals.final_of(data.item))
+            if data.type == "response.output_item.added":
+                await self._register.beginning(_index(data), data.item.id or "")
+            else:
+                await self._take_done(_index(data), data.item)
             return True
         return data.type.startswith("response.image_generation_call.")
 
@@ -124,8 +131,8 @@ class ImageTracker:
 
     async def supersede(self) -> None:
         """Take the images of this stream out of their thread, as its items were."""
-        thread_id = self.context.thread.id
-        await database.call(images.supersede, thread_id, self._register.ids)
+        calls = [call.call_id for call in self._register.calls]
+        await database.call(images.supersede, self._converter.keys(calls))
 
     async def abandon(self, status: str, code: str = "") -> None:
         """Close the source and the tracker, and save the items of the calls.
@@ -155,21 +162,48 @@ class ImageTracker:
         events, self._leftovers = self._leftovers, []
         return events
 
+    async def _take_done(self, index: int | None, item: ImageGenerationCall) -> None:
+        """Take a finished call. Without an image or an error it is not the last word.
+
+        Some gateways send the image with a second one, or with the end of the response.
+        """
+        final, provider_id = finals.final_of(item), item.id or ""
+        if final.image is not None:
+            call = await self._register.of_final(index, provider_id, final)
+        else:
+            call = await self._register.of_event(index, provider_id)
+        if not final.is_provisional:
+            call.take_final(final)
+
     async def _take_response_end(self, response: Response) -> None:
         """Take what the end of a response says, however the response has ended.
 
         The end repeats the calls. If a call has sent no final, this is its final.
         """
-        silent = not self._register.current
-        for item in response.output or ():
-            if item.type != "image_generation_call" or not (item.result or item.error):
+        places = self._register.current
+        again, places.ended = places.ended, True
+        for place in places:
+            place.settled = False
+        for index, item in enumerate(response.output or ()):
+            if item.type != "image_generation_call":
                 continue
-            # Some gateways give a call another id at the end. So if the response has
-            # sent calls, an id that only the end knows is no further call.
-            if silent or self._register.knows(item.id):
-                call = await self._register.call(item.id)
-                call.take_final(finals.final_of(item))
-        self.bill.add(response, self._register.current)
+            final = finals.final_of(item)
+            if final.is_provisional:
+                continue
+            call = await self._register.of_end(index, item.id or "", final)
+            if call is not None:
+                call.take_final(final)
+        for place in places:
+            if place.is_open:
+                place.call.take_final(Final(None, self.failure or outcomes.NO_RESULT))
+        if not (again and response.id in ("", places.response_id)):
+            self.bill.add(response, [place.call for place in places])
+
+
+def _index(data: Any) -> int | None:
+    """Return the index of an event's item. The client takes events without one."""
+    index = getattr(data, "output_index", None)
+    return index if isinstance(index, int) else None
 
 
 trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default=None)

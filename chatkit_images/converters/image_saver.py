@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,8 +15,10 @@ from django.db import DatabaseError
 from .. import cleaning, database, file_urls, models, receiving, storage
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from ..queries import endings, images
+from ..queries import endings, identity, images, sources
+from ..queries.identity import call_key
 from .run_thumbnails import RunThumbnails
+from .turns import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -35,20 +39,30 @@ class ImageSaver:
         super().__init__(**options)
         self.thread = thread
         self.context = context
+        # Images that went along to the model, and files: pairs of kind and key.
+        self.inputs: Sequence[tuple[str, Any]] = ()
+        self._turn = Turn()
+        # By their place in the turn, as everything else here.
         self._images: dict[str, models.GeneratedImage] = {}
+        # The calls that have repeated an earlier image.
+        self._replays: set[str] = set()
         self._keys: dict[str, str] = {}
         self._began: dict[str, float] = {}
         self._thumbnails = RunThumbnails()
         # The calls whose final has come.
         self._final: set[str] = set()
 
-    async def begin_image(self, call_id: str, **fields: Any) -> None:
+    async def begin_image(
+        self, call_id: str, *, provider_id: str | None = None, **fields: Any
+    ) -> None:
         """Make the row of an image call, before any of its bytes is written.
 
         Does nothing once the row is known, so it may be tried again.
 
         Args:
-            call_id: The provider's id of the call.
+            call_id: What tells the call apart from the others of this converter: its
+                place in the turn, or the provider's id.
+            provider_id: The provider's id of the call, if ``call_id`` is a place.
             fields: Columns of ``GeneratedImage`` known by now, such as ``model``.
         """
         if call_id not in self._images:
@@ -60,9 +74,10 @@ class ImageSaver:
             image = await database.insist(
                 images.begin,
                 self.thread.id,
-                call_id,
+                self._turn.place(call_id),
                 key,
                 self.context,
+                call_id=call_key(call_id if provider_id is None else provider_id),
                 **_clean(fields),
             )
             self._images[call_id] = image
@@ -93,7 +108,8 @@ class ImageSaver:
                 return None
             # In this thread, because a storage may take its time to sign a URL.
             return GeneratedImage(
-                id=call_id, url=file_urls.partial_url(partial, self.context)
+                id=partial.image.image_id,
+                url=file_urls.partial_url(partial, self.context),
             )
 
         # It is tried once only, because a partial image is disposable.
@@ -107,7 +123,7 @@ class ImageSaver:
         ``save_thumbnail`` must follow. A replay of a complete image stores nothing.
 
         Args:
-            call_id: The provider's id of the call.
+            call_id: The call, as ``begin_image`` got it.
             base64_image: The base64 as the model sent it; bytes if it was read by
                 ``ImageHttpxClient``.
             fields: Columns of ``GeneratedImage`` from the final event.
@@ -120,7 +136,7 @@ class ImageSaver:
         self._final.add(call_id)
         image = self._images[call_id]
         if image.status == image.Status.COMPLETED:
-            return await database.insist(self._shown, image)
+            return await database.insist(self._shown, call_id)
         elapsed = self._elapsed_ms(call_id)
         key = self._keys[call_id]
         arrival = await storage.decode(receiving.receive, base64_image, key)
@@ -129,27 +145,35 @@ class ImageSaver:
         self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
             return await self._complete(
-                image, arrival, final_ms=elapsed, **_clean(fields)
+                call_id, arrival, final_ms=elapsed, **_clean(fields)
             )
         except BaseException:
             await self._thumbnails.drop(call_id)
             raise
 
     async def _complete(
-        self, image: models.GeneratedImage, arrival: receiving.Arrival, **fields: Any
+        self, call_id: str, arrival: receiving.Arrival, **fields: Any
     ) -> GeneratedImage:
-        stored = arrival.stored
+        image, stored = self._images[call_id], arrival.stored
         is_stored = await arrival.upload.done()
 
         def complete() -> GeneratedImage:
-            images.complete(image, stored, **fields)
+            earlier = identity.replayed(image, stored.info.sha256)
+            if earlier is not None:
+                # What is there already is overwritten by nothing.
+                images.drop_replay(image, stored)
+                self._images[call_id] = earlier
+                self._replays.add(call_id)
+                return self._shown(call_id)
+            if images.complete(image, stored, **fields):
+                sources.save(image, self.inputs, self.context)
             if is_stored:
                 # After the row is complete, because recovery needs the file until then.
                 # Before the URL is made, because it is not the storage's own while the
                 # spool has the file. If this fails, the flush drops the file.
                 with suppress(OSError):
                     storage.spool.drop(stored.name)
-            return self._shown(image)
+            return self._shown(call_id)
 
         return await database.insist(complete)
 
@@ -157,6 +181,9 @@ class ImageSaver:
         """Note the thumbnail of a stored final and send ``image_saved``."""
         if call_id not in self._thumbnails:
             return  # A replay.
+        if call_id in self._replays:
+            await self._thumbnails.drop(call_id)
+            return
         image, thumbnail = self._images[call_id], await self._thumbnails.take(call_id)
         try:
             await database.insist(images.announce, image, thumbnail)
@@ -170,7 +197,7 @@ class ImageSaver:
         """End an image call without a final image.
 
         Args:
-            call_id: The provider's id of the call.
+            call_id: The call, as ``begin_image`` got it.
             status: One of ``GeneratedImage.Status``.
             fields: Columns that tell why, such as ``error_code``.
 
@@ -185,7 +212,7 @@ class ImageSaver:
                 image.end(status, **_clean(fields))
             except models.GeneratedImage.DoesNotExist:
                 raise NotFoundError(f"Thread {self.thread.id} not found") from None
-            return self._shown(image) if image.is_shown else None
+            return self._shown(call_id) if image.is_shown else None
 
         return await database.insist(end)
 
@@ -194,10 +221,18 @@ class ImageSaver:
         image = self._images.get(call_id)
         return endings.message_id(image) if image else ""
 
-    def _shown(self, image: models.GeneratedImage) -> GeneratedImage:
-        self._images[image.call_id] = image
+    def keys(self, call_ids: Iterable[str]) -> list[uuid.UUID]:
+        """Return the primary keys of the images that calls have made here."""
+        return [
+            self._images[call_id].pk
+            for call_id in call_ids
+            if call_id in self._images and call_id not in self._replays
+        ]
+
+    def _shown(self, call_id: str) -> GeneratedImage:
+        image = self._images[call_id]
         url = file_urls.image_url(image, self.context)
-        return GeneratedImage(id=image.call_id, url=url)
+        return GeneratedImage(id=image.image_id, url=url)
 
     def _elapsed_ms(self, call_id: str) -> int:
         return round((time.monotonic() - self._began[call_id]) * 1000)

@@ -10,7 +10,7 @@ from chatkit.types import ThreadMetadata
 from .. import receiving
 from ..context import RequestContext
 from ..exceptions import ImageError, StorageUnavailable
-from ..queries import images
+from ..queries.identity import call_key
 from ..run_state import base64_of
 from .image_saver import ImageSaver
 
@@ -54,7 +54,7 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
             ImageError: If the final's bytes are not an image that is accepted.
             StorageUnavailable: If neither storage nor spool took them.
         """
-        image_id = images.call_key(image_id)
+        image_id = call_key(image_id)
         image = await receiving.whole(base64_of(base64_image))
         await self.begin_image(image_id)
         if partial_image_index is not None:

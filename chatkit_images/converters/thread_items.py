@@ -15,7 +15,7 @@ from .. import database, file_urls, imaging, models
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from ..queries import attachments, images
+from ..queries import attachments, identity
 from . import parts
 from .file_budget import FileBudget
 
@@ -65,7 +65,7 @@ class DjangoThreadItemConverter(ThreadItemConverter):
         self, item: types.GeneratedImageItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
         """Return an earlier image, or a line of text if its bytes cannot go."""
-        image = await database.call(images.of_item, item, self.context)
+        image = await database.call(identity.of_item, item, self.context)
         if image is None:
             return parts.message(
                 parts.text("An image that the agent generated is not available.")

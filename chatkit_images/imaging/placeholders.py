@@ -28,6 +28,15 @@ class Base64Image:
     def __len__(self) -> int:
         return self._length
 
+    def tail(self, length: int) -> bytes:
+        """Return its last characters."""
+        found = b""
+        for piece in reversed(self._pieces):
+            found = piece[-length:] + found
+            if len(found) >= length:
+                break
+        return found[-length:]
+
     def join(self) -> bytes:
         """Return the base64 in one piece."""
         return buffers.join(self._pieces)

@@ -3,48 +3,44 @@
 from __future__ import annotations
 
 import logging
+import uuid
+from collections.abc import Iterable
 from typing import Any
 
-from chatkit import types
 from django.db import transaction
 from django.db.models import F, ForeignKey
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from .. import imaging, models, receiving, signals
-from ..cleaning import clean
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
 from . import threads
+from .identity import call_key
 
 logger = logging.getLogger(__name__)
 
 
-def call_key(call_id: str) -> str:
-    """Return a provider's id of a call as its column and its item take it."""
-    return clean(call_id)[:255]
-
-
 def begin(
-    thread_id: str, call_id: str, key: str, context: RequestContext, **fields: Any
+    thread_id: str, place: str, key: str, context: RequestContext, **fields: Any
 ) -> models.GeneratedImage:
     """Return the row of an image call, made before any of its bytes is written.
 
-    If the call id is replayed, its row is returned as it is. May be retried.
+    May be retried: the row of a place is made once.
 
     Args:
         thread_id: Its thread.
-        call_id: The provider's id, as ``call_key`` returns it.
+        place: The identity of the call.
         key: What a new row reserves for the name of its file.
         context: Who asked.
         fields: Further columns of a new row.
     """
     thread = threads.get(thread_id, context)
     image, _ = thread.images.get_or_create(
-        call_id=call_id,
+        identity=place,
         defaults={
             "key": key,
             "run": _run(),
@@ -109,6 +105,8 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
                 # The reason of an earlier end does not count any more.
                 "error_code": "",
                 "error_message": "",
+                "reason": "",
+                "failure": {},
                 **fields,
                 "thumbnail": stored.thumbnail,
                 "sha256": stored.info.sha256,
@@ -150,12 +148,17 @@ def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
     signals.image_saved.send_robust(models.GeneratedImage, image=image)
 
 
-def supersede(thread_id: str, call_ids: list[str]) -> None:
+def supersede(keys: Iterable[uuid.UUID]) -> None:
     """Take images out of their thread for good: a guardrail has removed their turn."""
-    rows = models.GeneratedImage.objects.filter(
-        thread_id=thread_id, call_id__in=call_ids
-    )
+    rows = models.GeneratedImage.objects.filter(pk__in=list(keys))
     rows.update(superseded_at=timezone.now())
+
+
+def drop_replay(image: models.GeneratedImage, stored: StoredImage) -> None:
+    """Delete the row of a call that was a replay, and the file that it has written."""
+    with transaction.atomic():
+        models.DeletedFile.objects.schedule([stored.name, stored.thumbnail])
+        models.GeneratedImage.objects.filter(pk=image.pk).delete()
 
 
 def save_inline(
@@ -174,11 +177,23 @@ def save_inline(
             "An inline image of thread %s is no image file: %s", thread.pk, error
         )
         return None
-    key = call_id or f"inline-{info.sha256[:32]}"
-    image, created = thread.images.get_or_create(
-        call_id=key, defaults={"run": _run(), "prompt": ""}
+    digest = info.sha256[:32]
+    key = call_key(call_id) or f"inline-{digest}"
+    image: models.GeneratedImage | None = (
+        thread.images.filter(call_id=key, sha256=info.sha256).order_by("pk").first()
     )
-    if created or not image.file:
+    if image is None:
+        image, _ = thread.images.get_or_create(
+            # Two images with one name are two images.
+            identity=f"inline:{digest}:{key}",
+            defaults={
+                "call_id": key,
+                "run": _run(),
+                "prompt": "",
+                "source": models.GeneratedImage.Source.INLINE,
+            },
+        )
+    if not image.file:
         complete(image, receiving.store(data, image.key))
         announce(image)
     return image
@@ -197,17 +212,3 @@ def last_words(thread: models.Thread) -> str:
     return "".join(
         part["text"] for part in content if part.get("type") == "input_text"
     ).strip()
-
-
-def of_item(
-    item: types.GeneratedImageItem, context: RequestContext
-) -> models.GeneratedImage | None:
-    """Return the row of an item's image, ``None`` if it has no file."""
-    if item.image is None:
-        return None
-    return (
-        models.GeneratedImage.objects.for_owner(context.owner)
-        .filter(thread_id=item.thread_id, call_id=item.image.id)
-        .exclude(file="")
-        .one()
-    )

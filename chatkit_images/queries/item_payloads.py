@@ -64,6 +64,19 @@ def of_item(
     return referring
 
 
+def named(
+    item: types.GeneratedImageItem, image: models.GeneratedImage
+) -> dict[str, str]:
+    """Return what a payload says of the image of its item.
+
+    Versions before read the provider's id only. The name is an id that is not ours.
+    """
+    said = {"id": image.call_id, "key": image.pk.hex}
+    if item.image is not None and item.image.id != image.image_id:
+        said["name"] = item.image.id
+    return said
+
+
 def to_item(
     row: models.ThreadItem,
     context: RequestContext,
@@ -93,7 +106,7 @@ def to_item(
             attachments[key] for key in payload["attachments"] if key in attachments
         ]
     if row.type == "generated_image" and payload.get("image"):
-        payload["image"]["url"] = image_url(payload["image"]["id"]) or ""
+        payload["image"] = _shown(payload["image"], images, image_url)
     try:
         return ADAPTER.validate_python(
             payload
@@ -112,3 +125,14 @@ def to_item(
             "Item %s of thread %s is left out: %s", row.pk, row.thread_id, problems
         )
         return None
+
+
+def _shown(
+    said: dict[str, str],
+    images: dict[str, models.GeneratedImage],
+    image_url: Callable[[str], str | None],
+) -> dict[str, str]:
+    key = said.get("key", said["id"])
+    image = images.get(key)
+    name = said.get("name") or (image.image_id if image else said["id"])
+    return {"id": name, "url": image_url(key) or ""}

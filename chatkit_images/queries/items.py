@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 
 from chatkit import types
@@ -15,15 +14,23 @@ from .. import models, times
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from . import attachments, fence, images, item_payloads, pages, references, threads
+from . import (
+    attachments,
+    fence,
+    identity,
+    images,
+    item_payloads,
+    pages,
+    references,
+    threads,
+)
 
 logger = logging.getLogger(__name__)
 # How many ``data:`` images of one item are stored. Each takes a decoding and a write.
 MAX_INLINE = 20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # How the ids of items begin that replace an image without a result.
-IMAGE_PREFIX = "img_"
-IMAGE_ID = re.compile(rf"{IMAGE_PREFIX}([0-9a-f]{{32}})")
+IMAGE_PREFIX = identity.PREFIX
 
 
 def load_page(
@@ -98,6 +105,9 @@ def save(
     # This thread may wait. An image of the model is already stored, so only a project's
     # own items and texts of people contain ``data:`` images, and few.
     payload = item_payloads.of_item(item, context.owner, save_image)
+    shown = _image_of(item, context, saved)
+    if shown is not None and isinstance(item, types.GeneratedImageItem):
+        payload["image"] = item_payloads.named(item, shown)
     with transaction.atomic():
         # This locks the thread, so that a thread that is being deleted takes no items.
         key = clean(thread_id)
@@ -121,19 +131,34 @@ def save(
             # The first created_at stays: ChatKit stamps a message twice.
             row.type, row.payload = item.type, payload
             row.save(update_fields=["type", "payload"])
-        _link(row, item, [image.pk for image in saved.values() if image])
+        _link(row, item, shown, [image.pk for image in saved.values() if image])
+
+
+def _image_of(
+    item: types.ThreadItem,
+    context: RequestContext,
+    saved: dict[tuple[str, str], models.GeneratedImage | None],
+) -> models.GeneratedImage | None:
+    """Return the image that an item shows, if it is known."""
+    if not isinstance(item, types.GeneratedImageItem) or item.image is None:
+        return None
+    if match := references.DATA_IMAGE.fullmatch(item.image.url):
+        return saved.get((item.image.id, match[1]))
+    return identity.of_image(item.image, item.thread_id, context.owner)
 
 
 def _link(
-    row: models.ThreadItem, item: types.ThreadItem, inline: list[uuid.UUID]
+    row: models.ThreadItem,
+    item: types.ThreadItem,
+    shown: models.GeneratedImage | None,
+    inline: list[uuid.UUID],
 ) -> None:
     """Link a row to the images that it shows, or to the image that it replaces."""
     own = models.GeneratedImage.objects.filter(thread_id=row.thread_id)
-    if isinstance(item, types.GeneratedImageItem) and item.image is not None:
-        shown = own.filter(call_id=item.image.id)
-        shown.update(item=row, superseded_at=None)
-    if match := IMAGE_ID.fullmatch(item.id):
-        own.filter(pk=match[1], item=None).update(item=row)
+    if shown is not None:
+        own.filter(pk=shown.pk).update(item=row, superseded_at=None)
+    if key := identity.key_of(item.id):
+        own.filter(pk=key, item=None).update(item=row)
     if inline:
         own.filter(pk__in=inline, item=None).update(item=row)
 
@@ -156,20 +181,20 @@ def to_items(
 ) -> list[types.ThreadItem]:
     """Return rows of one thread as ChatKit's types, in at most three queries."""
     known: dict[str, models.GeneratedImage] = {}
-    calls = [
-        row.payload["image"]["id"]
+    shown = [
+        row.payload["image"]
         for row in rows
         if row.type == "generated_image" and row.payload.get("image")
     ]
-    quoted = references.image_keys(rows)
-    if calls or quoted:
+    calls = [image["id"] for image in shown if "key" not in image]
+    keys = {uuid.UUID(image["key"]) for image in shown if "key" in image}
+    keys |= references.image_keys(rows)
+    if calls or keys:
         # A text may refer to an image in another thread of the same owner.
-        for image in models.GeneratedImage.objects.for_owner(context.owner).filter(
-            db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=quoted)
-        ):
-            known[str(image.pk)] = image
-            if image.thread_id == thread_id:
-                known[image.call_id] = image
+        found_images = models.GeneratedImage.objects.for_owner(context.owner).filter(
+            db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=keys)
+        )
+        known = identity.by_payload(found_images, thread_id)
     sent = {key for row in rows for key in row.payload.get("attachments", ())}
     named = references.file_ids(rows)
     owned = attachments.of_owner(sent | named, context)

@@ -54,7 +54,8 @@ async def _events(
             if event.get("type") == "response.output_item.added":
                 index += 1
             elif event.get("type") == "response.output_item.done":
-                items[event["output_index"]] = event["item"]
+                # A script may leave the index out, as some gateways do.
+                items[event.get("output_index", len(items))] = event["item"]
             yield event
     response["output"] = [items[key] for key in sorted(items)]
     response["usage"] = usage(body, response["output"], counts)
