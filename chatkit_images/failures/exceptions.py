@@ -1,0 +1,117 @@
+"""Exceptions of Python, Django, ChatKit, the Agents SDK and the app."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import socket
+import ssl
+
+from agents import exceptions as sdk
+from chatkit.errors import BaseStreamError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+
+from .. import exceptions as app
+from .reasons import Reason
+
+NO_TABLE = ("no such table", "no such column", "does not exist", "doesn't exist")
+# A full or broken disk; the project's own files are in its way, or are not there.
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    NameError,
+    NotImplementedError,
+    SyntaxError,
+    TypeError,
+    UnicodeError,
+)
+GUARDRAILS = (
+    sdk.InputGuardrailTripwireTriggered,
+    sdk.OutputGuardrailTripwireTriggered,
+    sdk.ToolInputGuardrailTripwireTriggered,
+    sdk.ToolOutputGuardrailTripwireTriggered,
+)
+
+
+def known(error: BaseException) -> tuple[Reason, str] | None:
+    """Return the reason and the code of an exception whose class says it all."""
+    match error:
+        case asyncio.CancelledError() | GeneratorExit():
+            return Reason.STOPPED, ""
+        case KeyboardInterrupt() | SystemExit():
+            return Reason.INTERRUPTED, ""
+        case sdk.MaxTurnsExceeded():
+            return Reason.NO_RESULT, "max_turns"
+    if isinstance(error, GUARDRAILS):
+        return Reason.BLOCKED, "guardrail"
+    return _of_app(error) or _of_database(error) or _of_python(error)
+
+
+def is_missing_table(error: BaseException) -> bool:
+    """Whether a database says that a table or a column is not there."""
+    text = str(error).lower()
+    if isinstance(error, ProgrammingError | OperationalError):
+        return any(words in text for words in NO_TABLE) and "database" not in text
+    return False
+
+
+def _of_app(error: BaseException) -> tuple[Reason, str] | None:
+    match error:
+        case app.StorageUnavailable():
+            return Reason.NOT_SAVED, error.code
+        case app.ImageError():
+            return Reason.NO_RESULT, error.code
+        case app.ClaimLost():
+            return Reason.INTERRUPTED, "claim_lost"
+        case app.NotFoundError():
+            return Reason.GONE, "not_found"
+        case app.PlaceholderUnknown():
+            return Reason.INSTALLATION, "placeholder_unknown"
+        case app.RequestRefused():
+            return Reason.NOT_ALLOWED, error.code
+        case app.GenerationRefused():
+            return Reason.NOT_ALLOWED, "refused"
+        case BaseStreamError():
+            # The project tells the person why, and may know that a retry helps.
+            may = getattr(error, "allow_retry", False)
+            return (Reason.UNKNOWN if may else Reason.NOT_ALLOWED), "custom"
+        case PermissionDenied():
+            return Reason.NOT_ALLOWED, "permission_denied"
+        case ImproperlyConfigured():
+            return Reason.INSTALLATION, "improperly_configured"
+    return None
+
+
+def _of_database(error: BaseException) -> tuple[Reason, str] | None:
+    if is_missing_table(error):
+        return Reason.INSTALLATION, "missing_table"
+    if isinstance(error, OperationalError | InterfaceError):
+        return Reason.NOT_SAVED, "database"
+    if isinstance(error, DatabaseError):
+        return Reason.INSTALLATION, "database"
+    return None
+
+
+def _of_python(error: BaseException) -> tuple[Reason, str] | None:
+    if isinstance(error, TimeoutError):
+        return Reason.TIMEOUT, ""
+    if isinstance(error, FILES):
+        return Reason.INSTALLATION, ""
+    if type(error) is OSError and error.errno in DISK:
+        return Reason.NOT_SAVED, "disk"
+    if isinstance(error, ConnectionError | EOFError | ssl.SSLError | socket.gaierror):
+        return Reason.BROKEN_OFF, ""
+    if isinstance(error, json.JSONDecodeError):
+        # A stream that was cut, or a gateway that sends a page of HTML.
+        return Reason.BROKEN_OFF, "invalid_json"
+    if isinstance(error, MISTAKES) and type(error).__module__ == "builtins":
+        return Reason.INSTALLATION, ""
+    return None
