@@ -16,7 +16,8 @@ from .. import models, storage, url_tokens
 from ..cleaning import map_strings
 
 DATA_IMAGE = re.compile(
-    r"data:image/[\w.+-]+(?:;[\w.=+-]+)*;base64,([A-Za-z0-9+/=]+)", re.IGNORECASE
+    r"data:image/[\w.+-]+(?:;[\w.=+-]+)*;base64,((?:[A-Za-z0-9+/=_-]|%2[bf]|%3d)+)",
+    re.IGNORECASE,
 )
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 REFERENCE = re.compile(rf"chatkit-image:({UUID})")

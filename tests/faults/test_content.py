@@ -7,7 +7,9 @@ import gzip
 import logging
 import socket
 import zlib
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from chatkit import types
@@ -16,11 +18,11 @@ from chatkit_images import storage, times
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, ThreadItem
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import Image, LoopbackAPI, Text
+from chatkit_images.testing import Image, LoopbackAPI, Text, Wait
 from tests.client import ChatClient, done_items, of_type, thread_id
 from tests.image_files import chunk, image_file, png_of
 
-from .browsing import Raw, added, done, item_of
+from .browsing import Raw, added, done, item_of, partial
 from .test_ends import check_rows, check_wire, place, served, shown_items
 from .watching import FORMATS
 
@@ -32,6 +34,18 @@ SVGS = {
     "onload": b'<svg %s onload="alert(1)"/>' % XMLNS,
     "foreign": b"<svg %s><foreignObject><p>a</p></foreignObject></svg>" % XMLNS,
     "declared": b'<?xml version="1.0"?><!-- a --><svg %s/>' % XMLNS,
+}
+WRAPPINGS: dict[str, Callable[[bytes], str]] = {
+    "data-url": lambda data: f"data:image/png;base64,{coded(data)}",
+    "lines": lambda data: f"{coded(data)[:76]}\n{coded(data)[76:]}",
+    "spaces": lambda data: f" {coded(data)} ",
+    "no-padding": lambda data: coded(data).rstrip("="),
+    "url-safe": lambda data: base64.urlsafe_b64encode(data).decode(),
+    "percent": lambda data: quote(coded(data), safe=""),
+    "slashes": lambda data: coded(data).replace("/", "\\/"),
+    "quotes": lambda data: f'"{coded(data)}"',
+    "twice": lambda data: coded(coded(data).encode()),
+    "hexadecimal": bytes.hex,
 }
 DOCUMENTS = {
     "html": b"<!DOCTYPE html><script>alert(1)</script>",
@@ -59,6 +73,10 @@ HOSTILE = {
     "quotes": "ig_\"'><script>",
     "backslash": "..\\..\\evil",
 }
+
+
+def coded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 async def say(chat: ChatClient, model: LoopbackAPI, data: bytes) -> list[Any]:
@@ -162,7 +180,7 @@ async def test_what_follows_an_image_is_not_served(
         pytest.param("ÄÖÜß", "invalid_base64", id="C05-umlauts"),
     ],
 )
-async def test_base64_is_strict(
+async def test_base64_of_no_image_is_refused(
     chat: ChatClient, model: LoopbackAPI, text: str, code: str
 ) -> None:
     item = item_of("ig_1") | {"status": "completed", "result": text}
@@ -171,6 +189,33 @@ async def test_base64_is_strict(
     events = await chat.say("a meadow")
     check_wire(events)
     await check_refused(events, code)
+
+
+@pytest.mark.parametrize(
+    "client", ["tests.chat.EveryImage", "openai.DefaultAsyncHttpxClient"]
+)
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+async def test_a_wrapped_image_is_an_image(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, wrapping: str, client: str
+) -> None:
+    """A gateway sends preview and image so; the answer has them both."""
+    settings.HTTP_CLIENT = client
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"KEEP_PARTIAL_IMAGES": True}
+    preview, data = FORMATS["jpeg"], FORMATS["png"]
+    wrap = WRAPPINGS[wrapping]
+    first = partial("ig_1", 0, 0, preview).event | {"partial_image_b64": wrap(preview)}
+    item = item_of("ig_1") | {"status": "completed", "result": wrap(data)}
+    end = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    model.respond_with(added("ig_1", 0), Raw(first), Wait(0.3), Raw(end), Text("Done."))
+
+    events = await chat.say("a meadow")
+
+    check_wire(events)
+    (shown,) = done_items(events, "generated_image")
+    assert await served(chat, shown) == data
+    image = await GeneratedImage.objects.aget()
+    (kept,) = [part async for part in image.partials.all()]
+    assert storage.read(str(kept.file.name)) == preview
 
 
 @pytest.mark.row("C06")
