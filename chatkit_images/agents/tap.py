@@ -11,6 +11,7 @@ from agents import RunResultStreaming, StreamEvent
 
 from .citations import make_convertible
 from .tracker import ImageTracker
+from .words import Words
 
 # Items that a provider adds by itself before an image. None of them needs an answer.
 BESIDE = {
@@ -33,6 +34,7 @@ class ResultTap:
         self._step: asyncio.Task[Any] | None = None
         self._unseen: deque[StreamEvent] = deque()
         self._kinds: set[str] = set()
+        self._words = Words()
         self._closed = False
         # Whether the run has ended by itself.
         self.ran_out = False
@@ -52,6 +54,7 @@ class ResultTap:
             while True:
                 event = await anext(self._events)
                 if self._is_new(event):
+                    self._words.mend(event)
                     self._judge(event)
                 is_image = await self._tracker.handle(event)
                 # After the event is handled, because handling may be cancelled.
@@ -89,6 +92,8 @@ class ResultTap:
         put = queue.put_nowait
 
         def keep(item: Any) -> None:
+            if isinstance(item, StreamEvent):
+                self._words.mend(item)
             if getattr(item, "type", "") == "raw_response_event":
                 self._unseen.append(item)
                 self._judge(item)

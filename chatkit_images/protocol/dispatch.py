@@ -20,6 +20,7 @@ from .non_streaming import NonStreamingMixin
 from .request_checks import RequestCheckMixin
 from .retries import RetryMixin
 from .stream_ends import StreamEndMixin
+from .writing import WritingMixin
 
 # The SDK compiles the schema for each request, which blocks the event loop for
 # milliseconds.
@@ -30,6 +31,7 @@ class ProtocolServer(
     FirstMessageMixin,
     RetryMixin,
     NonStreamingMixin,
+    WritingMixin,
     StreamEndMixin,
     RequestCheckMixin,
     ABC,

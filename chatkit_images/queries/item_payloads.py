@@ -14,9 +14,10 @@ from typing import Any
 
 from chatkit import types
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
 from .. import file_urls, models
-from ..cleaning import clean, map_strings
+from ..cleaning import clean, clean_json, map_strings
 from ..context import RequestContext
 from ..times import to_naive
 from . import references
@@ -38,7 +39,7 @@ def of_item(
         save_image: Takes call id (may be empty) and base64 of a ``data:`` image
             and returns its row, ``None`` if it is no image.
     """
-    payload: dict[str, Any] = item.model_dump(mode="json", exclude_none=True)
+    payload = _dump(item)
     for name, field in type(item).model_fields.items():
         if field.is_required():
             # Hidden context may be None, but the key must be there.
@@ -73,8 +74,19 @@ def named(
     """
     said = {"id": image.call_id, "key": image.pk.hex}
     if item.image is not None and item.image.id != image.image_id:
-        said["name"] = item.image.id
+        said["name"] = clean(item.image.id)
     return said
+
+
+def _dump(item: types.ThreadItem) -> dict[str, Any]:
+    try:
+        return item.model_dump(mode="json", exclude_none=True)
+    except UnicodeEncodeError:
+        # Where a field takes any data, a half of a character can be in a key.
+        dumped: dict[str, Any] = to_jsonable_python(
+            clean_json(item.model_dump(exclude_none=True))
+        )
+        return dumped
 
 
 def to_item(
