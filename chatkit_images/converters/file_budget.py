@@ -11,68 +11,119 @@ from openai.types.responses import (
 )
 
 from .. import imaging, models, storage
+from ..cleaning import clean
 from ..conf import settings
-from ..exceptions import ImageError
 from . import parts
+from .redrawn import redraw
 
-# Image models work with no more pixels on a side. A larger image only costs bytes.
-MODEL_SIDE = 2048
+# Type and bytes.
+Plain = tuple[str, bytes]
+# Bytes of an SVG whose source text goes to the model.
+SVG_BYTES = 20_000
+# The share of an image in the budget, once an input was too large for its provider.
+SHARE = 4
+# Types of documents that are text, whatever their name.
+TEXTS = ("application/json", "application/xml", "image/svg+xml")
 
 
 class FileBudget:
     """Reads files for one input and counts what is left of its bytes.
 
     ``MODEL_IMAGE_BYTES`` is for images, ``MODEL_FILE_BYTES`` for all other files.
+
+    Args:
+        halved: Whether an input of these files was too large for the provider.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, halved: bool = False) -> None:
         self._images = settings.MODEL_IMAGE_BYTES
         self._files = settings.MODEL_FILE_BYTES
+        self._most = self._images
+        if halved:
+            self._images, self._files = self._images // 2, self._files // 2
+            self._most = self._images // SHARE
         # Whether an image did not fit even after it was scaled.
         self._full = False
 
     async def image(
-        self, name: str, size: int | None, mime: str
-    ) -> ResponseInputImageParam | None:
+        self, name: str, size: int | None
+    ) -> ResponseInputImageParam | ResponseInputTextParam | None:
         """Return an image within what is left, scaled down if it is too large.
 
         Once an image did not fit, none is scaled any more. A long chat has many images,
         and each is a file to read and a second of work before the model is asked.
+
+        Returns:
+            The source of a small SVG; ``None`` if the image does not fit.
+
+        Raises:
+            ImageError: If it cannot be decoded.
         """
-        if self._full and (size or 0) > self._images:
+        if self._full and (size or 0) > self._left:
             return None
-        data = await _read(name)
-        if len(data) > self._images and not self._full:
-            try:
-                data = await storage.scale(imaging.scale, data, MODEL_SIDE)
-            except ImageError:
-                return None
-            mime = "image/webp"
-            self._full = len(data) > self._images
-        if len(data) > self._images:
+        data, found = await _read(name, container=True)
+        if imaging.is_svg(data):
+            return self._svg(data)
+        mime, plain = found or await redraw(name, data)
+        if len(plain) > self._left and not self._full:
+            mime, plain = await redraw(name, data, lossy=True)
+            self._full = len(plain) > self._left
+        if len(plain) > self._left:
             return None
-        self._images -= len(data)
-        return parts.image_bytes(mime, data)
+        self._images -= len(plain)
+        return parts.image_bytes(mime, plain)
+
+    async def may_go_by_url(self, name: str) -> bool:
+        """Whether the stored bytes of an image have the form that goes to models.
+
+        Raises:
+            ImageError: If they are no image.
+        """
+        data, found = await _read(name, container=True)
+        return found is not None and len(found[1]) == len(data)
 
     async def document(
         self, row: models.Attachment
-    ) -> ResponseInputFileParam | ResponseInputTextParam:
-        """Return a file that is no image, within what is left."""
-        too_large = parts.text(f"The file {row.name!r} is too large to show.")
+    ) -> ResponseInputFileParam | ResponseInputTextParam | None:
+        """Return a file that is no image; ``None`` if it does not fit."""
         if (row.bytes or 0) > self._files:
-            return too_large
-        data = await _read(str(row.file.name))
+            return None
+        data, _ = await _read(str(row.file.name))
         # Other files of the message may have been read meanwhile.
         if len(data) > self._files:
-            return too_large
-        self._files -= len(data)
-        if row.mime_type == "text/plain":
-            words = data.decode("utf-8", errors="replace")
+            return None
+        if row.mime_type.startswith("text/") or row.mime_type in TEXTS:
+            if row.mime_type == "image/svg+xml" and len(data) > SVG_BYTES:
+                return None
+            self._files -= len(data)
+            words = clean(data.decode("utf-8", errors="replace"))
             return parts.text(f"The file {row.name!r}:\n{words}")
+        self._files -= len(data)
         return parts.file(row.name, row.mime_type, data)
 
+    @property
+    def _left(self) -> int:
+        return min(self._images, self._most)
 
-async def _read(name: str) -> bytes:
-    """Return the bytes of a file. A storage that hangs counts as a failure."""
+    def _svg(self, data: bytes) -> ResponseInputTextParam | None:
+        """Return the source of an image that no provider takes as an image."""
+        if len(data) > SVG_BYTES or len(data) > self._left:
+            return None
+        self._images -= len(data)
+        words = clean(data.decode("utf-8", errors="replace"))
+        return parts.text(f"The source of this SVG image:\n{words}")
+
+
+async def _read(name: str, *, container: bool = False) -> tuple[bytes, Plain | None]:
+    """Return the bytes of a file, and what of them has the form for models.
+
+    A storage that hangs counts as a failure. The container of an image is read in the
+    same thread: that takes a moment, and no turn of the threads that decode.
+    """
+
+    def read() -> tuple[bytes, Plain | None]:
+        data = storage.read(name)
+        return data, imaging.as_it_is(data) if container else None
+
     async with asyncio.timeout(settings.STORAGE_TIMEOUT):
-        return await storage.run(storage.read, name)
+        return await storage.run(read)

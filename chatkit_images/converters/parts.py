@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pybase64
 from openai.types.responses import (
+    EasyInputMessageParam,
     ResponseInputContentParam,
     ResponseInputFileParam,
     ResponseInputImageParam,
@@ -34,9 +37,17 @@ def file(name: str, mime: str, data: bytes) -> ResponseInputFileParam:
     )
 
 
-def message(*content: ResponseInputContentParam) -> Message:
+def message(
+    *content: ResponseInputContentParam,
+    role: Literal["user", "system", "developer"] = "user",
+) -> Message:
     """Return a message that consists of some parts."""
-    return Message(type="message", role="user", content=list(content))
+    return Message(type="message", role=role, content=list(content))
+
+
+def answer(words: str) -> EasyInputMessageParam:
+    """Return what the model has said."""
+    return EasyInputMessageParam(type="message", role="assistant", content=words)
 
 
 def _data_url(mime: str, data: bytes) -> str:

@@ -10,6 +10,7 @@ from .containers import strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, is_svg, sniff
+from .normal import as_it_is, redraw
 from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
 
@@ -22,11 +23,13 @@ __all__ = [
     "Outside",
     "Placeholders",
     "Sketch",
+    "as_it_is",
     "check",
     "decode_base64",
     "examine",
     "inspect",
     "is_svg",
+    "redraw",
     "scale",
     "sketch",
     "sniff",

@@ -82,7 +82,7 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
     if not decode:
         return outside.info
     if outside.layout is not None:
-        _load(data, outside.info.mime, outside.layout)
+        load(data, outside.info.mime, outside.layout)
     return replace(outside.info, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -117,7 +117,7 @@ def sketch(
     outside = outside or check(data)
     info, layout, found = outside.info, outside.layout, None
     if layout is not None:
-        pixels = _load(data, info.mime, layout, side)
+        pixels = load(data, info.mime, layout, side)
         found = Sketch(pixels, side, layout.orientation).reduced()
     return replace(info, sha256=hashlib.sha256(data).hexdigest()), found
 
@@ -131,9 +131,9 @@ def scale(data: bytes, side: int) -> bytes:
     mime, _ = sniff(data)
     if mime == SVG[0]:
         raise ImageError("unknown_type", "An SVG cannot be scaled.")
-    layout = _layout(data, mime)
-    pixels = _load(data, mime, layout, side)
-    with _damage():
+    layout = layout_of(data, mime)
+    pixels = load(data, mime, layout, side)
+    with damage():
         return Sketch(pixels, side, layout.orientation).reduced().webp()
 
 
@@ -149,7 +149,7 @@ def check(data: bytes) -> Outside:
     mime, extension = sniff(data)
     if mime == SVG[0]:
         return Outside(ImageInfo(mime, extension, 0, 0, len(data), ""), None)
-    layout = _layout(data, mime)
+    layout = layout_of(data, mime)
     if mime == PNG[0]:
         png.verify(data)
     width, height = layout.width, layout.height
@@ -159,16 +159,16 @@ def check(data: bytes) -> Outside:
     return Outside(info, layout)
 
 
-def _layout(data: bytes, mime: str) -> Layout:
+def layout_of(data: bytes, mime: str) -> Layout:
     layout = containers.read(data, mime)
     if layout.width * layout.height > settings.MAX_IMAGE_PIXELS:
         raise ImageError("too_many_pixels", "The image has too many pixels.")
     return layout
 
 
-def _load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
+def load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
     """Return the first frame, decoded to no fewer pixels than ``side`` asks for."""
-    with _damage():
+    with damage():
         # Pillow would parse more metadata than is needed here.
         plain = containers.stripped(data, layout)
         if mime == PNG[0]:
@@ -186,7 +186,7 @@ def _load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
 
 
 @contextmanager
-def _damage() -> Iterator[None]:
+def damage() -> Iterator[None]:
     """Turn the many exceptions that Pillow raises at broken data into one error."""
     try:
         yield

@@ -15,6 +15,8 @@ WINDOW = 2**20
 START, END, SCAN, COMMENT, TEMPORARY = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
 APP0, APP1, APP15 = 0xE0, 0xE1, 0xEF
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Baseline, extended and progressive; few decoders know the others.
+PLAIN = (0xC0, 0xC1, 0xC2)
 # What decoders need of the application segments: size of a pixel, colour profile,
 # colour transform.
 KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
@@ -63,6 +65,11 @@ def read(data: bytes) -> Layout:
             layout.keep(start, position)
         if code in FRAMES and not scans:
             layout.height, layout.width = struct.unpack_from(">HH", data, start + 5)
+            # Depth and number of components; four are CMYK, one is grey.
+            layout.is_plain = code in PLAIN and (data[start + 4], data[start + 9]) == (
+                8,
+                3,
+            )
     raise damaged()
 
 

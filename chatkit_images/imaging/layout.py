@@ -17,6 +17,7 @@ class Layout:
         height: Pixels, as they are coded.
         end: Where the container ends and foreign bytes may begin.
         orientation: What EXIF says, 1 to 8.
+        is_plain: Whether the pixels are one frame of 8-bit RGB or RGBA.
         parts: The image without its metadata: ranges of the data, and new bytes.
     """
 
@@ -24,6 +25,7 @@ class Layout:
     height: int = 0
     end: int = 0
     orientation: int = 1
+    is_plain: bool = False
     parts: list[tuple[int, int] | bytes] = field(default_factory=list)
 
     def keep(self, start: int, stop: int) -> None:

@@ -17,6 +17,10 @@ KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs "
     b"sPLT acTL fcTL fdAT".split()
 )
+# Depth and colour type of 8-bit RGB and RGBA.
+PLAIN = (b"\x08\x02", b"\x08\x06")
+# One colour that is transparent, and the control of an animation.
+ODD = (b"tRNS", b"acTL")
 # Far beyond any real image; Pillow takes its time over each.
 MAX_CHUNKS = 100_000
 # Up to so many bytes zlib keeps the interpreter's lock. While the event loop is busy,
@@ -35,6 +39,9 @@ def read(data: bytes) -> Layout:
             if kind != b"IHDR":
                 raise damaged()
             layout.width, layout.height = struct.unpack_from(">II", data, start + 8)
+            layout.is_plain = data[start + 16 : start + 18] in PLAIN
+        elif kind in ODD:
+            layout.is_plain = False
         if kind == b"eXIf" and layout.orientation == 1:
             layout.orientation = exif.orientation(data[start + 8 : stop - 4])
             if layout.orientation > 1:

@@ -11,6 +11,7 @@ from .layout import Layout, damaged
 HEADER = struct.Struct("<4sI")
 FIRST = 12
 KEPT = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"))
+ANIMATED = (b"ANIM", b"ANMF")
 # Flags of an extended file.
 HAS_EXIF, HAS_XMP = 0x08, 0x04
 # Far beyond any real image.
@@ -24,6 +25,7 @@ def read(data: bytes) -> Layout:
     layout = Layout(*_size(data), end=min(8 + size + size % 2, len(data)))
     layout.orientation = _orientation(data, found)
     turned = layout.orientation > 1
+    layout.is_plain = not any(kind in ANIMATED for kind, _, _ in found)
     for kind, start, stop in found:
         if kind == b"VP8X" and start == FIRST:
             flags = data[start + 8] & ~(HAS_EXIF | HAS_XMP)

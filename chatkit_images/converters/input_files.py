@@ -1,0 +1,77 @@
+"""Which files go to a model with an input, and in which of its parts each is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..queries.inputs import InputFile
+from .absences import Role
+
+
+class InputFiles:
+    """The files of one input, and what a provider's refusals have changed in it.
+
+    Attributes:
+        withheld: Files that the next input has words for, as they were refused before.
+        only: Files of which alone the next input is made; ``None``: of all.
+        halved: Whether the next input gets half of the budget for files.
+        note_role: Who tells the model of files that it does not see.
+        sent: The files of the newest input, in its order.
+        newest: Those of them that the person sent with the newest message.
+        has_note: Whether the newest input tells of files that it has not.
+        names: What people call those that they have sent.
+    """
+
+    def __init__(self) -> None:
+        self.withheld: frozenset[InputFile] = frozenset()
+        self.only: frozenset[InputFile] | None = None
+        self.halved = False
+        self.note_role: Role = "developer"
+        self.names: dict[InputFile, str] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the files of the input before."""
+        self.sent: list[InputFile] = []
+        self.newest: frozenset[InputFile] = frozenset()
+        self.has_note = False
+        # The parts are kept, because their ids are the ids of no other part then.
+        self._parts: dict[int, tuple[Any, InputFile]] = {}
+
+    def may_go(self, file: InputFile) -> bool:
+        """Whether a file may be in the next input."""
+        wanted = self.only is None or file in self.only
+        return wanted and file not in self.withheld
+
+    def add(self, file: InputFile, part: Any, name: str = "") -> None:
+        """Note the part of an input that has a file, or would have it."""
+        self._parts[id(part)] = part, file
+        if name:
+            self.names[file] = name
+
+    def end_of_newest(self) -> None:
+        """Note that the files so far came with the newest message."""
+        self.newest = frozenset(file for _, file in self._parts.values())
+
+    def end(self, given: Sequence[Any]) -> None:
+        """Note which files are in an input that is complete."""
+        self.sent = [
+            file
+            for item, message in enumerate(given)
+            for part in range(len(_content(message)))
+            if (file := self.at(given, item, part))
+        ]
+
+    def at(self, given: Sequence[Any], item: int, part: int) -> InputFile | None:
+        """Return the file in a part of an item of an input."""
+        content = _content(given[item]) if item < len(given) else []
+        if part >= len(content):
+            return None
+        _, file = self._parts.get(id(content[part]), (None, None))
+        return file
+
+
+def _content(message: Any) -> list[Any]:
+    content = message.get("content") if isinstance(message, Mapping) else None
+    return content if isinstance(content, list) else []

@@ -1,0 +1,107 @@
+"""Rows of what goes to a model: images without a result, and files it has refused."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from chatkit import types
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from .. import models
+from ..cleaning import clean, clean_columns
+from ..context import RequestContext
+from . import items
+
+# How long a refusal counts. Providers learn new formats.
+REMEMBERED = datetime.timedelta(days=30)
+# The code of files that go along again, within half of the budget.
+HALF_BUDGET = "half_budget"
+
+
+class InputFile(NamedTuple):
+    """A file that goes to a model.
+
+    Attributes:
+        kind: The model of its row.
+        pk: The key of its row.
+    """
+
+    kind: Literal["image", "attachment"]
+    pk: str
+
+
+class Provider(NamedTuple):
+    """Who takes an input or refuses it.
+
+    Attributes:
+        host: The host of the provider's API.
+        model: The name of the model.
+    """
+
+    host: str
+    model: str
+
+
+def ended(
+    item: types.ThreadItem, context: RequestContext
+) -> models.GeneratedImage | None:
+    """Return the image that an item replaces, because the image has no result."""
+    match = items.IMAGE_ID.fullmatch(item.id)
+    if match is None:
+        return None
+    own = models.GeneratedImage.objects.for_owner(context.owner)
+    return own.filter(pk=match[1], thread_id=clean(item.thread_id)).one()
+
+
+def refusals(thread_id: str) -> dict[Provider, dict[InputFile, str]]:
+    """Return the codes of the files of a thread that were refused lately."""
+    key = clean(thread_id)
+    rows = models.RefusedInput.objects.filter(
+        Q(image__thread_id=key) | Q(attachment__thread_id=key),
+        created_at__gt=timezone.now() - REMEMBERED,
+    )
+    found: dict[Provider, dict[InputFile, str]] = {}
+    for row in rows.order_by("created_at"):
+        file = (
+            InputFile("image", str(row.image_id))
+            if row.image_id
+            else InputFile("attachment", str(row.attachment_id))
+        )
+        found.setdefault(Provider(row.host, row.model), {})[file] = row.code
+    return found
+
+
+@transaction.atomic
+def remember(files: Iterable[InputFile], provider: Provider, code: str) -> None:
+    """Note that a provider has refused files. An older note of the same is replaced."""
+    columns = clean_columns(
+        models.RefusedInput,
+        {"host": provider.host, "model": provider.model, "code": code},
+    )
+    keys = list(files)
+    images = models.GeneratedImage.objects.filter(
+        pk__in=[file.pk for file in keys if file.kind == "image"]
+    )
+    attachments = models.Attachment.objects.filter(
+        pk__in=[file.pk for file in keys if file.kind == "attachment"]
+    )
+    # What was deleted meanwhile needs no note.
+    rows = [models.RefusedInput(image=row, **columns) for row in images]
+    rows += [models.RefusedInput(attachment=row, **columns) for row in attachments]
+    models.RefusedInput.objects.filter(
+        Q(image__in=images) | Q(attachment__in=attachments),
+        host=columns["host"],
+        model=columns["model"],
+    ).delete()
+    models.RefusedInput.objects.bulk_create(rows)
+
+
+def outdated() -> QuerySet[models.RefusedInput]:
+    """Return the notes that count no more."""
+    return models.RefusedInput.objects.filter(
+        created_at__lte=timezone.now() - REMEMBERED
+    )
