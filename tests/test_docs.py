@@ -38,7 +38,12 @@ from tests.client import ChatClient, done_items
 from .docs import shop
 from .docs.pages import PAGES, ROOT, Block, block, blocks
 
-PROJECT_FILES = ("conftest.py", "tests/test_chat.py", "tests/test_store.py")
+PROJECT_FILES = (
+    "conftest.py",
+    "tests/test_chat.py",
+    "tests/test_dialects.py",
+    "tests/test_store.py",
+)
 # Run by the tests below; every other Python block by test_page_runs_from_top_to_end.
 OWN_TESTS = (
     "shop/settings.py",

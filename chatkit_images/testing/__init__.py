@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .api import LoopbackAPI
+from .dialects import DIALECTS, Dialect, refusing
 from .drawing import draw
 from .model import default_model
 from .script import (
@@ -20,6 +21,7 @@ from .script import (
     Raw,
     Reasoning,
     ResponseFailed,
+    ResponseIncomplete,
     Step,
     Text,
     ToolCall,
@@ -29,7 +31,9 @@ from .script import (
 from .serving import serve
 
 __all__ = [
+    "DIALECTS",
     "JSON",
+    "Dialect",
     "Drop",
     "ErrorEvent",
     "FailedImage",
@@ -41,6 +45,7 @@ __all__ = [
     "Raw",
     "Reasoning",
     "ResponseFailed",
+    "ResponseIncomplete",
     "Step",
     "Text",
     "ToolCall",
@@ -48,5 +53,6 @@ __all__ = [
     "Wait",
     "default_model",
     "draw",
+    "refusing",
     "serve",
 ]

@@ -184,6 +184,7 @@ async def _turns(
         "revised_prompt": wanted.revised_prompt or prompt,
         "action": "edit" if wanted.base else "generate",
         **look.fields(),
+        **wanted.fields,
     }
     completed = [{"type": f"{EVENT}.completed", **at}] if wanted.result else []
     yield [*completed, {**done, "item": ended}]

@@ -13,6 +13,16 @@ JSON: TypeAlias = dict[str, Any]
 GATE_POLL = 0.005
 
 
+#: A stream has no more events after one of these.
+TERMINAL = frozenset(
+    ["response.completed", "response.failed", "response.incomplete", "error"]
+)
+
+
+class ConnectionDropped(Exception):
+    """The script wants the connection cut here."""
+
+
 @dataclass(frozen=True)
 class Text:
     """Say something, a few characters per delta, then what it cites.
@@ -71,6 +81,7 @@ class Image:
         base: An earlier image to start from.
         gate: Held between the last preview and the image itself.
         finish: False leaves the call open, for a `Drop` or an error to follow.
+        fields: More fields of the finished item, such as ``svg_usage``.
     """
 
     prompt: str | None = None
@@ -88,6 +99,7 @@ class Image:
     revised_prompt: str | None = None
     gate: Gate | None = None
     finish: bool = True
+    fields: JSON = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,7 @@ class ErrorEvent:
 
     code: str = "server_error"
     message: str = "The server had an error while processing your request."
+    param: str | None = None
 
 
 @dataclass(frozen=True)
@@ -161,13 +174,30 @@ class ResponseFailed:
 
 
 @dataclass(frozen=True)
+class ResponseIncomplete:
+    """End the stream with a `response.incomplete` event."""
+
+    reason: str = "max_output_tokens"
+
+
+@dataclass(frozen=True)
 class HTTPError:
-    """Answer with an HTTP error instead of a stream; only as the first step."""
+    """Answer with an HTTP error instead of a stream; only as the first step.
+
+    Args:
+        param: The place in the request that the error is about, such as
+            ``input[0].content[1]``.
+        type: The type of the error; by the status when None.
+        body: The whole body instead of one like OpenAI's: JSON, or text as it is.
+    """
 
     status: int = 500
-    code: str = "server_error"
+    code: str | None = "server_error"
     message: str = "The server had an error while processing your request."
     headers: dict[str, str] = field(default_factory=dict)
+    param: str | None = None
+    type: str | None = None
+    body: JSON | str | None = None
 
 
 @dataclass(frozen=True)
@@ -179,12 +209,19 @@ class Raw:
 
 @dataclass(frozen=True)
 class Usage:
-    """Report these token counts instead of estimated ones."""
+    """Report these token counts instead of estimated ones.
+
+    Args:
+        tools: What the response's `tool_usage` says, such as
+            ``{"image_gen": {...}, "web_search": {"num_requests": 0}}``; no such field
+            when None.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    tools: JSON | None = None
 
 
 Step: TypeAlias = (
@@ -199,6 +236,7 @@ Step: TypeAlias = (
     | Drop
     | ErrorEvent
     | ResponseFailed
+    | ResponseIncomplete
     | HTTPError
     | Raw
     | Usage

@@ -5,32 +5,33 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from uuid import uuid4
 
 from . import script
+from .dialects import PLAIN, Dialect
 from .image_calls import Studio, image_events
-from .script import JSON, Step
-
-#: A stream has no more events after one of these.
-TERMINAL = frozenset(
-    ["response.completed", "response.failed", "response.incomplete", "error"]
-)
+from .items import reasoning_events, text_events, tool_call_events
+from .script import JSON, TERMINAL, ConnectionDropped, Step
 
 #: Letters come this many times faster than the partial images of an image.
 LETTERS_PER_PARTIAL = 30
 
 
-class ConnectionDropped(Exception):
-    """The script wants the connection cut here."""
-
-
 async def stream_events(
-    body: JSON, steps: Sequence[Step], studio: Studio
+    body: JSON, steps: Sequence[Step], studio: Studio, dialect: Dialect = PLAIN
 ) -> AsyncGenerator[JSON, None]:
     """Yield the numbered events of one answer, from created to completed."""
+    events = _numbered(_events(body, steps, studio))
+    async for event in dialect.speak(events):
+        yield event
+        if event.get("type") in TERMINAL:
+            return
+
+
+async def _numbered(events: AsyncIterator[JSON]) -> AsyncIterator[JSON]:
     number = 0
-    async for event in _events(body, steps, studio):
+    async for event in events:
         yield {"sequence_number": number} | event
         number += 1
         if event.get("type") in TERMINAL:
@@ -59,6 +60,8 @@ async def _events(
             yield event
     response["output"] = [items[key] for key in sorted(items)]
     response["usage"] = usage(body, response["output"], counts)
+    if counts and counts.tools is not None:
+        response["tool_usage"] = counts.tools
     response["status"] = "completed"
     response["completed_at"] = int(time.time())
     yield {"type": "response.completed", "response": response}
@@ -94,94 +97,19 @@ async def _step_events(
     elif isinstance(step, script.Drop):
         raise ConnectionDropped
     elif isinstance(step, script.ErrorEvent):
-        yield {
-            "type": "error",
-            "code": step.code,
-            "message": step.message,
-            "param": None,
-        }
+        error = {"code": step.code, "message": step.message, "param": step.param}
+        yield {"type": "error", **error}
     elif isinstance(step, script.ResponseFailed):
         error = {"code": step.code, "message": step.message}
         failed = response | {"status": "failed", "error": error}
         yield {"type": "response.failed", "response": failed}
+    elif isinstance(step, script.ResponseIncomplete):
+        ended = {"status": "incomplete", "incomplete_details": {"reason": step.reason}}
+        yield {"type": "response.incomplete", "response": response | ended}
     elif isinstance(step, script.Raw):
         yield step.event
     else:
         raise ValueError(f"{type(step).__name__} must be the first step of an answer.")
-
-
-def text_events(step: script.Text, index: int) -> Iterator[JSON]:
-    """Yield the events of an assistant message."""
-    item: JSON = {
-        "id": f"msg_{uuid4().hex}",
-        "type": "message",
-        "role": "assistant",
-        "status": "in_progress",
-        "content": [],
-    }
-    part: JSON = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
-    at = {"item_id": item["id"], "output_index": index, "content_index": 0}
-    yield _added(item, index)
-    yield {"type": "response.content_part.added", **at, "part": part}
-    for delta in _chunks(step.text, step.chunk):
-        yield {
-            "type": "response.output_text.delta",
-            **at,
-            "delta": delta,
-            "logprobs": [],
-        }
-    for place, annotation in enumerate(step.annotations):
-        yield {
-            "type": "response.output_text.annotation.added",
-            **at,
-            "annotation_index": place,
-            "annotation": annotation,
-        }
-    part = part | {"text": step.text, "annotations": list(step.annotations)}
-    yield {
-        "type": "response.output_text.done",
-        **at,
-        "text": step.text,
-        "logprobs": [],
-    }
-    yield {"type": "response.content_part.done", **at, "part": part}
-    yield _done(item | {"status": "completed", "content": [part]}, index)
-
-
-def reasoning_events(step: script.Reasoning, index: int) -> Iterator[JSON]:
-    """Yield the events of a reasoning item with one summary part."""
-    item: JSON = {"id": f"rs_{uuid4().hex}", "type": "reasoning", "summary": []}
-    part = {"type": "summary_text", "text": ""}
-    at = {"item_id": item["id"], "output_index": index, "summary_index": 0}
-    event = "response.reasoning_summary"
-    yield _added(item, index)
-    yield {"type": f"{event}_part.added", **at, "part": part}
-    for delta in _chunks(step.summary, step.chunk):
-        yield {"type": f"{event}_text.delta", **at, "delta": delta}
-    part = part | {"text": step.summary}
-    yield {"type": f"{event}_text.done", **at, "text": step.summary}
-    yield {"type": f"{event}_part.done", **at, "part": part}
-    yield _done(item | {"summary": [part]}, index)
-
-
-def tool_call_events(step: script.ToolCall, index: int) -> Iterator[JSON]:
-    """Yield the events of a function call."""
-    arguments = json.dumps(step.arguments)
-    item: JSON = {
-        "id": f"fc_{uuid4().hex}",
-        "type": "function_call",
-        "status": "in_progress",
-        "call_id": step.call_id or f"call_{uuid4().hex}",
-        "name": step.name,
-        "arguments": "",
-    }
-    at = {"item_id": item["id"], "output_index": index}
-    event = "response.function_call_arguments"
-    yield _added(item, index)
-    for delta in _chunks(arguments, 8):
-        yield {"type": f"{event}.delta", **at, "delta": delta}
-    yield {"type": f"{event}.done", **at, "arguments": arguments}
-    yield _done(item | {"status": "completed", "arguments": arguments}, index)
 
 
 def new_response(body: JSON) -> JSON:
@@ -229,15 +157,3 @@ def usage(body: JSON, output: list[JSON], counts: script.Usage | None) -> JSON:
         "output_tokens_details": {"reasoning_tokens": counts.reasoning_tokens},
         "total_tokens": counts.input_tokens + counts.output_tokens,
     }
-
-
-def _added(item: JSON, index: int) -> JSON:
-    return {"type": "response.output_item.added", "output_index": index, "item": item}
-
-
-def _done(item: JSON, index: int) -> JSON:
-    return {"type": "response.output_item.done", "output_index": index, "item": item}
-
-
-def _chunks(text: str, size: int) -> Iterator[str]:
-    return (text[at : at + size] for at in range(0, len(text), size))

@@ -16,7 +16,7 @@ from django.urls import Resolver404, resolve
 import chatkit_images
 from chatkit_images import checks, models, signals
 from chatkit_images.notices import reason
-from chatkit_images.testing import script
+from chatkit_images.testing import DIALECTS, script
 from chatkit_images.views import streams
 from tests.test_layers import LAYERS
 
@@ -97,6 +97,11 @@ def test_steps_are_those_of_the_code() -> None:
     assert {step.__name__ for step in get_args(script.Step)} == set(
         re.findall(r"\b([A-Z]\w+)\(", text)
     )
+
+
+def test_dialects_are_those_of_the_code() -> None:
+    listed = {cells[0].strip("`"): cells[1] for cells in rows("testing.md", "Dialects")}
+    assert listed == {dialect.name: dialect.about for dialect in DIALECTS.values()}
 
 
 def test_signals_are_those_of_the_code() -> None:
