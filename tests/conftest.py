@@ -29,7 +29,15 @@ INITIAL = (ContentType, Permission)
 TESTS = Path(__file__).resolve().parent
 # What starts processes by the hundred, or is about other packages than the suite needs,
 # is collected only if a command line names it.
-ON_REQUEST = ("base", "benchmarks", "browser", "faults", "servers", "upgrade")
+ON_REQUEST = (
+    "base",
+    "benchmarks",
+    "browser",
+    "faults",
+    "providers",
+    "servers",
+    "upgrade",
+)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

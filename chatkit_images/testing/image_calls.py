@@ -132,6 +132,8 @@ async def _turns(
 
     async def frame(sharpness: float) -> str:
         data = wanted.data
+        if sharpness < 1 and wanted.preview is not None:
+            data = wanted.preview
         if data is None:
             # Pillow keeps a core busy, and the event loop has other streams to serve.
             data = await asyncio.to_thread(

@@ -78,6 +78,7 @@ class Image:
         result: False leaves the finished item without an image and without an error.
         status: What the finished item says about itself.
         data: Bytes to send instead of a drawing.
+        preview: Bytes to send as each preview; `data`, or a drawing, when None.
         base: An earlier image to start from.
         gate: Held between the last preview and the image itself.
         finish: False leaves the call open, for a `Drop` or an error to follow.
@@ -95,6 +96,7 @@ class Image:
     result: bool = True
     status: str = "completed"
     data: bytes | None = None
+    preview: bytes | None = None
     base: bytes | None = None
     revised_prompt: str | None = None
     gate: Gate | None = None

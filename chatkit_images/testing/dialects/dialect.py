@@ -19,6 +19,8 @@ Frame: TypeAlias = Callable[[JSON], str]
 Turn: TypeAlias = Callable[[JSON], Iterable[JSON]]
 
 IMAGE = "image_generation_call"
+#: What ends the streams of other APIs, and is no event.
+DONE_MARKER: JSON = {"type": "[DONE]"}
 
 
 def plain_frame(event: JSON) -> str:
@@ -74,6 +76,8 @@ class Dialect:
 
     def framed(self, event: JSON) -> bytes:
         """Return an event as bytes of the stream."""
+        if event == DONE_MARKER:
+            return b"data: [DONE]\n\n"
         return (self.frame or plain_frame)(event).encode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..script import JSON, TERMINAL
 from .dialect import (
+    DONE_MARKER,
     Dialect,
     Events,
     Turn,
@@ -13,8 +14,6 @@ from .dialect import (
     items_of,
     without,
 )
-
-DONE_MARKER: JSON = {"type": "[DONE]"}
 
 
 def _twice(event: JSON) -> list[JSON]:
