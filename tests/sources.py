@@ -31,7 +31,8 @@ def tree(path: Path) -> ast.Module:
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name != "_"
+    # Enumerations have documented names between underscores, such as ``_value_``.
+    return name.startswith("_") and not (name.startswith("__") or name.endswith("_"))
 
 
 def defined(node: ast.AST) -> set[str]:

@@ -17,6 +17,7 @@ from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..queries import endings, identity, images, sources
 from ..queries.identity import call_key
+from ..queries.inputs import InputFile
 from .run_thumbnails import RunThumbnails
 from .turns import Turn
 
@@ -39,8 +40,8 @@ class ImageSaver:
         super().__init__(**options)
         self.thread = thread
         self.context = context
-        # Images that went along to the model, and files: pairs of kind and key.
-        self.inputs: Sequence[tuple[str, Any]] = ()
+        # The images and files that went along to the model.
+        self.inputs: Sequence[InputFile] = ()
         self._turn = Turn()
         # By their place in the turn, as everything else here.
         self._images: dict[str, models.GeneratedImage] = {}

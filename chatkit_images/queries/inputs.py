@@ -14,7 +14,7 @@ from django.utils import timezone
 from .. import models
 from ..cleaning import clean, clean_columns
 from ..context import RequestContext
-from . import items
+from . import identity
 
 # How long a refusal counts. Providers learn new formats.
 REMEMBERED = datetime.timedelta(days=30)
@@ -50,11 +50,11 @@ def ended(
     item: types.ThreadItem, context: RequestContext
 ) -> models.GeneratedImage | None:
     """Return the image that an item replaces, because the image has no result."""
-    match = items.IMAGE_ID.fullmatch(item.id)
-    if match is None:
+    key = identity.key_of(item.id)
+    if key is None:
         return None
     own = models.GeneratedImage.objects.for_owner(context.owner)
-    return own.filter(pk=match[1], thread_id=clean(item.thread_id)).one()
+    return own.filter(pk=key, thread_id=clean(item.thread_id)).one()
 
 
 def refusals(thread_id: str) -> dict[Provider, dict[InputFile, str]]:

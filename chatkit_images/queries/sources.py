@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from .. import models, url_tokens
 from ..context import RequestContext
 from . import references
+from .inputs import InputFile
 
 Role = models.ImageSource.Role
-IMAGE, ATTACHMENT = "image", "attachment"
 
 
 def save(
     image: models.GeneratedImage,
-    inputs: Sequence[tuple[str, Any]],
+    inputs: Iterable[InputFile],
     context: RequestContext,
 ) -> None:
     """Note the images and files from which a complete image was made.
@@ -25,7 +25,7 @@ def save(
 
     Args:
         image: The image.
-        inputs: What went along to the model: pairs of kind and primary key.
+        inputs: What went along to the model.
         context: Who asked.
     """
     details = image.details or {}
@@ -41,34 +41,38 @@ def save(
 def _rows(
     image: models.GeneratedImage,
     role: str,
-    inputs: Sequence[tuple[str, Any]],
+    inputs: Iterable[InputFile],
     context: RequestContext,
 ) -> list[models.ImageSource]:
     """Return the rows of those inputs that are still there."""
+    files = list(dict.fromkeys(inputs))
     images = models.GeneratedImage.objects.for_owner(context.owner)
-    files = models.Attachment.objects.for_owner(context.owner)
-    known_images = set(_known(images, inputs, IMAGE))
-    known_files = set(_known(files, inputs, ATTACHMENT))
-    rows = []
-    for kind, key in dict.fromkeys(inputs):
-        if kind == IMAGE and key in known_images and key != image.pk:
-            rows.append(models.ImageSource(image=image, role=role, source_image_id=key))
-        elif kind == ATTACHMENT and key in known_files:
-            rows.append(models.ImageSource(image=image, role=role, attachment_id=key))
-    return rows
+    attachments = models.Attachment.objects.for_owner(context.owner)
+    known: set[tuple[str, str]] = {
+        *(("image", str(pk)) for pk in _known(images, files, "image")),
+        *(("attachment", pk) for pk in _known(attachments, files, "attachment")),
+    }
+    return [
+        models.ImageSource(
+            image=image,
+            role=role,
+            source_image_id=uuid.UUID(file.pk) if file.kind == "image" else None,
+            attachment_id=file.pk if file.kind == "attachment" else None,
+        )
+        for file in files
+        if file in known and file.pk != str(image.pk)
+    ]
 
 
-def _known(rows: Any, inputs: Iterable[tuple[str, Any]], kind: str) -> Iterable[Any]:
-    keys = {key for each, key in inputs if each == kind}
+def _known(rows: Any, files: Iterable[InputFile], kind: str) -> Iterable[Any]:
+    keys = [file.pk for file in files if file.kind == kind]
     return rows.filter(pk__in=keys).values_list("pk", flat=True) if keys else ()
 
 
-def _ours(url: Any) -> list[tuple[str, Any]]:
+def _ours(url: Any) -> list[InputFile]:
     """Return the image or file behind a URL of this app's."""
     match = references.OUR_URL.fullmatch(url) if isinstance(url, str) else None
     token = url_tokens.read(match[1], expired_ok=True) if match else None
     if token is None:
         return []
-    if token.kind == IMAGE:
-        return [(IMAGE, uuid.UUID(token.key))]
-    return [(ATTACHMENT, token.key)]
+    return [InputFile("image" if token.kind == "image" else "attachment", token.key)]
