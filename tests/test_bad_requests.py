@@ -501,9 +501,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.mark.row("P11")
-@pytest.mark.parametrize(
-    "hook", ["get_agent", "respond", "get_run_config", "get_title"]
-)
+@pytest.mark.parametrize("hook", ["get_agent", "respond", "get_run_config"])
 async def test_exception_of_the_project_is_an_error_event(
     chat: ChatClient,
     model: LoopbackAPI,

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 from agents import TResponseInputItem
 from chatkit import types
-from chatkit.agents import ThreadItemConverter
 from openai.types.responses import ResponseInputContentParam
 
 from .. import database, file_urls, imaging, models
@@ -18,6 +17,7 @@ from ..exceptions import ImageError, NotFoundError
 from ..queries import attachments, identity, inputs
 from ..queries.inputs import InputFile
 from . import absences, parts
+from .decorations import DecorationConverter
 from .file_budget import FileBudget
 from .input_files import InputFiles
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 WITHHELD = "cannot be shown to this model"
 
 
-class DjangoThreadItemConverter(ThreadItemConverter):
+class DjangoThreadItemConverter(DecorationConverter):
     """Turns thread items into model input, files as bytes within a budget.
 
     Override ``generated_image_text`` for other words beside an image,

@@ -6,6 +6,8 @@ from typing import Any
 
 from chatkit import types
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from .. import models, times
 from ..cleaning import clean, clean_json
@@ -25,6 +27,22 @@ def remember(thread: types.ThreadMetadata) -> None:
     """
     # Pydantic leaves such an attribute out of dumps and comparisons, and copies it.
     thread.__dict__[LOADED] = _values(thread)
+
+
+def give_title(thread_id: str, title: str, context: RequestContext) -> str | None:
+    """Give a thread a title, unless it has one, and return what it has then."""
+    rows = models.Thread.objects.for_owner(context.owner).filter(pk=thread_id)
+    untitled = rows.filter(Q(title=None) | Q(title=""))
+    untitled.update(title=clean_title(title), updated_at=timezone.now())
+    found: str | None = rows.values_list("title", flat=True).first()
+    return found
+
+
+def take_title(thread: types.ThreadMetadata, title: str | None) -> None:
+    """Show a title that is saved, so that ``save`` does not write it once more."""
+    thread.title = title
+    if (loaded := thread.__dict__.get(LOADED)) is not None:
+        thread.__dict__[LOADED] = loaded | {"title": title}
 
 
 def get(thread_id: str, context: RequestContext) -> models.Thread:
@@ -61,8 +79,9 @@ def to_thread(row: models.Thread) -> types.ThreadMetadata:
 @transaction.atomic
 def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     """Insert a thread, or update those of its values that changed."""
-    values = _values(thread)
+    # In this order, because ``take_title`` may change both meanwhile.
     loaded = thread.__dict__.get(LOADED)
+    values = _values(thread)
     row = models.Thread.objects.locked().filter(pk=thread.id).one()
     if row is None and loaded is None:
         insert(thread, context)

@@ -26,11 +26,11 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
     ) -> AsyncIterator[types.ThreadStreamEvent]:
         """Run the project's agent on the thread and stream its answer."""
         threads.remember(thread)
-        if input_user_message is not None:
-            await self._give_title(thread, input_user_message, context)
+        title = self.begin_title(thread, input_user_message, context)
         refusal = await self.refusal(thread, context)
         if refusal is not None:
             yield types.ThreadItemDoneEvent(item=refusal)
+            await self.wait_for_title(title)
             return
         agent = await awaited(self.get_agent(thread, context))
         converter = self.get_thread_item_converter(thread, context)
@@ -47,3 +47,4 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
         async with aclosing(events):
             async for event in events:
                 yield event
+        await self.wait_for_title(title)

@@ -73,7 +73,10 @@ class HookMixin(ProtocolServer):
         message: types.UserMessageItem,
         context: RequestContext,
     ) -> str | None | Awaitable[str | None]:
-        """Return the title of a thread that has none. Default: its first words."""
+        """Return the title of a thread that has none. Default: its first words.
+
+        It is called beside the answer, in each turn until the thread has a title.
+        """
         words = " ".join(part.text for part in message.content).split()
         title = " ".join(words)
         return title if len(title) <= 60 else title[:59].rstrip() + "…"
