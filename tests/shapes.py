@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import httpx2
+from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel
 from chatkit import types
 from django.db import connection
 from django.utils.functional import SimpleLazyObject
@@ -200,6 +201,16 @@ def image_call() -> ImageGenerationCall:
     return ImageGenerationCall(
         id="ig_1", type="image_generation_call", status="in_progress"
     )
+
+
+def responses_model() -> OpenAIResponsesModel:
+    """Return a model with a client."""
+    return OpenAIResponsesModel("gpt-4.1", AsyncOpenAI(api_key="key"))
+
+
+def chat_model() -> OpenAIChatCompletionsModel:
+    """Return a model of the older API with a client."""
+    return OpenAIChatCompletionsModel("gpt-4.1", AsyncOpenAI(api_key="key"))
 
 
 def s3() -> Any:

@@ -18,6 +18,7 @@ class InputFiles:
         halved: Whether the next input gets half of the budget for files.
         note_role: Who tells the model of files that it does not see.
         sent: The files of the newest input, in its order.
+        images: Those of them that are in parts for images.
         newest: Those of them that the person sent with the newest message.
         has_note: Whether the newest input tells of files that it has not.
         names: What people call those that they have sent.
@@ -34,6 +35,7 @@ class InputFiles:
     def begin(self) -> None:
         """Forget the files of the input before."""
         self.sent: list[InputFile] = []
+        self.images: list[InputFile] = []
         self.newest: frozenset[InputFile] = frozenset()
         self.has_note = False
         # The parts are kept, because their ids are the ids of no other part then.
@@ -56,16 +58,17 @@ class InputFiles:
 
     def end(self, given: Sequence[Any]) -> None:
         """Note which files are in an input that is complete."""
-        self.sent = [
-            file
-            for item, message in enumerate(given)
-            for part in range(len(_content(message)))
-            if (file := self.at(given, item, part))
-        ]
+        for message in given:
+            for part in _content(message):
+                _, file = self._parts.get(id(part), (None, None))
+                if file is not None:
+                    self.sent.append(file)
+                    if part.get("type") == "input_image":
+                        self.images.append(file)
 
     def at(self, given: Sequence[Any], item: int, part: int) -> InputFile | None:
         """Return the file in a part of an item of an input."""
-        content = _content(given[item]) if item < len(given) else []
+        content = _content(given[item]) if 0 <= item < len(given) else []
         if part >= len(content):
             return None
         _, file = self._parts.get(id(content[part]), (None, None))

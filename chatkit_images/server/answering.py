@@ -7,9 +7,9 @@ from contextlib import aclosing
 
 from chatkit import types
 
-from ..agents import stream_agent_response
 from ..context import RequestContext
 from ..queries import threads
+from .attempts import stream_answer
 from .hooks import awaited
 from .quotas import QuotaMixin
 from .titles import TitleMixin
@@ -33,16 +33,15 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
             await self.wait_for_title(title)
             return
         agent = await awaited(self.get_agent(thread, context))
-        converter = self.get_thread_item_converter(thread, context)
-        history = await self.get_history(thread, context)
         agent_context = self.get_agent_context(thread, context)
-        result = self.run_agent(
-            agent, await converter.to_agent_input(history), agent_context
-        )
-        events = stream_agent_response(
+        events = stream_answer(
             agent_context,
-            result,
-            converter=self.get_response_stream_converter(thread, context, agent),
+            await self.get_history(thread, context),
+            lambda agent_input: self.run_agent(agent, agent_input, agent_context),
+            agent=agent,
+            config=self.get_run_config(thread, context),
+            converter=self.get_thread_item_converter(thread, context),
+            saver=self.get_response_stream_converter(thread, context, agent),
         )
         async with aclosing(events):
             async for event in events:

@@ -7,13 +7,17 @@ import re
 from typing import Any
 
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from chatkit_images import storage
 from chatkit_images.agents import ImageHttpxClient, ImageTracker
-from chatkit_images.models import GeneratedImage, Run, Thread
-from chatkit_images.testing import Image, LoopbackAPI, Text
+from chatkit_images.attachment_store import DjangoAttachmentStore
+from chatkit_images.context import RequestContext
+from chatkit_images.models import GeneratedImage, RefusedInput, Run, Thread
+from chatkit_images.testing import HTTPError, Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, message, of_type, thread_id
 from tests.image_files import noise
 
@@ -188,6 +192,24 @@ async def test_some_messages_need_no_model(
     (said,) = done_items(events, "assistant_message")
     assert said["content"][0]["text"] == "Say what to draw."
     assert model.requests == []
+
+
+async def test_an_answer_of_ones_own_survives_a_refused_file(
+    chat: ChatClient, model: LoopbackAPI, context: RequestContext, png: bytes
+) -> None:
+    file = SimpleUploadedFile("fox.png", png)
+    sent = await DjangoAttachmentStore().upload(file, context)
+    model.respond_with(HTTPError(400, "invalid_image", "The image is invalid."))
+    answer(model)
+    with serving(block("server.md", "Custom answers", 1)):
+        events = await chat.say("a fox", attachments=[sent.id])
+    words = [
+        item["content"][0]["text"] for item in done_items(events, "assistant_message")
+    ]
+    assert words == ["The file “fox.png” could not be used by the model.", "Done."]
+    assert len(model.requests) == 2
+    row = await RefusedInput.objects.aget()
+    assert row.host == settings.LOOPBACK_URL.split("/")[2]
 
 
 async def test_single_pieces_work_with_the_sdks_own_function(

@@ -24,6 +24,7 @@ from chatkit_images.models import (
     DeletedPosition,
     GeneratedImage,
     PartialImage,
+    RefusedInput,
     Run,
     Thread,
 )
@@ -39,6 +40,7 @@ NOTHING = {
     "recovered images": 0,
     "unsent attachments": 0,
     "old cursors": 0,
+    "old refusals": 0,
     "deleted files": 0,
     "half-written files": 0,
     "unknown files": 0,
@@ -81,6 +83,10 @@ def leftovers() -> dict[str, Any]:
     spooled = storage.new_name("images", "png")
     storage.spool.keep(spooled, b"bytes")
     storage.spool.hand_over(spooled)
+    RefusedInput.objects.create(
+        host="api.example", created_at=LONG_AGO - datetime.timedelta(days=30)
+    )
+    RefusedInput.objects.create(host="api.example")
     half = Path(storages["default"].path(kept)).with_name(".0123.tmp")
     half.write_bytes(b"byt")
     os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
@@ -97,6 +103,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "recovered images": 0,
         "unsent attachments": 1,
         "old cursors": 1,
+        "old refusals": 1,
         "deleted files": 1,
         "half-written files": 1,
         "unknown files": 1,

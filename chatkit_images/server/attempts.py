@@ -1,0 +1,109 @@
+"""An answer, asked for again without what the provider refuses.
+
+The history of a thread never changes and goes to the model on each turn. If one file
+in it could end a turn, it would end every later turn too.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from agents import Agent, RunConfig, RunResultStreaming, TResponseInputItem
+from chatkit import types
+from chatkit.agents import AgentContext
+from django.db import DatabaseError
+
+from .. import failures, notices, times
+from ..agents import stream_agent_response
+from ..agents.providers import provider_of
+from ..context import RequestContext
+from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from .refused_inputs import Refusals, is_refusal
+
+logger = logging.getLogger(__name__)
+# Requests that are made at most for one answer.
+ATTEMPTS = 3
+
+
+async def stream_answer(
+    agent_context: AgentContext[RequestContext],
+    history: Sequence[types.ThreadItem],
+    run: Callable[[list[TResponseInputItem]], RunResultStreaming],
+    *,
+    agent: Agent[Any],
+    config: RunConfig | None = None,
+    converter: DjangoThreadItemConverter | None = None,
+    saver: DjangoResponseStreamConverter | None = None,
+) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+    """Stream the answer to a history, and try again if its files are refused.
+
+    A file that the provider refuses is replaced by words, for this answer and, with
+    the same provider and model, for those of the next 30 days. The person reads what
+    could not be used. Nothing is tried again once something of the answer was shown.
+
+    Args:
+        agent_context: The agent's context.
+        history: The items that the model gets, oldest first.
+        run: Starts the agent with an input: ``Runner.run_streamed`` with its options.
+        agent: The agent that ``run`` starts.
+        config: The settings with which ``run`` starts it.
+        converter: Turns the history into input; by default the app's own.
+        saver: Stores the images of the answer; by default the app's own.
+    """
+    context = agent_context.request_context
+    converter = converter or DjangoThreadItemConverter(context)
+    thread_id = agent_context.thread.id
+    refusals = Refusals(converter.files, lambda: provider_of(agent, config))
+    await refusals.load(thread_id)
+    first: Exception | None = None
+    for left in reversed(range(ATTEMPTS)):
+        agent_input = await converter.to_agent_input(history)
+        result = run(agent_input)
+        events = stream_agent_response(agent_context, result, converter=saver)
+        shown = False
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if first is not None and not shown:
+                        for note in await _settle(refusals, agent_context):
+                            yield note
+                    shown = True
+                    yield event
+        except Exception as error:
+            failure = failures.of(error)
+            # A tool may have run by the time of the second response.
+            begun = shown or bool(result.raw_responses)
+            if begun or failure is None or not is_refusal(failure):
+                raise
+            is_last = left == 1
+            if not left or not refusals.react(failure, agent_input, is_last=is_last):
+                raise (first or error) from None
+            first = first or error
+            logger.warning(
+                "The answer in thread %s is asked for again, %s: %s",
+                thread_id,
+                refusals.measure,
+                failure.summary(),
+            )
+        else:
+            return
+
+
+async def _settle(
+    refusals: Refusals, agent_context: AgentContext[RequestContext]
+) -> list[types.ThreadItemDoneEvent]:
+    """Remember what was refused, and return what the person is told of it."""
+    try:
+        await refusals.remember()
+    except DatabaseError:
+        # The next turn finds out again.
+        logger.warning("What was refused is not noted", exc_info=True)
+    if not (text := refusals.words()):
+        return []
+    key = f"note_{uuid.uuid4().hex}"
+    note = notices.message(key, agent_context.thread.id, times.now(), text)
+    return [types.ThreadItemDoneEvent(item=note)]
