@@ -9,6 +9,7 @@ from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.testing import Dialect, HTTPError, LoopbackAPI, Text
 from chatkit_images.testing.dialects import every
 
+from . import bodies
 from .person import CANARY, JSON, Person, texts, urls
 
 THANKS = "You are welcome."
@@ -93,8 +94,10 @@ class Case:
         self.check("the next turn", texts(turn.items.values()), [THANKS])
         await self.settled()
 
-    def whole(self) -> None:
-        """Fail if anything is missing."""
+    def whole(self, requests: bool = True) -> None:
+        """Fail if anything is missing, or if a request is none of OpenAI's own."""
+        wrong = [bodies.wrong(body) for body in self.model.requests if requests]
+        self.check("requests", [words for words in wrong if words], [])
         assert self.missing == []
 
 

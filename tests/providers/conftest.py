@@ -5,37 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 
-from chatkit_images.testing import LoopbackAPI
+from .endings import HEAD
+from .fixtures import case, door
 
-from .case import Case
-from .person import Person
-
-PLAIN_CLIENT = "openai.DefaultAsyncHttpxClient"
-
-
-@pytest.fixture(params=["view", "consumer"])
-def door(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def case(
-    request: pytest.FixtureRequest,
-    door: str,
-    model: LoopbackAPI,
-    settings: Any,
-    transactional_db: None,
-) -> Case:
-    """A person who talks with the model; what falls short is noted for the report."""
-    settings.HTTP_CLIENT = PLAIN_CLIENT
-    person = Person(door)
-    person.client.force_login(User.objects.create_user("ann"))
-    case = Case(person, model)
-    # It is filled until the report is made.
-    request.node.user_properties.append(("missing", case.missing))
-    return case
+__all__ = ["case", "door"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,8 +40,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     line = terminalreporter.line
     if endings:
         terminalreporter.section("endings")
-        widths = [max(len(row[n]) for row in endings) for n in range(len(endings[0]))]
-        for row in sorted(endings):
+        table = [list(HEAD), *sorted(endings)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        for row in table:
             cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
             line(" | ".join(cells).rstrip())
     terminalreporter.section("providers")

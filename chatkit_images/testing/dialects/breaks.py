@@ -24,9 +24,9 @@ def breaking(*ends: Callable[[JSON], JSON]) -> Rewrite:
         response: JSON = {}
         held: list[JSON] = []
         async for event in events:
-            response = event.get("response") or response
             if event["type"] in TERMINAL:
                 break
+            response = event.get("response") or response
             if event["type"].endswith(ENDS):
                 held.append(event)
                 continue
