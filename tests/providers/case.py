@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.testing import Dialect, HTTPError, LoopbackAPI, Text
 from chatkit_images.testing.dialects import every
@@ -75,9 +77,7 @@ class Case:
     async def images(self, items: list[JSON], *wanted: bytes) -> None:
         """Check that these items show these images, in this order, each once."""
         found = [await self.person.load(url) for url in urls(items)]
-        self.check(
-            "images", [NAMES.get(data, len(data)) for data in found], named(wanted)
-        )
+        self.check("images", named(found), named(wanted))
 
     async def rows(self, *wanted: tuple[str, str]) -> None:
         """Check status and reason of the rows of images, oldest first."""
@@ -98,7 +98,8 @@ class Case:
         """Fail if anything is missing, or if a request is none of OpenAI's own."""
         wrong = [bodies.wrong(body) for body in self.model.requests if requests]
         self.check("requests", [words for words in wrong if words], [])
-        assert self.missing == []
+        if self.missing:
+            pytest.fail("; ".join(self.missing), pytrace=False)
 
 
 #: The images of the tests by their bytes.
@@ -107,7 +108,7 @@ NAMES: dict[bytes, str] = {}
 
 def named(images: Any) -> list[str]:
     """Return the names of images, for a short report."""
-    return sorted(NAMES.get(data, f"{len(data)} bytes") for data in images)
+    return [NAMES.get(data, f"{len(data)} bytes") for data in images]
 
 
 def shown(value: Any) -> str:

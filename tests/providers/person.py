@@ -24,7 +24,7 @@ class Turn:
     Attributes:
         events: Every event of the stream.
         open: Ids of items that have begun and not ended.
-        items: The items that are left, by id.
+        items: The items that are left, by id, in the order in which they have begun.
     """
 
     events: list[JSON]
@@ -32,8 +32,11 @@ class Turn:
     items: dict[str, JSON] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        begun: dict[str, int] = {}
         for event in self.events:
             kind = event["type"]
+            if "item" in event:
+                begun.setdefault(event["item"]["id"], len(begun))
             if kind == "thread.item.added":
                 self.open.add(event["item"]["id"])
             elif kind in ("thread.item.done", "thread.item.replaced"):
@@ -43,6 +46,9 @@ class Turn:
             elif kind == "thread.item.removed":
                 self.open.discard(event["item_id"])
                 self.items.pop(event["item_id"], None)
+        self.items = {
+            key: self.items[key] for key in sorted(self.items, key=begun.__getitem__)
+        }
 
     @property
     def errors(self) -> list[JSON]:
