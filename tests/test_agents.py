@@ -31,6 +31,7 @@ from chatkit_images.run_state import current_run
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, ToolCall, Usage, wire
 from tests.chat import TestServer
+from tests.image_files import image_file
 
 CONFIG = RunConfig(tracing_disabled=True)
 
@@ -265,3 +266,20 @@ async def test_a_converter_that_cannot_store_is_named(
     plain: Any = sdk.ResponseStreamConverter()
     with pytest.raises(TypeError, match="got ResponseStreamConverter"):
         await anext(stream_agent_response(agent_context, None, converter=plain))  # type: ignore[arg-type]
+
+
+async def test_two_streams_of_a_turn_have_calls_of_their_own(
+    agent_context: AgentContext[RequestContext], model: LoopbackAPI
+) -> None:
+    """As where a project asks two agents, one after the other."""
+    saver = DjangoResponseStreamConverter(
+        agent_context.thread, agent_context.request_context
+    )
+    images = [image_file("red"), image_file("green")]
+    for data in images:
+        model.respond_with(Image(call_id="ig", data=data, partials=0), Text("x"))
+        await collect(
+            stream_agent_response(agent_context, run(agent_context), converter=saver)
+        )
+    rows = GeneratedImage.objects.order_by("created_at")
+    assert [storage.read(str(row.file.name)) async for row in rows] == images

@@ -287,3 +287,18 @@ async def test_live_ids_are_the_ids_after_a_reload(
     page = await chat.call("items.list", thread_id=thread_id(events), order="asc")
     (shown,) = (i for i in page["data"] if i["type"] == "generated_image")
     assert shown["id"] == replaced["item"]["id"]
+
+
+async def test_an_edit_knows_what_it_was_made_from(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(Image(data=RED, partials=0), Text("One."))
+    events = await chat.say("a fox")
+    first = await GeneratedImage.objects.aget()
+    model.respond_with(Image(data=GREEN, base=RED, partials=0), Text("Two."))
+    await chat.say("make it green", thread_id(events))
+    edited = await GeneratedImage.objects.exclude(pk=first.pk).aget()
+    assert (edited.details or {})["action"] == "edit"
+    (source,) = [row async for row in edited.sources.all()]
+    assert (source.role, source.source_image_id) == ("input", first.pk)
+    assert not await first.sources.aexists()

@@ -52,10 +52,12 @@ class Places:
     """The calls of one response.
 
     Args:
-        number: The ordinal of the response in the turn.
+        stream: The number of the stream in the turn.
+        number: The ordinal of the response in its stream.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, stream: int, number: int = 0) -> None:
+        self.stream = stream
         self.number = number
         # Whether the response has said that it is at its end.
         self.ended = False
@@ -78,7 +80,12 @@ class Places:
         It is the same whenever the same events come, and not a word of the provider's.
         """
         at = sum(place.index == index for place in self._places)
-        return f"{self.number}.{'x' if index is None else index}.{at}"
+        place = "x" if index is None else index
+        return f"{self.stream}.{self.number}.{place}.{at}"
+
+    def following(self) -> Places:
+        """Return the calls of the response that follows, which has none so far."""
+        return Places(self.stream, self.number + 1)
 
     def beginning(self, index: int | None, provider_id: str) -> Place | None:
         """Return the call that an event begins, if it has begun already."""

@@ -36,7 +36,7 @@ class CallRegister:
         columns: dict[str, Any],
     ) -> None:
         # The calls of the response that goes on, or that was the last to end.
-        self.current = Places(0)
+        self.current = Places(converter.next_stream())
         self._context = context
         self._converter = converter
         self._outbox = outbox
@@ -121,7 +121,7 @@ class CallRegister:
 
     def _turn_over(self) -> None:
         if len(self.current) or self.current.ended or self.current.response_id:
-            self.current = Places(self.current.number + 1)
+            self.current = self.current.following()
         self._columns = {}
 
     async def _begin(self, index: int | None, provider_id: str) -> Place:

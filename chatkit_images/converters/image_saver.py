@@ -222,6 +222,10 @@ class ImageSaver:
         image = self._images.get(call_id)
         return endings.message_id(image) if image else ""
 
+    def next_stream(self) -> int:
+        """Return a number that tells the calls of a stream from those of others."""
+        return next(self._turn.streams)
+
     def keys(self, call_ids: Iterable[str]) -> list[uuid.UUID]:
         """Return the primary keys of the images that calls have made here."""
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from itertools import count
 
 from ..queries.identity import call_key
 from ..run_state import current_run, current_state
@@ -13,6 +14,8 @@ class Turn:
 
     def __init__(self) -> None:
         self._name = ""
+        # How many streams have been read, each of which counts its own responses.
+        self.streams = count()
 
     def place(self, call_id: str) -> str:
         """Return the identity of a call: its turn, and its place in it.

@@ -56,12 +56,14 @@ async def stream_answer(
     """
     context = agent_context.request_context
     converter = converter or DjangoThreadItemConverter(context)
+    saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     thread_id = agent_context.thread.id
     refusals = Refusals(converter.files, lambda: provider_of(agent, config))
     await refusals.load(thread_id)
     first: Exception | None = None
     for left in reversed(range(ATTEMPTS)):
         agent_input = await converter.to_agent_input(history)
+        saver.inputs = converter.sent
         result = run(agent_input)
         events = stream_agent_response(agent_context, result, converter=saver)
         shown = False
