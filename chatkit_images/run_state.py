@@ -34,6 +34,8 @@ class RunState:
         placeholders: What the SDKs read in place of images.
         turns: Counts the converters of the run, which tell their calls apart by it.
         usage: The tokens of the responses so far, and what the provider's tools used.
+        generated: The images that any agent of the run has made: the agent's name, and
+            what tells the image from others.
         served: Set when the first event was sent, or when no reader is there.
     """
 
@@ -43,6 +45,7 @@ class RunState:
     allowed: bool = False
     placeholders: Placeholders = field(default_factory=Placeholders)
     turns: Iterator[int] = field(default_factory=count)
+    generated: list[tuple[str, tuple[int, bytes]]] = field(default_factory=list)
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: asyncio.Event = field(default_factory=asyncio.Event)
 

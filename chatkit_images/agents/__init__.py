@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from .http_client import ImageHttpxClient
+from .nested_images import nested
+from .open_streams import trackers
 from .outcomes import cut_off_status
 from .streaming import stream_agent_response
 from .tools import expected_previews
-from .tracker import ImageTracker, trackers
+from .tracker import ImageTracker
 
 __all__ = [
     "ImageHttpxClient",
     "ImageTracker",
     "cut_off_status",
     "expected_previews",
+    "nested",
     "stream_agent_response",
     "trackers",
 ]

@@ -48,13 +48,17 @@ class Bill:
         self._response_id = response.id or self._response_id
         # Both may be missing, and what is unknown is not zero.
         tools = _figures(getattr(response, "tool_usage", None))
-        for name, figures in (
-            ("usage", _figures(response.usage)),
-            ("tool_usage", tools),
-        ):
-            self._sums[name] = add_usage(self._sums.get(name, {}), figures)
+        self.add_tokens(_figures(response.usage))
+        self._add("tool_usage", tools)
         if images := _figures(tools.get("image_gen")):
             self._shared.append((images, calls))
+
+    def add_tokens(self, usage: Figures) -> None:
+        """Add the tokens of a response of which nothing else is known."""
+        self._add("usage", usage)
+
+    def _add(self, name: str, figures: Figures) -> None:
+        self._sums[name] = add_usage(self._sums.get(name, {}), figures)
 
     async def record(self) -> None:
         """Note the figures on the rows of the run that is executing and of its images.

@@ -21,6 +21,7 @@ from .outcomes import ImageOutcome, Status
 logger = logging.getLogger(__name__)
 # Characters of base64 that are enough to recognise an image again.
 MARK, MARK_END = 256, 192
+Mark = tuple[int, bytes]
 # From the alphabet of base64 for URLs to the usual one.
 URL_SAFE = str.maketrans("-_", "+/")
 
@@ -43,7 +44,7 @@ class Final:
         return self.image is None and not self.outcome.code
 
     @cached_property
-    def mark(self) -> tuple[int, bytes] | None:
+    def mark(self) -> Mark | None:
         """What tells one image from another without reading all of it.
 
         The last bytes of a compressed image depend on all that is before them.

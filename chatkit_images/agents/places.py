@@ -70,6 +70,12 @@ class Places:
     def __len__(self) -> int:
         return len(self._places)
 
+    def end(self) -> None:
+        """Note that the end has come, which repeats the calls; it may come twice."""
+        self.ended = True
+        for place in self:
+            place.settled = False
+
     def add(self, place: Place) -> None:
         """Note a new call."""
         self._places.append(place)

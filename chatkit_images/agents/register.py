@@ -16,6 +16,7 @@ from .calls import ImageCall
 from .finals import Final
 from .outbox import Outbox
 from .places import Place, Places
+from .tools import expected_previews_of
 
 
 class CallRegister:
@@ -58,6 +59,8 @@ class CallRegister:
             self._turn_over()
         self.current.response_id = response_id
         self._columns = image_columns.of_response(response)
+        if (count := expected_previews_of(response)) is not None:
+            self._converter.partial_images = count
 
     async def beginning(self, index: int | None, provider_id: str) -> ImageCall:
         """Return the call that an event begins."""

@@ -19,9 +19,9 @@ from chatkit.agents import AgentContext
 
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
-from . import outcomes
+from . import nested_images, open_streams, outcomes
 from .tap import ResultTap
-from .tracker import ImageTracker, trackers
+from .tracker import ImageTracker
 
 
 async def stream_agent_response(
@@ -55,8 +55,7 @@ async def stream_agent_response(
             context.thread, context.request_context
         )
     tracker = ImageTracker(context, converter)
-    if (siblings := trackers.get()) is not None:
-        siblings.append(tracker)
+    open_streams.note(tracker)
     tap = ResultTap(result, tracker)
     tracker.close_source = tap.close_and_catch_up
     ids = ProviderIds(context)
@@ -92,6 +91,7 @@ async def stream_agent_response(
             # The SDK leaves a task that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
         await tracker.bill.record()
+        nested_images.warn_of_lost(tracker)
 
 
 class ProviderIds:

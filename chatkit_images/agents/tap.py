@@ -10,18 +10,9 @@ from typing import Any
 from agents import RunResultStreaming, StreamEvent
 
 from .citations import make_convertible
+from .image_answers import is_complete
 from .tracker import ImageTracker
 from .words import Words
-
-# Items that a provider adds by itself before an image. None of them needs an answer.
-BESIDE = {
-    "reasoning",
-    "web_search_call",
-    "file_search_call",
-    "code_interpreter_call",
-    "mcp_list_tools",
-    "mcp_call",
-}
 
 
 class ResultTap:
@@ -122,7 +113,7 @@ class ResultTap:
         elif data.type == "response.completed":
             # Some gateways leave the output of the end empty.
             kinds = {item.type for item in data.response.output or ()} or self._kinds
-            if kinds - BESIDE == {"image_generation_call"}:
+            if is_complete(kinds):
                 self._result.cancel(mode="after_turn")
             self._kinds = set()
 

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
-from contextvars import ContextVar
 from typing import Any
 
 from agents import StreamEvent
@@ -25,13 +25,15 @@ from ..queries import images
 from ..run_state import base64_of
 from . import finals, outcomes
 from .bill import Bill
-from .calls import CallState
-from .finals import Final
+from .calls import CallState, ImageCall
+from .finals import Final, Mark
 from .outbox import Outbox
 from .outcomes import ImageOutcome
+from .places import Places
 from .register import CallRegister
 
 logger = logging.getLogger(__name__)
+ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class ImageTracker:
@@ -39,6 +41,13 @@ class ImageTracker:
 
     ChatKit's own function keeps one slot for all images of a turn. If two are generated
     in parallel, it never ends the first one and drops the bytes of the second.
+
+    Args:
+        context: The agent's context.
+        converter: Stores the images.
+        columns: Columns of every image.
+        trunk: The tracker of the stream in which the images of this one are shown, if
+            their run is nested in that of the stream.
     """
 
     def __init__(
@@ -46,10 +55,11 @@ class ImageTracker:
         context: AgentContext[RequestContext],
         converter: DjangoResponseStreamConverter,
         columns: dict[str, Any] | None = None,
+        trunk: ImageTracker | None = None,
     ) -> None:
         self.context = context
-        self.bill = Bill(converter)
-        self.outbox = Outbox(context)
+        self.bill: Bill = trunk.bill if trunk else Bill(converter)
+        self.outbox: Outbox = trunk.outbox if trunk else Outbox(context)
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
         # The outcome of calls that the model left open, if it said why it failed.
@@ -59,11 +69,39 @@ class ImageTracker:
         self._register = CallRegister(context, converter, self.outbox, columns or {})
         self._converter = converter
         self._leftovers: list[types.ThreadStreamEvent] = []
+        self._branches: dict[Hashable, ImageTracker] = {}
 
     @property
     def busy(self) -> bool:
         """Whether an image is being generated or saved."""
-        return any(call.state is not CallState.ENDED for call in self._register.calls)
+        return any(call.state is not CallState.ENDED for call in self.calls)
+
+    @property
+    def calls(self) -> list[ImageCall]:
+        """All calls, those of nested runs last."""
+        return [
+            *self._register.calls,
+            *(call for each in self._branches.values() for call in each.calls),
+        ]
+
+    def branch(self, key: Hashable, columns: dict[str, Any]) -> ImageTracker:
+        """Return the tracker of a nested run, made at the first call for its key.
+
+        Its images are shown in this stream, and counted and ended with its own.
+        """
+        if key not in self._branches:
+            # It has its own expectation of previews, and shares all else.
+            converter = copy.copy(self._converter)
+            self._branches[key] = ImageTracker(
+                self.context, converter, columns, trunk=self
+            )
+        return self._branches[key]
+
+    def knows(self, mark: Mark | None) -> bool:
+        """Whether a call has the image with this mark."""
+        return any(
+            call.final is not None and call.final.mark == mark for call in self.calls
+        )
 
     async def handle(self, event: StreamEvent) -> bool:
         """Take an event of the run; ``True`` if it was about an image."""
@@ -74,11 +112,7 @@ class ImageTracker:
         if data.type == "response.created":
             self.failure = None
             self._register.begin_response(data.response)
-        elif data.type in (
-            "response.completed",
-            "response.incomplete",
-            "response.failed",
-        ):
+        elif data.type in ENDS:
             await self._take_response_end(data.response)
         elif data.type == "response.image_generation_call.partial_image":
             # A placeholder holds the image until it is asked for, so an image that
@@ -115,7 +149,7 @@ class ImageTracker:
         Raises:
             Exception: Whatever has kept a final from being saved.
         """
-        for call in self._register.calls:
+        for call in self.calls:
             await call.wait()
             await call.end(outcomes.NO_RESULT)
 
@@ -125,13 +159,13 @@ class ImageTracker:
         Bytes that have arrived are saved first, because they are not sent again.
         """
         self.outbox.close()
-        for call in self._register.calls:
+        for call in self.calls:
             await call.end(outcome)
         return self.outbox.take()
 
     async def supersede(self) -> None:
         """Take the images of this stream out of their thread, as its items were."""
-        calls = [call.call_id for call in self._register.calls]
+        calls = [call.call_id for call in self.calls]
         await database.call(images.supersede, self._converter.keys(calls))
 
     async def abandon(self, status: str, code: str = "") -> None:
@@ -149,7 +183,7 @@ class ImageTracker:
         self._leftovers += await self.close(ImageOutcome(status, code))
         # If the thread was deleted, nobody sees its items any more.
         with suppress(NotFoundError):
-            for call in self._register.calls:
+            for call in self.calls:
                 if call.final_item is not None:
                     await self.context.store.add_thread_item(
                         self.context.thread.id,
@@ -180,11 +214,23 @@ class ImageTracker:
 
         The end repeats the calls. If a call has sent no final, this is its final.
         """
-        places = self._register.current
-        again, places.ended = places.ended, True
+        again = self._register.current.ended
+        places = await self.take_output(response.output or ())
         for place in places:
-            place.settled = False
-        for index, item in enumerate(response.output or ()):
+            if place.is_open:
+                place.call.take_final(Final(None, self.failure or outcomes.NO_RESULT))
+        if not (again and response.id in ("", places.response_id)):
+            self.bill.add(response, [place.call for place in places])
+
+    async def take_output(self, output: Iterable[Any]) -> Places:
+        """Take the images in the whole output of a response, which is at its end.
+
+        Returns:
+            The calls of the response.
+        """
+        places = self._register.current
+        places.end()
+        for index, item in enumerate(output):
             if item.type != "image_generation_call":
                 continue
             final = finals.final_of(item)
@@ -193,18 +239,10 @@ class ImageTracker:
             call = await self._register.of_end(index, item.id or "", final)
             if call is not None:
                 call.take_final(final)
-        for place in places:
-            if place.is_open:
-                place.call.take_final(Final(None, self.failure or outcomes.NO_RESULT))
-        if not (again and response.id in ("", places.response_id)):
-            self.bill.add(response, [place.call for place in places])
+        return places
 
 
 def _index(data: Any) -> int | None:
     """Return the index of an event's item. The client takes events without one."""
     index = getattr(data, "output_index", None)
     return index if isinstance(index, int) else None
-
-
-trackers: ContextVar[list[ImageTracker] | None] = ContextVar("trackers", default=None)
-"""The trackers of the run whose task is executing, if its caller collects them."""

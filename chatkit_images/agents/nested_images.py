@@ -1,0 +1,164 @@
+"""Images of runs within a run: of agents that are tools, and in function tools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Hashable, Mapping
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+from agents import Agent, ModelResponse, RunContextWrapper, RunHooks, StreamEvent
+from chatkit.agents import AgentContext
+from openai.types.responses.response_output_item import ImageGenerationCall
+
+from ..context import RequestContext
+from ..models import GeneratedImage
+from . import finals, image_answers
+from .finals import Mark
+from .open_streams import tracker_of, trackers
+from .tracker import ImageTracker
+
+logger = logging.getLogger(__name__)
+OnStream = Callable[[Any], Coroutine[Any, Any, None]]
+# Seconds in which a response that has ended must come through ``on_stream``, if that is
+# used. It has been put there before the hook is called.
+CATCH_UP = 1.0
+_numbers = count()
+
+
+class NestedImages:
+    """Shows the images of nested runs in the answer of the run around them.
+
+    Give ``on_stream`` and ``hooks`` to ``Agent.as_tool()``, and ``hooks`` to a
+    ``Runner.run()`` in a function tool. With ``on_stream`` people see previews. Images
+    are kept, counted, stopped and ended like those of the run around.
+
+    Attributes:
+        hooks: For ``hooks=``. It takes the images of whole responses.
+    """
+
+    def __init__(self, agent_context: AgentContext[RequestContext] | None) -> None:
+        self.hooks = NestedHooks(self)
+        self._context = agent_context
+        self._number = next(_numbers)
+        self._streams = False
+        self._moved = asyncio.Event()
+
+    @property
+    def on_stream(self) -> OnStream:
+        """Return what takes the events of a nested run, as ``as_tool()`` sends them.
+
+        For a ``Runner.run_streamed()`` call it with each event. Then it is for that
+        run only.
+        """
+        self._streams = True
+        return self._take_event
+
+    async def _take_event(self, sent: Mapping[str, Any] | StreamEvent) -> None:
+        payload: dict[str, Any] = (
+            dict(sent) if isinstance(sent, Mapping) else {"event": sent}
+        )
+        call, agent = payload.get("tool_call"), payload.get("agent")
+        # Two calls of one agent may be under way at once.
+        key = getattr(call, "call_id", None) or f"run {self._number}"
+        branch = self._branch(self._context, key, agent)
+        if branch is not None:
+            await branch.handle(payload["event"])
+        self._moved.set()
+
+    async def take_response(
+        self, context: Any, agent: Agent[Any], response: ModelResponse
+    ) -> None:
+        """Take what no event has brought of a response that has ended."""
+        images = [
+            mark
+            for item in response.output
+            if isinstance(item, ImageGenerationCall)
+            and (mark := finals.final_of(item).mark)
+        ]
+        wanted = context if isinstance(context, AgentContext) else self._context
+        if self._streams and await self._came(wanted, images):
+            return
+        branch = self._branch(wanted, f"response {next(_numbers)}", agent)
+        if branch is None:
+            return
+        await branch.take_output(response.output)
+        usage = response.usage
+        branch.bill.add_tokens(
+            {
+                "input_tokens": usage.input_tokens,
+                "output_tokens": usage.output_tokens,
+                "total_tokens": usage.total_tokens,
+            }
+        )
+
+    async def _came(self, context: Any, images: list[Mark]) -> bool:
+        """Whether events have brought the images of a response, or will at once."""
+        tracker = tracker_of(context)
+        if tracker is None:
+            return False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CATCH_UP):
+                while not all(map(tracker.knows, images)):
+                    self._moved.clear()
+                    await self._moved.wait()
+        return all(map(tracker.knows, images))
+
+    def _branch(
+        self, context: Any, key: Hashable, agent: Agent[Any] | None
+    ) -> ImageTracker | None:
+        tracker = tracker_of(context)
+        if tracker is None:
+            logger.warning("Images of a nested run are lost: no answer is under way")
+            return None
+        columns: dict[str, Any] = {"source": GeneratedImage.Source.NESTED}
+        model = agent.model if agent is not None else None
+        if isinstance(model, str):
+            columns["chat_model"] = model
+        return tracker.branch(key, columns)
+
+
+class NestedHooks(RunHooks[Any]):
+    """Hands the responses of a nested run on.
+
+    Override its methods and call these to have further hooks of your own.
+    """
+
+    def __init__(self, images: NestedImages) -> None:
+        self._images = images
+
+    async def on_llm_end(
+        self,
+        context: RunContextWrapper[Any],
+        agent: Agent[Any],
+        response: ModelResponse,
+    ) -> None:
+        """Take the images of a response."""
+        await self._images.take_response(context.context, agent, response)
+
+
+def nested(
+    agent_context: AgentContext[RequestContext] | None = None,
+) -> NestedImages:
+    """Return what shows the images of nested runs in the answer around them.
+
+    Args:
+        agent_context: The context of the run around. Without it, it is that of the run
+            in which the nested one is executed, so agents that are made before their
+            context can use it too.
+    """
+    return NestedImages(agent_context)
+
+
+def warn_of_lost(tracker: ImageTracker) -> None:
+    """Warn of images that were generated in a run while nothing took them."""
+    known = [tracker, *(trackers.get() or ())]
+    for agent, mark in image_answers.take():
+        if not any(each.knows(mark) for each in known):
+            logger.warning(
+                "An image of the agent %r is lost, because its run is nested in another"
+                " one. Use chatkit_images.agents.nested().",
+                agent,
+            )
