@@ -118,10 +118,10 @@ class RunQuerySet(OwnedQuerySet["Run"]):
         """Ask the processes of running rows to end them."""
         return self.running().update(stop_requested_at=Now())
 
-    def finish(self, status: str, error: str = "") -> int:
+    def finish(self, status: str, **fields: Any) -> int:
         """End running rows; 0 if they had ended before."""
         return self.running().update(
-            status=status, error=error, finished_at=timezone.now()
+            status=status, finished_at=timezone.now(), **fields
         )
 
 

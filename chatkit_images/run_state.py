@@ -12,6 +12,7 @@ from typing import Any
 
 from chatkit import types
 
+from .failures import Failure
 from .imaging import Base64Image, Placeholders
 
 current_run: ContextVar[uuid.UUID | None] = ContextVar("current_run", default=None)
@@ -30,6 +31,9 @@ class RunState:
         interrupted: Whether the server ends the run, and not a person.
         told: Whether the thread has an item that says that its answer was cut off.
         made: The thread of a first message, if the claim has made it.
+        failure: Why the answer has failed, if it has.
+        noted: Whether the stream has the note of an answer without its result.
+        fault: What the newest database call has raised.
         allowed: Whether the project's quota has let the run generate.
         placeholders: What the SDKs read in place of images.
         turns: Counts the converters of the run, which tell their calls apart by it.
@@ -42,6 +46,9 @@ class RunState:
     interrupted: bool = False
     told: bool = False
     made: types.ThreadMetadata | None = None
+    failure: Failure | None = None
+    noted: bool = False
+    fault: Exception | None = None
     allowed: bool = False
     placeholders: Placeholders = field(default_factory=Placeholders)
     turns: Iterator[int] = field(default_factory=count)

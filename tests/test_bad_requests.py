@@ -514,7 +514,12 @@ async def test_exception_of_the_project_is_an_error_event(
         assert response.status_code == 200
         events = [event async for event in read_events(response)]
     assert of_type(events, "error") == [
-        {"type": "error", "code": "stream.error", "allow_retry": True}
+        {
+            "type": "error",
+            "code": "custom",
+            "message": "This site has a fault that its staff must mend.",
+            "allow_retry": False,
+        }
     ]
     assert CANARY not in json.dumps(events)
     run = await models.Run.objects.aget()

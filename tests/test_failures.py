@@ -10,7 +10,7 @@ import datetime
 import email.utils
 import errno
 import json
-import time
+from types import SimpleNamespace
 from typing import Any
 
 import agents
@@ -25,7 +25,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import failures
 from chatkit_images.exceptions import ClaimLost, ImageError, StorageUnavailable
-from chatkit_images.failures import Failure, Reason
+from chatkit_images.failures import Failure, Reason, waits
 
 REQUEST = httpx2.Request("POST", "https://api.example.com/v1/responses")
 CLIENT = openai.OpenAI(api_key="none", base_url="https://api.example.com/v1")
@@ -871,7 +871,7 @@ EXCEPTIONS: dict[str, tuple[BaseException, Reason]] = {
     "programming": (TypeError("x"), R.INSTALLATION),
     "key": (KeyError("rate_limit_exceeded"), R.INSTALLATION),
     "project": (ProjectError("The rate limit is exceeded"), R.INSTALLATION),
-    "project's refusal": (CustomStreamError("Not today."), R.NOT_ALLOWED),
+    "project's refusal": (CustomStreamError("Not today."), R.REFUSED),
     "runtime": (RuntimeError("connection reset by my own code"), R.INSTALLATION),
     "wrapped words": (
         RuntimeError("BFL API did not return an image due to: Request Moderated."),
@@ -931,7 +931,7 @@ def test_what_is_attached_counts() -> None:
     assert failures.of(known) is known
 
 
-NOW = datetime.datetime.now(datetime.UTC)
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)
 WAITS: dict[str, tuple[dict[str, str], Any, float | None]] = {
     "seconds": ({"retry-after": "30"}, "", 30),
     "fraction": ({"Retry-After": "1.5"}, "", 1.5),
@@ -966,8 +966,12 @@ WAITS: dict[str, tuple[dict[str, str], Any, float | None]] = {
         "",
         2,
     ),
-    "epoch": ({"x-ratelimit-reset": str(int(time.time() + 600))}, "", 600),
-    "epoch in ms": ({"X-RateLimit-Reset": str(int(time.time() + 600) * 1000)}, "", 600),
+    "epoch": ({"x-ratelimit-reset": str(int(NOW.timestamp() + 600))}, "", 600),
+    "epoch in ms": (
+        {"X-RateLimit-Reset": str(int(NOW.timestamp() + 600) * 1000)},
+        "",
+        600,
+    ),
     "anthropic": (
         {
             "anthropic-ratelimit-requests-reset": (
@@ -999,12 +1003,10 @@ WAITS: dict[str, tuple[dict[str, str], Any, float | None]] = {
 def test_how_long_to_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     headers, body, seconds = WAITS[name]
     # It is the time at which the headers were made.
-    monkeypatch.setattr(time, "time", NOW.timestamp)
+    monkeypatch.setattr(waits, "time", SimpleNamespace(time=NOW.timestamp))
     failure = failures.of(http(429, body, headers))
     assert failure is not None
-    # Some times have no fractions of a second.
-    slack = 2 if seconds in (600, 3600) else 0
-    assert failure.retry_after == pytest.approx(seconds, abs=slack or 1e-9)
+    assert failure.retry_after == pytest.approx(seconds)
 
 
 def test_who_waits_for_nothing() -> None:
@@ -1030,7 +1032,6 @@ def test_facts_and_summary() -> None:
         "message": "Slow\ndown.",
         "request_id": "req_9",
         "retry_after": 3.0,
-        "moderation": {},
         "error": "RateLimitError",
     }
     assert json.loads(json.dumps(failure.facts())) == failure.facts()
@@ -1050,7 +1051,7 @@ def test_facts_and_summary() -> None:
         "AIzaSyA1234567890abcdefghijklmnopqrstuv",
         "postgres://user:hunter22@db/x",
         "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAA",
-        "QUJD" * 100,
+        "QUJ1" * 30 + "zZ09" * 30,
     ],
 )
 def test_secrets_and_bytes_are_not_kept(secret: str) -> None:
@@ -1058,7 +1059,7 @@ def test_secrets_and_bytes_are_not_kept(secret: str) -> None:
     said = failure.message
     assert said.startswith("Wrong: ")
     assert said.endswith(" was given.\N{REPLACEMENT CHARACTER}")
-    for part in ("abcDEF", "abcdefghijk", "abcdef12", "hunter22", "iVBOR", "QUJDQUJD"):
+    for part in ("abcDEF", "abcdefghijk", "abcdef12", "hunter22", "iVBOR", "QUJ1QUJ1"):
         assert part not in said
 
 

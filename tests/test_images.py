@@ -285,8 +285,8 @@ async def test_reasons_are_told_in_the_language_of_the_person(
 
     seen = []
     monkeypatch.setattr(
-        "chatkit_images.notices._",
-        lambda text: seen.append(translation.get_language()) or text,
+        "chatkit_images.notes.words",
+        lambda row: seen.append(translation.get_language()) or "Sorry.",
     )
     answer(model, FailedImage())
 
@@ -306,7 +306,7 @@ async def test_reasons_are_told_in_the_language_of_the_person(
         (Image(result=False, partials=0), "no_result"),
         (Image(data=b"not an image", partials=0), "unknown_type"),
         (Image(data=image_file("red")[:-20], partials=0), "damaged"),
-        (Image(partials=1, finish=False), "no_result"),
+        (Image(partials=0, finish=False), "no_result"),
     ],
 )
 async def test_an_image_without_a_result_ends_as_failed(
@@ -348,7 +348,7 @@ async def test_a_stream_that_breaks_leaves_no_image_unfinished(
 
     events = await chat.say("an image")
 
-    assert len(of_type(events, "thread.item.removed")) == 1
+    assert of_type(events, "thread.item.removed") == []
     (error,) = of_type(events, "error")
     assert error["allow_retry"] is True
     assert "secret" not in str(events)
@@ -357,6 +357,7 @@ async def test_a_stream_that_breaks_leaves_no_image_unfinished(
     assert image.error_code
     run = await Run.objects.aget()
     assert run.status == "failed"
+    assert (run.reason, run.failure) == (image.reason, image.failure)
 
 
 async def test_a_model_that_refuses_is_an_error_that_may_be_retried(
@@ -367,9 +368,16 @@ async def test_a_model_that_refuses_is_an_error_that_may_be_retried(
     events = await chat.say("an image")
 
     (error,) = of_type(events, "error")
-    assert error == {"type": "error", "code": "stream.error", "allow_retry": True}
+    words = "The service is too busy. Try again in a moment."
+    assert error == {
+        "type": "error",
+        "code": "custom",
+        "message": words,
+        "allow_retry": True,
+    }
     page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
-    (message,) = page["items"]["data"]
+    message, note = page["items"]["data"]
+    assert note["content"][0]["text"] == words
     events = await chat.stream(
         "threads.retry_after_item",
         thread_id=thread_id(events),
@@ -443,6 +451,7 @@ async def test_a_stopped_image_keeps_its_best_preview(
     assert [i["type"] for i in page["items"]["data"]] == [
         "user_message",
         "generated_image",
+        "assistant_message",
     ]
     gate.open()
 

@@ -14,7 +14,7 @@ LAYERS = {
     0: "conf exceptions context run_state database imaging storage url_tokens signals"
     " times cleaning failures",
     1: "querysets models signal_handlers",
-    2: "file_urls notices receiving queries store attachment_store converters agents",
+    2: "file_urls notes receiving queries store attachment_store converters agents",
     3: "protocol server runs maintenance",
     4: "views consumers",
     5: "urls routing admin management checks apps",

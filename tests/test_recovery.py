@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
-from chatkit_images import receiving, storage
+from chatkit_images import notes, receiving, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.maintenance import SweepRefused, flush_spool, sweep
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
@@ -58,7 +58,9 @@ def final(image: GeneratedImage, extension: str = "png") -> str:
 
 
 def shown(context: RequestContext) -> list[types.ThreadItem]:
-    return items.load_page("thr_1", None, 20, "asc", context).data
+    """Return the items of the thread without the notes of its answers."""
+    page = items.load_page("thr_1", None, 20, "asc", context).data
+    return [item for item in page if not item.id.startswith(notes.PREFIX)]
 
 
 @pytest.mark.parametrize("extension", FORMATS)

@@ -130,7 +130,8 @@ async def test_a_dead_run_gives_its_thread_back_and_its_image_an_end(
 
     assert done_items(events, "assistant_message")
     await dead.arefresh_from_db()
-    assert (dead.status, dead.error) == ("interrupted", "The server stopped.")
+    assert (dead.status, dead.reason) == ("interrupted", "interrupted")
+    assert dead.error == "interrupted: The server stopped."
     await image.arefresh_from_db()
     await bare.arefresh_from_db()
     assert (image.status, image.file.name) == ("interrupted", name)
@@ -500,10 +501,18 @@ async def test_an_exception_in_a_stream_is_an_error_event_and_an_end(
 
     events = await chat.say("hello")
 
-    assert events[-1] == {"type": "error", "code": "stream.error", "allow_retry": True}
+    words = "This site has a fault that its staff must mend."
+    assert events[-1] == {
+        "type": "error",
+        "code": "custom",
+        "message": words,
+        "allow_retry": False,
+    }
+    assert events[-2]["item"]["content"][0]["text"] == words
     assert "secret" not in str(events)
     run = await Run.objects.aget()
-    assert (run.status, run.error) == ("failed", "RuntimeError: secret")
+    assert (run.status, run.reason) == ("failed", "installation")
+    assert run.error == "installation, RuntimeError: secret"
 
 
 async def test_a_client_that_leaves_during_the_claim_leaves_no_claim(
@@ -661,10 +670,11 @@ async def test_a_store_that_fails_in_mid_stream_leaves_no_image_unfinished(
         for event in of_type(events, "thread.item.added")
         if event["item"]["type"] == "generated_image"
     ]
-    assert [e["item_id"] for e in of_type(events, "thread.item.removed")] == [added]
+    # Its preview is there, with a note beside it.
+    assert added in [item["id"] for item in done_items(events, "generated_image")]
     image = await GeneratedImage.objects.select_related("item").aget()
     assert (image.status, image.error_code) == ("failed", "stream_error")
-    assert image.item is not None and image.item.type == "assistant_message"
+    assert image.item is not None and image.item.type == "generated_image"
 
 
 async def test_a_bad_end_is_told_once(chat: ChatClient, model: LoopbackAPI) -> None:
@@ -681,7 +691,10 @@ async def test_a_bad_end_is_told_once(chat: ChatClient, model: LoopbackAPI) -> N
         "user_message",
         "assistant_message",
         "assistant_message",
+        "assistant_message",
     ]
+    note = page["items"]["data"][-1]["content"][0]["text"]
+    assert note == "The answer was interrupted. Try again."
 
 
 async def test_an_owner_of_a_projects_own_keeps_its_threads(

@@ -180,9 +180,9 @@ async def test_of_parallel_images_those_that_arrived_are_there_after_a_reload(
 
     assert left_forming(events) == set()
     assert not await GeneratedImage.objects.filter(status="generating").aexists()
-    finished = await GeneratedImage.objects.filter(status="completed").acount()
-    assert finished >= 1
-    assert (await reload(chat, events)).count("generated_image") == finished
+    assert await GeneratedImage.objects.filter(status="completed").aexists()
+    # An image whose final ChatKit's function has lost is there as a preview.
+    assert (await reload(chat, events)).count("generated_image") == 2
 
 
 async def test_a_stopped_image_keeps_its_preview_after_a_reload(

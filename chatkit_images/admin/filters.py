@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..failures import Reason
 
 
 class ValueFilter(admin.AllValuesFieldListFilter):
@@ -62,4 +63,8 @@ class ModeratedFilter(YesNoFilter):
 
     title = _("moderation")
     parameter_name = "moderated"
-    condition = Q(status=models.GeneratedImage.Status.BLOCKED) | ~Q(moderation={})
+    condition = (
+        Q(status=models.GeneratedImage.Status.BLOCKED)
+        | Q(reason=Reason.BLOCKED)
+        | ~Q(moderation={})
+    )

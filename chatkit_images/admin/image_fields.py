@@ -68,6 +68,11 @@ class GeneratedImageFields(ImageModelAdmin):
         """Show what the provider's moderation said."""
         return pretty(obj.moderation)
 
+    @admin.display(description=_("failure"))
+    def failure_json(self, obj: models.GeneratedImage) -> SafeString | str:
+        """Show what the provider or the app said about it."""
+        return pretty(obj.failure)
+
     @admin.display(description=_("status"))
     def run_state(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show how the run went."""

@@ -45,6 +45,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
         ("quality", ValueFilter),
         ("size", ValueFilter),
         ("output_format", ValueFilter),
+        ("reason", ValueFilter),
         "created_at",
         SupersededFilter,
         ModeratedFilter,
@@ -59,7 +60,12 @@ class GeneratedImageAdmin(GeneratedImageFields):
         times = [("partial_count", "first_partial", "final"), "usage_json"]
         facts = [("dimensions", "mime"), "sha256", "file_name"]
         dates = [("created_at", "finished_at", "superseded_at")]
-        error = ["error_code", "error_message", "moderation_json"]
+        error = [
+            ("reason", "error_code"),
+            "error_message",
+            "moderation_json",
+            "failure_json",
+        ]
         sections: list[tuple[Any, list[Any]]] = [
             (_("Error and moderation"), error),
             (_("Words"), ["prompt", "revised_prompt"]),
@@ -68,7 +74,8 @@ class GeneratedImageAdmin(GeneratedImageFields):
             (_("Run"), [("run", "run_state"), "response_id", "run_usage"]),
             (_("Thread"), [("thread", "person"), "item", "call_id"]),
         ]
-        if obj and not (obj.error_code or obj.error_message or obj.moderation):
+        told = obj and (obj.reason or obj.error_code or obj.error_message)
+        if obj and not (told or obj.moderation):
             del sections[0]
         return [(name, {"fields": fields}) for name, fields in sections]
 

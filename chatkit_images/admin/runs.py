@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import models
 from .base import ReadOnlyModelAdmin, count_of
+from .filters import ValueFilter
 from .markup import clip, duration, pretty
 
 
@@ -26,22 +27,38 @@ class RunAdmin(ReadOnlyModelAdmin):
         "image_count",
         "conversation",
         "person",
+        "reason",
         "error_text",
         "operation",
         "worker",
     ]
     list_select_related = ["thread", "user"]
     date_hierarchy = "created_at"
-    list_filter = ["status", "operation", "created_at"]
-    search_fields = ["id", "thread__id", "thread__title", "response_id", "worker"]
+    list_filter = ["status", ("reason", ValueFilter), "operation", "created_at"]
+    search_fields = [
+        "id",
+        "error_code",
+        "thread__id",
+        "thread__title",
+        "response_id",
+        "worker",
+    ]
     search_help_text = _("Id of run, thread or response, title, worker, owner")
     fieldsets = [
-        (None, {"fields": [("state", "operation"), "error", ("thread", "person")]}),
+        (None, {"fields": [("state", "operation"), ("thread", "person")]}),
+        (_("Reason"), {"fields": [("reason", "error_code"), "error", "failure_json"]}),
         (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
         (_("Worker"), {"fields": [("worker", "heartbeat_at")]}),
         (_("Generation"), {"fields": [("response_id", "image_count"), "usage_json"]}),
     ]
-    readonly_fields = ["state", "person", "took", "usage_json", "image_count"]
+    readonly_fields = [
+        "state",
+        "person",
+        "took",
+        "usage_json",
+        "failure_json",
+        "image_count",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the runs with the number of their images."""
@@ -69,6 +86,11 @@ class RunAdmin(ReadOnlyModelAdmin):
     def error_text(self, obj: models.Run) -> str:
         """Show the beginning of the error."""
         return clip(obj.error, 80)
+
+    @admin.display(description=_("failure"))
+    def failure_json(self, obj: models.Run) -> SafeString | str:
+        """Show what the provider or the app said about it."""
+        return pretty(obj.failure)
 
     @admin.display(description=_("token usage"))
     def usage_json(self, obj: models.Run) -> SafeString | str:

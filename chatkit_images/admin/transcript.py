@@ -90,7 +90,7 @@ class Transcript:
         return [
             Entry(
                 item,
-                NAMES.get(item.type, item.type),
+                _("Note") if item.is_note else NAMES.get(item.type, item.type),
                 text_of(item.payload),
                 str(of(item.payload).get("quoted_text") or ""),
                 None if item.type in SPOKEN else pretty(item.payload),

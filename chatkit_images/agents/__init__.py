@@ -5,7 +5,7 @@ from __future__ import annotations
 from .http_client import ImageHttpxClient
 from .nested_images import nested
 from .open_streams import trackers
-from .outcomes import cut_off_status
+from .outcomes import cut_off, of_failure
 from .streaming import stream_agent_response
 from .tools import expected_previews
 from .tracker import ImageTracker
@@ -13,7 +13,8 @@ from .tracker import ImageTracker
 __all__ = [
     "ImageHttpxClient",
     "ImageTracker",
-    "cut_off_status",
+    "cut_off",
+    "of_failure",
     "expected_previews",
     "nested",
     "stream_agent_response",

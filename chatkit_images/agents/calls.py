@@ -11,7 +11,7 @@ from typing import Any
 
 from chatkit import types
 
-from .. import notices
+from .. import models, notes
 from ..converters import DjangoResponseStreamConverter
 from ..imaging import Base64Image
 from . import finals, outcomes
@@ -85,6 +85,8 @@ class ImageCall:
         self.outcome: ImageOutcome | None = None
         self.final_item: types.ThreadItem | None = None
         self._columns = columns
+        # The item beside it that says that it is only a preview.
+        self.note: types.ThreadItem | None = None
         self._item = item
         self._converter = converter
         self._emit = emit
@@ -100,6 +102,11 @@ class ImageCall:
     def is_completed(self) -> bool:
         """Whether its image is stored."""
         return self.outcome is not None and self.outcome.status == Status.COMPLETED
+
+    @property
+    def items(self) -> list[types.ThreadItem]:
+        """What the thread keeps of the call: nothing until it has ended."""
+        return [item for item in (self.final_item, self.note) if item is not None]
 
     def take_partial(self, index: int, base64_image: str | Base64Image) -> None:
         """Take a partial image, unless the call is ending."""
@@ -178,6 +185,9 @@ class ImageCall:
                 update={"id": shown.id, "image": saved}
             )
             await self._emit(types.ThreadItemReplacedEvent(item=self.final_item))
+            if self.note is not None:
+                await self._emit(types.ThreadItemRemovedEvent(item_id=self.note.id))
+                self.note = None
         await asyncio.sleep(HEADSTART)
         await self._converter.save_thumbnail(self.call_id)
 
@@ -191,9 +201,11 @@ class ImageCall:
         if image is None:
             image = await self._end_row(outcome)
         if image is None:
-            await self._show_notice(outcome)
-        else:
-            await self._show_image(image)
+            await self._show_note(outcome)
+            return
+        await self._show_image(image)
+        if outcome.status == Status.FAILED:
+            await self._show_note_beside(outcome)
 
     async def _end_row(self, outcome: ImageOutcome) -> types.GeneratedImage | None:
         """End the row of a call without a final image; return what there is to see."""
@@ -213,15 +225,35 @@ class ImageCall:
         self.final_item = self._item.model_copy(update={"image": image})
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
 
-    async def _show_notice(self, outcome: ImageOutcome) -> None:
-        self.final_item = notices.message(
+    async def _show_note(self, outcome: ImageOutcome) -> None:
+        self.final_item = notes.message(
             self._converter.message_id(self.call_id) or self._new_id(),
             self._item.thread_id,
             self._item.created_at,
-            notices.reason(outcome.status, outcome.code),
+            notes.words(self._ended(outcome)),
         )
         await self._emit(types.ThreadItemRemovedEvent(item_id=self._item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
+
+    async def _show_note_beside(self, outcome: ImageOutcome) -> None:
+        """Say that the image is only the newest preview, and why."""
+        row = self._ended(outcome)
+        self.note = notes.message(
+            notes.beside(self._converter.message_id(self.call_id)),
+            self._item.thread_id,
+            self._item.created_at,
+            notes.preview_words(row),
+        )
+        await self._emit(types.ThreadItemDoneEvent(item=self.note))
+
+    def _ended(self, outcome: ImageOutcome) -> models.GeneratedImage:
+        """Return a row that says how the call has ended."""
+        return models.GeneratedImage(
+            thread_id=self._item.thread_id,
+            call_id=self.call_id,
+            status=outcome.status,
+            **outcome.columns(),
+        )
 
     async def _update(self, image: types.GeneratedImage, progress: float) -> None:
         update = types.GeneratedImageUpdated(image=image, progress=progress)

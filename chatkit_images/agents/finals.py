@@ -41,7 +41,7 @@ class Final:
     @property
     def is_provisional(self) -> bool:
         """Whether it says neither what the image is nor why there is none."""
-        return self.image is None and not self.outcome.code
+        return self.image is None and self.outcome.failure is None
 
     @cached_property
     def mark(self) -> Mark | None:

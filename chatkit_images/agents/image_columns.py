@@ -53,13 +53,6 @@ def of_call(call: ImageGenerationCall) -> dict[str, Any]:
         columns["details"] = details
     if isinstance(usage := _plain(getattr(call, "svg_usage", None)), dict):
         columns["svg_usage"] = usage
-    if call.error is not None:
-        columns["error_code"] = call.error.code or call.error.type
-        columns["error_message"] = call.error.message
-        if call.error.moderation_details is not None:
-            columns["moderation"] = call.error.moderation_details.model_dump(
-                mode="json"
-            )
     return columns
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from openai.types.responses import ResponseStreamEvent
 from openai.types.responses.response_output_item import ImageGenerationCall
 
+from .. import failures
 from ..exceptions import ImageError, StorageUnavailable
+from ..failures import Failure, Reason
 from ..models import GeneratedImage
+from ..queries import failure_columns
 from ..run_state import current_state
 
 Status = GeneratedImage.Status
@@ -21,37 +23,47 @@ class ImageOutcome:
 
     Attributes:
         status: One of ``GeneratedImage.Status``.
-        code: The reason as a short stable word, for programs.
-        message: The reason in words, for staff.
+        failure: Why there is no image.
         facts: Further columns from the source of the image, such as ``size``.
     """
 
     status: str
-    code: str = ""
-    message: str = ""
+    failure: Failure | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of the image's row, without its status."""
-        return self.facts | {"error_code": self.code, "error_message": self.message}
+        if self.failure is None:
+            return self.facts
+        return self.facts | failure_columns.of_image(self.failure)
 
 
-NO_RESULT = ImageOutcome(Status.FAILED, "no_result", "The call had no result.")
-GUARDRAIL = ImageOutcome(Status.BLOCKED, "guardrail", "A guardrail tripped.")
+def of_failure(failure: Failure, facts: dict[str, Any] | None = None) -> ImageOutcome:
+    """Return the outcome of a call that a failure has ended, whoever told of it."""
+    status = failure_columns.image_status(failure)
+    return ImageOutcome(status, failure, facts or {})
+
+
+NO_RESULT = of_failure(failure_columns.NO_RESULT)
+GUARDRAIL = of_failure(
+    Failure(Reason.BLOCKED, code="guardrail", message="A guardrail tripped.")
+)
+STREAM_ERROR = of_failure(failure_columns.STREAM_ERROR)
 
 
 def without_image(call: ImageGenerationCall, facts: dict[str, Any]) -> ImageOutcome:
-    """Return the outcome of a call that has no image."""
-    status = Status.BLOCKED if _is_blocked(call) else Status.FAILED
-    code, message = facts.get("error_code", ""), facts.get("error_message", "")
-    return ImageOutcome(status, code, message, facts)
+    """Return the outcome of a call that has no image; it may not say why."""
+    failure = failures.of(call)
+    if failure is None:
+        return ImageOutcome(Status.FAILED, facts=facts)
+    return of_failure(failure, facts)
 
 
 def of_refused(
     error: ImageError | StorageUnavailable, facts: dict[str, Any]
 ) -> ImageOutcome:
     """Return the outcome of a call whose image arrived and was refused."""
-    return ImageOutcome(Status.FAILED, error.code, str(error), facts)
+    return of_error(error, facts)
 
 
 def unsaved(error: Exception) -> ImageOutcome:
@@ -59,37 +71,23 @@ def unsaved(error: Exception) -> ImageOutcome:
 
     The sweep looks for the bytes of images that end so.
     """
-    return ImageOutcome(Status.FAILED, "not_saved", str(error))
+    return of_failure(
+        Failure(
+            Reason.NOT_SAVED,
+            code=StorageUnavailable.code,
+            message=str(error),
+            error=type(error).__name__,
+        )
+    )
 
 
-def of_event(data: ResponseStreamEvent) -> ImageOutcome | None:
-    """Return the outcome for open calls if an event says that the model has failed."""
-    if data.type == "error":
-        return ImageOutcome(Status.FAILED, data.code or "error", data.message)
-    if data.type == "response.failed" and data.response.error is not None:
-        error = data.response.error
-        return ImageOutcome(Status.FAILED, error.code, error.message)
-    if data.type == "response.incomplete" and data.response.incomplete_details:
-        reason = data.response.incomplete_details.reason or "incomplete"
-        message = f"The response is incomplete: {reason}."
-        return ImageOutcome(Status.FAILED, reason, message)
-    return None
-
-
-def of_error(error: Exception) -> ImageOutcome:
+def of_error(error: Exception, facts: dict[str, Any] | None = None) -> ImageOutcome:
     """Return the outcome for open calls if an exception has ended their stream."""
-    return ImageOutcome(Status.FAILED, type(error).__name__, str(error))
+    return of_failure(failures.of(error) or failure_columns.STREAM_ERROR, facts)
 
 
-def cut_off_status() -> Status:
-    """Return the status of images whose answer the server or a person has cut off."""
+def cut_off() -> ImageOutcome:
+    """Return the outcome of images whose answer the server or a person has cut off."""
     state = current_state.get()
     by_server = state is not None and state.interrupted
-    return Status.INTERRUPTED if by_server else Status.CANCELLED
-
-
-def _is_blocked(call: ImageGenerationCall) -> bool:
-    error = call.error
-    return error is not None and (
-        error.moderation_details is not None or error.code == "moderation_blocked"
-    )
+    return of_failure(Failure(Reason.INTERRUPTED if by_server else Reason.STOPPED))

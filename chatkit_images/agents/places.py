@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from .calls import ImageCall
 from .finals import Final
@@ -46,6 +47,12 @@ class Place:
         """Whether a final is the one that it has."""
         mine = self.call.final
         return mine is not None and mine.mark is not None and mine.mark == final.mark
+
+
+def index_of(data: Any) -> int | None:
+    """Return the index of an event's item. The client takes events without one."""
+    index = getattr(data, "output_index", None)
+    return index if isinstance(index, int) else None
 
 
 class Places:

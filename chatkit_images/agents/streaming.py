@@ -17,6 +17,7 @@ from chatkit import agents as sdk
 from chatkit import types
 from chatkit.agents import AgentContext
 
+from .. import failures
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from . import nested_images, open_streams, outcomes
@@ -77,13 +78,14 @@ async def stream_agent_response(
         raise
     except Exception as error:
         await tap.catch_up()
-        outcome = tracker.failure or outcomes.of_error(error)
-        for event in await tracker.close(outcome):
+        # The SDK raises one and the same exception for each response that has failed.
+        failures.attach(tracker.failure, error)
+        for event in await tracker.close(outcomes.of_error(error)):
             yield event
         tracker.complete = True
         raise
     except (asyncio.CancelledError, GeneratorExit):
-        await tracker.abandon(outcomes.cut_off_status())
+        await tracker.abandon(outcomes.cut_off())
         raise
     finally:
         await tap.close()

@@ -17,11 +17,12 @@ from chatkit.agents import AgentContext
 from openai.types.responses import Response, ResponseStreamEvent
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from .. import database
+from .. import database, failures
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import NotFoundError
-from ..queries import images
+from ..failures import Failure
+from ..queries import failure_columns, images
 from ..run_state import base64_of
 from . import finals, outcomes
 from .bill import Bill
@@ -29,11 +30,10 @@ from .calls import CallState, ImageCall
 from .finals import Final, Mark
 from .outbox import Outbox
 from .outcomes import ImageOutcome
-from .places import Places
+from .places import Places, index_of
 from .register import CallRegister
 
 logger = logging.getLogger(__name__)
-ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class ImageTracker:
@@ -62,8 +62,8 @@ class ImageTracker:
         self.outbox: Outbox = trunk.outbox if trunk else Outbox(context)
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
-        # The outcome of calls that the model left open, if it said why it failed.
-        self.failure: ImageOutcome | None = None
+        # Why the model has failed, if it said so.
+        self.failure: Failure | None = None
         # Ends the model's run and handles the events that have arrived.
         self.close_source: Callable[[], Awaitable[None]] | None = None
         self._register = CallRegister(context, converter, self.outbox, columns or {})
@@ -108,26 +108,30 @@ class ImageTracker:
         if event.type != "raw_response_event":
             return False
         data: ResponseStreamEvent = event.data
-        self.failure = outcomes.of_event(data) or self.failure
+        self.failure = failures.of(data) or self.failure
         if data.type == "response.created":
             self.failure = None
             self._register.begin_response(data.response)
-        elif data.type in ENDS:
+        elif data.type in (
+            "response.completed",
+            "response.incomplete",
+            "response.failed",
+        ):
             await self._take_response_end(data.response)
         elif data.type == "response.image_generation_call.partial_image":
             # A placeholder holds the image until it is asked for, so an image that
             # will be overtaken is asked for too.
             image = base64_of(data.partial_image_b64)
-            call = await self._register.of_event(_index(data), data.item_id or "")
+            call = await self._register.of_event(index_of(data), data.item_id or "")
             call.take_partial(data.partial_image_index, image)
             return True
         elif data.type in ("response.output_item.added", "response.output_item.done"):
             if data.item.type != "image_generation_call":
                 return False
             if data.type == "response.output_item.added":
-                await self._register.beginning(_index(data), data.item.id or "")
+                await self._register.beginning(index_of(data), data.item.id or "")
             else:
-                await self._take_done(_index(data), data.item)
+                await self._take_done(index_of(data), data.item)
             return True
         return data.type.startswith("response.image_generation_call.")
 
@@ -168,7 +172,7 @@ class ImageTracker:
         calls = [call.call_id for call in self.calls]
         await database.call(images.supersede, self._converter.keys(calls))
 
-    async def abandon(self, status: str, code: str = "") -> None:
+    async def abandon(self, outcome: ImageOutcome) -> None:
         """Close the source and the tracker, and save the items of the calls.
 
         Call it if nobody reads the stream any more, even if the run goes on. Images
@@ -180,15 +184,13 @@ class ImageTracker:
         self.complete = True
         if self.close_source is not None:
             await self.close_source()
-        self._leftovers += await self.close(ImageOutcome(status, code))
+        self._leftovers += await self.close(outcome)
         # If the thread was deleted, nobody sees its items any more.
         with suppress(NotFoundError):
             for call in self.calls:
-                if call.final_item is not None:
+                for item in call.items:
                     await self.context.store.add_thread_item(
-                        self.context.thread.id,
-                        call.final_item,
-                        self.context.request_context,
+                        self.context.thread.id, item, self.context.request_context
                     )
 
     def take_leftovers(self) -> list[types.ThreadStreamEvent]:
@@ -216,9 +218,10 @@ class ImageTracker:
         """
         again = self._register.current.ended
         places = await self.take_output(response.output or ())
+        outcome = outcomes.of_failure(self.failure or failure_columns.NO_RESULT)
         for place in places:
             if place.is_open:
-                place.call.take_final(Final(None, self.failure or outcomes.NO_RESULT))
+                place.call.take_final(Final(None, outcome))
         if not (again and response.id in ("", places.response_id)):
             self.bill.add(response, [place.call for place in places])
 
@@ -240,9 +243,3 @@ class ImageTracker:
             if call is not None:
                 call.take_final(final)
         return places
-
-
-def _index(data: Any) -> int | None:
-    """Return the index of an event's item. The client takes events without one."""
-    index = getattr(data, "output_index", None)
-    return index if isinstance(index, int) else None

@@ -25,6 +25,7 @@ PARTS = (
     values.check_choices,
     values.check_numbers,
     surroundings.check_server,
+    surroundings.check_notes,
     surroundings.check_storage,
     surroundings.check_base_url,
     surroundings.check_log,

@@ -44,6 +44,24 @@ def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         )
 
 
+def check_notes(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the function with a project's own words can be imported."""
+    path = values.get("NOTES")
+    if path is None:
+        return
+    try:
+        found = callable(import_string(path))
+    except (ImportError, AttributeError, TypeError):
+        found = False
+    if not found:
+        yield checks.Error(
+            "CHATKIT_IMAGES['NOTES'] must be the dotted path of a function, "
+            f"got {path!r}.",
+            hint="Write the dotted path of a function of a row and its words.",
+            id="chatkit_images.E011",
+        )
+
+
 def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     """Check that the storage can be made, and has short timeouts."""
     alias = conf.settings.STORAGE

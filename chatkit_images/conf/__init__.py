@@ -62,6 +62,15 @@ class Settings(Runs, Tuning):
         """Newest thread items that a turn sends to the model. Default: 100."""
         return int(self._get("HISTORY_ITEMS", 100))
 
+    @property
+    def NOTES(self) -> str | None:
+        """Dotted path of a function that words why there is no result.
+
+        It gets the row of an image or a run and the app's own words, and returns
+        others, or ``None`` for the app's. Default: ``None``.
+        """
+        return cast("str | None", self._get("NOTES", None))
+
     # URLs
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Literal
 
 from chatkit import types
@@ -14,7 +13,6 @@ from . import parts
 
 Status = models.GeneratedImage.Status
 Role = Literal["developer", "user"]
-NOTE = re.compile(r"note_|img_[0-9a-f]{32}$")
 # Characters of a person's words that stand in a message of the developer's.
 MOST = 100
 INTRODUCTION = (
@@ -28,11 +26,6 @@ ENDS = {
     Status.CANCELLED: "was stopped by the user before it was ready",
     Status.INTERRUPTED: "was interrupted before it was ready",
 }
-
-
-def is_note(item: types.ThreadItem) -> bool:
-    """Whether an item is the app's own words."""
-    return isinstance(item, types.AssistantMessageItem) and bool(NOTE.match(item.id))
 
 
 def of_image(image: models.GeneratedImage, why: str) -> str:

@@ -10,7 +10,7 @@ from agents import TResponseInputItem
 from chatkit import types
 from openai.types.responses import ResponseInputContentParam
 
-from .. import database, file_urls, imaging, models
+from .. import database, file_urls, imaging, models, notes
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError
@@ -190,7 +190,7 @@ class DjangoThreadItemConverter(DecorationConverter):
         ChatKit sends parts without the id of their message, which OpenAI's own types
         do not know.
         """
-        if not absences.is_note(item):
+        if not notes.is_note(item):
             words = "\n".join(part.text for part in item.content if part.text.strip())
             return parts.answer(words) if words else None
         image = await database.call(inputs.ended, item, self.context)

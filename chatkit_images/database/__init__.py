@@ -27,7 +27,8 @@ from django.db import InterfaceError, OperationalError
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils.translation import get_language, override
 
-from ..run_state import current_run
+from ..failures.exceptions import is_missing_table
+from ..run_state import current_run, current_state
 from .workers import Kind, jobs
 
 __all__ = ["ahead", "aside", "beat", "call", "insist", "jobs", "once", "shared"]
@@ -35,7 +36,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 # Seconds before each retry while the database is away. A restart takes some seconds.
-PAUSES = (0.1, 0.5, 2.0, 5.0, 10.0)
+# Between two of them the database may be there for a moment only.
+PAUSES = (0.1, 0.5, *(1.0 for _ in range(17)))
 # Whether this is within a call. Then it has a thread, and must not wait for another.
 _called: ContextVar[bool] = ContextVar("called", default=False)
 # Whether this code uses the threads of runs although it is outside of a run.
@@ -51,7 +53,13 @@ async def call(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     its events only once. So it must be safe to call again.
     """
     tried = once if current_run.get() is None else insist
-    return await tried(func, *args, **kwargs)
+    try:
+        return await tried(func, *args, **kwargs)
+    except Exception as fault:
+        if (state := current_state.get()) is not None:
+            # If the SDK hides it, the run still knows why it has failed.
+            state.fault = fault
+        raise
 
 
 async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -60,6 +68,8 @@ async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await once(func, *args, **kwargs)
         except (InterfaceError, OperationalError) as error:
+            if is_missing_table(error):
+                raise  # Waiting makes no tables.
             logger.warning("A database call is retried in %s s: %s", pause, error)
             await asyncio.sleep(pause)
     return await once(func, *args, **kwargs)

@@ -9,7 +9,7 @@ import socket
 import ssl
 
 from agents import exceptions as sdk
-from chatkit.errors import BaseStreamError
+from chatkit.errors import BaseStreamError, CustomStreamError
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 
@@ -55,6 +55,12 @@ def known(error: BaseException) -> tuple[Reason, str] | None:
     return _of_app(error) or _of_database(error) or _of_python(error)
 
 
+def words_of(error: BaseException) -> str:
+    """Return what the project tells the person; empty for all other exceptions."""
+    told = CustomStreamError | app.GenerationRefused | app.RequestRefused
+    return error.message if isinstance(error, told) else ""
+
+
 def is_missing_table(error: BaseException) -> bool:
     """Whether a database says that a table or a column is not there."""
     text = str(error).lower()
@@ -76,13 +82,13 @@ def _of_app(error: BaseException) -> tuple[Reason, str] | None:
         case app.PlaceholderUnknown():
             return Reason.INSTALLATION, "placeholder_unknown"
         case app.RequestRefused():
-            return Reason.NOT_ALLOWED, error.code
+            return Reason.REFUSED, error.code
         case app.GenerationRefused():
-            return Reason.NOT_ALLOWED, "refused"
+            return Reason.REFUSED, "refused"
         case BaseStreamError():
             # The project tells the person why, and may know that a retry helps.
             may = getattr(error, "allow_retry", False)
-            return (Reason.UNKNOWN if may else Reason.NOT_ALLOWED), "custom"
+            return (Reason.UNKNOWN if may else Reason.REFUSED), "custom"
         case PermissionDenied():
             return Reason.NOT_ALLOWED, "permission_denied"
         case ImproperlyConfigured():

@@ -13,7 +13,9 @@ from .reasons import Reason
 # Characters that are kept of a provider's words. A body may be a whole page of HTML.
 MOST_WORDS, MOST_NAME = 2000, 255
 DATA_URL = re.compile(r"data:[\w.+/-]+;base64,[A-Za-z0-9+/=_-]*")
-BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
+BASE64 = re.compile(
+    r"(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{200,}={0,2}"
+)
 SECRETS = re.compile(
     r"\b((?:sk|pk|rk|xai|gsk|fw|r8|hf|key|AKIA|AIza)[-_A-Za-z0-9]{0,8}?[-_]?)"
     r"(?=[A-Za-z0-9_-]{12,})(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{12,}"
@@ -40,6 +42,7 @@ class Failure:
         param: The part of the request that is wrong.
         moderation: Categories and stage of a moderation.
         error: The class of the exception.
+        words: What the project tells the person; never anything of a provider's.
     """
 
     reason: Reason
@@ -52,6 +55,7 @@ class Failure:
     param: str = ""
     moderation: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    words: str = ""
 
     def __post_init__(self) -> None:
         """Make the words fit for rows."""
@@ -60,6 +64,7 @@ class Failure:
         for name in ("code", "type", "request_id", "param", "error"):
             change(self, name, without_secrets(getattr(self, name))[:MOST_NAME])
         change(self, "moderation", clean_json(self.moderation))
+        change(self, "words", clean(self.words))
 
     @property
     def may_retry(self) -> bool:
@@ -70,7 +75,7 @@ class Failure:
         """Return what is known as JSON, for the ``failure`` column of a row."""
         known = dataclasses.asdict(self)
         known["reason"] = self.reason.value
-        return {name: value for name, value in known.items() if value not in ("", None)}
+        return {name: value for name, value in known.items() if value}
 
     def summary(self) -> str:
         """Return one line for logs and staff."""

@@ -123,7 +123,11 @@ def _judged(error: BaseException) -> tuple[Failure, bool]:
     name, text = type(error).__name__, carriers.message_of(error)
     if (found := exceptions.known(error)) is not None:
         reason, code = found
-        return Failure(reason, code=code, message=text, error=name), True
+        words = exceptions.words_of(error)
+        return (
+            Failure(reason, code=code, message=text, error=name, words=words),
+            True,
+        )
     if carriers.lacks_key(error):
         code = "no_api_key"
         return Failure(Reason.INSTALLATION, code=code, message=text, error=name), True

@@ -190,13 +190,12 @@ class GeneratedImage(models.Model):
 
     @property
     def is_shown(self) -> bool:
-        """Whether its owner may see its file; a blocked image is not shown."""
-        shown = (
-            self.Status.COMPLETED,
-            self.Status.CANCELLED,
-            self.Status.INTERRUPTED,
-        )
-        return bool(self.file) and self.status in shown
+        """Whether its owner may see its file: the image, or its newest preview.
+
+        A preview of a blocked image is not shown.
+        """
+        hidden = (self.Status.GENERATING, self.Status.BLOCKED)
+        return bool(self.file) and self.status not in hidden
 
     def end(self, status: str, **fields: Any) -> bool:
         """End an unfinished image. Its newest partial image becomes its file.

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 
 from chatkit import types
-from chatkit.errors import ErrorCode
 
+from .. import models, notes
 from .encoding import dump
 
 HEADERS = {
@@ -33,9 +33,19 @@ def chunk(event: types.ThreadStreamEvent) -> bytes:
     return b"data: %b\n\n" % dump(event)
 
 
+def failed(run: models.Run) -> types.ErrorEvent:
+    """Return the event that ends the stream of a run without its result.
+
+    A client shows the words of an event of this code only.
+    """
+    return types.ErrorEvent(
+        code="custom", message=notes.words(run), allow_retry=notes.may_retry(run)
+    )
+
+
 def broken_off() -> types.ErrorEvent:
-    """Return the event that ends a stream early; the person may try again."""
-    return types.ErrorEvent(code=ErrorCode.STREAM_ERROR, allow_retry=True)
+    """Return the event that ends a stream of which nothing more is known."""
+    return failed(models.Run(status=models.Run.Status.INTERRUPTED))
 
 
 def encode(batch: Sequence[tuple[int, bytes]], ids: bool) -> bytes:

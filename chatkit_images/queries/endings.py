@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import uuid
 from contextlib import suppress
-from typing import Any
 
 from chatkit import types
 from django.db import transaction
 from django.db.models import F, Q
 
-from .. import file_urls, models, notices, times
+from .. import file_urls, models, notes, times
 from ..context import RequestContext
 from ..exceptions import ClaimLost, NotFoundError
+from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
-from . import items, recovery
+from . import failure_columns, items, recovery
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
@@ -38,26 +39,60 @@ def interrupt(images: GeneratedImageQuerySet) -> int:
     Returns:
         How many images this call ended.
     """
-    return _end(images, Status.INTERRUPTED)
+    return _end(images, Failure(Reason.INTERRUPTED))
 
 
-def end_images_of(run_id: uuid.UUID, run_status: str) -> None:
+def end_images_of(
+    run_id: uuid.UUID, run_status: str, failure: Failure | None = None
+) -> None:
     """End the images that a run leaves unfinished, and show those that it did not show.
 
     ChatKit's own function loses images that are generated in parallel. If a run has
     failed, the SDK has taken back what it did not show, so those stay hidden.
+
+    Args:
+        run_id: The run.
+        run_status: How it ended.
+        failure: Why it failed.
     """
     images = models.GeneratedImage.objects.filter(run_id=run_id)
-    lacking = images.exclude(status=Status.COMPLETED)
     if run_status == models.Run.Status.COMPLETED:
-        _end(images, Status.FAILED, error_code="no_result")
+        _end(images, failure_columns.NO_RESULT)
     elif run_status == models.Run.Status.INTERRUPTED:
-        _end(images, Status.INTERRUPTED)
+        _end(images, Failure(Reason.INTERRUPTED))
     elif run_status == models.Run.Status.CANCELLED:
         # Complete images too: the cancellation may have come before their items.
-        _end(images, Status.CANCELLED)
+        _end(images, Failure(Reason.STOPPED))
     else:
-        _end(lacking, Status.FAILED, error_code="stream_error")
+        lacking = images.exclude(status=Status.COMPLETED)
+        _end(lacking, failure or failure_columns.STREAM_ERROR)
+
+
+def note_of(run: models.Run, created_at: datetime.datetime) -> types.ThreadItem:
+    """Return the note of an answer that has ended without its result."""
+    thread_id = run.thread_id or ""
+    return notes.message(notes.note_id(run), thread_id, created_at, notes.words(run))
+
+
+def tells(run: models.Run) -> bool:
+    """Whether an image of a run tells already why the run has no result."""
+    same = models.GeneratedImage.objects.filter(run_id=run.pk, reason=run.reason)
+    told = {"item__type": "assistant_message", "item__is_note": True}
+    return bool(run.reason) and same.filter(**told).exists()
+
+
+def note(run: models.Run) -> None:
+    """Leave the note of an ended answer in its thread, unless the run has left it.
+
+    Call it in the transaction that has locked the thread and ended the run.
+    """
+    thread = run.thread
+    if thread is None or thread.items.filter(item_id=notes.note_id(run)).exists():
+        return
+    if not tells(run):
+        item = note_of(run, times.to_naive(run.finished_at or run.created_at))
+        context = RequestContext(thread.user, thread.owner)
+        items.save(thread.pk, item, context, fenced=False)
 
 
 def recover_all(images: GeneratedImageQuerySet) -> int:
@@ -73,6 +108,7 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
     for image in images.select_related("thread", "item"):
         if recovery.recover(image):
             recovered += 1
+            _take_note_away(image)
             if image.superseded_at is None:
                 # An image that a guardrail or a retry took back stays out.
                 _show(image)
@@ -111,14 +147,22 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     return shown
 
 
-def _end(images: GeneratedImageQuerySet, status: str, **fields: Any) -> int:
+def _take_note_away(image: models.GeneratedImage) -> None:
+    """Delete the note beside a preview whose final image is there after all."""
+    rows = models.ThreadItem.objects.filter(thread_id=image.thread_id)
+    rows.filter(item_id=notes.note_id(image), is_note=True).delete()
+
+
+def _end(images: GeneratedImageQuerySet, failure: Failure) -> int:
     ended = 0
+    status = failure_columns.image_status(failure)
+    columns = failure_columns.of_image(failure)
     hidden = images.filter(item=None, superseded_at=None)
     for image in hidden.select_related("thread"):
         # The thread may be deleted at any moment. If the image began after its run was
         # taken over, it has no place in the thread.
         with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
-            ended += _recover_here(image) or image.end(status, **fields)
+            ended += _recover_here(image) or image.end(status, **columns)
             _show(image)
     return ended
 
@@ -147,6 +191,10 @@ def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
             image=types.GeneratedImage(id=image.call_id, url=url),
         )
     else:
-        text = notices.reason(image.status, image.error_code)
-        item = notices.message(key, image.thread_id, created_at, text)
+        text = notes.words(image)
+        item = notes.message(key, image.thread_id, created_at, text)
     items.save(image.thread_id, item, context, fenced=fenced)
+    if image.is_shown and image.status == Status.FAILED:
+        text, key = notes.preview_words(image), notes.note_id(image)
+        item = notes.message(key, image.thread_id, created_at, text)
+        items.save(image.thread_id, item, context, fenced=fenced)

@@ -103,10 +103,10 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             values: dict[str, Any] = {
                 **stored.columns(),
                 # The reason of an earlier end does not count any more.
-                "error_code": "",
-                "error_message": "",
                 "reason": "",
                 "failure": {},
+                "error_code": "",
+                "error_message": "",
                 **fields,
                 "thumbnail": stored.thumbnail,
                 "sha256": stored.info.sha256,

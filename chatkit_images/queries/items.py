@@ -10,7 +10,7 @@ from django.db import models as db
 from django.db import transaction
 from django.utils import timezone
 
-from .. import models, times
+from .. import models, notes, times
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
@@ -125,12 +125,14 @@ def save(
                 item_id=item.id,
                 type=item.type,
                 payload=payload,
+                is_note=notes.is_note(item),
                 created_at=times.to_aware(item.created_at),
             )
         else:
             # The first created_at stays: ChatKit stamps a message twice.
             row.type, row.payload = item.type, payload
-            row.save(update_fields=["type", "payload"])
+            row.is_note = notes.is_note(item)
+            row.save(update_fields=["type", "payload", "is_note"])
         _link(row, item, shown, [image.pk for image in saved.values() if image])
 
 

@@ -17,9 +17,9 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from .. import models, signals
-from ..cleaning import clean
 from ..context import RequestContext
-from ..queries import endings, pages, preflight, threads
+from ..failures import Failure
+from ..queries import endings, failure_columns, pages, preflight, threads
 from ..querysets import RunQuerySet
 from .outcome import INTERRUPTED
 from .refusals import busy, check_open, check_replay
@@ -130,7 +130,7 @@ def interrupt(runs: RunQuerySet) -> int:
     for pk in list(runs.running().values_list("pk", flat=True)):
         # Each in transactions of its own, because another process may do the same.
         try:
-            ended += release(pk, INTERRUPTED.status, INTERRUPTED.error)
+            ended += release(pk, INTERRUPTED.status, INTERRUPTED.failure)
         except Exception as error:
             logger.warning("Run %s is not ended", pk, exc_info=True)
             first = first or error
@@ -146,24 +146,28 @@ def find(rows: RunQuerySet) -> models.Run | None:
 
 
 def release(
-    run_id: uuid.UUID, status: str, error: str = "", *, answered: bool = True
+    run_id: uuid.UUID,
+    status: str,
+    failure: Failure | None = None,
+    *,
+    answered: bool = True,
 ) -> bool:
     """End the row of a run and send ``run_finished``; ``False`` if it had ended.
 
     Args:
         run_id: The run.
         status: How the run ended.
-        error: The reason, for staff.
+        failure: Why it has no result.
         answered: Whether the run said anything. If not, a client that sends the same
             request again gets a new run.
     """
     # Images come first, because nothing checks the images of an ended run again.
-    endings.end_images_of(run_id, status)
+    endings.end_images_of(run_id, status, failure)
     rows = models.Run.objects.filter(pk=run_id)
     if not answered:
         rows.update(idempotency_key=None)
         _delete_empty_thread(run_id)
-    if not rows.finish(status, clean(error)):
+    if not _finish(run_id, status, failure, answered):
         # Another process took the run over, and wrote texts in place of images. The run
         # may have received these images since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
@@ -171,6 +175,25 @@ def release(
     run = rows.select_related("user").one()
     if run is not None:  # Otherwise its thread was deleted in this moment.
         signals.run_finished.send_robust(models.Run, run=run)
+    return True
+
+
+@transaction.atomic
+def _finish(
+    run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
+) -> bool:
+    """End the row of a run, and leave the note of its answer in the same transaction.
+
+    So there is a note if the thread is free, and no other run has written before it.
+    """
+    rows = models.Run.objects.filter(pk=run_id)
+    thread_id = next(iter(rows.values_list("thread", flat=True)), None)
+    models.Thread.objects.locked().filter(pk=thread_id).one()
+    if not rows.finish(status, **failure_columns.of_run(failure)):
+        return False
+    run = rows.select_related("thread__user").one()
+    if run is not None and failure is not None and answered:
+        endings.note(run)
     return True
 
 

@@ -131,6 +131,8 @@ def stored_events(run: Run, context: RequestContext) -> Batch:
         found = items.to_items(list(rows), run.thread.pk, context)
         events += [types.ThreadItemDoneEvent(item=item) for item in found]
     broken = run.status in (Run.Status.FAILED, Run.Status.INTERRUPTED)
-    if broken or not found:
+    if broken:
+        events.append(event_stream.failed(run))
+    elif not found:
         events.append(event_stream.broken_off())
     return [(0, event_stream.chunk(event)) for event in events]

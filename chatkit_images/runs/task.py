@@ -11,11 +11,12 @@ from chatkit import types
 from chatkit.server import ChatKitServer, StreamingResult
 from django.db import Error
 
-from .. import database
+from .. import database, models, times
 from ..agents import ImageTracker
 from ..context import RequestContext
 from ..exceptions import UnexpectedResult
 from ..protocol import ProtocolServer, event_stream
+from ..queries import endings
 from ..run_state import RunState
 from . import claims, outcome
 from .log import MemoryLog
@@ -114,14 +115,15 @@ class RunTask:
             if self.ending:
                 raise asyncio.CancelledError  # It was stopped during its claim.
             self._streaming = asyncio.current_task()
-            end = outcome.of_stream(await self._stream(body))
+            error = await self._stream(body)
+            end = outcome.of_stream(error, self.state.failure)
         except asyncio.CancelledError:
-            await self._cut_off()
             if self.state.interrupted:
                 end = outcome.INTERRUPTED
+            await self._cut_off(end)
         except Exception as failure:
             end = outcome.of_failure(failure)
-            self._fail(failure)
+            self._fail(failure, end)
         finally:
             self.ending = True
             try:
@@ -140,7 +142,7 @@ class RunTask:
         # If the release waited for other calls, the next message would be refused.
         with database.ahead():
             await database.call(
-                claims.release, self.id, end.status, end.error, answered=answered
+                claims.release, self.id, end.status, end.failure, answered=answered
             )
 
     async def _stream(self, body: bytes) -> str:
@@ -162,15 +164,14 @@ class RunTask:
             self.log.append(chunk)
         return error
 
-    async def _cut_off(self) -> None:
+    async def _cut_off(self, end: RunOutcome) -> None:
         """Say in the thread that its answer was cut off.
 
         The SDK does so only if its answer had begun. If the server ends, clients get an
         error event.
         """
         server, context = self._server, self._context
-        if self.state.interrupted:
-            self.log.append(event_stream.chunk(event_stream.broken_off()))
+        self._tell(end)
         if self.state.told or not isinstance(server, ProtocolServer):
             return
         if self.thread_id is None or self._streaming is None:
@@ -185,10 +186,25 @@ class RunTask:
             # The run still ends, but the model will not learn why.
             logger.warning("Thread %s has no note", self.thread_id, exc_info=True)
 
-    def _fail(self, failure: Exception) -> None:
+    def _tell(self, end: RunOutcome) -> None:
+        """Write the note of the answer to the log, and the error event if it failed.
+
+        The release leaves the note in the thread.
+        """
+        run = models.Run(
+            pk=self.id, thread_id=self.thread_id, status=end.status, **end.columns()
+        )
+        if self.thread_id and self.log.last and not self.state.noted:
+            note = endings.note_of(run, times.now())
+            done = types.ThreadItemDoneEvent(item=note)
+            self.log.append(event_stream.chunk(done))
+        if end.status != models.Run.Status.CANCELLED:
+            self.log.append(event_stream.chunk(event_stream.failed(run)))
+
+    def _fail(self, failure: Exception, end: RunOutcome) -> None:
         if not self.log.last:
             # Nothing is sent yet, so the view can still answer with a status.
             self.failure = failure
             return
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)
-        self.log.append(event_stream.chunk(event_stream.broken_off()))
+        self._tell(end)

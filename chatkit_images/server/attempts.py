@@ -17,7 +17,7 @@ from chatkit import types
 from chatkit.agents import AgentContext
 from django.db import DatabaseError
 
-from .. import failures, notices, times
+from .. import failures, notes, times
 from ..agents import stream_agent_response
 from ..agents.providers import provider_of
 from ..context import RequestContext
@@ -106,6 +106,6 @@ async def _settle(
         logger.warning("What was refused is not noted", exc_info=True)
     if not (text := refusals.words()):
         return []
-    key = f"note_{uuid.uuid4().hex}"
-    note = notices.message(key, agent_context.thread.id, times.now(), text)
+    key = f"{notes.PREFIX}{uuid.uuid4().hex}"
+    note = notes.message(key, agent_context.thread.id, times.now(), text)
     return [types.ThreadItemDoneEvent(item=note)]

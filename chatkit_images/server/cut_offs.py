@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from chatkit import types
 
-from ..agents import cut_off_status, trackers
+from ..agents import cut_off, trackers
 from ..context import RequestContext
 from ..exceptions import ClaimLost, NotFoundError
 from ..protocol import ProtocolServer
@@ -30,7 +30,7 @@ class CutOffMixin(ProtocolServer):
         state = current_state.get() or RunState()
         state.told = True
         for tracker in trackers.get() or ():
-            await tracker.abandon(cut_off_status())
+            await tracker.abandon(cut_off())
         # A thread that is deleted, or has a new run after a takeover, gets nothing.
         with suppress(NotFoundError, ClaimLost):
             if state.interrupted:

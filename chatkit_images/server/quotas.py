@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatkit import types
 
-from .. import notices, times
+from .. import notes, times
 from ..context import RequestContext
 from ..exceptions import GenerationRefused
 from ..run_state import RunState, current_state
@@ -25,6 +25,6 @@ class QuotaMixin(HookMixin):
             await awaited(self.check_generation(thread, context))
         except GenerationRefused as refusal:
             key = self.store.generate_item_id("message", thread, context)
-            return notices.message(key, thread.id, times.now(), refusal.message)
+            return notes.message(key, thread.id, times.now(), refusal.message)
         state.allowed = True
         return None

@@ -6,17 +6,19 @@ After the first event of a stream an error is an event: see ``event_stream``.
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 
 from chatkit.errors import CustomStreamError
 from django.core.exceptions import SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
+from .. import failures
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
+from ..failures import Failure, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -63,14 +65,18 @@ def from_exception(exception: Exception) -> JsonResponse:
             return error(501, "not_implemented", _("This server cannot do that."))
     incident = secrets.token_hex(4)
     logger.error("Request failed, incident %s", incident, exc_info=exception)
-    if isinstance(exception, OperationalError | InterfaceError):
-        # The database is away, or busy for too long. The client retries.
-        status, code = 503, "unavailable"
-        message = _("The server is busy. Try again in a moment. (%(incident)s)")
-    else:
-        status, code = 500, "server_error"
+    failure = failures.of(exception) or Failure(Reason.INSTALLATION)
+    if not failure.may_retry:
         message = _("Something went wrong. (%(incident)s)")
-    return error(status, code, message % {"incident": incident}, allow_retry=True)
+        return error(500, "server_error", message % {"incident": incident})
+    # The database or the provider is away, or busy for too long. The client retries.
+    message = _("The server is busy. Try again in a moment. (%(incident)s)")
+    response = error(
+        503, "unavailable", message % {"incident": incident}, allow_retry=True
+    )
+    if failure.retry_after:
+        response["Retry-After"] = str(math.ceil(failure.retry_after))
+    return response
 
 
 def validation_message(exception: ValidationError) -> str:

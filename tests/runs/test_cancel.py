@@ -53,6 +53,7 @@ async def check(run: Run) -> None:
         assert TALK.startswith(text) or text in (
             "Done.",
             "The image was stopped before it was ready.",
+            "The answer was stopped.",
         )
 
 

@@ -119,7 +119,7 @@ async def test_a_stop_before_it_is_taken_keeps_what_the_person_wrote(
     run = await runs.start(TestServer(), *first_message(), context)
     await begun(run)
     kinds = await kinds_after_stop(run)
-    assert kinds == ["user_message", "sdk_hidden_context"]
+    assert kinds == ["user_message", "sdk_hidden_context", "assistant_message"]
 
 
 async def test_a_stop_while_it_waits_to_be_stored_keeps_what_the_person_wrote(
@@ -136,7 +136,7 @@ async def test_a_stop_while_it_waits_to_be_stored_keeps_what_the_person_wrote(
     await asyncio.sleep(0.05)
     asyncio.get_running_loop().call_later(0.2, free.set)
     kinds = await kinds_after_stop(run)
-    assert kinds == ["user_message", "sdk_hidden_context"]
+    assert kinds == ["user_message", "sdk_hidden_context", "assistant_message"]
     # A tab that comes back to the stream sees it too.
     assert b"thread.created" in created[0][1]
     assert b"user_message" in (await taking)[0][1]

@@ -228,10 +228,10 @@ async def test_a_dead_run_that_cannot_be_ended_keeps_no_other_from_its_end(
     second = await Run.objects.acreate(owner="user:1")
     close = claims.endings.end_images_of
 
-    def broken(run_id: Any, status: str) -> None:
+    def broken(run_id: Any, *args: Any) -> None:
         if run_id == first.pk:
             raise RuntimeError("a damaged image")
-        close(run_id, status)
+        close(run_id, *args)
 
     monkeypatch.setattr(claims.endings, "end_images_of", broken)
     with pytest.raises(RuntimeError, match="damaged"):
