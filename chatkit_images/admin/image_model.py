@@ -102,8 +102,7 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
 
     def render_image(self, obj: Any, variant: str) -> SafeString:
         """Return the image, or a tile that says why there is none."""
-        # An SVG could run as a document, so the route offers it as a download.
-        if not obj.file or getattr(obj, self.mime_field) not in imaging.INLINE:
+        if not obj.file or getattr(obj, self.mime_field) not in imaging.SHOWN:
             return tile(self.get_tile_text(obj), self.get_alt(obj))
         side = self.thumbnail_side if variant == "thumbnail" else None
         url = self.get_image_url(obj, variant)

@@ -9,7 +9,7 @@ from .base64 import decode_base64
 from .containers import strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
-from .formats import EXTENSIONS, INLINE, is_svg, sniff
+from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
 from .normal import as_it_is, redraw
 from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
@@ -18,6 +18,7 @@ __all__ = [
     "EXTENSIONS",
     "INLINE",
     "ORIENTATION",
+    "SHOWN",
     "Base64Image",
     "ImageInfo",
     "Outside",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from . import buffers, gif, jpeg, png, webp
+from . import buffers, gif, jpeg, png, svg, webp
 from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
 from .layout import Layout, damaged
 
@@ -32,14 +32,15 @@ def trim(data: bytes) -> bytes:
     """Return the image without the bytes after its end.
 
     A page or an archive that is appended to an image makes a file that is both. An
-    SVG, and an image without such bytes, are returned as they are.
+    image without such bytes is returned as it is; an SVG gets the namespaces that it
+    needs in a file.
 
     Raises:
         ImageError: If the type is unknown or the container damaged.
     """
     mime, _ = sniff(data)
     if mime == SVG[0]:
-        return data
+        return svg.trimmed(data)
     end = read(data, mime).end
     return data if end == len(data) else buffers.join([memoryview(data)[:end]])
 
@@ -49,13 +50,15 @@ def strip(data: bytes) -> bytes:
 
     EXIF (with it the place where a photo was taken), XMP, IPTC, text and comments go.
     What the image looks like stays to the bit: pixels, colour profile,
-    transparency, animation and orientation. An SVG is returned as it is.
+    transparency, animation and orientation. An SVG is only trimmed.
 
     Raises:
         ImageError: If the type is unknown or the container damaged.
     """
     mime, _ = sniff(data)
-    return data if mime == SVG[0] else stripped(data, read(data, mime))
+    if mime == SVG[0]:
+        return svg.trimmed(data)
+    return stripped(data, read(data, mime))
 
 
 def stripped(data: bytes, layout: Layout) -> bytes:

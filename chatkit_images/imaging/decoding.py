@@ -16,7 +16,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from ..conf import settings
 from ..exceptions import ImageError
-from . import buffers, containers, png
+from . import buffers, containers, png, svg
 from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
 from .layout import Layout, damaged
 from .thumbnails import Sketch
@@ -148,6 +148,7 @@ def check(data: bytes) -> Outside:
         raise ImageError("too_large", "The image has too many bytes.")
     mime, extension = sniff(data)
     if mime == SVG[0]:
+        svg.end_of(data)
         return Outside(ImageInfo(mime, extension, 0, 0, len(data), ""), None)
     layout = layout_of(data, mime)
     if mime == PNG[0]:

@@ -13,8 +13,14 @@ GIF = ("image/gif", "gif")
 SVG = ("image/svg+xml", "svg")
 RASTER = (PNG, JPEG, WEBP, GIF)
 EXTENSIONS = dict([*RASTER, SVG])
-# Types that a browser may show in place; an SVG could run as a document.
+# Types that a browser may show as a document; an SVG could run there.
 INLINE = frozenset(mime for mime, _ in RASTER)
+# Types that a browser shows within a page. Nothing runs there.
+SHOWN = INLINE | {SVG[0]}
+# What may stand before the first tag of a document, besides its declaration.
+PROLOGUE = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->|<!DOCTYPE\s+svg[^>\[]*>)*", re.DOTALL | re.I
+)
 # One group for each of RASTER.
 SIGNATURE = re.compile(
     rb"(\x89PNG\r\n\x1a\n)|(\xff\xd8\xff)|(RIFF....WEBP)|(GIF8[79]a)", re.DOTALL
@@ -36,5 +42,5 @@ def sniff(data: bytes) -> tuple[str, str]:
 
 def is_svg(data: bytes) -> bool:
     """Whether the bytes begin as an SVG document."""
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    head = PROLOGUE.sub(b"", data[:1024]).lower()
     return head.startswith((b"<svg", b"<?xml")) and b"<svg" in data[:4096].lower()

@@ -52,6 +52,9 @@ def put(storage: Any, name: str, data: bytes) -> None:
         "Body": data,
         **storage._get_write_parameters(key),
     }
+    if key.endswith(".svg"):
+        # Whoever opens it at the storage itself gets a download.
+        request["ContentDisposition"] = "attachment"
     client = storage.connection.meta.client
     try:
         client.put_object(IfNoneMatch="*", **request)

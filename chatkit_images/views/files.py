@@ -10,7 +10,8 @@ from django.utils.http import content_disposition_header
 from .. import imaging, storage
 
 logger = logging.getLogger(__name__)
-# If an SVG or an HTML file got in, it could run nothing and load nothing.
+# An SVG that is opened by itself, or an HTML file that got in, could run nothing and
+# load nothing.
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -34,7 +35,8 @@ def file_response(
         name: The file's name in the storage.
         mime: Its type, as read from its bytes when it was stored.
         filename: What a browser calls a download.
-        inline: Whether the browser may show it in place. Only raster images are.
+        inline: Whether the browser may open it by itself. Only raster images are; an
+            SVG is shown in a page, and is a download when somebody opens it.
         max_age: Seconds that the person's own browser may keep it.
     """
     try:
@@ -47,9 +49,10 @@ def file_response(
         response = _trouble(503, "This file cannot be read now.")
         response["Retry-After"] = "5"
         return response
-    safe = mime in imaging.INLINE
-    response["Content-Type"] = mime if safe else "application/octet-stream"
-    disposition = content_disposition_header(not (inline and safe), filename)
+    shown = mime in imaging.SHOWN
+    response["Content-Type"] = mime if shown else "application/octet-stream"
+    inline = inline and mime in imaging.INLINE
+    disposition = content_disposition_header(not inline, filename)
     if disposition:
         response["Content-Disposition"] = disposition
     response["Cache-Control"] = f"private, max-age={max_age}" if max_age else "no-store"

@@ -81,7 +81,9 @@ def test_download_and_svg_are_attachments(root: Client, make_image: Make) -> Non
     svg = make_image(file=put(b"<svg/>", "svg"), mime="image/svg+xml", thumbnail="")
     response = root.get(image_file(svg, "full"))
     assert response["Content-Disposition"].startswith("attachment")
-    assert response["Content-Type"] == "application/octet-stream"
+    assert response["Content-Type"] == "image/svg+xml"
+    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert b"<img" in root.get(change(svg)).content
 
 
 def test_attachment_keeps_its_name_without_line_breaks(

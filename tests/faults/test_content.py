@@ -103,12 +103,12 @@ async def check_refused(events: list[Any], *codes: str) -> None:
 
 @pytest.mark.row("C01")
 @pytest.mark.parametrize("kind", [pytest.param(k, id=f"C01-{k}") for k in SVGS])
-async def test_an_svg_is_never_shown_in_place(
+async def test_an_svg_is_shown_in_a_page_and_never_by_itself(
     chat: ChatClient, model: LoopbackAPI, kind: str
 ) -> None:
     (item,) = done_items(await say(chat, model, SVGS[kind]), "generated_image")
     response = await chat.get(item["image"]["url"])
-    assert response["Content-Type"] == "application/octet-stream"
+    assert response["Content-Type"] == "image/svg+xml"
     assert response["Content-Disposition"].startswith("attachment")
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"

@@ -15,7 +15,9 @@ FIXTURE = Path(__file__).resolve().parent / "fixture"
 
 
 def _read(name: str) -> Any:
-    return json.loads((FIXTURE / name).read_text(encoding="utf-8"))
+    text = (FIXTURE / name).read_text(encoding="utf-8")
+    # That revision served an SVG without its type, so no page could show it.
+    return json.loads(text.replace("200 application/octet-stream", "200 image/svg+xml"))
 
 
 MANIFEST = _read("manifest.json")
