@@ -11,7 +11,7 @@ from . import database, storage
 from .conf import settings
 from .context import RequestContext
 from .exceptions import RequestRefused
-from .queries import attachments, uploads
+from .queries import attachments, file_types, uploads
 from .store import generate_id
 
 
@@ -36,7 +36,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         """
         check_size(input.size)
         if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
-            raise refused_type()
+            raise file_types.refused_mime(input.mime_type)
         row = await database.call(
             uploads.announce,
             self.generate_attachment_id(input.mime_type, context),
@@ -64,8 +64,6 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         """
         check_size(file.size or 0)
         stored = await storage.run(uploads.store_file, file)
-        if stored is None:
-            raise refused_type()
         key = attachment_id or self.generate_attachment_id(stored.mime, context)
         row = await database.call(
             uploads.receive,
@@ -101,10 +99,3 @@ def check_size(size: int) -> None:
         raise RequestRefused("too_large", _("The file is too large."), status=413)
     if size <= 0:
         raise RequestRefused("empty_file", _("The file is empty."), status=400)
-
-
-def refused_type() -> RequestRefused:
-    """Return the error for a file of a type that is not accepted."""
-    return RequestRefused(
-        "unsupported_type", _("Files of this type are not accepted."), status=415
-    )

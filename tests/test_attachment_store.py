@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -77,6 +78,16 @@ async def test_the_type_is_read_from_the_bytes(
     assert imaging.inspect(storage.read(image.thumbnail.name)).mime == "image/webp"
 
 
+ACCEPTED = "Accepted types: PNG, JPEG, WebP, GIF, PDF, plain text."
+DAMAGED = "This file (PNG) is damaged, or a part of it is missing."
+
+
+def not_accepted(found: str) -> str:
+    """Return what a person reads of a file whose type is not accepted."""
+    kind = f"this type ({found})" if found else "an unknown type"
+    return f"Files of {kind} are not accepted. {ACCEPTED}"
+
+
 async def test_refused_bytes_leave_nothing(
     attachment_store: DjangoAttachmentStore,
     context: RequestContext,
@@ -85,18 +96,13 @@ async def test_refused_bytes_leave_nothing(
 ) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"MAX_ATTACHMENT_BYTES": 9999}
     for data, code, status, message in (
-        (SVG, "unsupported_type", 415, "Files of this type are not accepted."),
-        (
-            b"MZ\x90\x00",
-            "unsupported_type",
-            415,
-            "Files of this type are not accepted.",
-        ),
-        (png[:60], "unsupported_type", 415, "Files of this type are not accepted."),
+        (SVG, "unsupported_type", 415, not_accepted("SVG")),
+        (b"MZ\x90\x00", "unsupported_type", 415, not_accepted("program")),
+        (png[:60], "damaged_file", 400, DAMAGED),
         (b"a" * 10_000, "too_large", 413, "The file is too large."),
         (b"", "empty_file", 400, "The file is empty."),
     ):
-        with pytest.raises(RequestRefused, match=f"^{message}$") as refused:
+        with pytest.raises(RequestRefused, match=f"^{re.escape(message)}$") as refused:
             await attachment_store.upload(upload("a.png", data), context)
         assert (refused.value.code, refused.value.status) == (code, status)
     assert await models.Attachment.objects.acount() == 0
@@ -110,11 +116,13 @@ async def test_an_announcement_is_refused_before_it_is_written(
         ({"size": 20 * 2**20 + 1}, 413, "The file is too large."),
         ({"size": 0}, 400, "The file is empty."),
         ({"size": -1}, 400, "The file is empty."),
-        ({"mime_type": "text/html"}, 415, "Files of this type are not accepted."),
-        ({"mime_type": "image/svg+xml"}, 415, "Files of this type are not accepted."),
-        ({"mime_type": ""}, 415, "Files of this type are not accepted."),
+        ({"mime_type": "text/html"}, 415, not_accepted("web page")),
+        ({"mime_type": "image/svg+xml"}, 415, not_accepted("SVG")),
+        ({"mime_type": "image/HEIC; a=b"}, 415, not_accepted("HEIC")),
+        ({"mime_type": "a/b" + "c" * 99}, 415, not_accepted("a/b" + "c" * 57)),
+        ({"mime_type": ""}, 415, not_accepted("")),
     ):
-        with pytest.raises(RequestRefused, match=f"^{message}$") as refused:
+        with pytest.raises(RequestRefused, match=f"^{re.escape(message)}$") as refused:
             await attachment_store.create_attachment(params(**fields), context)
         assert refused.value.status == status
     assert await models.Attachment.objects.acount() == 0

@@ -53,7 +53,12 @@ def refusal(response: Any) -> tuple[int, str, str]:
 
 NOT_FOUND = (404, "not_found", "This was not found.")
 TOO_LARGE = (413, "too_large", "The file is too large.")
-WRONG_TYPE = (415, "unsupported_type", "Files of this type are not accepted.")
+WRONG_TYPE = (
+    415,
+    "unsupported_type",
+    "Files of this type ({}) are not accepted. "
+    "Accepted types: PNG, JPEG, WebP, GIF, PDF, plain text.",
+)
 
 
 @pytest.fixture
@@ -152,8 +157,8 @@ async def test_bytes_that_are_not_accepted_leave_nothing(
 ) -> None:
     _, url = await announce(client)
     both = [
-        (SVG, WRONG_TYPE),
-        (b"MZ\x90\x00", WRONG_TYPE),
+        (SVG, (*WRONG_TYPE[:2], WRONG_TYPE[2].format("SVG"))),
+        (b"MZ\x90\x00", (*WRONG_TYPE[:2], WRONG_TYPE[2].format("program"))),
         (b"a" * 1000, TOO_LARGE),
         (b"", (400, "empty_file", "The file is empty.")),
     ]

@@ -59,6 +59,19 @@ def test_an_object_is_written_in_one_request_that_replaces_none(bucket: Any) -> 
     backend.put(NAME, b"bytes")
 
 
+def test_an_svg_is_a_download_at_the_storage_itself(bucket: Any) -> None:
+    """Nobody gets that URL from the app, but a bucket may be public."""
+    name = NAME.replace(".png", ".svg")
+    expected = request(
+        Key=f"media/{name}",
+        ContentType="image/svg+xml",
+        ContentDisposition="attachment",
+        IfNoneMatch="*",
+    )
+    bucket.add_response("put_object", {}, expected)
+    backend.put(name, b"bytes")
+
+
 def test_a_name_that_is_taken_is_an_earlier_try(bucket: Any) -> None:
     """D03."""
     bucket.add_client_error("put_object", "PreconditionFailed", http_status_code=412)

@@ -15,6 +15,7 @@ from ..cleaning import clean
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
+from . import file_types
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,33 @@ class StoredFile:
     thumbnail: str = ""
 
 
-def store_file(file: UploadedFile[bytes]) -> StoredFile | None:
+def store_file(file: UploadedFile[bytes]) -> StoredFile:
     """Store a file if its bytes have an accepted type. Call it in a storage thread.
 
     Raises:
-        RequestRefused: If it is an image of more than ``MAX_IMAGE_PIXELS``.
+        RequestRefused: If its type is not accepted, or it is an image that is damaged
+            or larger than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``.
     """
     data = file.read()
+    try:
+        mime, _extension = imaging.sniff(data)
+    except ImageError:
+        return _store_document(data)
+    if mime not in settings.ATTACHMENT_TYPES:
+        raise file_types.refused(data)
     try:
         return _store_image(data)
     except ImageError as error:
         if error.code == "too_many_pixels":
-            raise RequestRefused(
-                error.code, _("The image has too many pixels."), status=413
-            ) from error
-        return _store_document(data)
+            text = _("The image has too many pixels.")
+        elif error.code == "too_large":
+            text = _("The file is too large.")
+        elif _document_type(data) and not imaging.is_svg(data):
+            # A text may begin as a GIF does.
+            return _store_document(data)
+        else:
+            raise file_types.damaged(data) from error
+        raise RequestRefused(error.code, text, status=413) from error
 
 
 def announce(
@@ -116,12 +129,10 @@ def _row(
     return row
 
 
-def _store_image(data: bytes) -> StoredFile | None:
+def _store_image(data: bytes) -> StoredFile:
     # Both cut off bytes after the end of the image.
     data = imaging.strip(data) if settings.STRIP_METADATA else imaging.trim(data)
     info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
-    if info.mime not in settings.ATTACHMENT_TYPES:
-        return None
     name = storage.new_name("attachments", info.extension)
     storage.store(name, data)
     thumbnail = storage.new_name("thumbnails", "webp") if preview else ""
@@ -132,10 +143,10 @@ def _store_image(data: bytes) -> StoredFile | None:
     return StoredFile(name, info.mime, info.size, info.sha256, *size, thumbnail)
 
 
-def _store_document(data: bytes) -> StoredFile | None:
+def _store_document(data: bytes) -> StoredFile:
     mime = _document_type(data)
     if mime not in settings.ATTACHMENT_TYPES:
-        return None
+        raise file_types.refused(data)
     extension = "pdf" if mime == "application/pdf" else "txt"
     name = storage.new_name("attachments", extension)
     storage.store(name, data)
