@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,6 +92,11 @@ async def test_documents_go_as_text_where_they_are_text(
     long = await generated("ig_2", SVG + b" " * 20_000, context)
     (note,) = await DjangoThreadItemConverter(context).to_agent_input(long)
     assert "is not shown again" in str(note)
+    file = SimpleUploadedFile("long.svg", SVG + b" " * 20_000)
+    sent = await store.upload(file, context)
+    message = user_message(text("Look"), attachments=[sent])
+    note, _ = await DjangoThreadItemConverter(context).to_agent_input(message)
+    assert '"long.svg" that the user sent is too large to be shown' in str(note)
 
 
 async def test_what_cannot_be_decoded_becomes_words(
@@ -163,6 +169,12 @@ async def test_what_was_decoded_for_one_turn_is_kept_for_the_next(
         await converter.to_agent_input(other)
     await converter.to_agent_input(item)
     assert calls == [False] * 11
+    # One image must not be most of what is kept.
+    monkeypatch.setattr("chatkit_images.converters.redrawn.MOST", 8)
+    assert [bool(await converter.to_agent_input(other)) for _ in range(2)]
+    monkeypatch.setattr("chatkit_images.converters.redrawn._kept", OrderedDict())
+    assert [bool(await converter.to_agent_input(other)) for _ in range(2)]
+    assert calls == [False] * 13
 
 
 async def test_what_the_app_has_said_is_nobodys_words(

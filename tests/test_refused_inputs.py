@@ -11,6 +11,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from django.utils import timezone
 
 from chatkit_images import models
@@ -333,3 +334,30 @@ async def test_a_provider_that_takes_no_developers_words(
         assert "could not be generated" in found[-2]["content"][0]["text"]
         assert found[-2]["role"] == "user"
     assert await models.RefusedInput.objects.acount() == 0
+
+
+async def test_a_provider_that_takes_no_words_about_files_at_all(
+    chat: ChatClient, poison: Poison, model: LoopbackAPI
+) -> None:
+    poison.steps = [Image(result=False), Text("Sorry.")]
+    key = thread_id(await chat.say("a fox"))
+    poison.no_roles, poison.requests = ("developer", "user"), 0
+    assert of_type(await chat.say("and now?", key), "error")
+    assert poison.requests == 2
+
+
+async def test_the_answer_comes_although_the_refusal_cannot_be_noted(
+    chat: ChatClient,
+    context: RequestContext,
+    poison: Poison,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*args: Any) -> None:
+        raise OperationalError("The database is away.")
+
+    key = await thread_with(chat, context, {"fox.pdf": PDF})
+    poison.refuse_files()
+    monkeypatch.setattr("chatkit_images.queries.inputs.remember", fail)
+    for _ in range(2):
+        note, answer = said(await chat.say("and now?", key))
+        assert "fox.pdf" in note and answer == "All right."

@@ -61,7 +61,9 @@ async def stream_answer(
     refusals = Refusals(converter.files, lambda: provider_of(agent, config))
     await refusals.load(thread_id)
     first: Exception | None = None
-    for left in reversed(range(ATTEMPTS)):
+    left = ATTEMPTS
+    while True:
+        left -= 1
         agent_input = await converter.to_agent_input(history)
         saver.inputs = converter.sent
         result = run(agent_input)

@@ -85,6 +85,12 @@ def test_a_large_image_without_loss_becomes_a_smaller_one_with_some() -> None:
         assert found == mime and refused_by_most(data, mime) == ""
 
 
+def test_what_is_large_without_loss_gets_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatkit_images.imaging.normal.LOSSLESS_BYTES", 999)
+    mime, data = imaging.redraw(noise("PNG", mode="LA"))
+    assert mime == "image/webp" and refused_by_most(data, mime) == ""
+
+
 def test_what_is_no_image_is_refused() -> None:
     whole = image_file("navy", "JPEG")
     for data in (b"", b"fox", whole[:-99], image_file("navy", "GIF")[:-20]):
