@@ -17,14 +17,15 @@ __all__ = ["case", "door"]
     "names",
     [
         ("openai",),
-        ("image-while-generating", "every-event-twice"),
-        ("citations", "end-empty", "byte-order-mark"),
+        ("ids-repeated", "response-ids-missing", "every-event-twice"),
+        ("ids-integers", "done-before-the-image", "base64-url-safe-unpadded"),
+        ("citations", "end-empty", "cut-emoji", "byte-order-mark"),
     ],
     ids=" + ".join,
 )
 async def test_habits_cost_nothing(case: Case, names: tuple[str, ...]) -> None:
     await converse(case, *names)
-    case.whole(requests=False)
+    case.whole()
 
 
 @pytest.mark.parametrize("name", ["quota", "error-event"])
@@ -36,4 +37,4 @@ async def test_the_next_turn_works_after_a_failure(case: Case, name: str) -> Non
     await case.goes_on()
     answer = later(await case.settled())
     assert len(texts(answer)) == 1
-    case.whole(requests=False)
+    case.whole()

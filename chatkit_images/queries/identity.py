@@ -27,8 +27,8 @@ BY_CALL = "call:"
 
 
 def call_key(call_id: str | None) -> str:
-    """Return a provider's id of a call as its column takes it."""
-    return clean(call_id or "")[:255]
+    """Return a provider's id of a call as its column takes it, whatever it is."""
+    return clean("" if call_id is None else str(call_id))[:255]
 
 
 def key_of(image_id: str) -> uuid.UUID | None:

@@ -94,9 +94,9 @@ class Case:
         self.check("the next turn", texts(turn.items.values()), [THANKS])
         await self.settled()
 
-    def whole(self, requests: bool = True) -> None:
+    def whole(self) -> None:
         """Fail if anything is missing, or if a request is none of OpenAI's own."""
-        wrong = [bodies.wrong(body) for body in self.model.requests if requests]
+        wrong = [bodies.wrong(body) for body in self.model.requests]
         self.check("requests", [words for words in wrong if words], [])
         if self.missing:
             pytest.fail("; ".join(self.missing), pytrace=False)

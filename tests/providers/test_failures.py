@@ -181,7 +181,8 @@ async def test_an_image_that_is_blocked(
     begun = name not in BY_STATUS
     await case.images(answer, *[FIRST] * begun)
     said = [text for text in texts(answer) if text != COULD_NOT]
-    case.that(f"safety: {said}", len(said) == 1 and "safety" in said[0])
+    safe = [text for text in said if "safety" in text]
+    case.that(f"safety: {said}", said and safe == said)
     blocked = [("completed", ""), ("blocked", "blocked")]
     await case.rows(*blocked if begun else [])
     if name in ON_THE_ITEM:
