@@ -57,6 +57,11 @@ class Case:
         self.check("after a reload: changed", self._kinds(changed))
         answer = [item for item in later(items) if item["id"] not in live]
         self.check("after a reload: new", sorted(item["type"] for item in answer), [])
+        kept = texts(items)
+        for key, words in turn.read.items():
+            # The end of a message says what it is, whatever came bit by bit before.
+            held = key in turn.items or any(words in text for text in kept)
+            self.that(f"{words!r} was read and is gone", held)
         empty = [item for item in items if is_empty(item)]
         self.check("after a reload: empty", [item["type"] for item in empty], [])
         self.check(

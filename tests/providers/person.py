@@ -24,11 +24,15 @@ class Turn:
     Attributes:
         events: Every event of the stream.
         open: Ids of items that have begun and not ended.
+        read: The words of messages that came bit by bit, by the message's id.
+        previewed: Ids of images of which a preview was shown.
         items: The items that are left, by id, in the order in which they have begun.
     """
 
     events: list[JSON]
     open: set[str] = field(default_factory=set)
+    read: dict[str, str] = field(default_factory=dict)
+    previewed: set[str] = field(default_factory=set)
     items: dict[str, JSON] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -43,12 +47,20 @@ class Turn:
                 item = event["item"]
                 self.open.discard(item["id"])
                 self.items[item["id"]] = item
+            elif kind == "thread.item.updated":
+                self._update(event["item_id"], event["update"])
             elif kind == "thread.item.removed":
                 self.open.discard(event["item_id"])
                 self.items.pop(event["item_id"], None)
         self.items = {
             key: self.items[key] for key in sorted(self.items, key=begun.__getitem__)
         }
+
+    def _update(self, key: str, update: JSON) -> None:
+        if update["type"].endswith(".text_delta"):
+            self.read[key] = self.read.get(key, "") + update["delta"]
+        elif update["type"] == "generated_image.updated":
+            self.previewed.add(key)
 
     @property
     def errors(self) -> list[JSON]:

@@ -38,13 +38,13 @@ class Expected:
     Attributes:
         images: The images of both turns.
         rows: Status and reason of the images, if not all are completed.
-        text: How the text of an answer reads; ``None`` if it is lost.
+        text: How the text of an answer begins, if it does not break off.
         reason: The reason of both runs, if they fail.
     """
 
     images: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((FIRST, SECOND), (THIRD,))
     rows: tuple[tuple[str, str], ...] = (DONE, DONE, DONE)
-    text: str | None = SAID
+    text: str = SAID
     reason: str = ""
     sources: int = 0
 
@@ -54,10 +54,8 @@ EXPECTED = {
     "end-missing": Expected(reason="broken_off"),
     "done-marker-for-end": Expected(reason="broken_off"),
     "done-marker-in-the-middle": Expected(
-        # The second image had shown a preview, which stays.
         images=((FIRST, PREVIEW), (THIRD,)),
         rows=(DONE, ("failed", "broken_off"), DONE),
-        text=None,
         reason="broken_off",
     ),
     "citations": Expected(sources=3),
@@ -122,6 +120,9 @@ async def converse(case: Case, *names: str) -> None:
         case.model.respond_with(*script)
         turn = await case.person.say("draw")
         answer = later(await case.settled())
+        if len(turn.previewed) < len(images):
+            # The SDK drops what it has not handed on when it finds a stream cut.
+            images = tuple(data for data in images if data != PREVIEW)
         await case.images(answer, *images)
         await case.images(list(turn.items.values()), *images)
         check_end(case, expected, answer)
@@ -138,11 +139,12 @@ def check_end(case: Case, expected: Expected, answer: list[JSON]) -> None:
     turn = case.person.turns[-1]
     case.check("retry", turn.may_retry, True if expected.reason else None)
     said = texts(answer)
-    if expected.text is not None:
-        case.that(f"text: {said}"[:100], any(t.startswith(expected.text) for t in said))
     if expected.reason:
-        case.that("no word of the failure", len(said) > bool(expected.text))
+        case.that("a word of the failure", [text for text in said if text != SAID])
     else:
+        case.that(
+            f"text: {said}"[:100], bool(said) and said[0].startswith(expected.text)
+        )
         case.check("texts", len(said), 1)
     sources = [
         cited
