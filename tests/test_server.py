@@ -182,8 +182,10 @@ async def test_a_cancelled_stream_tells_how_its_image_ended(
     await asyncio.wait([reader])
     gate.open()
 
-    assert [event["type"] for event in seen[-2:]] == [
+    # The notes of the image and of the answer.
+    assert [event["type"] for event in seen[-3:]] == [
         "thread.item.removed",
+        "thread.item.done",
         "thread.item.done",
     ]
     image = await GeneratedImage.objects.select_related("item").aget()

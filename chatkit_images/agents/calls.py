@@ -11,10 +11,9 @@ from typing import Any
 
 from chatkit import types
 
-from .. import models, notes
 from ..converters import DjangoResponseStreamConverter
 from ..imaging import Base64Image
-from . import finals, outcomes
+from . import call_notes, finals, outcomes
 from .call_row import CallRow
 from .finals import Final
 from .outcomes import ImageOutcome, Status
@@ -226,34 +225,16 @@ class ImageCall:
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
 
     async def _show_note(self, outcome: ImageOutcome) -> None:
-        self.final_item = notes.message(
-            self._converter.message_id(self.call_id) or self._new_id(),
-            self._item.thread_id,
-            self._item.created_at,
-            notes.words(self._ended(outcome)),
-        )
+        key = self._converter.message_id(self.call_id) or self._new_id()
+        self.final_item = call_notes.in_its_place(self._item, key, outcome)
         await self._emit(types.ThreadItemRemovedEvent(item_id=self._item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
 
     async def _show_note_beside(self, outcome: ImageOutcome) -> None:
         """Say that the image is only the newest preview, and why."""
-        row = self._ended(outcome)
-        self.note = notes.message(
-            notes.beside(self._converter.message_id(self.call_id)),
-            self._item.thread_id,
-            self._item.created_at,
-            notes.preview_words(row),
-        )
+        key = self._converter.message_id(self.call_id)
+        self.note = call_notes.beside(self._item, key, outcome)
         await self._emit(types.ThreadItemDoneEvent(item=self.note))
-
-    def _ended(self, outcome: ImageOutcome) -> models.GeneratedImage:
-        """Return a row that says how the call has ended."""
-        return models.GeneratedImage(
-            thread_id=self._item.thread_id,
-            call_id=self.call_id,
-            status=outcome.status,
-            **outcome.columns(),
-        )
 
     async def _update(self, image: types.GeneratedImage, progress: float) -> None:
         update = types.GeneratedImageUpdated(image=image, progress=progress)

@@ -106,7 +106,6 @@ def test_value_filters_do_not_offer_the_empty_value(
         ({"file": "", "thumbnail": "", "status": "failed"}, "No image"),
         ({"file": "", "thumbnail": "", "status": "generating"}, "No image yet"),
         ({"file": "", "thumbnail": ""}, "The file is missing"),
-        ({"mime": "image/svg+xml", "thumbnail": ""}, "SVG"),
     ],
 )
 def test_image_without_a_result_shows_a_tile(
