@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 Row = GeneratedImage | Run
 # How the ids of notes begin: of an answer or beside an image, and in place of an image.
 PREFIX, IMAGE_PREFIX = "note_", GeneratedImage.ID_PREFIX
-NOTE_ID = re.compile(rf"(?:{PREFIX}|{IMAGE_PREFIX})[0-9a-f]{{32}}")
+NOTE_ID = re.compile(rf"{PREFIX}.+|{IMAGE_PREFIX}[0-9a-f]{{32}}")
 WORDS = {
     Reason.BLOCKED: gettext_lazy("This request was blocked by the safety system."),
     Reason.REFUSED: gettext_lazy("This request was refused."),

@@ -13,7 +13,8 @@ from chatkit import types
 
 from ..converters import DjangoResponseStreamConverter
 from ..imaging import Base64Image
-from . import call_notes, finals, outcomes
+from . import finals, outcomes
+from .call_notes import CallNotes
 from .call_row import CallRow
 from .finals import Final
 from .outcomes import ImageOutcome, Status
@@ -89,7 +90,7 @@ class ImageCall:
         self._item = item
         self._converter = converter
         self._emit = emit
-        self._new_id = new_id
+        self._notes = CallNotes(call_id, item, converter, new_id)
         begin = partial(
             converter.begin_image, call_id, provider_id=provider_id, **columns
         )
@@ -119,7 +120,11 @@ class ImageCall:
         """
         if self.state is CallState.BEGUN:
             self.state, self.final = CallState.ENDING, final
-            self._partials.close()
+            if final.image is None:
+                # The newest partial image may be all that there will be to see.
+                self._partials.hurry()
+            else:
+                self._partials.close()
             self._saving = asyncio.ensure_future(self._save(final))
         elif final.image is not None and (not self.final or not self.final.image):
             self.state, self.final = CallState.ENDING, final
@@ -156,6 +161,8 @@ class ImageCall:
 
     async def _save(self, final: Final) -> None:
         await self._row.made()
+        if final.image is None:
+            await self._partials.idle()
         saved = await finals.save(final, self.call_id, self._converter, self._columns)
         if isinstance(saved, ImageOutcome):
             await self._end(saved)
@@ -204,7 +211,8 @@ class ImageCall:
             return
         await self._show_image(image)
         if outcome.status == Status.FAILED:
-            await self._show_note_beside(outcome)
+            self.note = self._notes.beside(outcome)
+            await self._emit(types.ThreadItemDoneEvent(item=self.note))
 
     async def _end_row(self, outcome: ImageOutcome) -> types.GeneratedImage | None:
         """End the row of a call without a final image; return what there is to see."""
@@ -225,16 +233,9 @@ class ImageCall:
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
 
     async def _show_note(self, outcome: ImageOutcome) -> None:
-        key = self._converter.message_id(self.call_id) or self._new_id()
-        self.final_item = call_notes.in_its_place(self._item, key, outcome)
+        self.final_item = self._notes.in_place(outcome)
         await self._emit(types.ThreadItemRemovedEvent(item_id=self._item.id))
         await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
-
-    async def _show_note_beside(self, outcome: ImageOutcome) -> None:
-        """Say that the image is only the newest preview, and why."""
-        key = self._converter.message_id(self.call_id)
-        self.note = call_notes.beside(self._item, key, outcome)
-        await self._emit(types.ThreadItemDoneEvent(item=self.note))
 
     async def _update(self, image: types.GeneratedImage, progress: float) -> None:
         update = types.GeneratedImageUpdated(image=image, progress=progress)

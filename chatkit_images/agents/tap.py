@@ -7,12 +7,19 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agents import RunResultStreaming, StreamEvent
+from agents import (
+    InputGuardrailTripwireTriggered,
+    OutputGuardrailTripwireTriggered,
+    RunResultStreaming,
+    StreamEvent,
+)
 
 from .citations import make_convertible
 from .image_answers import is_complete
 from .tracker import ImageTracker
 from .words import Words
+
+GUARDRAILS = (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered)
 
 
 class ResultTap:
@@ -27,6 +34,8 @@ class ResultTap:
         self._kinds: set[str] = set()
         self._words = Words()
         self._closed = False
+        # What has ended the run.
+        self._failure: Exception | None = None
         # Whether the run has ended by itself.
         self.ran_out = False
         self._watch(getattr(result, "_event_queue", None))
@@ -43,7 +52,7 @@ class ResultTap:
         self._step = asyncio.current_task()
         try:
             while True:
-                event = await anext(self._events)
+                event = await self._next()
                 if self._is_new(event):
                     self._words.mend(event)
                     self._judge(event)
@@ -58,6 +67,23 @@ class ResultTap:
                 self._step.add_done_callback(_ask)
             await self._tracker.end_calls()
             raise
+
+    async def _next(self) -> StreamEvent:
+        """Return the next event of the run, or the exception that has ended it.
+
+        The SDK drops the events that wait when a run fails. They come first here, as
+        words are not sent again. A guardrail takes its turn back, so they are dropped.
+        """
+        if self._failure is None:
+            try:
+                return await anext(self._events)
+            except (StopAsyncIteration, *GUARDRAILS):
+                raise
+            except Exception as failure:
+                self._failure = failure
+        if not self._unseen:
+            raise self._failure
+        return self._unseen[0]
 
     async def close_and_catch_up(self) -> None:
         """End the model's run and hand the tracker the events that have arrived."""

@@ -11,6 +11,7 @@ from typing import cast
 from chatkit import types
 from chatkit.errors import BaseStreamError
 from chatkit.server import ChatKitServer
+from django.utils import timezone
 
 from .. import database, failures, models, times
 from ..agents import of_failure, trackers
@@ -90,6 +91,7 @@ class Answer:
         self._stream = stream
         self._source: AsyncIterator[types.ThreadStreamEvent] | None = None
         self._state = current_state.get() or RunState()
+        self._began = timezone.now()
         self._error: Exception | None = None
         # Error events that the project has made itself.
         self._own: list[types.ErrorEvent] = []
@@ -176,6 +178,7 @@ class Answer:
             thread_id=self._thread.id,
             owner=self._context.owner,
             status=status,
+            created_at=self._began,
             **failure_columns.of_run(failure),
         )
         row.pk = current_run.get() or row.pk

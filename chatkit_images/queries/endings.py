@@ -75,10 +75,17 @@ def note_of(run: models.Run, created_at: datetime.datetime) -> types.ThreadItem:
 
 
 def tells(run: models.Run) -> bool:
-    """Whether an image of a run tells already why the run has no result."""
-    same = models.GeneratedImage.objects.filter(run_id=run.pk, reason=run.reason)
-    told = {"item__type": "assistant_message", "item__is_note": True}
-    return bool(run.reason) and same.filter(**told).exists()
+    """Whether an image of a run tells already why the run has no result.
+
+    Outside of a run its images are those since the answer began.
+    """
+    return models.GeneratedImage.objects.filter(
+        thread=run.thread_id,
+        created_at__gte=run.created_at,
+        reason=run.reason,
+        item__type="assistant_message",
+        item__is_note=True,
+    ).exists()
 
 
 def note(run: models.Run) -> None:

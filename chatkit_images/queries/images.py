@@ -103,8 +103,6 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             values: dict[str, Any] = {
                 **stored.columns(),
                 # The reason of an earlier end does not count any more.
-                "reason": "",
-                "failure": {},
                 "error_code": "",
                 "error_message": "",
                 **fields,

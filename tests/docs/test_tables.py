@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from chatkit_images.notices import reason
 from django.contrib.staticfiles import finders
 from django.dispatch import Signal
 from django.urls import Resolver404, resolve
 
 import chatkit_images
 from chatkit_images import checks, models, signals
-from chatkit_images.notices import reason
 from chatkit_images.testing import DIALECTS, script
 from chatkit_images.views import streams
 from tests.test_layers import LAYERS
