@@ -191,7 +191,7 @@ async def test_a_cancelled_stream_tells_how_its_image_ended(
     image = await GeneratedImage.objects.select_related("item").aget()
     assert image.status == "cancelled"
     assert image.item is not None
-    assert image.item.item_id == seen[-1]["item"]["id"]
+    assert image.item.item_id == seen[-2]["item"]["id"]
 
 
 async def test_only_a_user_message_is_answered_again(context: RequestContext) -> None:
