@@ -37,6 +37,7 @@ class RunState:
         allowed: Whether the project's quota has let the run generate.
         placeholders: What the SDKs read in place of images.
         turns: Counts the converters of the run, which tell their calls apart by it.
+        safety_identifier: What the provider is told of who asks, empty if nothing.
         usage: The tokens of the responses so far, and what the provider's tools used.
         generated: The images that any agent of the run has made: the agent's name, and
             what tells the image from others.
@@ -53,6 +54,7 @@ class RunState:
     placeholders: Placeholders = field(default_factory=Placeholders)
     turns: Iterator[int] = field(default_factory=count)
     generated: list[tuple[str, tuple[int, bytes]]] = field(default_factory=list)
+    safety_identifier: str = ""
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
     served: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -63,12 +63,18 @@ class Bill:
     async def record(self) -> None:
         """Note the figures on the rows of the run that is executing and of its images.
 
-        Does nothing if no response has ended.
+        Does nothing if no response has ended and the provider was told of nobody.
         """
-        if not self._response_id and not self._sums:
+        state = current_state.get()
+        told = state.safety_identifier if state is not None else ""
+        if not self._response_id and not self._sums and not told:
             return
         if (run_id := current_run.get()) is not None:
-            said = {"response_id": self._response_id, **self._sums}
+            said = {
+                "response_id": self._response_id,
+                "safety_identifier": told,
+                **self._sums,
+            }
             run = Run.objects.filter(pk=run_id)
             await database.call(run.update, **clean_columns(Run, said))
         for figures, calls in self._shared:

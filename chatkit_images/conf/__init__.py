@@ -71,6 +71,15 @@ class Settings(Runs, Tuning):
         """
         return cast("str | None", self._get("NOTES", None))
 
+    @property
+    def SAFETY_IDENTIFIER(self) -> bool:
+        """Whether OpenAI gets a digest of the owner with each request.
+
+        With it OpenAI can act against one person who abuses a model, instead of the
+        project. The digest is keyed with ``SECRET_KEY``. Default: ``True``.
+        """
+        return bool(self._get("SAFETY_IDENTIFIER", True))
+
     # URLs
 
     @property

@@ -22,6 +22,8 @@ from ..conf import settings
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from ..protocol import ProtocolServer
+from ..run_state import current_state
+from . import safety
 
 T = TypeVar("T")
 
@@ -56,10 +58,24 @@ class HookMixin(ProtocolServer):
             agent,
             agent_input,
             context=agent_context,
-            run_config=self.get_run_config(
-                agent_context.thread, agent_context.request_context
-            ),
+            run_config=self.identified_run_config(agent, agent_context),
         )
+
+    def identified_run_config(
+        self, agent: Agent[Any], agent_context: AgentContext[RequestContext]
+    ) -> RunConfig | None:
+        """Return ``get_run_config()``, with the ``SAFETY_IDENTIFIER`` of who asks."""
+        context = agent_context.request_context
+        config = self.get_run_config(agent_context.thread, context)
+        if not settings.SAFETY_IDENTIFIER:
+            return config
+        identifier = safety.identifier_of(context.owner)
+        found = safety.identified(config, agent, identifier)
+        if found is None:
+            return config
+        if (state := current_state.get()) is not None:
+            state.safety_identifier = identifier
+        return found
 
     def get_run_config(
         self, thread: types.ThreadMetadata, context: RequestContext
