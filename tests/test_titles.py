@@ -117,6 +117,25 @@ async def test_a_title_that_fails_or_hangs_costs_nothing(
     assert (await Thread.objects.aget()).title == "A fox"
 
 
+async def test_a_plain_function_may_fail_too(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def get_title(*args: Any) -> str:
+        raise RuntimeError("no title")
+
+    monkeypatch.setattr(TestServer, "get_title", get_title)
+    model.respond_with(Text("Done."))
+    events = await chat.say("a fox")
+    assert of_type(events, "error") == []
+    assert done_items(events, "assistant_message")
+    assert "has no title yet" in caplog.text
+    monkeypatch.setattr(TestServer, "get_title", lambda *args: "A fox")
+    assert titles_of(await chat.say("again", thread_id(events))) == ["A fox"]
+
+
 async def test_a_title_that_comes_after_the_answer_is_saved(
     chat: ChatClient, model: LoopbackAPI, named: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
     ) -> AsyncIterator[types.ThreadStreamEvent]:
         """Run the project's agent on the thread and stream its answer."""
         threads.remember(thread)
-        title = self.begin_title(thread, input_user_message, context)
+        title = await self.begin_title(thread, input_user_message, context)
         refusal = await self.refusal(thread, context)
         if refusal is not None:
             yield types.ThreadItemDoneEvent(item=refusal)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 from chatkit import types
@@ -14,6 +16,7 @@ from ..queries import threads
 from .hooks import HookMixin, awaited
 
 logger = logging.getLogger(__name__)
+FAILED = "Thread %s has no title yet"
 # Longest time, in seconds, that a title may take to be made and saved.
 TITLE_SECONDS = 30.0
 # Longest time, in seconds, that the end of an answer waits for its thread's title.
@@ -32,7 +35,7 @@ class TitleMixin(HookMixin):
         # By thread. The event loop itself does not keep a task.
         self._titles: dict[str, asyncio.Task[None]] = {}
 
-    def begin_title(
+    async def begin_title(
         self,
         thread: types.ThreadMetadata,
         message: types.UserMessageItem | None,
@@ -41,9 +44,17 @@ class TitleMixin(HookMixin):
         """Begin to make a title, unless the thread has one or is getting one."""
         if message is None or thread.title or thread.id in self._titles:
             return None
-        task = asyncio.create_task(self._give_title(thread, message, context))
+        try:
+            title = self.get_title(thread, message, context)
+        except Exception:
+            logger.warning(FAILED, thread.id, exc_info=True)
+            return None
+        task = asyncio.create_task(self._give_title(thread, title, context))
         self._titles[thread.id] = task
         task.add_done_callback(lambda _: self._titles.pop(thread.id, None))
+        if not inspect.isawaitable(title):
+            # SQLite has one writer, and the answer is about to write.
+            await self.wait_for_title(task)
         return task
 
     async def wait_for_title(self, task: asyncio.Task[None] | None) -> None:
@@ -57,7 +68,7 @@ class TitleMixin(HookMixin):
     async def _give_title(
         self,
         thread: types.ThreadMetadata,
-        message: types.UserMessageItem,
+        made: str | None | Awaitable[str | None],
         context: RequestContext,
     ) -> None:
         """Save the title that the project chooses, unless the thread has one by then.
@@ -66,11 +77,11 @@ class TitleMixin(HookMixin):
         """
         try:
             async with asyncio.timeout(TITLE_SECONDS):
-                title = await awaited(self.get_title(thread, message, context))
+                title = await awaited(made)
                 if title:
-                    saved = await database.once(
+                    saved = await database.call(
                         threads.give_title, thread.id, title, context
                     )
                     threads.take_title(thread, saved)
         except Exception:
-            logger.warning("Thread %s has no title yet", thread.id, exc_info=True)
+            logger.warning(FAILED, thread.id, exc_info=True)
