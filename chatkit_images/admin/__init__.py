@@ -11,6 +11,7 @@ from .attachments import AttachmentAdmin
 from .feedback import FeedbackAdmin
 from .files import DeletedFileAdmin
 from .images import GeneratedImageAdmin
+from .refused_inputs import RefusedInputAdmin
 from .runs import RunAdmin
 from .threads import ThreadAdmin
 
@@ -19,6 +20,7 @@ __all__ = [
     "DeletedFileAdmin",
     "FeedbackAdmin",
     "GeneratedImageAdmin",
+    "RefusedInputAdmin",
     "RunAdmin",
     "ThreadAdmin",
 ]

@@ -166,7 +166,7 @@ class Settings(Runs, Tuning):
     def MODEL_IMAGE_COUNT(self) -> int:
         """Newest images of a thread that are sent to the model. Default: 4.
 
-        Older ones are named in a line of text.
+        Of older ones the model is told only.
         """
         return int(self._get("MODEL_IMAGE_COUNT", 4))
 
@@ -174,8 +174,8 @@ class Settings(Runs, Tuning):
     def MODEL_IMAGE_BYTES(self) -> int:
         """Bytes of images that one turn sends to the model. Default: 16 MiB.
 
-        An image that does not fit is scaled down. If that does not help, it is named in
-        a line of text.
+        An image that does not fit is drawn again with more loss. If that does not help,
+        the model is told of it only.
         """
         return int(self._get("MODEL_IMAGE_BYTES", 16 * 2**20))
 
@@ -183,7 +183,7 @@ class Settings(Runs, Tuning):
     def MODEL_FILE_BYTES(self) -> int:
         """Bytes of documents that one turn sends to the model. Default: 8 MiB.
 
-        The newest go first. A document that does not fit is named in a line of text.
+        The newest go first. Of a document that does not fit the model is told only.
         """
         return int(self._get("MODEL_FILE_BYTES", 8 * 2**20))
 

@@ -148,7 +148,8 @@ def everything(
                 item=item, thread=thread, kind="positive", **owned
             )
             note = models.DeletedFile.objects.create(name=put(png))
-            rows = [thread, image, upload, run, thumb, note]
+            refused = models.RefusedInput.objects.create(attachment=upload, host="llm")
+            rows = [thread, image, upload, run, thumb, refused, note]
         return rows
 
     return make

@@ -15,6 +15,7 @@ MODELS = [
     models.Attachment,
     models.Run,
     models.Feedback,
+    models.RefusedInput,
     models.DeletedFile,
 ]
 

@@ -42,6 +42,7 @@ def test_no_text_becomes_markup(
         row.save()
     models.Feedback.objects.update(owner=EVIL, user=None)
     models.DeletedFile.objects.update(name=EVIL)
+    models.RefusedInput.objects.update(host=EVIL, model=EVIL, code=EVIL[:64])
     item = make_item(thread, EVIL[:64], evil=EVIL)
     models.ThreadItem.objects.filter(pk=item.pk).update(item_id=EVIL)
     make_item(thread, content=[{"text": EVIL}], quoted_text=EVIL)
