@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from openai.types.responses import Response
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from chatkit_images.testing import (
     DIALECTS,
@@ -150,6 +151,19 @@ def test_an_answer_that_is_not_streamed_is_spoken_too() -> None:
     response = Response.model_validate(ask(api, stream=False).json())
     assert response.tool_usage is not None
     assert response.tool_usage.image_gen.input_tokens == 500
+
+
+@pytest.mark.parametrize(
+    "name", ["openai", "citations", "searches", "svg", "tool-usage", "cut-emoji"]
+)
+def test_what_the_api_itself_sends_has_its_types(name: str) -> None:
+    adapter = TypeAdapter(ResponseStreamEvent)
+    events = spoken(name, steps=(*SCRIPT, Usage(10, 20, tools=TOOLS)))
+    for event in events:
+        read = adapter.validate_python(event)
+        # A field that no type has would be an extra one.
+        assert not read.model_extra, event
+    assert len({event["sequence_number"] for event in events}) == len(events)
 
 
 def test_the_tokens_of_tools_are_told() -> None:

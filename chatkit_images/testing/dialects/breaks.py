@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 
 from ..script import JSON, TERMINAL, ConnectionDropped
-from .dialect import Dialect, Events, Rewrite
+from .dialect import Dialect, Events, Rewrite, renumbered
 
 #: With one of these an item, or a part of it, ends.
 ENDS = ("_text.done", "_part.done", "_item.done", "_call.completed")
@@ -35,11 +35,11 @@ def breaking(*ends: Callable[[JSON], JSON]) -> Rewrite:
             held.clear()
             yield event
         for end in ends:
-            yield {"sequence_number": 0} | end(response)
+            yield end(response)
         if not ends:
             raise ConnectionDropped
 
-    return rewrite
+    return renumbered(rewrite)
 
 
 async def _at_once(events: Events) -> Events:

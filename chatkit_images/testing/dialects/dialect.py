@@ -106,6 +106,18 @@ def each(begin: Callable[[], Turn]) -> Rewrite:
     return rewrite
 
 
+def renumbered(rewrite: Rewrite) -> Rewrite:
+    """Return a rewriting whose events are numbered anew, for one that adds some."""
+
+    async def counted(events: Events) -> Events:
+        number = 0
+        async for event in rewrite(events):
+            yield event | {"sequence_number": number}
+            number += 1
+
+    return counted
+
+
 def every(change: Callable[[JSON], None]) -> Rewrite:
     """Return a rewriting that changes each event in its place."""
 

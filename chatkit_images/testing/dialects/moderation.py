@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..script import JSON, FailedImage, HTTPError, Images, Step
-from .dialect import Dialect, Events, Retell, Rewrite, every, is_done, items_of
+from .dialect import (
+    Dialect,
+    Events,
+    Retell,
+    Rewrite,
+    every,
+    is_done,
+    items_of,
+    renumbered,
+)
 
 WORDS = "Your request was rejected as a result of our safety system."
 POLICY = "image_content_policy_violation"
@@ -49,12 +58,11 @@ def blocked(end: Callable[[JSON, JSON], JSON]) -> Rewrite:
         async for event in events:
             response = event.get("response") or response
             if is_done(event) and event["item"].get("error"):
-                number = {"sequence_number": event["sequence_number"]}
-                yield end(response, event["item"]) | number
+                yield end(response, event["item"])
                 return
             yield event
 
-    return rewrite
+    return renumbered(rewrite)
 
 
 def refused(error: HTTPError) -> Retell:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..script import JSON
-from .dialect import Dialect, Turn, each, is_done
+from .dialect import Dialect, Rewrite, Turn, each, items_of, renumbered
 
 CITATIONS: list[JSON] = [
     {
@@ -51,6 +53,13 @@ SEARCHES: list[tuple[str, JSON, list[str]]] = [
 LAST_DELTA = "response.output_text.done"
 
 
+def _ended_parts(event: JSON) -> list[JSON]:
+    """Return the parts of messages that an event ends: their own, or the response's."""
+    begun = event["type"].endswith((".added", ".created", ".in_progress"))
+    messages = [] if begun else items_of(event, "message")
+    return [part for item in messages for part in item["content"]]
+
+
 def _citing(event: JSON) -> list[JSON]:
     if event["type"] == LAST_DELTA:
         at = {key: event[key] for key in ("item_id", "output_index", "content_index")}
@@ -59,12 +68,11 @@ def _citing(event: JSON) -> list[JSON]:
             {"type": kind, **at, "annotation_index": place, "annotation": citation}
             for place, citation in enumerate(CITATIONS)
         ]
-        return [{**added, "sequence_number": 0} for added in cited] + [event]
+        return [*cited, event]
     if event["type"] == "response.content_part.done":
         event["part"]["annotations"] = CITATIONS
-    if is_done(event, "message"):
-        for part in event["item"]["content"]:
-            part["annotations"] = CITATIONS
+    for part in _ended_parts(event):
+        part["annotations"] = CITATIONS
     return [event]
 
 
@@ -91,7 +99,7 @@ def _searching() -> Turn:
 def _search(place: int) -> list[JSON]:
     kind, fields, states = SEARCHES[place]
     item = {"id": f"{kind}_{place}", "type": kind, **fields}
-    at = {"output_index": place, "sequence_number": 0}
+    at = {"output_index": place}
     steps = [
         {"type": f"response.{kind}.{state}", "item_id": item["id"], **at}
         for state in states
@@ -119,43 +127,47 @@ def _ending_with(*deltas: str) -> Turn:
     def whole(event: JSON) -> list[JSON]:
         if event["type"] == "response.content_part.done":
             event["part"]["text"] += "".join(deltas)
-        if is_done(event, "message"):
-            for part in event["item"]["content"]:
-                part["text"] += "".join(deltas)
+        for part in _ended_parts(event):
+            part["text"] += "".join(deltas)
         return turn(event)
 
     return whole
+
+
+def adding(begin: Callable[[], Turn]) -> Rewrite:
+    """Return a rewriting that adds events."""
+    return renumbered(each(begin))
 
 
 WORDS = [
     Dialect(
         "citations",
         "Each message cites a page, a file, a file of a container and a path.",
-        each(lambda: _citing),
+        adding(lambda: _citing),
     ),
     Dialect(
         "searches",
         "A web search, a file search and a code interpreter come before all else.",
-        each(_searching),
+        adding(_searching),
     ),
     Dialect(
         "cut-emoji",
         "An emoji is cut into two deltas, each with half of a surrogate pair.",
-        each(lambda: _ending_with(" fox \ud83e", "\udd8a.")),
+        adding(lambda: _ending_with(" fox \ud83e", "\udd8a.")),
     ),
     Dialect(
         "half-emoji",
         "Half of a surrogate pair stands alone in a text.",
-        each(lambda: _ending_with(" fox \ud83e", " and more.")),
+        adding(lambda: _ending_with(" fox \ud83e", " and more.")),
     ),
     Dialect(
         "control-characters",
         "A text has NUL, escapes and line separators in it.",
-        each(lambda: _ending_with(" a\0b\x1b[31m", "c\u2028d\x85\ufffe.")),
+        adding(lambda: _ending_with(" a\0b\x1b[31m", "c\u2028d\x85\ufffe.")),
     ),
     Dialect(
         "one-long-line",
         "A text has a line of 100,000 characters.",
-        each(lambda: _ending_with(" " + "long" * 25_000)),
+        adding(lambda: _ending_with(" " + "long" * 25_000)),
     ),
 ]
