@@ -60,6 +60,8 @@ IMAGE_WORDS = {
     Reason.NO_RESULT: gettext_lazy("The image could not be generated."),
     Reason.UNKNOWN: gettext_lazy("The image could not be generated."),
 }
+# The code of an image whose bytes are safe, while its row cannot be written.
+LATE = "saved_later"
 # Reasons after which a person has to wait.
 WAITING = (Reason.RATE_LIMITED, Reason.OVERLOADED)
 OF_STATUS = {
@@ -145,6 +147,8 @@ def _default(row: Row) -> str:
         return str(own)
     if isinstance(row, Run):
         return _with_wait(str(WORDS[reason]), reason, row)
+    if row.error_code == LATE:
+        return _("The image is made. It will be here as soon as it can be saved.")
     if reason in IMAGE_WORDS:
         return str(IMAGE_WORDS[reason])
     why = _with_wait(str(WORDS[reason]), reason, row)

@@ -24,7 +24,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.imaging import png
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
-from chatkit_images.queries import images
+from chatkit_images.queries import endings, images, items
 from chatkit_images.signals import image_saved
 from chatkit_images.storage import backend
 from tests.image_files import image_file
@@ -332,13 +332,17 @@ async def test_a_replayed_final_keeps_the_first_image(
     assert again.kinds == [UPDATED, DONE]
 
 
-async def test_a_database_that_fails_ends_the_call_as_not_saved(
+async def test_an_image_that_the_database_does_not_take_is_there_when_it_is_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> None:
         raise OperationalError("the database is away")
 
+    await stage.converter.begin_image("ig_1")
     monkeypatch.setattr("chatkit_images.queries.images.complete", broken)
+    monkeypatch.setattr(
+        "chatkit_images.querysets.GeneratedImageQuerySet.finish", broken
+    )
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     stage.finish()
     with pytest.raises(OperationalError):
@@ -348,9 +352,37 @@ async def test_a_database_that_fails_ends_the_call_as_not_saved(
     assert stage.kinds == [REMOVED, DONE]
     saved = stage.call.final_item
     assert isinstance(saved, types.AssistantMessageItem)
-    assert saved.content[0].text == "The image was made but could not be saved."
-    image = await GeneratedImage.objects.aget()
-    assert (image.status, image.error_code) == ("failed", "not_saved")
+    text = "The image is made. It will be here as soon as it can be saved."
+    assert saved.content[0].text == text
+    assert (await GeneratedImage.objects.aget()).status == "generating"
+
+    monkeypatch.undo()
+    await sync_to_async(items.save)("thr_1", saved, stage.converter.context)
+    rows = GeneratedImage.objects.all()
+    assert await sync_to_async(endings.interrupt)(rows) == 1
+    image = await GeneratedImage.objects.select_related("item").aget()
+    assert (image.status, image.error_code) == ("completed", "")
+    assert image.item is not None and image.item.type == "generated_image"
+    assert image.item.item_id == saved.id
+
+
+async def test_an_image_that_the_database_takes_late_is_shown_at_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete, tries = images.complete, []
+
+    def flap(*args: Any, **kwargs: Any) -> Any:
+        tries.append(1)
+        if len(tries) < 3:
+            raise OperationalError("the database is away")
+        return complete(*args, **kwargs)
+
+    monkeypatch.setattr("chatkit_images.queries.images.complete", flap)
+    monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
+    stage.finish()
+    await stage.call.end(ImageOutcome("failed"))
+    assert stage.kinds == [UPDATED, DONE]
+    assert (await GeneratedImage.objects.aget()).status == "completed"
 
 
 async def test_a_thread_deleted_meanwhile_ends_the_call_too(stage: Stage) -> None:

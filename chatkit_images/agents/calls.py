@@ -156,7 +156,8 @@ class ImageCall:
             await self.wait()
         except Exception as error:
             logger.exception("Image call %s failed on its way", self.call_id)
-            outcome = outcomes.unsaved(error)
+            arrived = self._converter.has_final(self.call_id)
+            outcome = outcomes.unsaved(error, arrived=arrived)
         await self._end(outcome)
 
     async def _save(self, final: Final) -> None:
@@ -209,8 +210,11 @@ class ImageCall:
         if image is None:
             await self._show_note(outcome)
             return
+        if self._converter.is_completed(self.call_id):
+            # What was not saved at first is saved now.
+            self.outcome = ImageOutcome(Status.COMPLETED, facts=outcome.facts)
         await self._show_image(image)
-        if outcome.status == Status.FAILED:
+        if self.outcome.status == Status.FAILED:
             self.note = self._notes.beside(outcome)
             await self._emit(types.ThreadItemDoneEvent(item=self.note))
 

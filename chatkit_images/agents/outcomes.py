@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import DatabaseError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
-from .. import failures
+from .. import failures, notes
 from ..exceptions import ImageError, StorageUnavailable
 from ..failures import Failure, Reason
 from ..models import GeneratedImage
@@ -66,15 +67,21 @@ def of_refused(
     return of_error(error, facts)
 
 
-def unsaved(error: Exception) -> ImageOutcome:
+def unsaved(error: Exception, *, arrived: bool) -> ImageOutcome:
     """Return the outcome of a call of which something could not be saved.
 
-    The sweep looks for the bytes of images that end so.
+    If it is only the database that is away, the bytes are on a disk by then, and become
+    an image when the run is released.
+
+    Args:
+        error: What has failed.
+        arrived: Whether the image has come, and has a row.
     """
+    late = arrived and isinstance(error, DatabaseError)
     return of_failure(
         Failure(
             Reason.NOT_SAVED,
-            code=StorageUnavailable.code,
+            code=notes.LATE if late else StorageUnavailable.code,
             message=str(error),
             error=type(error).__name__,
         )

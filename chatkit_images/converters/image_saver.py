@@ -3,85 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
-import uuid
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from chatkit.types import GeneratedImage, ThreadMetadata
+from chatkit.types import GeneratedImage
 from django.db import DatabaseError
 
-from .. import cleaning, database, file_urls, models, receiving, storage
-from ..context import RequestContext
+from .. import database, file_urls, models, receiving, storage
 from ..exceptions import NotFoundError
+from ..failures import Reason
 from ..queries import endings, identity, images, sources
-from ..queries.identity import call_key
-from ..queries.inputs import InputFile
-from .run_thumbnails import RunThumbnails
-from .turns import Turn
+from .call_rows import CallRows, clean_image
 
 logger = logging.getLogger(__name__)
 
 
-class ImageSaver:
-    """Saves each image call of a run: its beginning, what arrives of it, its end.
-
-    Args:
-        thread: The thread of the run.
-        context: Who asked.
-        options: Arguments of the next base class.
-    """
-
-    def __init__(
-        self, thread: ThreadMetadata, context: RequestContext, **options: Any
-    ) -> None:
-        # A project's converter may have further base classes.
-        super().__init__(**options)
-        self.thread = thread
-        self.context = context
-        # The images and files that went along to the model.
-        self.inputs: Sequence[InputFile] = ()
-        self._turn = Turn()
-        # By their place in the turn, as everything else here.
-        self._images: dict[str, models.GeneratedImage] = {}
-        # The calls that have repeated an earlier image.
-        self._replays: set[str] = set()
-        self._keys: dict[str, str] = {}
-        self._began: dict[str, float] = {}
-        self._thumbnails = RunThumbnails()
-        # The calls whose final has come.
-        self._final: set[str] = set()
-
-    async def begin_image(
-        self, call_id: str, *, provider_id: str | None = None, **fields: Any
-    ) -> None:
-        """Make the row of an image call, before any of its bytes is written.
-
-        Does nothing once the row is known, so it may be tried again.
-
-        Args:
-            call_id: What tells the call apart from the others of this converter: its
-                place in the turn, or the provider's id.
-            provider_id: The provider's id of the call, if ``call_id`` is a place.
-            fields: Columns of ``GeneratedImage`` known by now, such as ``model``.
-        """
-        if call_id not in self._images:
-            self._began.setdefault(call_id, time.monotonic())
-            # If two processes make the row, only the first may use the name in it; the
-            # key of the other is in no row. A try that seemed to fail may have made the
-            # row, so every try has the same key.
-            key = self._keys.setdefault(call_id, storage.new_key())
-            image = await database.insist(
-                images.begin,
-                self.thread.id,
-                self._turn.place(call_id),
-                key,
-                self.context,
-                call_id=call_key(call_id if provider_id is None else provider_id),
-                **_clean(fields),
-            )
-            self._images[call_id] = image
+class ImageSaver(CallRows):
+    """Saves each image call of a run: its beginning, what arrives of it, its end."""
 
     async def save_partial(
         self, call_id: str, index: int, base64_image: str | bytes
@@ -146,7 +84,7 @@ class ImageSaver:
         self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
             return await self._complete(
-                call_id, arrival, final_ms=elapsed, **_clean(fields)
+                call_id, arrival, final_ms=elapsed, **clean_image(fields)
             )
         except BaseException:
             await self._thumbnails.drop(call_id)
@@ -210,39 +148,11 @@ class ImageSaver:
 
         def end() -> GeneratedImage | None:
             try:
-                image.end(status, **_clean(fields))
+                if fields.get("reason") == Reason.NOT_SAVED:
+                    endings.recover_here(image)  # The database is back.
+                image.end(status, **clean_image(fields))
             except models.GeneratedImage.DoesNotExist:
                 raise NotFoundError(f"Thread {self.thread.id} not found") from None
             return self._shown(call_id) if image.is_shown else None
 
         return await database.insist(end)
-
-    def message_id(self, call_id: str) -> str:
-        """Return the id of the message that replaces an image without a result."""
-        image = self._images.get(call_id)
-        return endings.message_id(image) if image else ""
-
-    def next_stream(self) -> int:
-        """Return a number that tells the calls of a stream from those of others."""
-        return next(self._turn.streams)
-
-    def keys(self, call_ids: Iterable[str]) -> list[uuid.UUID]:
-        """Return the primary keys of the images that calls have made here."""
-        return [
-            self._images[call_id].pk
-            for call_id in call_ids
-            if call_id in self._images and call_id not in self._replays
-        ]
-
-    def _shown(self, call_id: str) -> GeneratedImage:
-        image = self._images[call_id]
-        url = file_urls.image_url(image, self.context)
-        return GeneratedImage(id=image.image_id, url=url)
-
-    def _elapsed_ms(self, call_id: str) -> int:
-        return round((time.monotonic() - self._began[call_id]) * 1000)
-
-
-def _clean(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return columns with the provider's texts as every database takes them."""
-    return cleaning.clean_columns(models.GeneratedImage, fields)

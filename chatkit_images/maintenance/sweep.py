@@ -124,7 +124,9 @@ def _recover(since: datetime.datetime) -> int:
 def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
     """Return the images that ended lately without bytes, which may be found by now."""
     return models.GeneratedImage.objects.filter(
-        Q(status=Status.INTERRUPTED) | Q(error_code="not_saved"),
+        Q(status=Status.INTERRUPTED)
+        | Q(error_code="not_saved")
+        | Q(reason="not_saved"),
         finished_at__gt=since,
     )
 

@@ -164,17 +164,24 @@ def _end(images: GeneratedImageQuerySet, failure: Failure) -> int:
     ended = 0
     status = failure_columns.image_status(failure)
     columns = failure_columns.of_image(failure)
-    hidden = images.filter(item=None, superseded_at=None)
+    # While the database was away a note may have taken the place of an image whose row
+    # has no end yet.
+    left = Q(item=None) | Q(status=Status.GENERATING)
+    hidden = images.filter(left, superseded_at=None)
     for image in hidden.select_related("thread"):
         # The thread may be deleted at any moment. If the image began after its run was
         # taken over, it has no place in the thread.
         with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
-            ended += _recover_here(image) or image.end(status, **columns)
+            ended += recover_here(image) or image.end(status, **columns)
             _show(image)
     return ended
 
 
-def _recover_here(image: models.GeneratedImage) -> bool:
+def recover_here(image: models.GeneratedImage) -> bool:
+    """Complete an image whose bytes are on a disk of this host; ``False`` if none is.
+
+    Those are quick to look for, and no image ends as lost while a disk has it.
+    """
     try:
         return recovery.recover(image, here=True)
     except Exception:
@@ -195,7 +202,7 @@ def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
             id=key,
             thread_id=image.thread_id,
             created_at=created_at,
-            image=types.GeneratedImage(id=image.call_id, url=url),
+            image=types.GeneratedImage(id=image.image_id, url=url),
         )
     else:
         text = notes.words(image)

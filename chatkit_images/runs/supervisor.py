@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context
 from typing import Protocol
@@ -68,6 +68,9 @@ class Supervisor:
         self._heartbeat_at = self._takeover_at = time.monotonic()
         self._polling: asyncio.Task[None] | None = None
         self._takeover: asyncio.Task[None] | None = None
+        # Releases of runs of this process that the database has not taken so far.
+        self._owed: list[Callable[[], Awaitable[object]]] = []
+        self._paying: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Start to poll, if that has not begun."""
@@ -86,6 +89,11 @@ class Supervisor:
             yield
         finally:
             del self.claimed[run.id]
+
+    def owe(self, release: Callable[[], Awaitable[object]]) -> None:
+        """Release a run as soon as the database is back, and recover its images."""
+        self.begin()
+        self._owed.append(release)
 
     def following(
         self, run_id: uuid.UUID, log: MemoryLog, present: bool
@@ -114,6 +122,8 @@ class Supervisor:
             if now - self._takeover_at >= stale / 2:
                 self._takeover_at = now
                 self._take_over()
+            if self._owed and (self._paying is None or self._paying.done()):
+                self._paying = asyncio.create_task(self._pay(), context=Context())
             if not poll.is_due:
                 continue
             try:
@@ -132,6 +142,15 @@ class Supervisor:
             others = Run.objects.exclude(pk__in=list(self.claimed))
             work = quietly(database.aside(claims.take_over, others))
             self._takeover = asyncio.create_task(work, context=Context())
+
+    async def _pay(self) -> None:
+        while self._owed:
+            try:
+                await self._owed[0]()
+            except Exception:
+                logger.warning("A run cannot be released yet", exc_info=True)
+                return
+            del self._owed[0]
 
     def _act(self, result: PollResult) -> None:
         """Do what follows from a poll."""

@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import uuid
+from functools import partial
 
 from chatkit import types
 from chatkit.server import ChatKitServer, StreamingResult
 from django.db import Error
+from django.utils import translation
 
 from .. import database, models, times
 from ..agents import ImageTracker
@@ -21,6 +23,7 @@ from ..run_state import RunState
 from . import claims, outcome
 from .log import MemoryLog
 from .outcome import RunOutcome
+from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
 CREATED_PREFIX = b'data: {"type":"thread.created"'
@@ -130,8 +133,8 @@ class RunTask:
                 answered = self._streaming is not None and self.log.last > 0
                 await self._release(end, answered=answered)
             except Exception:
-                # The row stays as it is until the run is taken over.
-                logger.exception("Run %s is not ended", self.id)
+                logger.exception("Run %s is not ended yet", self.id)
+                supervisor().owe(partial(self._release_late, end, answered))
 
     def forget_images(self) -> None:
         """Forget the images: connections to the model keep the context of the run."""
@@ -142,6 +145,12 @@ class RunTask:
         # If the release waited for other calls, the next message would be refused.
         with database.ahead():
             await database.call(
+                claims.release, self.id, end.status, end.failure, answered=answered
+            )
+
+    async def _release_late(self, end: RunOutcome, answered: bool) -> None:
+        with translation.override(self._context.locale):
+            await database.aside(
                 claims.release, self.id, end.status, end.failure, answered=answered
             )
 

@@ -1,0 +1,117 @@
+"""The rows of one run's image calls, and what a converter knows of them."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chatkit.types import GeneratedImage, ThreadMetadata
+
+from .. import cleaning, database, file_urls, models, storage
+from ..context import RequestContext
+from ..queries import endings, images
+from ..queries.identity import call_key
+from ..queries.inputs import InputFile
+from .run_thumbnails import RunThumbnails
+from .turns import Turn
+
+
+class CallRows:
+    """Makes the row of each image call of a run, and finds it again.
+
+    Args:
+        thread: The thread of the run.
+        context: Who asked.
+        options: Arguments of the next base class.
+    """
+
+    def __init__(
+        self, thread: ThreadMetadata, context: RequestContext, **options: Any
+    ) -> None:
+        # A project's converter may have further base classes.
+        super().__init__(**options)
+        self.thread = thread
+        self.context = context
+        # The images and files that went along to the model.
+        self.inputs: Sequence[InputFile] = ()
+        self._turn = Turn()
+        # By their place in the turn, as everything else here.
+        self._images: dict[str, models.GeneratedImage] = {}
+        # The calls that have repeated an earlier image.
+        self._replays: set[str] = set()
+        self._keys: dict[str, str] = {}
+        self._began: dict[str, float] = {}
+        self._thumbnails = RunThumbnails()
+        # The calls whose final has come.
+        self._final: set[str] = set()
+
+    async def begin_image(
+        self, call_id: str, *, provider_id: str | None = None, **fields: Any
+    ) -> None:
+        """Make the row of an image call, before any of its bytes is written.
+
+        Does nothing once the row is known, so it may be tried again.
+
+        Args:
+            call_id: What tells the call apart from the others of this converter: its
+                place in the turn, or the provider's id.
+            provider_id: The provider's id of the call, if ``call_id`` is a place.
+            fields: Columns of ``GeneratedImage`` known by now, such as ``model``.
+        """
+        if call_id not in self._images:
+            self._began.setdefault(call_id, time.monotonic())
+            # If two processes make the row, only the first may use the name in it; the
+            # key of the other is in no row. A try that seemed to fail may have made the
+            # row, so every try has the same key.
+            key = self._keys.setdefault(call_id, storage.new_key())
+            image = await database.insist(
+                images.begin,
+                self.thread.id,
+                self._turn.place(call_id),
+                key,
+                self.context,
+                call_id=call_key(call_id if provider_id is None else provider_id),
+                **clean_image(fields),
+            )
+            self._images[call_id] = image
+
+    def message_id(self, call_id: str) -> str:
+        """Return the id of the message that replaces an image without a result."""
+        image = self._images.get(call_id)
+        return endings.message_id(image) if image else ""
+
+    def is_completed(self, call_id: str) -> bool:
+        """Whether the row of a call has its image."""
+        image = self._images.get(call_id)
+        return image is not None and image.status == image.Status.COMPLETED
+
+    def has_final(self, call_id: str) -> bool:
+        """Whether the final of a call that has a row has come."""
+        return call_id in self._final and call_id in self._images
+
+    def next_stream(self) -> int:
+        """Return a number that tells the calls of a stream from those of others."""
+        return next(self._turn.streams)
+
+    def keys(self, call_ids: Iterable[str]) -> list[uuid.UUID]:
+        """Return the primary keys of the images that calls have made here."""
+        return [
+            self._images[call_id].pk
+            for call_id in call_ids
+            if call_id in self._images and call_id not in self._replays
+        ]
+
+    def _shown(self, call_id: str) -> GeneratedImage:
+        image = self._images[call_id]
+        url = file_urls.image_url(image, self.context)
+        return GeneratedImage(id=image.image_id, url=url)
+
+    def _elapsed_ms(self, call_id: str) -> int:
+        return round((time.monotonic() - self._began[call_id]) * 1000)
+
+
+def clean_image(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return columns with the provider's texts as every database takes them."""
+    return cleaning.clean_columns(models.GeneratedImage, fields)
