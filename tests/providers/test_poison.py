@@ -1,4 +1,7 @@
-"""Poison: an image in the history that a provider refuses, and turns that go on."""
+"""Poison at both doors: an image in the history that a provider refuses.
+
+``test_poisoned`` has every kind of file.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,12 @@ SEEN, ANSWER = "I see.", "Hello again."
 ORIGINS = ("upload", "generated")
 
 
-@pytest.mark.parametrize("how", HOW[:3])
 @pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize("name", IMAGES)
 async def test_an_image_goes_in_a_form_that_is_taken(
-    case: Case, name: str, origin: str, how: How
+    case: Case, name: str, origin: str
 ) -> None:
-    picky = refusing(lambda kind, data: bool(refused_by_most(data, kind)), how)
+    picky = refusing(lambda kind, data: bool(refused_by_most(data, kind)), "bare")
     await converse(case, name, origin, picky, refused=False)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from chatkit_images.models import GeneratedImage, Run
-from chatkit_images.testing import Image, Images, Text, Usage
+from chatkit_images.testing import Image, Images, Text, ToolCall, Usage
 from chatkit_images.testing.dialects.figures import image_usage
 from chatkit_images.testing.dialects.images import SVG_USAGE
 from tests.image_files import noise
@@ -41,16 +41,19 @@ def counts(value: Any, under: str = "") -> Counter[str]:
     return found
 
 
-async def test_the_tokens_of_a_conversation_add_up(case: Case) -> None:
+async def test_the_tokens_of_a_conversation_add_up(case: Case, settings: Any) -> None:
     provider: Counter[str] = Counter()
     spoken: Counter[str] = Counter()
 
-    async def turn(tools: Any, words: tuple[int, int], *steps: Any) -> None:
+    def answer(tools: Any, words: tuple[int, int], *steps: Any) -> None:
         case.model.respond_with(*steps, Usage(*words, tools=tools))
+        provider.update(counts((tools or {}).get("image_gen")))
+        spoken.update({"input_tokens": words[0], "output_tokens": words[1]})
+
+    async def turn(*given: Any) -> None:
+        answer(*given)
         await case.person.say("draw")
         await case.settled()
-        provider.update(counts(tools["image_gen"]))
-        spoken.update({"input_tokens": words[0], "output_tokens": words[1]})
 
     case.speak()
     await turn(ODD, (10, 20), Images(image(FIRST), image(SECOND)), Text(SAID))
@@ -58,7 +61,12 @@ async def test_the_tokens_of_a_conversation_add_up(case: Case) -> None:
     await turn(image_usage(1), (30, 40), edit, Text("Edited."))
     case.speak("svg")
     await turn(image_usage(1), (50, 60), image(THIRD), Text("Drawn in lines."))
-    await case.rows(*[("completed", "")] * 4)
+    case.speak()
+    settings.CHATKIT_IMAGES |= {"SERVER": "tests.test_nested.Manager"}
+    answer(None, (1, 2), ToolCall("paint", {"input": "a fox"}))
+    answer(image_usage(1), (3, 4), image(THIRD), Text("Here."))
+    await turn(None, (5, 6), Text("Painted."))
+    await case.rows(*[("completed", "")] * 5)
     images = [row async for row in GeneratedImage.objects.order_by("created_at")]
     runs = [run async for run in Run.objects.order_by("created_at")]
     by_image: Counter[str] = Counter()
@@ -74,8 +82,10 @@ async def test_the_tokens_of_a_conversation_add_up(case: Case) -> None:
         case.check(f"{key} by run", by_run[key], count)
     for key, count in spoken.items():
         case.check(f"{key} of words by run", words[key], count)
-    case.check("SVG", counts(images[-1].svg_usage), counts(SVG_USAGE))
-    case.check("SVG of others", [row.svg_usage or {} for row in images[:-1]], [{}] * 3)
+    svg = [counts(row.svg_usage) for row in images]
+    case.check("SVG", svg, [Counter()] * 3 + [counts(SVG_USAGE), Counter()])
+    sources = [row.source for row in images]
+    case.check("sources", sources, ["hosted"] * 4 + ["nested"])
     await case.goes_on()
     case.whole()
 
