@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.db import (
     IntegrityError,
     OperationalError,
+    ProgrammingError,
     connection,
     connections,
     transaction,
@@ -124,6 +125,33 @@ async def test_a_run_asks_again_while_the_database_is_away(
     with pytest.raises(OperationalError):
         await database.once(flaky)
     assert tries == [0]
+
+
+async def test_a_database_that_comes_and_goes_is_tried_each_second() -> None:
+    """Four moments of a second each in 17 seconds must not be missed."""
+    assert max(database.PAUSES) == 1
+    assert 17 <= sum(database.PAUSES) <= 18
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("no such table: chatkit_images_run"),
+        ProgrammingError('relation "chatkit_images_run" does not exist'),
+    ],
+)
+async def test_tables_that_are_missing_are_not_waited_for(
+    in_run: None, error: Exception
+) -> None:
+    tries: list[int] = []
+
+    def missing() -> None:
+        tries.append(1)
+        raise error
+
+    with pytest.raises(type(error)):
+        await database.call(missing)
+    assert tries == [1]
 
 
 async def test_a_request_does_not_wait_for_a_database_that_is_away() -> None:

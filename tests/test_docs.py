@@ -51,6 +51,7 @@ OWN_TESTS = (
     "shop/chat.py",
     "shop/asgi.py",
     "shop/views.py",
+    "shop/notes.py",
     *PROJECT_FILES,
 )
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -20,12 +20,7 @@ MOST_CAUSES = 20
 ATTACHED = "chatkit_images_failure"
 # How a response ends that has brought no answer.
 ENDS = ("failed", "incomplete", "cancelled")
-# The most frequent events. They tell of nothing, and may be large.
-QUIET = {
-    "response.output_text.delta",
-    "response.image_generation_call.partial_image",
-    "response.completed",
-}
+EVENTS = {f"response.{end}" for end in (*ENDS, "error")}
 # What a mapping has if it tells of a failure.
 TELLING = ("error", "errors", "detail", "code", "incomplete_details", "innererror")
 
@@ -42,8 +37,9 @@ def of(source: Any) -> Failure | None:
     if isinstance(source, BaseException):
         return _of_exception(source)
     if isinstance(source, BaseModel):
-        if getattr(source, "type", "") in QUIET:
-            return None
+        kind = getattr(source, "type", None)
+        if str(kind).startswith("response.") and kind not in EVENTS:
+            return None  # The most frequent events tell of nothing, and may be large.
         # A gateway may send what the client's types do not have.
         source = source.model_dump(mode="python", warnings=False)
     if isinstance(source, Mapping):

@@ -17,12 +17,12 @@ from chatkit_images.agents import ImageHttpxClient, ImageTracker
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, RefusedInput, Run, Thread
-from chatkit_images.testing import HTTPError, Image, LoopbackAPI, Text
+from chatkit_images.testing import FailedImage, HTTPError, Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, message, of_type, thread_id
 from tests.image_files import noise
 
 from .pages import block
-from .shop import serving
+from .shop import installed, module, serving
 
 
 def answer(model: LoopbackAPI, *steps: Any) -> None:
@@ -223,3 +223,26 @@ async def test_single_pieces_work_with_the_sdks_own_function(
     # What is lost with it, as the page says.
     assert (image.model, image.revised_prompt, image.usage) == ("", "", {})
     assert of_type(events, "thread.item.removed") == []
+
+
+async def test_the_words_of_a_note_are_the_projects(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"NOTES": "shop.notes.words"}
+    part = block("images.md", "Why an image or an answer has no result")
+    with installed(notes=module("shop.notes", part)):
+        model.respond_with(HTTPError(429, "insufficient_quota", "No."))
+        first = await chat.say("a fox")
+        answer(model, FailedImage(partials=0))
+        second = await chat.say("something awful")
+        model.respond_with(HTTPError(400, "content_filter", "No."))
+        third = await chat.say("something awful")
+    said = [
+        done_items(events, "assistant_message")[0]["content"][0]["text"]
+        for events in (first, second, third)
+    ]
+    assert said == [
+        "No more images this month. Write to studio@shop.example.",
+        "This image cannot be shown. Try other words.",
+        "This request was blocked by the safety system.",
+    ]

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from chatkit_images.notices import reason
 from django.contrib.staticfiles import finders
 from django.dispatch import Signal
 from django.urls import Resolver404, resolve
 
 import chatkit_images
-from chatkit_images import checks, models, signals
+from chatkit_images import checks, models, notes, signals
+from chatkit_images.failures import Reason
 from chatkit_images.testing import DIALECTS, script
 from chatkit_images.views import streams
 from tests.test_layers import LAYERS
@@ -78,8 +78,24 @@ def test_states_and_reasons_are_those_of_the_code() -> None:
     shown = {cells[0].strip("`"): cells[2] for cells in table}
     assert set(shown) == set(models.GeneratedImage.Status.values)
     for status in ("blocked", "failed", "cancelled", "interrupted"):
-        assert f'"{reason(status)}"' in shown[status]
-    assert f'"{reason("failed", "not_saved")}"' in shown["failed"]
+        row = models.GeneratedImage(status=status)
+        assert f'"{notes.words(row)}"' in shown[status]
+    row = models.GeneratedImage(status="failed", error_code="not_saved")
+    assert f'"{notes.words(row)}"' in shown["failed"]
+
+
+def test_reasons_are_those_of_the_code() -> None:
+    table = rows("images.md", "Why an image or an answer has no result")
+    assert [cells[0].strip("`") for cells in table] == list(Reason)
+    for name, _, words, retry in table:
+        reason = Reason(name.strip("`"))
+        assert f'"{notes.WORDS[reason]}"' in words
+        assert retry == ("yes" if reason.may_retry else "no")
+        run = models.Run(status="failed", reason=reason)
+        # Nothing that cannot help is recommended.
+        assert ("again" in notes.words(run)) == (
+            reason.may_retry and reason != "stopped"
+        )
 
 
 def test_choices_are_those_of_the_code() -> None:
