@@ -106,6 +106,7 @@ def test_value_filters_do_not_offer_the_empty_value(
         ({"file": "", "thumbnail": "", "status": "failed"}, "No image"),
         ({"file": "", "thumbnail": "", "status": "generating"}, "No image yet"),
         ({"file": "", "thumbnail": ""}, "The file is missing"),
+        ({"mime": "image/x-own", "thumbnail": ""}, "X-OWN"),
     ],
 )
 def test_image_without_a_result_shows_a_tile(
@@ -116,6 +117,12 @@ def test_image_without_a_result_shows_a_tile(
         html = root.get(path).content.decode()
         assert f'<span class="ck-tile">{text}' in html
         assert "<img class=" not in html
+
+
+def test_an_svg_is_shown_in_its_pages(root: Client, make_image: Make) -> None:
+    image = make_image(mime="image/svg+xml", thumbnail="")
+    for path in (change_list(models.GeneratedImage), change(image)):
+        assert "<img class=" in root.get(path).content.decode()
 
 
 def test_page_of_an_image_shows_image_previews_run_and_thread(
