@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from agents import RawResponsesStreamEvent
+from agents import RawResponsesStreamEvent, function_tool
 from chatkit import types
 from chatkit.errors import CustomStreamError
 from chatkit.widgets import Card
@@ -159,13 +159,37 @@ async def test_a_model_may_think_and_call_tools_in_any_words(
     assert json.dumps(read, ensure_ascii=False)[1:-1] in again
 
 
+@function_tool
+def cut(kind: str) -> str:
+    """Return words of a kind, as a tool may get them from anywhere."""
+    return KINDS[kind][0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_tool_may_return_any_words(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, kind: str
+) -> None:
+    settings.CHATKIT_IMAGES |= {"SERVER": "tests.test_words.Repeating"}
+    model.respond_with(ToolCall("cut", {"kind": kind}))
+    model.respond_with(Text("Done."))
+    await check_answer(chat, await chat.say("a fox"), "Done.")
+    (output,) = [
+        item["output"]
+        for item in model.requests[1]["input"]
+        if item.get("type") == "function_call_output"
+    ]
+    assert output == KINDS[kind][1]
+
+
 class Repeating(TestServer):
     """Asks the model again after each tool."""
 
     __test__ = False
 
     def get_agent(self, *args: Any) -> Any:
-        return super().get_agent(*args).clone(tool_use_behavior="run_llm_again")
+        agent = super().get_agent(*args)
+        tools = [*agent.tools, cut]
+        return agent.clone(tools=tools, tool_use_behavior="run_llm_again")
 
 
 class Speaking(TestServer):
