@@ -324,7 +324,7 @@ async def test_a_provider_that_takes_no_developers_words(
     ):
         refused_inputs._without_developer.clear()
         poison.refusal = HTTPError(status, "", message)
-        poison.steps = [Image(result=False), Text("Sorry.")]
+        poison.steps = [Image(result=False, partials=0), Text("Sorry.")]
         key = thread_id(await chat.say("a fox"))
         poison.steps, poison.requests = [Text("All right.")], 0
         for requests in (2, 3):
@@ -339,7 +339,7 @@ async def test_a_provider_that_takes_no_developers_words(
 async def test_a_provider_that_takes_no_words_about_files_at_all(
     chat: ChatClient, poison: Poison, model: LoopbackAPI
 ) -> None:
-    poison.steps = [Image(result=False), Text("Sorry.")]
+    poison.steps = [Image(result=False, partials=0), Text("Sorry.")]
     key = thread_id(await chat.say("a fox"))
     poison.no_roles, poison.requests = ("developer", "user"), 0
     assert of_type(await chat.say("and now?", key), "error")
