@@ -139,7 +139,7 @@ async def test_a_dead_run_gives_its_thread_back_and_its_image_an_end(
     assert storage.read(name) == png
     page = await chat.call("threads.get_by_id", thread_id=key)
     shown = page["items"]["data"][2:4]
-    assert shown[0]["image"]["id"] == "ig_1"
+    assert shown[0]["image"]["id"] == image.image_id
     assert (await chat.get(shown[0]["image"]["url"])).content == png
     text = "The image was interrupted before it was ready."
     assert shown[1]["content"][0]["text"] == text

@@ -378,4 +378,4 @@ def test_recover_ends_dead_runs_and_with_all_every_run() -> None:
     assert (dead.status, alive.status) == ("interrupted", "running")
     assert recover("--all") == "Ended 1 runs, 0 go on.\n"
     alive.refresh_from_db()
-    assert (alive.status, alive.error) == ("interrupted", "The server stopped.")
+    assert (alive.status, alive.reason) == ("interrupted", "interrupted")
