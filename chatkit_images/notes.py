@@ -42,8 +42,11 @@ WORDS = {
     Reason.GONE: gettext_lazy("Something that this needs is not there any more."),
     Reason.TIMEOUT: gettext_lazy("The service took too long. Try again."),
     Reason.BROKEN_OFF: gettext_lazy("The connection broke off. Try again."),
+    Reason.TOO_LONG: gettext_lazy(
+        "The answer became too long and was cut off. Try again."
+    ),
     Reason.NO_RESULT: gettext_lazy("The service gave no answer. Try again."),
-    Reason.OVERLOADED: gettext_lazy("The service is too busy."),
+    Reason.OVERLOADED: gettext_lazy("The service cannot answer at the moment."),
     Reason.UNKNOWN: gettext_lazy("Something went wrong. Try again."),
     Reason.NOT_SAVED: gettext_lazy("The answer could not be saved. Try again."),
     Reason.INSTALLATION: gettext_lazy(

@@ -725,7 +725,7 @@ EVENTS: dict[str, tuple[Any, Reason | None, str]] = {
                 status="incomplete", incomplete_details={"reason": "max_output_tokens"}
             ),
         },
-        R.BROKEN_OFF,
+        R.TOO_LONG,
         "max_output_tokens",
     ),
     "incomplete without a word": (

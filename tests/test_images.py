@@ -368,7 +368,7 @@ async def test_a_model_that_refuses_is_an_error_that_may_be_retried(
     events = await chat.say("an image")
 
     (error,) = of_type(events, "error")
-    words = "The service is too busy. Try again in a moment."
+    words = "The service cannot answer at the moment. Try again in a moment."
     assert error == {
         "type": "error",
         "code": "custom",

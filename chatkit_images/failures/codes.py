@@ -99,10 +99,12 @@ CODES = {
         ConnectError CloseError IncompleteRead stream_disconnected
         ClientConnectorError ServerDisconnectedError ClientPayloadError
         ConnectionClosed ConnectionClosedError ConnectionClosedOK
-        EndpointConnectionError max_output_tokens max_tokens connection_reset
+        EndpointConnectionError connection_reset
         ProtocolError ChunkedEncodingError WebSocketConnectionClosedError
         BrokenResourceError ClosedResourceError ProxyError NetworkError
-        LengthFinishReasonError
+    """,
+    Reason.TOO_LONG: """
+        max_output_tokens max_tokens MAX_TOKENS LengthFinishReasonError
     """,
     Reason.NO_RESULT: """
         image_generation_failed IMAGE_OTHER NO_IMAGE no_image_generated

@@ -21,6 +21,7 @@ class Reason(enum.StrEnum):
     # What has gone wrong on the way.
     TIMEOUT = "timeout"
     BROKEN_OFF = "broken_off"
+    TOO_LONG = "too_long"
     NO_RESULT = "no_result"
     OVERLOADED = "overloaded"
     UNKNOWN = "unknown"

@@ -80,11 +80,12 @@ def tells(run: models.Run) -> bool:
     Outside of a run its images are those since the answer began.
     """
     return models.GeneratedImage.objects.filter(
+        # A note is in its place, or beside its preview.
+        Q(item__type="assistant_message", item__is_note=True)
+        | Q(item__type="generated_image", status=Status.FAILED),
         thread=run.thread_id,
         created_at__gte=run.created_at,
         reason=run.reason,
-        item__type="assistant_message",
-        item__is_note=True,
     ).exists()
 
 

@@ -83,7 +83,7 @@ BREAKS = {
     "error-event-without-a-code": Expected("unknown", True),
     "error-event-nested": Expected("overloaded", True, 500),
     "failed-response": Expected("overloaded", True, code="server_error"),
-    "incomplete-response": Expected("broken_off", True, code="max_output_tokens"),
+    "incomplete-response": Expected("too_long", True, code="max_output_tokens"),
     "cut-off": Expected("broken_off", True),
     "cut-off-at-once": Expected("broken_off", True),
     "cut-json": Expected("broken_off", True),
