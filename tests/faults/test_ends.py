@@ -138,7 +138,7 @@ ENDS = {
     "no-result-after-a-preview": End(
         "S19",
         lambda d, p: [*opened(d, p), done(CALL, 0, None), Text("Done.")],
-        "message",
+        "preview",
         "failed",
     ),
     "empty-result": End(
@@ -158,14 +158,14 @@ ENDS = {
     "left-open": End(
         "S19",
         lambda d, p: [*opened(d, p), Text("Done.")],
-        "message",
+        "preview",
         "failed",
         "no_result",
     ),
     "api-error": End(
         "S18",
         lambda d, p: [*opened(d, p), ErrorEvent()],
-        "message",
+        "preview",
         "failed",
         "server_error",
         breaks=True,
@@ -176,7 +176,7 @@ ENDS = {
     "response-failed": End(
         "S19",
         lambda d, p: [*opened(d, p), ResponseFailed()],
-        "message",
+        "preview",
         "failed",
         "server_error",
         breaks=True,
@@ -184,7 +184,7 @@ ENDS = {
     "response-incomplete": End(
         "S19",
         lambda d, p: [*opened(d, p), incomplete("max_output_tokens")],
-        "message",
+        "preview",
         "failed",
         "max_output_tokens",
         breaks=True,
@@ -192,7 +192,7 @@ ENDS = {
     "dropped-connection": End(
         "S18",
         lambda d, p: [*opened(d, p), Drop()],
-        "message",
+        "preview",
         "failed",
         "APIConnectionError",
         breaks=True,

@@ -68,7 +68,7 @@ def test_a_failure_ends_its_stream_and_nothing_else(
         else:
             assert answer.status == 200, failure
             error = answer.events[-1]
-            assert (error["type"], error["allow_retry"]) == ("error", True), failure
+            assert (error["type"], error["allow_retry"]) == ("error", False), failure
             assert answer.body.endswith(b"\r\n0\r\n\r\n"), failure
         until(lambda: not Run.objects.running().exists())
         run = Run.objects.latest("created_at")
