@@ -17,7 +17,14 @@ from chatkit_images.agents import ImageHttpxClient, ImageTracker
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, RefusedInput, Run, Thread
-from chatkit_images.testing import FailedImage, HTTPError, Image, LoopbackAPI, Text
+from chatkit_images.testing import (
+    FailedImage,
+    HTTPError,
+    Image,
+    LoopbackAPI,
+    Text,
+    ToolCall,
+)
 from tests.client import ChatClient, done_items, message, of_type, thread_id
 from tests.image_files import noise
 
@@ -247,3 +254,17 @@ async def test_the_words_of_a_note_are_the_projects(
         "This image cannot be shown. Try other words.",
         "This request was blocked by the safety system.",
     ]
+
+
+async def test_agents_that_are_tools_show_their_images(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(ToolCall("paint", {"input": "a fox"}))
+    model.respond_with(Image())
+    model.respond_with(ToolCall("sketch", {"what": "a fox"}))
+    model.respond_with(Image())
+    model.respond_with(Text("Both are there."))
+    with serving(block("server.md", "Agents as tools")):
+        events = await chat.say("a fox, painted and sketched")
+    assert len(done_items(events, "generated_image")) == 2
+    assert len(model.requests) == 5

@@ -148,7 +148,10 @@ async def test_a_stop_keeps_the_images_that_wait(
     await check_all_shown(chat, events)
     page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
     texts = [i for i in page["items"]["data"] if i["type"] == "assistant_message"]
-    assert [i["content"][0]["text"] for i in texts] == ["Look.", "The answer was stopped."]
+    assert [i["content"][0]["text"] for i in texts] == [
+        "Look.",
+        "The answer was stopped.",
+    ]
 
 
 @pytest.mark.row("S02")
