@@ -8,6 +8,7 @@ import shutil
 import time
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -23,10 +24,44 @@ def _read(name: str) -> Any:
 MANIFEST = _read("manifest.json")
 ROWS: dict[str, list[dict[str, Any]]] = _read("rows.json")
 LOGS: dict[str, Any] = _read("redis.json")
+
+
+def _renamed() -> Any:
+    """Return what that revision answered, with today's ids of images.
+
+    It named an image by the provider's id of the call, which was unique in a thread.
+    """
+    keys = {
+        (row["thread_id"], row["call_id"]): UUID(row["id"]).hex
+        for row in ROWS["chatkit_images.GeneratedImage"]
+    }
+    answers = _read("answers.json")
+    for threads in answers.values():
+        for key, answer in threads.items():
+            for item in answer["items"]:
+                if image := item.get("image"):
+                    image["id"] = f"img_{keys[key, image['id']]}"
+    return answers
+
+
+def _shown() -> Any:
+    """Return what that revision answered for images, and the previews of failed ones.
+
+    It did not show what it had kept of them.
+    """
+    images = _read("images.json")
+    for row in ROWS["chatkit_images.GeneratedImage"]:
+        if row["status"] == "failed" and row["file"]:
+            known = MANIFEST["files"][f"storage/{row['file']}"]
+            said = f"200 {row['mime']} {known['sha256']}"
+            images[row["id"]] = dict.fromkeys(images[row["id"]], said)
+    return images
+
+
 # What that revision answered each person, by name and thread.
-ANSWERS: dict[str, dict[str, Any]] = _read("answers.json")
+ANSWERS: dict[str, dict[str, Any]] = _renamed()
 # And what it answered the owner of each image, by its key and variant.
-IMAGES: dict[str, dict[str, str]] = _read("images.json")
+IMAGES: dict[str, dict[str, str]] = _shown()
 REVISION: str = MANIFEST["revision"]
 # The last of its migrations.
 HEAD: str = MANIFEST["migrations"][-1]

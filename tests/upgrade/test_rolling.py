@@ -75,7 +75,8 @@ def items(browser: Browser, key: str) -> list[Any]:
     page = browser.call("items.list", thread_id=key, order="asc")
     for item in page["data"]:
         if item["type"] == "generated_image":
-            item["image"]["url"] = urlsplit(item["image"]["url"]).path
+            # Each version has an id of its own for an image, the URL is the same.
+            item["image"] = urlsplit(item["image"]["url"]).path
     found: list[Any] = page["data"]
     return found
 

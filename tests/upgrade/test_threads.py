@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chatkit_images.models import DeletedFile, GeneratedImage, Run, Thread
+from chatkit_images.queries.identity import key_of
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items, message, of_type
 
@@ -67,7 +68,7 @@ async def test_a_thread_is_continued(
     events = await owner.stream("threads.add_user_message", **params)
     assert not of_type(events, "error")
     (item,) = done_items(events, "generated_image")
-    image = await GeneratedImage.objects.aget(call_id=item["image"]["id"])
+    image = await GeneratedImage.objects.aget(pk=key_of(item["image"]["id"]))
     assert image.status == "completed"
     # The model sees what the person sees of earlier images, the newest of them.
     asked = json.dumps(model.requests[0]["input"])
