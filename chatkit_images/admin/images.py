@@ -41,6 +41,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
     date_hierarchy = "created_at"
     list_filter = [
         "status",
+        "source",
         ("model", ValueFilter),
         ("quality", ValueFilter),
         ("size", ValueFilter),
@@ -56,8 +57,10 @@ class GeneratedImageAdmin(GeneratedImageFields):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the facts of an image, and those of an error only if it has one."""
-        asked = [("model", "quality"), ("size", "background", "output_format")]
-        times = [("partial_count", "first_partial", "final"), "usage_json"]
+        asked: list[Any] = [("source", "model", "chat_model")]
+        asked += [("quality", "size", "background", "output_format"), "details_json"]
+        times = [("partial_count", "first_partial", "final")]
+        usage = ["usage_json", "svg_usage_json"]
         facts = [("dimensions", "mime"), "sha256", "file_name"]
         dates = [("created_at", "finished_at", "superseded_at")]
         error = [
@@ -69,7 +72,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
         sections: list[tuple[Any, list[Any]]] = [
             (_("Error and moderation"), error),
             (_("Words"), ["prompt", "revised_prompt"]),
-            (_("Generation"), [*asked, *times]),
+            (_("Generation"), [*asked, "made_from", *times, *usage]),
             (_("Image"), [*facts, *dates]),
             (_("Run"), [("run", "run_state"), "response_id", "run_usage"]),
             (_("Thread"), [("thread", "person"), "item", "call_id"]),

@@ -41,21 +41,34 @@ class RunAdmin(ReadOnlyModelAdmin):
         "thread__id",
         "thread__title",
         "response_id",
+        "safety_identifier",
         "worker",
     ]
-    search_help_text = _("Id of run, thread or response, title, worker, owner")
+    search_help_text = _(
+        "Id of run, thread or response, title, worker, safety identifier, owner"
+    )
     fieldsets = [
         (None, {"fields": [("state", "operation"), ("thread", "person")]}),
         (_("Reason"), {"fields": [("reason", "error_code"), "error", "failure_json"]}),
         (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
         (_("Worker"), {"fields": [("worker", "heartbeat_at")]}),
-        (_("Generation"), {"fields": [("response_id", "image_count"), "usage_json"]}),
+        (
+            _("Generation"),
+            {
+                "fields": [
+                    ("response_id", "image_count"),
+                    ("usage_json", "tool_usage_json"),
+                    "safety_identifier",
+                ]
+            },
+        ),
     ]
     readonly_fields = [
         "state",
         "person",
         "took",
         "usage_json",
+        "tool_usage_json",
         "failure_json",
         "image_count",
     ]
@@ -91,6 +104,11 @@ class RunAdmin(ReadOnlyModelAdmin):
     def failure_json(self, obj: models.Run) -> SafeString | str:
         """Show what the provider or the app said about it."""
         return pretty(obj.failure)
+
+    @admin.display(description=_("usage of tools"))
+    def tool_usage_json(self, obj: models.Run) -> SafeString | str:
+        """Show what the provider's tools have used."""
+        return pretty(obj.tool_usage)
 
     @admin.display(description=_("token usage"))
     def usage_json(self, obj: models.Run) -> SafeString | str:

@@ -301,3 +301,26 @@ def test_transcript_shows_images_of_a_project_s_own_admin(
     monkeypatch.setitem(site._registry, models.GeneratedImage, own)
     html = root.get(change(thread)).content.decode()
     assert f'<a href="{change(image)}">A red fox</a>' in html
+
+
+def test_page_of_an_image_says_what_it_was_made_from(
+    root: Client, make_image: Make
+) -> None:
+    first = make_image(prompt="a fox", call_id="ig_1")
+    edited = make_image(
+        prompt="a blue fox",
+        call_id="ig_2",
+        thread=first.thread,
+        source="nested",
+        chat_model="gpt-5",
+        details={"action": "edit"},
+        svg_usage={"total_tokens": 7},
+    )
+    models.ImageSource.objects.create(image=edited, source_image=first)
+    html = root.get(change(edited)).content.decode()
+    for text in ("nested agent", "gpt-5", "edit", "total_tokens", change(first)):
+        assert text in html
+    assert (
+        "?source__exact=nested"
+        in root.get(change_list(models.GeneratedImage)).content.decode()
+    )
