@@ -25,7 +25,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import failures
 from chatkit_images.exceptions import ClaimLost, ImageError, StorageUnavailable
-from chatkit_images.failures import Failure, Reason, waits
+from chatkit_images.failures import Failure, Reason, codes, waits
 
 REQUEST = httpx2.Request("POST", "https://api.example.com/v1/responses")
 CLIENT = openai.OpenAI(api_key="none", base_url="https://api.example.com/v1")
@@ -1007,6 +1007,14 @@ def test_how_long_to_wait(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     failure = failures.of(http(429, body, headers))
     assert failure is not None
     assert failure.retry_after == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("reason", codes.CODES)
+def test_a_code_of_each_reason_is_read(reason: Reason) -> None:
+    code = codes.CODES[reason].split()[0]
+    failure = failures.of({"error": {"code": code, "message": "x"}})
+    assert failure is not None
+    assert (failure.reason, failure.code) == (reason, code)
 
 
 def test_who_waits_for_nothing() -> None:

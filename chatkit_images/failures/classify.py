@@ -56,6 +56,7 @@ ORDER = (
     Reason.TIMEOUT,
     Reason.OVERLOADED,
     Reason.BROKEN_OFF,
+    Reason.TOO_LONG,
     Reason.NO_RESULT,
 )
 # The parameter is a part of the input that is, or has, an image or a file.

@@ -63,9 +63,9 @@ async def stream_response(
         except runs.drain.Draining:
             if ids:
                 yield event_stream.CUT
-        except Exception:
+        except Exception as error:
             logger.exception("The stream of run %s is broken off", run_id)
-            last = event_stream.chunk(event_stream.broken_off())
+            last = event_stream.chunk(event_stream.failed_by(error))
             yield event_stream.encode([(0, last)], ids)
         finally:
             await events.aclose()
