@@ -132,3 +132,6 @@ def test_shares_are_as_equal_as_whole_numbers_can_be() -> None:
     }
     assert second["total_tokens"] == 4
     assert split(figures, 0) == []
+    # Gateways tell the cost, too, even of a response whose images have no row.
+    assert split({"cost": 0.04}, 0) == []
+    assert split({"cost": 0.5}, 2) == [{"cost": 0.25}] * 2

@@ -111,6 +111,8 @@ def split(figures: Figures, count: int) -> list[Figures]:
     The shares add up to the figures.
     """
     shares: list[Figures] = [{} for _ in range(count)]
+    if not shares:
+        return shares
     for key, value in figures.items():
         parts: list[Any] = [value] * count
         if isinstance(value, dict):
@@ -118,7 +120,7 @@ def split(figures: Figures, count: int) -> list[Figures]:
         elif isinstance(value, float):
             parts = [value / count] * count
         elif _is_figure(value):
-            whole, rest = divmod(value, count) if count else (0, 0)
+            whole, rest = divmod(value, count)
             parts = [whole + (number < rest) for number in range(count)]
         for share, part in zip(shares, parts, strict=True):
             share[key] = part
