@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -68,7 +69,11 @@ def clean_columns(model: type[db.Model], fields: dict[str, Any]) -> dict[str, An
 
 
 def map_strings(value: Any, change: Callable[[str], str]) -> Any:
-    """Return JSON data with every string changed, keys included."""
+    """Return JSON data with every string changed, keys included.
+
+    ``NaN`` and infinities become ``None``. Python reads and writes them, but JSON has
+    none, and PostgreSQL and MariaDB refuse the whole row.
+    """
     if isinstance(value, str):
         return change(value)
     if isinstance(value, dict):
@@ -76,4 +81,6 @@ def map_strings(value: Any, change: Callable[[str], str]) -> Any:
         return {change(str(k)): map_strings(v, change) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [map_strings(v, change) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value

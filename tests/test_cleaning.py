@@ -28,6 +28,12 @@ def test_every_string_of_json_is_mapped_keys_included() -> None:
     }
 
 
+def test_numbers_that_json_has_not_are_unknown() -> None:
+    """Python reads and writes them, but PostgreSQL and MariaDB refuse the row."""
+    value = {"a": [float("nan"), 1.5], "b": {"c": float("-inf")}}
+    assert cleaning.clean_json(value) == {"a": [None, 1.5], "b": {"c": None}}
+
+
 def test_text_is_cut_to_the_length_of_its_column() -> None:
     columns = cleaning.clean_columns(
         GeneratedImage, {"call_id": "x" * 300, "usage": {"a": "\x00"}}
