@@ -10,6 +10,7 @@ import datetime
 import email.utils
 import errno
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -1090,3 +1091,29 @@ def test_a_hostile_body(body: Any) -> None:
     assert failure is not None
     assert len(failure.message) <= 2000
     json.dumps(failure.facts()).encode()
+
+
+@pytest.mark.parametrize("part", ["a", "89504e47", "Ab1", "key-", "sk-a1"])
+def test_long_words_of_a_provider_hold_nobody_up(part: str) -> None:
+    begun = time.thread_time()
+    Failure(R.UNKNOWN, message=part * (200_000 // len(part)))
+    assert time.thread_time() - begun < 0.5
+
+
+def test_what_moderation_says_has_an_end_and_no_secrets() -> None:
+    image = "data:image/png;base64," + "Ab1+" * 100
+    said = {
+        "categories": [f"kind {number}" for number in range(10_000)],
+        "input": image,
+        "key": "sk-abcdefghijkl1234567890",
+        "scores": {"violence": float("nan"), "hate": 0.5},
+    }
+    kept = Failure(R.BLOCKED, moderation=said | {"deep": nested(30)}).moderation
+    assert kept["categories"][:2] == ["kind 0", "kind 1"]
+    assert len(json.dumps(kept)) < 5_000
+    assert "base64" not in str(kept) and "sk-abc" not in str(kept)
+    assert kept["scores"] == {"violence": None, "hate": 0.5}
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"in": nested(depth - 1)} if depth else {"end": "there"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from ..cleaning import clean, clean_json
@@ -12,13 +14,17 @@ from .reasons import Reason
 
 # Characters that are kept of a provider's words. A body may be a whole page of HTML.
 MOST_WORDS, MOST_NAME = 2000, 255
+# Characters that are searched for secrets, once the bytes of images are out of them.
+MOST_SEARCHED = 4 * MOST_WORDS
+# What is kept of a moderation: entries of a list or an object, and levels.
+MOST_ENTRIES, MOST_LEVELS = 50, 4
 DATA_URL = re.compile(r"data:[\w.+/-]+;base64,[A-Za-z0-9+/=_-]*")
-BASE64 = re.compile(
-    r"(?=[a-z0-9+/]*[A-Z])(?=[A-Z0-9+/]*[a-z])(?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{200,}={0,2}"
-)
+RUN = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{200,}={0,2}")
+# What base64 has of each, and long words and digests have not.
+KINDS = [re.compile(kind) for kind in ("[A-Z]", "[a-z]", "[0-9]")]
 SECRETS = re.compile(
     r"\b((?:sk|pk|rk|xai|gsk|fw|r8|hf|key|AKIA|AIza)[-_A-Za-z0-9]{0,8}?[-_]?)"
-    r"(?=[A-Za-z0-9_-]{12,})(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{12,}"
+    r"(?=[A-Za-z0-9_-]{12})(?=[A-Za-z_-]{0,64}\d)[A-Za-z0-9_-]{12,}"
 )
 NAMED = re.compile(
     r"(?i)\b(bearer\s+|(?:api[-_ ]?key|access[-_ ]?token|token|secret|password|"
@@ -63,7 +69,7 @@ class Failure:
         change(self, "message", without_secrets(self.message)[:MOST_WORDS])
         for name in ("code", "type", "request_id", "param", "error"):
             change(self, name, without_secrets(getattr(self, name))[:MOST_NAME])
-        change(self, "moderation", clean_json(self.moderation))
+        change(self, "moderation", clean_json(_lean(self.moderation)))
         change(self, "words", clean(self.words))
 
     @property
@@ -89,10 +95,31 @@ class Failure:
 
 
 def without_secrets(text: str) -> str:
-    """Return a text that columns take, without keys, passwords and bytes of images."""
+    """Return a text that columns take, without keys, passwords and bytes of images.
+
+    What is far behind the end of a column is cut off before it is searched.
+    """
     text = clean(text)
     text = DATA_URL.sub("data:…", text)
-    text = BASE64.sub("…", text)
+    text = RUN.sub(_without_base64, text)[:MOST_SEARCHED]
     text = NAMED.sub(r"\1…", text)
     text = WITH_PASSWORD.sub(r"\1…@", text)
     return SECRETS.sub("…", text)
+
+
+def _without_base64(run: re.Match[str]) -> str:
+    return "…" if all(kind.search(run[0]) for kind in KINDS) else run[0]
+
+
+def _lean(value: Any, level: int = 0) -> Any:
+    """Return what a moderation says, no more than a row should keep of it."""
+    if isinstance(value, str):
+        return without_secrets(value)[:MOST_NAME]
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if level == MOST_LEVELS:
+        return "…"
+    if isinstance(value, Mapping):
+        entries = islice(value.items(), MOST_ENTRIES)
+        return {_lean(str(key)): _lean(each, level + 1) for key, each in entries}
+    return [_lean(each, level + 1) for each in value[:MOST_ENTRIES]]
