@@ -239,6 +239,19 @@ async def test_an_image_that_was_shown_before_an_error_stays(
     assert await kept(chat, events) == [RED]
 
 
+async def test_an_image_that_comes_after_an_error_keeps_no_reason(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    error = SAFE | {"moderation_details": {"categories": ["violence"]}}
+    model.respond_with(added("ig"), done("ig", None, error=error), end(item("ig", RED)))
+    events = await chat.say("an image")
+    assert await kept(chat, events) == [RED]
+    image = await GeneratedImage.objects.aget()
+    assert image.status == "completed"
+    assert (image.reason, image.error_code, image.error_message) == ("", "", "")
+    assert (image.failure, image.moderation) == ({}, {})
+
+
 async def test_a_client_gets_ids_of_the_apps_own(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -302,3 +315,21 @@ async def test_an_edit_knows_what_it_was_made_from(
     (source,) = [row async for row in edited.sources.all()]
     assert (source.role, source.source_image_id) == ("input", first.pk)
     assert not await first.sources.aexists()
+
+
+async def test_a_mask_is_one_of_the_sources(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(Image(data=RED, partials=0), Text("One."))
+    events = await chat.say("a fox")
+    mask = await GeneratedImage.objects.aget()
+    (shown,) = done_items(events, "generated_image")
+    url = shown["image"]["url"]
+    tool = {"type": "image_generation", "input_image_mask": {"image_url": url}}
+    response = wire.new_response({"model": "gpt-4.1", "tools": [tool]})
+    begun = Raw({"type": "response.created", "response": response})
+    model.respond_with(begun, added("ig"), done("ig", GREEN), Text("Two."))
+    await chat.say("only there", thread_id(events))
+    edited = await GeneratedImage.objects.exclude(pk=mask.pk).aget()
+    masks = edited.sources.filter(role="mask")
+    assert [row.source_image_id async for row in masks] == [mask.pk]

@@ -103,8 +103,11 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
             values: dict[str, Any] = {
                 **stored.columns(),
                 # The reason of an earlier end does not count any more.
+                "reason": "",
                 "error_code": "",
                 "error_message": "",
+                "failure": {},
+                "moderation": {},
                 **fields,
                 "thumbnail": stored.thumbnail,
                 "sha256": stored.info.sha256,

@@ -75,4 +75,6 @@ def _ours(url: Any) -> list[InputFile]:
     token = url_tokens.read(match[1], expired_ok=True) if match else None
     if token is None:
         return []
-    return [InputFile("image" if token.kind == "image" else "attachment", token.key)]
+    if token.kind == "image":
+        return [InputFile("image", str(uuid.UUID(token.key)))]
+    return [InputFile("attachment", token.key)]
