@@ -712,3 +712,26 @@ async def test_an_owner_of_a_projects_own_keeps_its_threads(
 
     assert (await Run.objects.aget()).status == "completed"
     assert (await Thread.objects.aget()).owner == "tenant:5"
+
+
+async def test_a_run_that_the_database_does_not_release_is_released_when_it_is_back(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, tries = claims.release, []
+
+    def away(*args: Any, **kwargs: Any) -> bool:
+        tries.append(1)
+        if len(tries) < 4:
+            raise OperationalError("the database is away")
+        return release(*args, **kwargs)
+
+    monkeypatch.setattr(claims, "release", away)
+    monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
+    monkeypatch.setattr(sys.modules[Supervisor.__module__], "POLL_SECONDS", 0.01)
+    model.respond_with(Text("Hello."))
+    await chat.say("hello")
+    async with asyncio.timeout(30):
+        while await Run.objects.filter(status="running").aexists():
+            await asyncio.sleep(0.01)
+    assert (await Run.objects.aget()).status == "completed"
+    assert len(tries) == 4
