@@ -361,3 +361,42 @@ async def test_the_answer_comes_although_the_refusal_cannot_be_noted(
     for _ in range(2):
         note, answer = said(await chat.say("and now?", key))
         assert "fox.pdf" in note and answer == "All right."
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        HTTPError(400, "image_content_policy_violation", "The image was flagged."),
+        HTTPError(400, "moderation_blocked", "'input[0].content[1]' was flagged."),
+    ],
+    ids=["code", "place"],
+)
+async def test_an_image_that_moderation_blocks_ends_its_own_turn_only(
+    chat: ChatClient, context: RequestContext, poison: Poison, refusal: HTTPError
+) -> None:
+    poison.refuse_files()
+    poison.refusal = refusal
+    sent = await upload(context, "beach.png", PNG)
+    events = await chat.say("Look", None, [sent["id"]])
+    # The person reads what it was, and nothing is tried behind their back.
+    (error,) = of_type(events, "error")
+    assert error["message"] == "This request was blocked by the safety system."
+    assert poison.requests == 1
+    note, answer = said(await chat.say("forget it, hello", thread_id(events)))
+    assert note == "The file “beach.png” could not be used by the model."
+    assert answer == "All right."
+    poison.requests = 0
+    assert said(await chat.say("and now?", thread_id(events))) == ["All right."]
+    assert poison.requests == 1
+
+
+async def test_words_that_moderation_blocks_are_not_tried_again(
+    chat: ChatClient, context: RequestContext, poison: Poison
+) -> None:
+    sent = await upload(context, "fox.png", PNG)
+    key = thread_id(await chat.say("Look", None, [sent["id"]]))
+    poison.refuse_files()
+    poison.refusal = HTTPError(400, "moderation_blocked", "Your prompt was rejected.")
+    poison.requests = 0
+    assert of_type(await chat.say("something bad", key), "error")
+    assert poison.requests == 1

@@ -19,6 +19,8 @@ from ..queries.inputs import HALF_BUDGET, InputFile, Provider
 PLACE = re.compile(r"\b(input|messages)\W{1,3}(\d+)\W{1,3}content\W{1,3}(\d+)")
 # ``image_url[2]``, ``image at index 2``
 ORDINAL = re.compile(r"\bimages?(?:_urls?)?\s?(?:\[|#|at index |index )(\d+)", re.I)
+# ``image_content_policy_violation``, ``InputImageSensitiveContentDetected``
+IMAGE_CODE = re.compile(r"^(input_?)?image_?(content|sensitive|policy)", re.I)
 # What providers say that take the developer's words only at the beginning, or never.
 ROLES = re.compile(r"system (?:message|role)|developer|roles? must|\brole\b", re.I)
 # A size is refused, but not because it is too small.
@@ -33,12 +35,20 @@ _without_developer: set[Provider] = set()
 
 def is_refusal(failure: Failure) -> bool:
     """Whether something in the input may be the cause of a failure."""
-    if failure.reason in REFUSALS:
+    if failure.reason in REFUSALS or blocks_a_file(failure):
         return True
     # Some servers of open models call it a fault of their own.
     words, status = failure.message, failure.status or 0
     return status >= 500 and bool(
         spoken(words, Reason.REFUSED_INPUT) or ROLES.search(words)
+    )
+
+
+def blocks_a_file(failure: Failure) -> bool:
+    """Whether moderation has refused an image or a file, and not what was asked for."""
+    named = f"{failure.param} {failure.message}"
+    return failure.reason is Reason.BLOCKED and bool(
+        PLACE.search(named) or ORDINAL.search(named) or IMAGE_CODE.search(failure.code)
     )
 
 
@@ -102,6 +112,13 @@ class Refusals:
             self.measure = "without a message of the developer's"
         elif not files.sent:
             return False
+        elif failure.reason is Reason.BLOCKED:
+            # If it came just now, the person is told so; later turns do without it.
+            named = self._named(failure, given) or frozenset(files.sent)
+            if is_last or not (refused := named - files.newest):
+                return False
+            files.only = frozenset(files.sent) - refused
+            self.measure = f"without {len(refused)} of {len(files.sent)} files"
         elif is_last:
             # It has nothing that could be refused.
             files.only, files.note_role = frozenset(), "user"
