@@ -10,6 +10,7 @@ import pytest
 from agents import (
     Agent,
     ImageGenerationTool,
+    RawResponsesStreamEvent,
     RunConfig,
     RunContextWrapper,
     Runner,
@@ -17,11 +18,15 @@ from agents import (
 )
 from chatkit import types
 from chatkit.agents import AgentContext
+from openai.types.responses import ResponseOutputItemAddedEvent
+from openai.types.responses.response_output_item import ImageGenerationCall
 
-from chatkit_images import storage
-from chatkit_images.agents import nested
+from chatkit_images import storage, times
+from chatkit_images.agents import ImageTracker, nested, open_streams
 from chatkit_images.context import RequestContext
+from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, Run
+from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall, Usage
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, thread_id
@@ -226,3 +231,26 @@ async def test_tokens_of_nested_runs_are_the_runs_too(
         return
     assert run.tool_usage == tools
     assert (await GeneratedImage.objects.aget()).usage == tools["image_gen"]
+
+
+async def test_an_image_that_comes_after_its_answer_waits_for_nobody(
+    context: RequestContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As from a run that a tool has left behind."""
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
+    around = AgentContext(thread=thread, store=DjangoStore(), request_context=context)
+    tracker = ImageTracker(around, DjangoResponseStreamConverter(thread, context))
+    open_streams.note(tracker)
+    tracker.complete = True
+    call = ImageGenerationCall(
+        id="ig", status="in_progress", type="image_generation_call"
+    )
+    data = ResponseOutputItemAddedEvent(
+        item=call,
+        output_index=0,
+        sequence_number=1,
+        type="response.output_item.added",
+    )
+    async with asyncio.timeout(5):
+        await nested(around).on_stream(RawResponsesStreamEvent(data=data))
+    assert "no answer is under way" in caplog.text

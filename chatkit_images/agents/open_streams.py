@@ -24,7 +24,7 @@ def note(tracker: ImageTracker) -> None:
 
 
 def tracker_of(context: Any) -> ImageTracker | None:
-    """Return the tracker of an open stream.
+    """Return the tracker of an open stream, ``None`` if there is none.
 
     Args:
         context: The agent's context of the stream; ``None`` for the newest of the run.
@@ -32,4 +32,6 @@ def tracker_of(context: Any) -> ImageTracker | None:
     for tracker in reversed(trackers.get() or ()):
         if not tracker.complete and context in (None, tracker.context):
             return tracker
-    return _open.get(id(context)) if context is not None else None
+    found = _open.get(id(context)) if context is not None else None
+    # In a stream that is over nothing is delivered any more.
+    return found if found is not None and not found.complete else None
