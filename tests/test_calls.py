@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import threading
 import time
 import zlib
@@ -16,12 +17,13 @@ from django.db import OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import file_urls, imaging, maintenance, storage, times
-from chatkit_images.agents import finals, partials
+from chatkit_images.agents import finals, outcomes, partials
 from chatkit_images.agents.bill import add_usage
 from chatkit_images.agents.calls import CallState, ImageCall
 from chatkit_images.agents.outcomes import ImageOutcome
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
+from chatkit_images.failures import Failure, Reason
 from chatkit_images.imaging import png
 from chatkit_images.models import GeneratedImage, PartialImage, Thread
 from chatkit_images.queries import endings, images, items
@@ -682,3 +684,21 @@ async def test_previews_that_hang_hold_up_no_end(
     finally:
         go.set()
     assert (await GeneratedImage.objects.aget()).status == "completed"
+
+
+async def test_an_image_that_comes_after_a_reason_that_could_not_be_saved(
+    thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: told.append(said))
+    Away(monkeypatch, 4)
+    stage = Stage(context)
+    reason = Failure(Reason.BLOCKED, code="moderation_blocked")
+    stage.call.take_final(finals.Final(None, outcomes.of_failure(reason)))
+    stage.finish()
+    await stage.call.wait()
+    gc.collect()
+
+    assert (await GeneratedImage.objects.aget()).status == "completed"
+    assert stage.kinds == [UPDATED, DONE]
+    assert told == []

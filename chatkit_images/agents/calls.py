@@ -84,9 +84,9 @@ class ImageCall:
         # How the call ended, and the item that shows it. None until it has ended.
         self.outcome: ImageOutcome | None = None
         self.final_item: types.ThreadItem | None = None
-        self._columns = columns
         # The item beside it that says that it is only a preview.
         self.note: types.ThreadItem | None = None
+        self._columns = columns
         self._item = item
         self._converter = converter
         self._emit = emit
@@ -128,7 +128,7 @@ class ImageCall:
             self._saving = asyncio.ensure_future(self._save(final))
         elif final.image is not None and (not self.final or not self.final.image):
             self.state, self.final = CallState.ENDING, final
-            before, self._saving = self._saving, None
+            before = self._saving
             self._saving = asyncio.ensure_future(self._revive(final, before))
 
     async def wait(self) -> None:
@@ -176,6 +176,8 @@ class ImageCall:
         """Show an image in the place of the words that were shown for it."""
         if before is not None:
             await asyncio.wait([before])
+            if not before.cancelled() and (error := before.exception()) is not None:
+                logger.warning("The reason of %s is not saved: %r", self.call_id, error)
         shown, self.state = self.final_item, CallState.ENDING
         await self._row.made()
         saved = await finals.save(final, self.call_id, self._converter, self._columns)
