@@ -56,7 +56,7 @@ class Supervisor:
 
     Attributes:
         claimed: The runs of this process that have their claim, by id.
-        copies: The logs of other processes' runs that are read here.
+        followed_logs: The logs of other processes' runs that are read here.
         watches: The threads that are watched here.
     """
 
@@ -149,6 +149,8 @@ class Supervisor:
                 await self._owed[0]()
             except Exception:
                 logger.warning("A run cannot be released yet", exc_info=True)
+                # The next one is tried first then: one must not hold up all others.
+                self._owed.append(self._owed.pop(0))
                 return
             del self._owed[0]
 

@@ -20,6 +20,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.models import Run
 from chatkit_images.runs import claims, drain
 from chatkit_images.runs.log.digest import Digest
+from chatkit_images.runs.supervisor import supervisor
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.chat import TestServer
 from tests.client import (
@@ -238,6 +239,22 @@ async def test_a_dead_run_that_cannot_be_ended_keeps_no_other_from_its_end(
         await sync_to_async(claims.interrupt)(Run.objects.order_by("created_at"))
     await second.arefresh_from_db()
     assert second.status == "interrupted"
+
+
+async def test_a_release_that_fails_keeps_no_other_from_its_turn() -> None:
+    released = asyncio.Event()
+
+    async def broken() -> None:
+        if not released.is_set():
+            raise RuntimeError("a bug")
+
+    async def good() -> None:
+        released.set()
+
+    supervisor().owe(broken)
+    supervisor().owe(good)
+    async with asyncio.timeout(10):
+        await released.wait()
 
 
 async def test_notices_are_kept_in_a_digest(model: LoopbackAPI) -> None:
