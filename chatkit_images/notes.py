@@ -67,7 +67,7 @@ IMAGE_WORDS = {
 LATE = "saved_later"
 # Reasons after which a person has to wait.
 WAITING = (Reason.RATE_LIMITED, Reason.OVERLOADED)
-OF_STATUS = {
+OF_STATUS: dict[str, Reason] = {
     GeneratedImage.Status.BLOCKED: Reason.BLOCKED,
     GeneratedImage.Status.CANCELLED: Reason.STOPPED,
     GeneratedImage.Status.INTERRUPTED: Reason.INTERRUPTED,
@@ -112,7 +112,7 @@ def reason_of(row: Row) -> Reason:
     if image and row.error_code == Reason.NOT_SAVED:
         return Reason.NOT_SAVED
     other = Reason.NO_RESULT if image else Reason.UNKNOWN
-    return OF_STATUS.get(GeneratedImage.Status(row.status), other)
+    return OF_STATUS.get(row.status, other)
 
 
 def note_id(row: Row) -> str:

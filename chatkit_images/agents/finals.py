@@ -100,4 +100,4 @@ async def save(
         return await converter.save_final(call_id, await whole(final.image), **facts)
     except (ImageError, StorageUnavailable) as error:
         logger.warning("Image call %s has no result: %s", call_id, error)
-        return outcomes.of_refused(error, facts)
+        return outcomes.of_error(error, facts)

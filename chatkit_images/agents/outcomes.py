@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import failures, notes
-from ..exceptions import ImageError, StorageUnavailable
+from ..exceptions import StorageUnavailable
 from ..failures import Failure, Reason
 from ..models import GeneratedImage
 from ..queries import failure_columns
@@ -60,13 +60,6 @@ def without_image(call: ImageGenerationCall, facts: dict[str, Any]) -> ImageOutc
     return of_failure(failure, facts)
 
 
-def of_refused(
-    error: ImageError | StorageUnavailable, facts: dict[str, Any]
-) -> ImageOutcome:
-    """Return the outcome of a call whose image arrived and was refused."""
-    return of_error(error, facts)
-
-
 def unsaved(error: Exception, *, arrived: bool) -> ImageOutcome:
     """Return the outcome of a call of which something could not be saved.
 
@@ -89,7 +82,10 @@ def unsaved(error: Exception, *, arrived: bool) -> ImageOutcome:
 
 
 def of_error(error: Exception, facts: dict[str, Any] | None = None) -> ImageOutcome:
-    """Return the outcome for open calls if an exception has ended their stream."""
+    """Return the outcome of a call that an exception has ended.
+
+    It has ended the stream of the call, or has refused the image that came.
+    """
     return of_failure(failures.of(error) or failure_columns.STREAM_ERROR, facts)
 
 

@@ -117,7 +117,7 @@ class Places:
         )
 
     def of_event(self, index: int | None, provider_id: str) -> Place | None:
-        """Return the call of an event that brings no image of its own end."""
+        """Return the call of an event that brings no final image."""
         here = self._at(index)
         known = [place for place in here or self if provider_id in place.ids]
         return (

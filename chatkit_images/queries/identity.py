@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterable
 
 from chatkit import types
-from django.db.models import Q
 
 from .. import models, url_tokens
 from ..cleaning import clean
@@ -118,9 +117,8 @@ def _age(image: models.GeneratedImage) -> tuple[bool, float, str]:
 
 
 def _of_thread(thread_id: str, owner: str) -> GeneratedImageQuerySet:
-    return models.GeneratedImage.objects.for_owner(owner).filter(
-        Q(thread_id=clean(thread_id))
-    )
+    own = models.GeneratedImage.objects.for_owner(owner)
+    return own.filter(thread_id=clean(thread_id))
 
 
 def _newest(rows: GeneratedImageQuerySet) -> models.GeneratedImage | None:

@@ -158,8 +158,8 @@ def release(
         run_id: The run.
         status: How the run ended.
         failure: Why it has no result.
-        answered: Whether the run said anything. If not, a client that sends the same
-            request again gets a new run.
+        answered: Whether the run said anything. If not, it leaves no note, and a client
+            that sends the same request again gets a new run.
     """
     # Images come first, because nothing checks the images of an ended run again.
     endings.end_images_of(run_id, status, failure)
