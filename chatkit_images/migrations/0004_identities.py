@@ -16,8 +16,12 @@ def identify(apps: Any, schema_editor: Any) -> None:
     """Give the images of before an identity, some at a time."""
     images = apps.get_model("chatkit_images", "GeneratedImage").objects
     rows = images.using(schema_editor.connection.alias).filter(identity=None)
-    while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+    # No index finds those without an identity, so a batch begins where the last ended.
+    left = rows.order_by("pk").values_list("pk", flat=True)
+    keys = list(left[:BATCH])
+    while keys:
         rows.filter(pk__in=keys).update(identity=Concat(Value("call:"), F("call_id")))
+        keys = list(left.filter(pk__gt=keys[-1])[:BATCH])
 
 
 def make_call_ids_unique(apps: Any, schema_editor: Any) -> None:
