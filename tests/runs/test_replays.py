@@ -272,6 +272,20 @@ async def test_notices_are_kept_in_a_digest(model: LoopbackAPI) -> None:
     assert [e["message"] for e in of_type(kept, "notice")] == ["one", "two"]
 
 
+@pytest.mark.parametrize("index", [-1, 10**7])
+async def test_a_part_that_no_message_has_is_not_in_a_digest(index: int) -> None:
+    digest = Digest()
+    item = {"id": "msg_1", "type": "assistant_message", "content": []}
+    added = {"type": "thread.item.added", "item": item}
+    kind = "assistant_message.content_part.text_delta"
+    delta = {"type": kind, "content_index": index, "delta": "far away"}
+    updated = {"type": "thread.item.updated", "item_id": "msg_1", "update": delta}
+    for event in (added, updated):
+        digest.add(b"data: %s\n\n" % json.dumps(event).encode())
+    (shown,) = digest.chunks()
+    assert json.loads(shown.removeprefix(b"data: "))["item"] == item
+
+
 async def test_an_image_that_is_done_has_no_progress_in_a_digest() -> None:
     item = {"id": "x", "type": "generated_image"}
     update = {"type": "generated_image.updated", "image": {}, "progress": 0.5}

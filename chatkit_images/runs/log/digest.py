@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...protocol.item_updates import MOST_PARTS
+
 Event = dict[str, Any]
 # Events that show something new. They end the SDK's lines of progress.
 ITEM_EVENTS = ("thread.item.added", "thread.item.done", "thread.item.removed")
@@ -92,6 +94,8 @@ class Digest:
 def update_message(item: Event, update: Event) -> None:
     """Apply an update to an assistant's message."""
     content, index = item.setdefault("content", []), update["content_index"]
+    if not 0 <= index <= MOST_PARTS:
+        return
     while len(content) <= index:
         content.append({"type": "output_text", "text": "", "annotations": []})
     match update["type"].rpartition(".")[2]:
@@ -100,8 +104,8 @@ def update_message(item: Event, update: Event) -> None:
         case "text_delta":
             content[index]["text"] += update["delta"]
         case "annotation_added":
-            notes = content[index].setdefault("annotations", [])
-            notes.insert(update["annotation_index"], update["annotation"])
+            annotations = content[index].setdefault("annotations", [])
+            annotations.insert(update["annotation_index"], update["annotation"])
 
 
 def update_workflow(item: Event, update: Event) -> None:
