@@ -1117,3 +1117,17 @@ def test_what_moderation_says_has_an_end_and_no_secrets() -> None:
 
 def nested(depth: int) -> dict[str, Any]:
     return {"in": nested(depth - 1)} if depth else {"end": "there"}
+
+
+def test_an_exception_that_cannot_be_read_is_a_failure_all_the_same() -> None:
+    class Broken(Exception):
+        @property
+        def response(self) -> Any:
+            raise RuntimeError("The response was not read.")
+
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    told = failures.of(Broken())
+    assert told is not None
+    assert (told.reason, told.error, told.message) == (R.INSTALLATION, "Broken", "")

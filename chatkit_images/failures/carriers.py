@@ -35,15 +35,15 @@ def evidence_of(error: BaseException) -> Evidence:
     """Return what an exception carries."""
     evidence = Evidence(error=type(error).__name__)
     reader = Reader(evidence)
-    response = getattr(error, "response", None)
+    response = attribute(error, "response")
     evidence.status = _status(error, response)
     for name in BODIES:
-        value = getattr(error, name, None)
+        value = attribute(error, name)
         if isinstance(value, Mapping | list | str):
             reader.read(value)
     _read_response(reader, response)
     for name in NAMES:
-        value = getattr(error, name, None)
+        value = attribute(error, name)
         if not isinstance(value, str) or not value:
             continue
         if name in ("code", "type"):
@@ -73,13 +73,28 @@ def lacks_key(error: BaseException) -> bool:
 
 def message_of(error: BaseException) -> str:
     """Return an exception's own words."""
-    message = getattr(error, "message", None)
-    return message if isinstance(message, str) and message else str(error)
+    message = attribute(error, "message")
+    if isinstance(message, str) and message:
+        return message
+    try:
+        return str(error)
+    except Exception:
+        # A project's class may have a mistake in it. Its name is told all the same.
+        return ""
+
+
+def attribute(source: Any, name: str) -> Any:
+    """Return an attribute, ``None`` if it is not there or cannot be read."""
+    try:
+        return getattr(source, name, None)
+    except Exception:
+        # Some libraries raise if a request or a response was not read.
+        return None
 
 
 def _status(error: BaseException, response: Any) -> int | None:
-    values = [getattr(error, name, None) for name in STATUSES]
-    values += [getattr(response, name, None) for name in ("status_code", "status")]
+    values = [attribute(error, name) for name in STATUSES]
+    values += [attribute(response, name) for name in ("status_code", "status")]
     if isinstance(response, Mapping):  # botocore's
         meta = response.get("ResponseMetadata")
         values.append(meta.get("HTTPStatusCode") if isinstance(meta, Mapping) else None)
@@ -91,7 +106,7 @@ def _status(error: BaseException, response: Any) -> int | None:
 
 def _read_response(reader: Reader, response: Any) -> None:
     evidence = reader.evidence
-    headers = getattr(response, "headers", None)
+    headers = attribute(response, "headers")
     if isinstance(response, Mapping):
         reader.read({key: value for key, value in response.items() if key == "Error"})
         meta = response.get("ResponseMetadata")
@@ -108,11 +123,8 @@ def _read_response(reader: Reader, response: Any) -> None:
 
 
 def _text(response: Any) -> str:
-    try:
-        text = response.text
-    except Exception:
-        # The body of a stream that was not read cannot be had any more.
-        return ""
+    # The body of a stream that was not read cannot be had any more.
+    text = attribute(response, "text")
     return text if isinstance(text, str) else ""
 
 

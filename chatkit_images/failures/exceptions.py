@@ -63,10 +63,10 @@ def words_of(error: BaseException) -> str:
 
 def is_missing_table(error: BaseException) -> bool:
     """Whether a database says that a table or a column is not there."""
+    if not isinstance(error, ProgrammingError | OperationalError):
+        return False
     text = str(error).lower()
-    if isinstance(error, ProgrammingError | OperationalError):
-        return any(words in text for words in NO_TABLE) and "database" not in text
-    return False
+    return any(words in text for words in NO_TABLE) and "database" not in text
 
 
 def _of_app(error: BaseException) -> tuple[Reason, str] | None:
