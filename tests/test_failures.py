@@ -212,6 +212,67 @@ HTTP: dict[str, tuple[int, Any, Reason]] = {
     "request timeout": (408, "", R.TIMEOUT),
     "conflict": (409, openai_body(None, "The conversation is in use."), R.OVERLOADED),
     "teapot": (418, "", R.BAD_REQUEST),
+    # Filters that say it in another way
+    "a filter that has no code": (
+        400,
+        openai_body(
+            None,
+            content_filter_results={
+                "violence": {"filtered": True, "severity": "high"},
+                "jailbreak": {"filtered": False, "detected": False},
+            },
+        ),
+        R.BLOCKED,
+    ),
+    "a filter that let it pass": (
+        400,
+        openai_body(None, content_filter_results={"hate": {"filtered": False}}),
+        R.BAD_REQUEST,
+    ),
+    "a block without a reason": (
+        400,
+        {"promptFeedback": {"blockReason": "OTHER"}},
+        R.BLOCKED,
+    ),
+    "a filter of ratings": (
+        400,
+        {"safetyRatings": [{"category": "HARM", "blocked": True}]},
+        R.BLOCKED,
+    ),
+    "a flag alone": (400, {"moderation": {"flagged": True}}, R.BLOCKED),
+    "legal reasons": (451, "Unavailable For Legal Reasons", R.BLOCKED),
+    "sensitive words": (
+        400,
+        google(
+            400,
+            "INVALID_ARGUMENT",
+            "This prompt contains sensitive words that "
+            "violate Google's Responsible AI practices.",
+        ),
+        R.BLOCKED,
+    ),
+    "unsafe content in Chinese": (
+        400,
+        openai_body("1301", "系统检测到输入或生成内容可能包含不安全或敏感内容"),
+        R.BLOCKED,
+    ),
+    "a status of its own": (
+        400,
+        {"base_resp": {"status_code": 1026, "status_msg": "input new_sensitive"}},
+        R.BLOCKED,
+    ),
+    "a safety check": (422, {"detail": "Prompt failed safety check"}, R.BLOCKED),
+    "guardrails": (
+        403,
+        {"message": "Request blocked by guardrails", "type": "moderation_error"},
+        R.BLOCKED,
+    ),
+    "a filter and its name": (
+        400,
+        {"error": "content moderation filter: Nudity", "code": "unexpected"},
+        R.BLOCKED,
+    ),
+    "a code as the error": (400, {"error": "moderation_blocked"}, R.BLOCKED),
     # Azure
     "content filter": (
         400,
@@ -625,6 +686,48 @@ def test_the_same_body_as_an_error_of_a_stream(name: str) -> None:
     # Without the status less is known, but nothing is taken for a block, and no block
     # for anything else.
     assert (failure.reason is R.BLOCKED) == (reason is R.BLOCKED), failure
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"status": "moderation_blocked"},
+        {"error": "moderation_blocked"},
+        {"incomplete_details": {"reason": "content_filter"}},
+        {"finish_reason": "IMAGE_SAFETY"},
+        {"failure_reason": "moderated"},
+        {"errors": [{"code": "content_policy_violation"}]},
+        {"last_error": {"message": "Rejected by the safety system."}},
+        {"moderation": {"flagged": True, "categories": ["violence"]}},
+        {"content_filter_results": {"violence": {"filtered": True}}},
+    ],
+    ids=str,
+)
+def test_a_call_that_says_in_another_place_why_it_has_no_image(
+    told: dict[str, Any],
+) -> None:
+    call = {"type": "image_generation_call", "id": "ig_1", "result": None}
+    failure = failures.of(call | {"status": "failed"} | told)
+    assert failure is not None and failure.reason is Reason.BLOCKED
+    assert failures.of(call | told | {"result": "AAAA"}) is None
+
+
+@pytest.mark.parametrize(
+    "told", [{"moderation": "auto"}, {"content_filter_results": {"hate": {}}}], ids=str
+)
+def test_a_call_that_says_nothing_of_its_end(told: dict[str, Any]) -> None:
+    call = {"type": "image_generation_call", "id": "ig_1", "status": "completed"}
+    assert failures.of(call | told) is None
+
+
+def test_a_filter_that_took_a_part_of_a_complete_response() -> None:
+    results = {"violence": {"filtered": True}, "hate": {"filtered": False}}
+    said = {"blocked": True, "content_filter_results": results}
+    failure = failures.of(response(status="completed", content_filters=[said]))
+    assert failure is not None and failure.reason is Reason.BLOCKED
+    assert failure.moderation == {"categories": ["violence"]}
+    passed = {"blocked": False, "content_filter_results": {"hate": {}}}
+    assert failures.of(response(status="completed", content_filters=[passed])) is None
 
 
 def test_what_moderation_said() -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import waits
-from .codes import squeezed
+from .codes import squeezed, strong
 
 # Nothing that a provider sends is deeper or longer; a hostile body may be.
 MOST_DEPTH, MOST_ENTRIES, MOST_TEXT, MOST_PRINTED = 12, 400, 100_000, 10_000
@@ -26,11 +26,16 @@ WORD_NAMES = {
 MESSAGE_NAMES = {
     "message", "msg", "error", "detail", "details", "errordescription", "description",
     "errormessage", "title", "raw", "reasonphrase", "body", "failurereason", "refusal",
+    "statusmsg", "errmsg", "errormsg",
 }  # fmt: skip
 MODERATION_NAMES = {
     "moderationdetails", "contentfilterresult", "contentfilterresults", "safetyratings",
     "moderationreasons", "contentfilters", "moderation",
 }  # fmt: skip
+# What a filter says of what it has held back, and what names its moment.
+HELD_BACK = ("filtered", "blocked", "flagged")
+STAGES = ("categories", "moderation_stage")
+FILTERED = "content_filtered"
 # The app's own words for a request come back in these; they say nothing of the error.
 QUOTED_NAMES = {"input", "prompt", "flaggedinput", "request", "loc", "url", "ctx"}
 
@@ -122,6 +127,8 @@ class Reader:
                 self.evidence.status = number
         elif text and text.lower() != "error":
             self.evidence.words.append(text)
+            if name == "blockreason":
+                self.evidence.words.append(FILTERED)
         if name in ("code", "errorcode") and text:
             known = self.evidence.code
             # A number only repeats the status. A word says more, even from within.
@@ -137,6 +144,8 @@ class Reader:
         before, inner = embedded(text)
         if inner is None:
             self.evidence.messages.append(text)
+            if strong(text) is not None:
+                self.evidence.words.append(text)
             return
         if before:
             self.evidence.messages.append(before)
@@ -144,20 +153,32 @@ class Reader:
 
     def _read_moderation(self, name: str, value: Any) -> None:
         found = self.evidence.moderation
-        if isinstance(value, list) and value and not isinstance(value[0], Mapping):
+        if isinstance(value, Mapping) and not value.keys().isdisjoint(STAGES):
+            found.update({str(key): inner for key, inner in value.items()})
+        elif isinstance(value, list) and value and not isinstance(value[0], Mapping):
             found.setdefault("categories", strings(value))
-        elif isinstance(value, Mapping):
-            if "categories" in value or "moderation_stage" in value:
-                found.update({str(key): inner for key, inner in value.items()})
-                return
-            hit = [
-                str(category)
-                for category, result in value.items()
-                if isinstance(result, Mapping)
-                and (result.get("filtered") is True or result.get("detected") is True)
-            ]
-            if hit:
-                found.setdefault("categories", hit)
+        hit = list(judged(value))
+        if hit:
+            # Some say no more than which of their filters it was.
+            self.evidence.words.append(FILTERED)
+            if categories := [category for category in hit if category]:
+                found.setdefault("categories", categories)
+
+
+def judged(value: Any, name: str = "", depth: int = 0) -> Iterator[str]:
+    """Yield the names of what a filter has held back; empty for one without a name."""
+    if depth > MOST_DEPTH:
+        return
+    if isinstance(value, list | tuple):
+        for entry in value:
+            yield from judged(entry, name, depth + 1)
+    elif isinstance(value, Mapping):
+        if any(value.get(word) is True for word in HELD_BACK):
+            category = value.get("category")
+            yield category if isinstance(category, str) else name
+        for key, inner in value.items():
+            nested = squeezed(str(key)) in MODERATION_NAMES
+            yield from judged(inner, "" if nested else str(key), depth + 1)
 
 
 def embedded(text: str) -> tuple[str, Any]:

@@ -43,6 +43,8 @@ OTHERWISE = {
     409: Reason.OVERLOADED,
     410: Reason.GONE,
     425: Reason.OVERLOADED,
+    # "Unavailable for legal reasons".
+    451: Reason.BLOCKED,
 }
 # Which of several codes counts.
 ORDER = (

@@ -27,7 +27,8 @@ CODES = {
         InputGuardrailTripwireTriggered OutputGuardrailTripwireTriggered
         ToolInputGuardrailTripwireTriggered ToolOutputGuardrailTripwireTriggered
         BlockedPromptException StopCandidateException risk_control invalid_prompts
-        refusal blocked_by_safety content_violation GuardrailRaisedException
+        moderation_error refusal blocked_by_safety content_violation
+        GuardrailRaisedException
     """,
     Reason.QUOTA: """
         insufficient_quota billing_hard_limit_reached billing_not_active billing_error

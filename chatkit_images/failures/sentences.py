@@ -31,6 +31,12 @@ SENTENCES = {
         \b(?-i:IMAGE_SAFETY|(?:IMAGE_)?PROHIBITED_CONTENT|SAFETY_CHECK_TYPE_\w+)\b
         (?:blocked|filtered|rejected) due to (?:a )?(?:safety|content|policy)
         data may contain inappropriate content
+        (?:prompt|input|image|output) (?:has )?failed (?:the |our |a )?safety check
+        (?:content moderation|safety) filter:
+        blocked by (?:the |our |a )?guardrails?
+        violat\w+ (?:[\w']+ ){0,2}responsible ai (?:practices|policy)
+        \bnew_sensitive\b
+        (?:不安全|敏感|违规)(?:或\w{1,4})?(?:的)?内容
     """,
     Reason.TOO_LARGE: r"""
         ^request too large for

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from . import carriers, exceptions
-from .bodies import Evidence, Reader
+from .bodies import Evidence, Reader, judged
 from .classify import judge
 from .codes import strong
 from .failure import Failure
@@ -23,6 +23,21 @@ ENDS = ("failed", "incomplete", "cancelled")
 EVENTS = {f"response.{end}" for end in (*ENDS, "error")}
 # What a mapping has if it tells of a failure.
 TELLING = ("error", "errors", "detail", "code", "incomplete_details", "innererror")
+# Where gateways say why a call has no image, if not in its error.
+WHY = (
+    "errors",
+    "last_error",
+    "failure_reason",
+    "incomplete_details",
+    "status_details",
+    "finish_reason",
+    "block_reason",
+    "content_filter_results",
+    "content_filters",
+    "moderation_details",
+    "moderation",
+    "safety_ratings",
+)
 
 
 def of(source: Any) -> Failure | None:
@@ -63,9 +78,7 @@ def attach(failure: Failure | None, error: BaseException) -> None:
 def _of_mapping(source: Mapping[str, Any]) -> Failure | None:
     kind, status = source.get("type"), source.get("status")
     if kind == "image_generation_call":
-        if source.get("result") or not source.get("error"):
-            return None
-        return _of_body(source["error"])
+        return None if source.get("result") else _of_call(source)
     response = source.get("response")
     if isinstance(response, Mapping) and isinstance(kind, str):
         return _of_mapping(response) or _of_event(kind)
@@ -76,16 +89,35 @@ def _of_mapping(source: Mapping[str, Any]) -> Failure | None:
     return None
 
 
+def _of_call(call: Mapping[str, Any]) -> Failure | None:
+    """Return why an image call has no image; ``None`` if it does not say."""
+    if error := call.get("error"):
+        return _of_body(error)
+    evidence = Evidence()
+    reader = Reader(evidence)
+    # A status is a word of the protocol, or the code of what has happened.
+    told = {name: call[name] for name in WHY if call.get(name)}
+    if strong(str(call.get("status") or "")) is not None:
+        told["status"] = call["status"]
+    reader.read(told)
+    return judge(evidence) if evidence.words or evidence.messages else None
+
+
 def _of_response(response: Mapping[str, Any]) -> Failure | None:
     if error := response.get("error"):
         return _of_body(error)
     if response.get("status") not in ENDS:
-        return None
+        return _of_filters(response.get("content_filters"))
     details = response.get("incomplete_details")
     why = details.get("reason") if isinstance(details, Mapping) else None
     code = str(why or response["status"])
     reason = strong(code) or Reason.BROKEN_OFF
     return Failure(reason, code=code, message=f"The response is incomplete: {code}.")
+
+
+def _of_filters(filters: Any) -> Failure | None:
+    """Return the failure of a response that is complete but for what a filter took."""
+    return _of_body({"content_filters": filters}) if any(judged(filters)) else None
 
 
 def _of_event(kind: str) -> Failure | None:
