@@ -197,3 +197,20 @@ async def test_a_model_that_is_named_counts_as_its_provider_has_it(
 def test_without_a_model_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert safety.identified(None, Agent(name="a", model="none/b"), "c") is None
+
+
+async def test_a_gateway_that_does_not_know_it_gets_none_from_then_on(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safety, "_refusing", set())
+    model.respond_with(HTTPError(400, "unknown_parameter", f"Unknown: '{NAME}'."))
+    model.respond_with(Text("One."))
+    events = await chat.say("hello")
+    model.respond_with(Text("Two."))
+    await chat.say("again", thread_id(events))
+
+    assert of_type(events, "error") == []
+    first, *others = sent(model)
+    assert first is not None and others == [None, None]
+    runs = [run.safety_identifier async for run in Run.objects.all()]
+    assert runs == ["", ""]

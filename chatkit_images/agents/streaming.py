@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, cast
@@ -23,6 +24,8 @@ from ..converters import DjangoResponseStreamConverter
 from . import nested_images, open_streams, outcomes
 from .tap import ResultTap
 from .tracker import ImageTracker
+
+logger = logging.getLogger(__name__)
 
 
 async def stream_agent_response(
@@ -92,8 +95,16 @@ async def stream_agent_response(
         if not tap.ran_out:
             # The SDK leaves a task that waits for the context's next event.
             await context.stream(types.ProgressUpdateEvent(text=""))
-        await tracker.bill.record()
+        await _note_bill(tracker)
         nested_images.warn_of_lost(tracker)
+
+
+async def _note_bill(tracker: ImageTracker) -> None:
+    """Note what a stream has used, on which its end does not depend."""
+    try:
+        await tracker.bill.record()
+    except Exception:
+        logger.exception("What an answer has used is not noted")
 
 
 class ProviderIds:

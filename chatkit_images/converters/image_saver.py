@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from chatkit.types import GeneratedImage
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from .. import database, file_urls, models, receiving, storage
 from ..exceptions import NotFoundError
@@ -104,8 +104,9 @@ class ImageSaver(CallRows):
                 self._images[call_id] = earlier
                 self._replays.add(call_id)
                 return self._shown(call_id)
-            if images.complete(image, stored, **fields):
-                sources.save(image, self.inputs, self.context)
+            with transaction.atomic():
+                if images.complete(image, stored, **fields):
+                    sources.save(image, self.inputs, self.context)
             if is_stored:
                 # After the row is complete, because recovery needs the file until then.
                 # Before the URL is made, because it is not the storage's own while the

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from agents import Agent, RunConfig, RunResultStreaming, TResponseInputItem
@@ -22,6 +23,7 @@ from ..agents import stream_agent_response
 from ..agents.providers import provider_of
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from . import safety
 from .refused_inputs import Refusals, is_refusal
 
 logger = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ async def stream_answer(
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     thread_id = agent_context.thread.id
-    refusals = Refusals(converter.files, lambda: provider_of(agent, config))
+    refusals = Refusals(converter.files, partial(provider_of, agent, config))
     await refusals.load(thread_id)
     first: Exception | None = None
     left = ATTEMPTS
@@ -81,6 +83,10 @@ async def stream_answer(
             failure = failures.of(error)
             # A tool may have run by the time of the second response.
             begun = shown or bool(result.raw_responses)
+            provider = partial(provider_of, agent, config)
+            if not begun and left and failure and safety.is_refused(failure, provider):
+                logger.warning("%s takes no %s", provider().host, safety.NAME)
+                continue
             if begun or failure is None or not is_refusal(failure):
                 raise
             is_last = left == 1

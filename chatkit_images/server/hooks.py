@@ -71,11 +71,9 @@ class HookMixin(ProtocolServer):
             return config
         identifier = safety.identifier_of(context.owner)
         found = safety.identified(config, agent, identifier)
-        if found is None:
-            return config
         if (state := current_state.get()) is not None:
-            state.safety_identifier = identifier
-        return found
+            state.safety_identifier = identifier if found else ""
+        return found or config
 
     def get_run_config(
         self, thread: types.ThreadMetadata, context: RequestContext

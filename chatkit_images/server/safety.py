@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from agents import (
@@ -20,10 +20,14 @@ from agents import (
 )
 from django.utils.crypto import salted_hmac
 
-from ..agents.providers import model_of
+from ..agents.providers import model_of, provider_of
+from ..failures import Failure, Reason
+from ..queries.inputs import Provider
 
 logger = logging.getLogger(__name__)
 NAME = "safety_identifier"
+# The providers that do not take it, as this process knows.
+_refusing: set[Provider] = set()
 
 
 def identifier_of(owner: str) -> str:
@@ -47,6 +51,8 @@ def identified(
     if _is_set(settings):
         return None
     try:
+        if _refusing and provider_of(agent, config) in _refusing:
+            return None
         for each in _within(agent, []):
             if _is_set(each.model_settings) or not isinstance(
                 model_of(each, config), OpenAIResponsesModel
@@ -58,6 +64,21 @@ def identified(
         return None
     own = ModelSettings(extra_args={NAME: identifier})
     return dataclasses.replace(config, model_settings=settings.resolve(own))
+
+
+def is_refused(failure: Failure, provider: Callable[[], Provider]) -> bool:
+    """Whether a provider has refused the identifier, which is news.
+
+    A gateway may speak OpenAI's Responses API and not know all of it. From now on it
+    gets none from this process.
+    """
+    if failure.reason is not Reason.BAD_REQUEST:
+        return False
+    if NAME not in f"{failure.param} {failure.message}":
+        return False
+    known = len(_refusing)
+    _refusing.add(provider())
+    return len(_refusing) > known
 
 
 def _within(agent: Any, seen: list[Any]) -> Iterator[Agent[Any]]:
