@@ -96,8 +96,8 @@ def test_client_that_leaves_ends_the_run(browser: Browser, model: LoopbackAPI) -
     assert run.status == "cancelled"
     until(lambda: model.disconnects == 1, SOON, "the end of the model's stream")
     page = browser.call("items.list", thread_id=key, order="asc")
-    first, second = texts(page["data"])
-    assert first == "First."
+    first, second, note = texts(page["data"])
+    assert (first, note) == ("First.", "The answer was stopped.")
     assert second.startswith("word word ")
     assert len(second) < len(SLOWLY.text)
     # The next turn is told, and the thread is free at once.
@@ -168,8 +168,8 @@ def test_stop_ends_the_stream_and_keeps_what_was_said(
     assert until(ended, SOON, "the end of the run").status == "cancelled"
     until(lambda: model.disconnects == 1, SOON, "the end of the model's stream")
     page = browser.call("items.list", thread_id=key, order="asc")
-    first, second = texts(page["data"])
-    assert first == "First."
+    first, second, note = texts(page["data"])
+    assert (first, note) == ("First.", "The answer was stopped.")
     assert second.startswith("word word ")
     assert len(second) < len(SLOWLY.text)
     assert browser.post(f"/chatkit/threads/{key}/stop/").json() == {"stopped": False}
