@@ -95,17 +95,23 @@ class LiveRun:
             idle: Seconds of silence after which an empty batch is yielded.
 
         Raises:
-            Exception: What made the run fail before its first chunk.
+            Exception: What made the run fail before its first chunk. A reader that has
+                a batch already, an empty one too, gets an error event instead.
         """
+        begun = False
         with self.readers.reading(patient):
             async with aclosing(self.log.batches(after, join, idle)) as batches:
                 async for batch in batches:
+                    begun = True
                     yield batch
                     if batch:
                         # A reader asks for more after it has sent its last batch.
                         self.task.state.served.set()
-            if self.task.failure is not None:
-                raise self.task.failure
+            failure = self.task.failure
+            if failure is not None and not begun:
+                raise failure
+            if failure is not None:
+                yield [(0, self.task.last_words(failure))]
 
     def stop(self) -> None:
         """End the run, whatever it is doing; a second call changes nothing."""

@@ -136,6 +136,16 @@ class RunTask:
                 logger.exception("Run %s is not ended yet", self.id)
                 supervisor().owe(partial(self._release_late, end, answered))
 
+    def last_words(self, failure: Exception) -> bytes:
+        """Return the chunk that says why the log is empty.
+
+        It is for a reader who waited so long that its response has its status already.
+        """
+        logger.error("Run %s failed in its stream", self.id, exc_info=failure)
+        end = outcome.of_failure(failure)
+        run = models.Run(pk=self.id, status=end.status, **end.columns())
+        return event_stream.chunk(event_stream.failed(run))
+
     def forget_images(self) -> None:
         """Forget the images: connections to the model keep the context of the run."""
         self.trackers.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -13,12 +14,14 @@ import pytest
 from chatkit import types
 from django.contrib.auth.models import User
 from django.core.asgi import get_asgi_application
+from django.core.exceptions import PermissionDenied
 from django.test import AsyncClient
 
 from chatkit_images import database, runs
 from chatkit_images.conf import settings as app_settings
 from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import Run, ThreadItem
 from chatkit_images.protocol import first_messages
 from chatkit_images.runs import LiveRun
@@ -102,6 +105,54 @@ async def test_a_run_goes_on_though_nobody_takes_it(
     kinds = [item.type async for item in ThreadItem.objects.all()]
     assert kinds[0] == "user_message"
     assert kinds[-1] == "assistant_message"
+
+
+class Failing(TestServer):
+    """Fails before its first event, as soon as its reader has waited."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__()
+        self.failure = failure
+        self.waited = asyncio.Event()
+
+    async def process(self, *_: Any) -> Any:
+        await self.waited.wait()
+        raise self.failure
+
+
+@pytest.mark.parametrize(
+    ("failure", "words", "may_retry"),
+    [
+        (RuntimeError("secret"), "This site has a fault that its staff must mend.", 0),
+        (TimeoutError("secret"), "The service took too long. Try again.", 1),
+        (PermissionDenied("secret"), "This site may not use the service for that.", 0),
+        (RequestRefused("closed", "We are closed."), "We are closed.", 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_who_waited_for_it_reads_why_it_does_not_come(
+    context: RequestContext,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    words: str,
+    may_retry: int,
+) -> None:
+    server = Failing(failure)
+    run = await runs.start(server, *first_message(), context)
+    chunks = []
+    async with asyncio.timeout(30):
+        async for batch in run.events(idle=0.01):
+            server.waited.set()
+            chunks += batch
+        await run.wait()
+    ((number, chunk),) = chunks
+    error = json.loads(chunk.removeprefix(b"data: "))
+    assert (number, error["type"], error["code"]) == (0, "error", "custom")
+    assert (error["message"], error["allow_retry"]) == (words, bool(may_retry))
+    assert f"Run {run.id} failed in its stream" in caplog.text
+    # Who comes later gets a status.
+    with pytest.raises(type(failure)):
+        await anext(run.events())
 
 
 async def kinds_after_stop(run: LiveRun) -> list[str]:
