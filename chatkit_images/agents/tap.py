@@ -15,6 +15,7 @@ from agents import (
 )
 
 from .citations import make_convertible
+from .fitting import Fitting
 from .image_answers import is_complete
 from .tracker import ImageTracker
 from .words import Words
@@ -33,6 +34,7 @@ class ResultTap:
         self._unseen: deque[StreamEvent] = deque()
         self._kinds: set[str] = set()
         self._words = Words()
+        self._fitting = Fitting()
         self._closed = False
         # What has ended the run.
         self._failure: Exception | None = None
@@ -54,6 +56,8 @@ class ResultTap:
             while True:
                 event = await self._next()
                 if self._is_new(event):
+                    if not self._fitting.take(event):
+                        continue
                     self._words.mend(event)
                     self._judge(event)
                 is_image = await self._tracker.handle(event)
@@ -110,6 +114,8 @@ class ResultTap:
 
         def keep(item: Any) -> None:
             if isinstance(item, StreamEvent):
+                if not self._fitting.take(item):
+                    return
                 self._words.mend(item)
             if getattr(item, "type", "") == "raw_response_event":
                 self._unseen.append(item)

@@ -234,7 +234,8 @@ class ImageTracker:
         places = self._register.current
         places.end()
         for index, item in enumerate(output):
-            if item.type != "image_generation_call":
+            # The SDK fills an empty output with whatever items it was sent.
+            if getattr(item, "type", None) != "image_generation_call":
                 continue
             final = finals.final_of(item)
             if final.is_provisional:
