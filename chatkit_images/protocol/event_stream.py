@@ -11,8 +11,7 @@ from collections.abc import Sequence
 
 from chatkit import types
 
-from .. import failures, models, notes
-from ..queries import failure_columns
+from .. import models, notes
 from .encoding import dump
 
 HEADERS = {
@@ -42,12 +41,6 @@ def failed(run: models.Run) -> types.ErrorEvent:
     return types.ErrorEvent(
         code="custom", message=notes.words(run), allow_retry=notes.may_retry(run)
     )
-
-
-def failed_by(error: Exception) -> types.ErrorEvent:
-    """Return the event that ends a stream that an exception has ended."""
-    columns = failure_columns.of_run(failures.of(error))
-    return failed(models.Run(status=models.Run.Status.FAILED, **columns))
 
 
 def broken_off() -> types.ErrorEvent:

@@ -63,9 +63,10 @@ async def stream_response(
         except runs.drain.Draining:
             if ids:
                 yield event_stream.CUT
-        except Exception as error:
+        except Exception:
+            # What is read fails here: a run tells of its own failure by itself.
             logger.exception("The stream of run %s is broken off", run_id)
-            last = event_stream.chunk(event_stream.failed_by(error))
+            last = event_stream.chunk(event_stream.broken_off())
             yield event_stream.encode([(0, last)], ids)
         finally:
             await events.aclose()
