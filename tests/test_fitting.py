@@ -52,7 +52,7 @@ def message(key: Any, **place: Any) -> list[Any]:
         {"type": "response.reasoning_summary_text.delta", "delta": None},
         {"type": "response.output_item.added", "output_index": 0, "item": None},
         {"type": "response.output_item.added", "output_index": 0, "item": {}},
-        {"type": "response.output_item.done", "output_index": 0, "item": []},
+        {"type": "response.output_item.done", "output_index": 0, "item": {}},
         {"type": "response.output_item.done", "item": {"type": None}},
     ],
     ids=str,

@@ -152,6 +152,30 @@ STREAMS: dict[str, tuple[list[Any], list[bytes]]] = {
         [added("a"), done("a", RED), end(wrapped(item("b", RED)))],
         [RED],
     ),
+    "a preview after its final, under another id": (
+        [added("a"), done("a", RED), partial("b", BLUE)],
+        [RED],
+    ),
+    "the beginning has the image": (
+        [event("output_item.added", 0, item=item("a", RED)), done("a", None)],
+        [RED],
+    ),
+    "the beginning has the image, and the end too": (
+        [event("output_item.added", 0, item=item("a", RED)), done("b", RED)],
+        [RED],
+    ),
+    "an event of the call has the image": (
+        [
+            added("a"),
+            event(
+                "image_generation_call.completed",
+                0,
+                item_id="b",
+                result=base64.b64encode(RED).decode(),
+            ),
+        ],
+        [RED],
+    ),
     "the end leaves out what is before": (
         [added("a", 3), done("a", None, 3), end(item("a", RED))],
         [RED],

@@ -76,6 +76,19 @@ def final_of(call: ImageGenerationCall) -> Final:
     return Final(None, outcomes.without_image(call, facts))
 
 
+def call_of(data: Any) -> ImageGenerationCall | None:
+    """Return the finished call of an event that has its image outside of an item."""
+    result = getattr(data, "result", None)
+    if data.type != "response.image_generation_call.completed" or not result:
+        return None
+    return ImageGenerationCall(
+        id=data.item_id or "",
+        type="image_generation_call",
+        status="completed",
+        result=result,
+    )
+
+
 async def save(
     final: Final,
     call_id: str,

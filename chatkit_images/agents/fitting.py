@@ -72,6 +72,8 @@ class Fitting:
             return False
         if kind.startswith("response.image_generation_call."):
             data.item_id = _id(getattr(data, "item_id", None))
+            if hasattr(data, "result"):
+                data.result = _result(data.result)
         elif hasattr(data, "response") and data.response.output:
             output = data.response.output
             output[:] = [item for item in output if _fits_item(item)]

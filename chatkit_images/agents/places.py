@@ -127,6 +127,16 @@ class Places:
             or (_last(here) if not provider_id else None)
         )
 
+    def of_preview(self, index: int | None, provider_id: str) -> Place | None:
+        """Return the call of a preview, which may come after its final.
+
+        Where every event of a call has another id, only the place tells.
+        """
+        found = self.of_event(index, provider_id)
+        if found is None and index is not None and not self.ended:
+            found = _last(self._at(index))
+        return found
+
     def of_final(
         self, index: int | None, provider_id: str, final: Final
     ) -> Place | None:

@@ -75,7 +75,19 @@ class CallRegister:
 
     async def of_event(self, index: int | None, provider_id: str) -> ImageCall:
         """Return the call of an event. A call that is new begins and is announced."""
-        place = self.current.of_event(index, provider_id)
+        return await self._of(
+            self.current.of_event(index, provider_id), index, provider_id
+        )
+
+    async def of_preview(self, index: int | None, provider_id: str) -> ImageCall:
+        """Return the call of a preview. A call that is new begins and is announced."""
+        return await self._of(
+            self.current.of_preview(index, provider_id), index, provider_id
+        )
+
+    async def _of(
+        self, place: Place | None, index: int | None, provider_id: str
+    ) -> ImageCall:
         if place is None:
             self._end_of_response()
             place = await self._begin(index, provider_id)

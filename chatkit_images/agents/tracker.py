@@ -122,7 +122,7 @@ class ImageTracker:
             # A placeholder holds the image until it is asked for, so an image that
             # will be overtaken is asked for too.
             image = base64_of(data.partial_image_b64)
-            call = await self._register.of_event(index_of(data), data.item_id or "")
+            call = await self._register.of_preview(index_of(data), data.item_id or "")
             call.take_partial(data.partial_image_index, image)
             return True
         elif data.type in ("response.output_item.added", "response.output_item.done"):
@@ -130,9 +130,11 @@ class ImageTracker:
                 return False
             if data.type == "response.output_item.added":
                 await self._register.beginning(index_of(data), data.item.id or "")
-            else:
+            if data.type == "response.output_item.done" or data.item.result:
                 await self._take_done(index_of(data), data.item)
             return True
+        elif (finished := finals.call_of(data)) is not None:
+            await self._take_done(index_of(data), finished)
         return data.type.startswith("response.image_generation_call.")
 
     async def catch_up(self, events: Iterable[StreamEvent]) -> None:
