@@ -27,10 +27,11 @@ from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.store import DjangoStore
-from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall, Usage
+from chatkit_images.testing import Gate, Image, LoopbackAPI, Raw, Text, ToolCall, Usage
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, thread_id
 from tests.image_files import image_file
+from tests.test_identity import added, done, end, item
 
 RED, GREEN = image_file("red"), image_file("green")
 CONFIG = RunConfig(tracing_disabled=True)
@@ -146,6 +147,19 @@ async def test_a_painter_that_answers_in_images_alone_is_asked_once(
     model.respond_with(Text("Ready."))
     await chat.say("a fox")
     assert len(model.requests) == 3
+    assert await kept() == [RED]
+
+
+async def test_events_without_a_known_form_cost_no_image_of_a_nested_run(
+    chat: ChatClient, model: LoopbackAPI, way: str
+) -> None:
+    odd: Any = {"a": 1}
+    model.respond_with(ToolCall("paint", {"input": "a fox"}))
+    steps = Raw({"type": None}), added(odd), done(odd, RED), end(item(odd, RED))
+    model.respond_with(*steps)
+    model.respond_with(Text("Ready."))
+    events = await chat.say("a fox")
+    assert of_type(events, "error") == []
     assert await kept() == [RED]
 
 

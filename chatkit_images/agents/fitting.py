@@ -67,7 +67,7 @@ class Fitting:
         if hasattr(data, "output_index"):
             data.output_index = _number(data.output_index)
         if kind in ITEMS:
-            return _fits_item(data.item) and self._named(data)
+            return fits_item(data.item) and self._named(data)
         if kind == "response.content_part.added" and data.part.type not in PARTS:
             return False
         if kind.startswith("response.image_generation_call."):
@@ -76,7 +76,7 @@ class Fitting:
                 data.result = _result(data.result)
         elif hasattr(data, "response") and data.response.output:
             output = data.response.output
-            output[:] = [item for item in output if _fits_item(item)]
+            output[:] = [item for item in output if fits_item(item)]
         return kind not in OF_A_PART or self._placed(data)
 
     def _named(self, data: Any) -> bool:
@@ -97,7 +97,8 @@ class Fitting:
         return bool(data.item_id)
 
 
-def _fits_item(item: Any) -> bool:
+def fits_item(item: Any) -> bool:
+    """Return whether an item of a response has a known form, and complete its image."""
     kind = getattr(item, "type", None)
     if kind == "image_generation_call":
         item.id, item.result = _id(item.id), _result(item.result)

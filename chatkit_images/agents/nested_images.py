@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Hashable, Mapping
 from contextlib import suppress
 from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from agents import Agent, ModelResponse, RunContextWrapper, RunHooks, StreamEvent
 from chatkit.agents import AgentContext
@@ -17,6 +18,7 @@ from ..context import RequestContext
 from ..models import GeneratedImage
 from . import finals, image_answers
 from .finals import Mark
+from .fitting import Fitting, fits_item
 from .open_streams import tracker_of, trackers
 from .tracker import ImageTracker
 
@@ -26,6 +28,8 @@ OnStream = Callable[[Any], Coroutine[Any, Any, None]]
 # used. It has been put there before the hook is called.
 CATCH_UP = 1.0
 _numbers = count()
+# Of each nested run, as its events come one by one.
+_fittings: WeakKeyDictionary[ImageTracker, Fitting] = WeakKeyDictionary()
 
 
 class NestedImages:
@@ -65,16 +69,19 @@ class NestedImages:
         key = getattr(call, "call_id", None) or f"run {self._number}"
         branch = self._branch(self._context, key, agent)
         if branch is not None:
-            await branch.handle(payload["event"])
+            fitting = _fittings.setdefault(branch, Fitting())
+            if fitting.take(payload["event"]):
+                await branch.handle(payload["event"])
         self._moved.set()
 
     async def take_response(
         self, context: Any, agent: Agent[Any], response: ModelResponse
     ) -> None:
         """Take what no event has brought of a response that has ended."""
+        output = [item for item in response.output if fits_item(item)]
         images = [
             mark
-            for item in response.output
+            for item in output
             if isinstance(item, ImageGenerationCall)
             and (mark := finals.final_of(item).mark)
         ]
@@ -84,7 +91,7 @@ class NestedImages:
         branch = self._branch(wanted, f"response {next(_numbers)}", agent)
         if branch is None:
             return
-        await branch.take_output(response.output)
+        await branch.take_output(output)
         usage = response.usage
         branch.bill.add_tokens(
             {
