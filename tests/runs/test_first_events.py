@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -27,6 +28,7 @@ from chatkit_images.protocol import first_messages
 from chatkit_images.runs import LiveRun
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import LoopbackAPI
+from chatkit_images.views.streams import stream_response
 from tests.chat import TestServer
 from tests.client import ask_asgi, message, receive_stream
 
@@ -192,3 +194,15 @@ async def test_a_stop_while_it_waits_to_be_stored_keeps_what_the_person_wrote(
     assert b"thread.created" in created[0][1]
     assert b"user_message" in (await taking)[0][1]
     await events.aclose()
+
+
+async def test_a_log_that_cannot_be_read_is_no_fault_of_the_site() -> None:
+    async def unreadable() -> runs.Batches:
+        yield []
+        raise RuntimeError("secret")
+
+    response = await stream_response(uuid.uuid4(), unreadable(), ids=False)
+    *_, last = [part async for part in response.events]
+    error = json.loads(last.removeprefix(b"data: "))
+    assert error["message"] == "The answer was interrupted. Try again."
+    assert error["allow_retry"]
