@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from chatkit import types
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from chatkit_images import file_urls, imaging, maintenance, storage, times
@@ -334,11 +334,12 @@ async def test_a_replayed_final_keeps_the_first_image(
     assert again.kinds == [UPDATED, DONE]
 
 
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
 async def test_an_image_that_the_database_does_not_take_is_there_when_it_is_back(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def broken(*args: Any, **kwargs: Any) -> None:
-        raise OperationalError("the database is away")
+        raise error("the database is away")
 
     await stage.converter.begin_image("ig_1")
     monkeypatch.setattr("chatkit_images.queries.images.complete", broken)
@@ -347,7 +348,7 @@ async def test_an_image_that_the_database_does_not_take_is_there_when_it_is_back
     )
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     stage.finish()
-    with pytest.raises(OperationalError):
+    with pytest.raises(error):
         await stage.call.wait()
     await stage.call.end(ImageOutcome("failed"))
 

@@ -217,6 +217,34 @@ async def test_what_a_turn_changes_beside_its_title_is_kept(
     assert (thread.title, thread.metadata) == ("A fox", {"seen": True})
 
 
+@pytest.mark.parametrize("error", [RuntimeError("none"), asyncio.CancelledError()])
+async def test_a_plain_hook_that_fails_costs_no_answer(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    def get_title(*args: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(TestServer, "get_title", get_title)
+    model.respond_with(Text("Done."))
+    events = await chat.say("a fox")
+    assert done_items(events, "assistant_message")
+    assert (await Run.objects.aget()).status == "completed"
+
+
+async def test_a_blank_title_is_none(
+    chat: ChatClient, model: LoopbackAPI, named: Any
+) -> None:
+    async def blank() -> str:
+        return " \n"
+
+    named(blank)
+    await chat.say("a fox")
+    assert not (await Thread.objects.aget()).title
+
+
 async def test_a_thread_that_is_deleted_gets_no_title(
     chat: ChatClient, model: LoopbackAPI, named: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

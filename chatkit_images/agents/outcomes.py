@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import failures, notes
@@ -70,7 +70,7 @@ def unsaved(error: Exception, *, arrived: bool) -> ImageOutcome:
         error: What has failed.
         arrived: Whether the image has come, and has a row.
     """
-    late = arrived and isinstance(error, DatabaseError)
+    late = arrived and isinstance(error, Error)
     return of_failure(
         Failure(
             Reason.NOT_SAVED,

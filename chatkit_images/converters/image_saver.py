@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from chatkit.types import GeneratedImage
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 
 from .. import database, file_urls, models, receiving, storage
 from ..exceptions import NotFoundError
@@ -127,7 +127,7 @@ class ImageSaver(CallRows):
         image, thumbnail = self._images[call_id], await self._thumbnails.take(call_id)
         try:
             await database.insist(images.announce, image, thumbnail)
-        except DatabaseError:
+        except Error:
             # The image is complete; without a thumbnail it is shown itself.
             logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
 

@@ -16,7 +16,7 @@ from typing import Any
 from agents import Agent, RunConfig, RunResultStreaming, TResponseInputItem
 from chatkit import types
 from chatkit.agents import AgentContext
-from django.db import DatabaseError
+from django.db import Error
 
 from .. import failures, notes, times
 from ..agents import stream_agent_response
@@ -109,7 +109,7 @@ async def _settle(
     """Remember what was refused, and return what the person is told of it."""
     try:
         await refusals.remember()
-    except DatabaseError:
+    except Error:
         # The next turn finds out again.
         logger.warning("What was refused is not noted", exc_info=True)
     if not (text := refusals.words()):

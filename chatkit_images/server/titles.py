@@ -46,7 +46,8 @@ class TitleMixin(HookMixin):
             return None
         try:
             title = self.get_title(thread, message, context)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
+            # Nobody cancels a call that waits for nothing: it is the hook's own.
             logger.warning(FAILED, thread.id, exc_info=True)
             return None
         task = asyncio.create_task(self._give_title(thread, title, context))
@@ -78,7 +79,7 @@ class TitleMixin(HookMixin):
         try:
             async with asyncio.timeout(TITLE_SECONDS):
                 title = await awaited(made)
-                if title:
+                if title and title.strip():
                     saved = await database.call(
                         threads.give_title, thread.id, title, context
                     )
