@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chatkit_images.models import GeneratedImage
-from chatkit_images.testing import Image, LoopbackAPI, Raw, Text
+from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, wire
 from tests.client import ChatClient, done_items, of_type, thread_id
 from tests.image_files import image_file
 from tests.test_identity import RED, added, done, end, item, kept, left_open, partial
@@ -107,6 +107,38 @@ async def test_output_without_a_known_form_is_left_out(
     events = await chat.say("a fox")
     assert of_type(events, "error") == []
     assert await kept(chat, events) == [RED]
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        "x",
+        {"a": 1},
+        [None, "x", {"type": None}],
+        [{"type": "image_generation", "size": {"a": 1}, "model": 5}],
+        [{"type": "image_generation", "input_image_mask": {"file_id": 5}}],
+    ],
+    ids=str,
+)
+async def test_tools_that_a_response_repeats_in_another_form(
+    chat: ChatClient, model: LoopbackAPI, tools: Any
+) -> None:
+    begun = wire.new_response({"model": "gpt-4.1", "tools": []}) | {"tools": tools}
+    model.respond_with(event("created", response=begun), added("ig"), done("ig", RED))
+    events = await chat.say("a fox")
+    assert of_type(events, "error") == []
+    assert await kept(chat, events) == [RED]
+
+
+async def test_figures_with_a_name_that_cannot_be_encoded(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    figures = {"image_gen": {"\ud83d": 1, "output_tokens": 7}}
+    model.respond_with(*message("msg_1"), done("ig", RED), end(tool_usage=figures))
+    events = await chat.say("a fox")
+    assert of_type(events, "error") == []
+    usage = (await GeneratedImage.objects.aget()).usage
+    assert usage is not None and usage["output_tokens"] == 7
 
 
 @pytest.mark.parametrize("key", [{"a": 1}, ["x"], True, 1.5], ids=str)

@@ -14,7 +14,7 @@ from openai.types.responses import Response
 from pydantic import BaseModel
 
 from .. import database
-from ..cleaning import clean_columns
+from ..cleaning import clean_columns, clean_json
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
 from ..run_state import current_run, current_state
@@ -141,8 +141,8 @@ def _is_sum(figures: Figures) -> bool:
 def _figures(value: Any) -> Figures:
     """Return figures as plain data. A gateway may send anything in their place."""
     if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json", exclude_none=True, warnings=False)
-    return value if isinstance(value, dict) else {}
+        value = value.model_dump(exclude_none=True, warnings=False)
+    return clean_json(value) if isinstance(value, dict) else {}
 
 
 def _is_figure(value: Any) -> bool:

@@ -74,9 +74,8 @@ class Fitting:
             data.item_id = _id(getattr(data, "item_id", None))
             if hasattr(data, "result"):
                 data.result = _result(data.result)
-        elif hasattr(data, "response") and data.response.output:
-            output = data.response.output
-            output[:] = [item for item in output if fits_item(item)]
+        elif isinstance(response := getattr(data, "response", None), BaseModel):
+            _complete(response)
         return kind not in OF_A_PART or self._placed(data)
 
     def _named(self, data: Any) -> bool:
@@ -103,6 +102,14 @@ def fits_item(item: Any) -> bool:
     if kind == "image_generation_call":
         item.id, item.result = _id(item.id), _result(item.result)
     return isinstance(item, BaseModel) and isinstance(kind, str)
+
+
+def _complete(response: Any) -> None:
+    """Leave of the lists of a response what has a known form."""
+    for name in ("output", "tools"):
+        if (sent := getattr(response, name, None)) is not None:
+            entries = sent if isinstance(sent, list) else []
+            setattr(response, name, [each for each in entries if fits_item(each)])
 
 
 def _id(value: Any) -> str:

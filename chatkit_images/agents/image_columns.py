@@ -87,4 +87,5 @@ def _without_bytes(mask: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    # The text of a provider may be none that can be encoded; columns are cleaned.
+    return value.model_dump(warnings=False) if isinstance(value, BaseModel) else value

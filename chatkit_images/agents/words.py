@@ -60,12 +60,16 @@ def _mend(value: Any) -> Any:
         for fields in (value.__dict__, value.__pydantic_extra__ or {}):
             _mend(fields)
     elif isinstance(value, dict):
-        for key, inner in value.items():
+        for key, inner in list(value.items()):
             mended = _mend(inner)
             if key == "arguments" and isinstance(mended, str):
                 # They are JSON within a string.
                 mended = clean_source(mended)
-            if mended is not inner:
+            if isinstance(key, str) and not is_clean(key):
+                del value[key]
+                key = clean(key)
+                value[key] = mended
+            elif mended is not inner:
                 value[key] = mended
     elif isinstance(value, list):
         value[:] = [_mend(inner) for inner in value]
