@@ -358,6 +358,7 @@ async def test_the_answer_comes_although_the_refusal_cannot_be_noted(
     key = await thread_with(chat, context, {"fox.pdf": PDF})
     poison.refuse_files()
     monkeypatch.setattr("chatkit_images.queries.inputs.remember", fail)
+    monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     for _ in range(2):
         note, answer = said(await chat.say("and now?", key))
         assert "fox.pdf" in note and answer == "All right."

@@ -10,11 +10,10 @@ import pytest
 from chatkit import types
 from chatkit.agents import ResponseStreamConverter
 
-from chatkit_images import runs, storage, times
+from chatkit_images import file_urls, runs, storage, times
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.models import GeneratedImage
-from chatkit_images.queries import images
 from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.testing import (
     Drop,
@@ -209,17 +208,18 @@ async def test_a_stopped_image_keeps_its_preview_after_a_reload(
 async def test_a_stop_between_row_and_item_shows_the_image(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete, loop = images.complete, asyncio.get_running_loop()
+    image_url, loop = file_urls.image_url, asyncio.get_running_loop()
     told = threading.Event()
 
     def stopped(*args: Any, **kwargs: Any) -> Any:
-        done = complete(*args, **kwargs)
+        # The row is complete by now, and its URL is for the item.
+        monkeypatch.undo()
         (run,) = runs.LIVE.values()
         loop.call_soon_threadsafe(run.stop)
         told.wait(30)
-        return done
+        return image_url(*args, **kwargs)
 
-    monkeypatch.setattr(images, "complete", stopped)
+    monkeypatch.setattr(file_urls, "image_url", stopped)
     model.respond_with(Text("Here."), Image(), Text("Done."))
     events = await chat.say("a fox")
     # The run has ended; the thread ends after it.
