@@ -211,13 +211,13 @@ async def test_a_stop_between_row_and_item_shows_the_image(
     image_url, loop = file_urls.image_url, asyncio.get_running_loop()
     told = threading.Event()
 
-    def stopped(*args: Any, **kwargs: Any) -> Any:
-        # The row is complete by now, and its URL is for the item.
-        monkeypatch.undo()
-        (run,) = runs.LIVE.values()
-        loop.call_soon_threadsafe(run.stop)
-        told.wait(30)
-        return image_url(*args, **kwargs)
+    def stopped(image: GeneratedImage, *args: Any) -> str:
+        # The row is complete by then, and its URL is for the item.
+        if image.status == "completed" and runs.LIVE and not told.is_set():
+            (run,) = runs.LIVE.values()
+            loop.call_soon_threadsafe(run.stop)
+            told.wait(30)
+        return image_url(image, *args)
 
     monkeypatch.setattr(file_urls, "image_url", stopped)
     model.respond_with(Text("Here."), Image(), Text("Done."))
