@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chatkit_images.models import GeneratedImage
+from chatkit_images.models import GeneratedImage, Run
 from chatkit_images.testing import Image, LoopbackAPI, Raw, Text, wire
 from tests.client import ChatClient, done_items, of_type, thread_id
 from tests.image_files import image_file
@@ -181,3 +181,29 @@ async def test_what_is_no_image_is_not_the_last_word(
     assert of_type(events, "error") == []
     assert await kept(chat, events) == [RED]
     assert (await GeneratedImage.objects.aget()).status == "completed"
+
+
+@pytest.mark.parametrize("usage", [[], "many", {"input_tokens": 1.5}], ids=str)
+async def test_figures_that_the_sdk_cannot_read_are_no_fault_of_the_site(
+    chat: ChatClient, model: LoopbackAPI, usage: Any
+) -> None:
+    model.respond_with(added("ig"), done("ig", RED), end(usage=usage))
+    events = await chat.say("a fox")
+    assert await kept(chat, events) == [RED]
+    (error,) = of_type(events, "error")
+    assert error["message"] == "The service gave no answer. Try again."
+    run = await Run.objects.aget()
+    assert (run.reason, run.error_code) == ("no_result", "unreadable")
+
+
+async def test_a_refusal_in_words_blocks_the_images_that_do_not_come(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    where = {"item_id": "msg_1", "output_index": 1, "content_index": 0}
+    refused = event("refusal.done", refusal="I cannot draw that.", **where)
+    model.respond_with(added("ig"), partial("ig", PREVIEW), refused, end())
+    events = await chat.say("a fox")
+    image = await GeneratedImage.objects.aget()
+    assert (image.status, image.error_code) == ("blocked", "refusal")
+    assert done_items(events, "generated_image") == []
+    assert "cannot draw" not in str(events)

@@ -12,6 +12,7 @@ from agents import exceptions as sdk
 from chatkit.errors import BaseStreamError, CustomStreamError
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
+from pydantic import ValidationError
 
 from .. import exceptions as app
 from .reasons import Reason
@@ -33,6 +34,8 @@ MISTAKES = (
     TypeError,
     UnicodeError,
 )
+# Where the SDKs read what a provider sends. What fails there is no fault of the site.
+READERS = ("openai.", "agents.models.", "agents.usage")
 GUARDRAILS = (
     sdk.InputGuardrailTripwireTriggered,
     sdk.OutputGuardrailTripwireTriggered,
@@ -118,6 +121,18 @@ def _of_python(error: BaseException) -> tuple[Reason, str] | None:
     if isinstance(error, json.JSONDecodeError):
         # A stream that was cut, or a gateway that sends a page of HTML.
         return Reason.BROKEN_OFF, "invalid_json"
-    if isinstance(error, MISTAKES) and type(error).__module__ == "builtins":
-        return Reason.INSTALLATION, ""
-    return None
+    mistake = isinstance(error, MISTAKES) and type(error).__module__ == "builtins"
+    if (mistake or isinstance(error, ValidationError)) and _in_reader(error):
+        return Reason.NO_RESULT, "unreadable"
+    return (Reason.INSTALLATION, "") if mistake else None
+
+
+def _in_reader(error: BaseException) -> bool:
+    """Whether an exception was raised where the SDKs read a provider's answer."""
+    frame, module = error.__traceback__, ""
+    while frame is not None:
+        name = str(frame.tb_frame.f_globals.get("__name__", ""))
+        if not name.startswith("pydantic"):
+            module = name
+        frame = frame.tb_next
+    return module.startswith(READERS)

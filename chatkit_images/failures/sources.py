@@ -53,6 +53,10 @@ def of(source: Any) -> Failure | None:
         return _of_exception(source)
     if isinstance(source, BaseModel):
         kind = getattr(source, "type", None)
+        if kind == "response.refusal.done":
+            # The model says no in words, and the images of its response do not come.
+            words = str(getattr(source, "refusal", None) or "")
+            return Failure(Reason.BLOCKED, code="refusal", message=words)
         if str(kind).startswith("response.") and kind not in EVENTS:
             return None  # The most frequent events tell of nothing, and may be large.
         # A gateway may send what the client's types do not have.

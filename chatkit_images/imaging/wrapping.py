@@ -26,7 +26,8 @@ DEPTH = 3
 HEAD = 4096
 ALPHABET = (string.ascii_letters + string.digits + "+/=").encode()
 FOREIGN = bytes(set(range(256)) - set(ALPHABET))
-SPACE = string.whitespace.encode()
+# NUL ends a text in C.
+SPACE = string.whitespace.encode() + b"\0"
 # Bytes that text has, in whichever language.
 TEXT = bytes(range(32, 127)) + bytes(range(128, 256)) + SPACE
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -104,7 +105,7 @@ def _readings(text: bytes) -> Iterator[bytes]:
     *_, mark = (None, *MARK.finditer(text[:HEAD]))
     if mark is not None:
         text = CLOSING.split(text[mark.end() :].lstrip(SPACE + b"\"'"), maxsplit=1)[0]
-    text = text.strip().translate(URL_SAFE)
+    text = text.strip(SPACE).translate(URL_SAFE)
     plain = _decode(text)
     if b" " not in text:
         yield plain

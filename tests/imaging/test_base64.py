@@ -44,6 +44,7 @@ WRAPPINGS: dict[str, Callable[[bytes], str]] = {
     "data URL without a type": lambda d: data_url(d, "data:;base64,"),
     "data URL of another type": lambda d: data_url(d, "data:text/html;base64,"),
     "end of a data URL": lambda d: data_url(d, "image/png;base64,"),
+    "NUL at its end": lambda d: coded(d) + "\0",
     "mark": lambda d: data_url(d, "base64:"),
     "data URL, percent": lambda d: quote(data_url(d), safe=""),
     "data URL, percent twice": lambda d: quote(quote(data_url(d), safe=""), safe=""),
