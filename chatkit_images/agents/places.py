@@ -24,6 +24,7 @@ class Place:
         index: The index of its item; ``None`` if no event has told it.
         ids: The ids that its events had.
         began: Whether an event said that it begins.
+        began_again: Whether one said so when it had its image.
         settled: Whether the output at the end of the response has repeated it.
     """
 
@@ -31,6 +32,7 @@ class Place:
     index: int | None
     ids: set[str] = field(default_factory=set)
     began: bool = False
+    began_again: bool = False
     settled: bool = False
 
     @property
@@ -152,6 +154,12 @@ class Places:
             or _first(place for place in [*known, *here] if place.repeats(final))
             or _first(place for place in known if place.lacks_image)
             or _first(place for place in here if place.lacks_image)
+            # A call that began once ends once, whatever is sent for it again.
+            or _first(
+                place
+                for place in known
+                if place.began and not place.began_again and place.index == index
+            )
         )
 
     def of_end(self, index: int, provider_id: str, final: Final) -> Place | None:

@@ -70,6 +70,7 @@ class CallRegister:
             or self.current.unannounced(index)
             or await self._begin(index, provider_id)
         )
+        place.began_again = not place.lacks_image
         place.began = True
         return self._known(place, index, provider_id)
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from chatkit.types import GeneratedImage
-from django.db import Error, transaction
+from django.db import Error
 
 from .. import database, file_urls, models, receiving, storage
 from ..exceptions import NotFoundError
@@ -104,9 +104,12 @@ class ImageSaver(CallRows):
                 self._images[call_id] = earlier
                 self._replays.add(call_id)
                 return self._shown(call_id)
-            with transaction.atomic():
-                if images.complete(image, stored, **fields):
-                    sources.save(image, self.inputs, self.context)
+            images.complete(
+                image,
+                stored,
+                lambda row: sources.save(row, self.inputs, self.context),
+                **fields,
+            )
             if is_stored:
                 # After the row is complete, because recovery needs the file until then.
                 # Before the URL is made, because it is not the storage's own while the

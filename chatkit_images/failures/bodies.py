@@ -144,7 +144,8 @@ class Reader:
         before, inner = embedded(text)
         if inner is None:
             self.evidence.messages.append(text)
-            if strong(text) is not None:
+            # A code in the place of a message, and not a sentence of the same words.
+            if len(text.split()) == 1 and strong(text) is not None:
                 self.evidence.words.append(text)
             return
         if before:

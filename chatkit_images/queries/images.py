@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.db import transaction
@@ -77,11 +77,22 @@ def add_partial(
     return partial
 
 
-def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -> bool:
+def complete(
+    image: models.GeneratedImage,
+    stored: StoredImage,
+    then: Callable[[models.GeneratedImage], None] | None = None,
+    **fields: Any,
+) -> bool:
     """Make a stored file the file of the image, and drop its partial images.
 
     A complete image keeps its file: a replay changes nothing. A final that comes after
     the image was stopped or interrupted replaces the partial image shown for it.
+
+    Args:
+        image: The image.
+        stored: The file.
+        then: Is called with the row in the transaction that completes it.
+        fields: Further columns.
 
     Returns:
         Whether this call completed it.
@@ -119,6 +130,8 @@ def complete(image: models.GeneratedImage, stored: StoredImage, **fields: Any) -
                 setattr(row, name, value)
             if row.partial_count and not settings.KEEP_PARTIAL_IMAGES:
                 image.partials.all().delete()
+            if then is not None:
+                then(row)
     if row is None:
         raise NotFoundError(f"Thread {image.thread_id} not found")
     _copy(row, image)
