@@ -207,3 +207,14 @@ async def test_a_refusal_in_words_blocks_the_images_that_do_not_come(
     assert (image.status, image.error_code) == ("blocked", "refusal")
     assert done_items(events, "generated_image") == []
     assert "cannot draw" not in str(events)
+
+
+async def test_an_error_that_does_not_say_what_it_is_counts(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    said = {"type": None, "code": "moderation_blocked", "message": "No."}
+    model.respond_with(added("ig"), partial("ig", PREVIEW), Raw(said))
+    events = await chat.say("a fox")
+    (error,) = of_type(events, "error")
+    assert error["allow_retry"] is False
+    assert (await GeneratedImage.objects.aget()).status == "blocked"

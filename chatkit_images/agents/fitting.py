@@ -58,6 +58,9 @@ class Fitting:
 
     def _fits(self, data: Any) -> bool:
         kind = data.type
+        if kind is None and (getattr(data, "code", None) or getattr(data, "error", 0)):
+            # Some gateways leave out that it is an error.
+            data.type = kind = "error"
         if not isinstance(kind, str):
             return False
         if kind in NEEDED:

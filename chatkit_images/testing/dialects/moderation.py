@@ -134,9 +134,7 @@ MODERATION = [
     Dialect(
         "blocked-by-error-event",
         "Moderation is told by an `error` event.",
-        blocked(
-            lambda response, item: {"type": "error", **_error("moderation_blocked")}
-        ),
+        blocked(lambda response, item: _error("moderation_blocked", kind="error")),
     ),
     Dialect(
         "blocked-by-nested-error-event",
