@@ -2,74 +2,238 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
+from django.contrib.auth import get_user_model
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import translation
 
+from . import addresses
 from .conf import settings
 from .exceptions import AuthenticationRequired
+from .visitors import SESSION_KEY, VISITOR, is_visitor, visitor
 
 if TYPE_CHECKING:
+    from chatkit.types import UserMessageItem
     from django.contrib.auth.base_user import AbstractBaseUser
-    from django.contrib.sessions.backends.base import SessionBase
     from django.http import HttpRequest
 
-SESSION_KEY = "chatkit_images_owner"
-VISITOR = "visitor:"
+__all__ = [
+    "SESSION_KEY",
+    "VISITOR",
+    "RequestContext",
+    "base_url_of",
+    "is_visitor",
+    "owner_of",
+    "visitor",
+]
 
 
 @dataclass(frozen=True)
 class RequestContext:
-    """The person behind a request.
+    """The person behind a request, and what work for them needs to know of it.
+
+    A project's subclass is named by ``CHATKIT_IMAGES["CONTEXT"]``. It is a frozen
+    dataclass whose own fields have defaults. Every method may be overridden.
 
     Attributes:
-        user: The logged-in user, ``None`` for a visitor.
+        user: The logged-in user; ``None`` for a visitor, and for an owner that is no
+            user.
         owner: The isolation key. Rows of another owner do not exist.
         base_url: Scheme and host of absolute URLs, without a trailing slash.
         locale: Language code for texts that the person reads.
+        tenant: Name of what ``activate()`` selects, such as a schema or a database;
+            empty where there is one for all. Files of a tenant have a folder of their
+            own, and what is done for many runs at once is done for each tenant.
+        address: IP address of the client, of IPv6 the network (``"2001:db8::/64"``).
+            ``None`` where ``TRUSTED_PROXIES`` does not say how to read it.
+        message: The message that is being answered, with its inference options. It is
+            ``None`` outside of a turn.
+        script_prefix: The path before all URLs of the project; empty to leave it.
+        urlconf: The URLconf, if it is not the project's own.
     """
 
     user: AbstractBaseUser | None
     owner: str
     base_url: str = ""
     locale: str = "en"
+    tenant: str = ""
+    address: str | None = None
+    message: UserMessageItem | None = field(default=None, compare=False)
+    script_prefix: str = ""
+    urlconf: Any = field(default=None, compare=False)
 
     @property
     def user_id(self) -> Any:
         """Primary key of the user, ``None`` for a visitor."""
         return self.user.pk if self.user is not None else None
 
+    # How it is made. May read the database; not for the event loop.
+
     @classmethod
-    def from_request(cls, request: HttpRequest) -> RequestContext:
-        """Return the context of a request. May read the database; not for the loop.
+    def from_request(cls, request: HttpRequest) -> Self:
+        """Return the context of a request.
+
+        Override it to add what headers, body or page say, or for an owner that is no
+        user: ``return cls.for_owner("client:17", request=request)``.
 
         Raises:
             AuthenticationRequired: If nobody is logged in and visitors are not
-                allowed.
+                allowed, or if the user is switched off.
         """
-        locale = translation.get_language_from_request(request)
-        user = getattr(request, "user", None)
-        if user is not None and user.is_authenticated:
-            # Django's lazy user would keep the request, whose body may be large.
-            user = getattr(user, "_wrapped", user)
-            return cls(user, owner_of(user), base_url_of(request), locale)
-        if not settings.ALLOW_ANONYMOUS:
+        user = cls.get_user(request)
+        if user is not None and user.is_active:
+            return cls.for_owner(cls.get_owner(user, request), user, request)
+        if user is not None or not settings.ALLOW_ANONYMOUS:
             raise AuthenticationRequired("Log in to chat.")
-        return cls(None, visitor(request.session), base_url_of(request), locale)
+        return cls.for_owner(visitor(request.session), None, request)
 
     @classmethod
     def for_user(
         cls, user: AbstractBaseUser, base_url: str = "", locale: str | None = None
-    ) -> RequestContext:
+    ) -> Self:
         """Return the context of a user outside a request."""
-        return cls(
-            user,
-            owner_of(user),
-            (base_url or settings.BASE_URL or "").rstrip("/"),
-            locale or translation.get_language() or "en",
+        context = cls.for_owner(cls.get_owner(user), user)
+        return dataclasses.replace(
+            context,
+            base_url=base_url.rstrip("/") or context.base_url,
+            locale=locale or context.locale,
         )
+
+    @classmethod
+    def for_owner(
+        cls,
+        owner: str,
+        user: AbstractBaseUser | None = None,
+        request: HttpRequest | None = None,
+    ) -> Self:
+        """Return the context of an owner, as all other methods make theirs.
+
+        A request whose authority is a signed URL gets it too. The owner is empty
+        while it is not known whose request it is.
+        """
+        return cls(
+            user=user,
+            owner=owner,
+            base_url=(settings.BASE_URL or "").rstrip("/")
+            if request is None
+            else base_url_of(request),
+            locale=translation.get_language() or "en",
+            tenant=cls.get_tenant(request),
+            address=None if request is None else addresses.of(request),
+            script_prefix="" if request is None else get_script_prefix(),
+            urlconf=None if request is None else get_urlconf(),
+        )
+
+    @classmethod
+    def get_user(cls, request: HttpRequest) -> AbstractBaseUser | None:
+        """Return who sends a request. Default: the user that Django has logged in.
+
+        Override it for a token, and return ``None`` or raise ``AuthenticationRequired``
+        if it is not valid. Without cookies it is called once more for a request that
+        fails Django's CSRF check: what cookies do not authenticate needs none.
+        """
+        user = getattr(request, "user", None)
+        if user is None or not user.is_authenticated:
+            return None
+        # Django's lazy user would keep the request, whose body may be large.
+        found: AbstractBaseUser = getattr(user, "_wrapped", user)
+        return found
+
+    @classmethod
+    def get_owner(
+        cls, user: AbstractBaseUser, request: HttpRequest | None = None
+    ) -> str:
+        """Return the isolation key of a user's rows. Default: the user's own key.
+
+        Override it if threads belong to a team. The request is ``None`` outside of one.
+        """
+        return cls.own_key(user)
+
+    @classmethod
+    def own_key(cls, user: AbstractBaseUser) -> str:
+        """Return the key of what is a user's alone, and is deleted with the user."""
+        return owner_of(user)
+
+    @classmethod
+    def get_tenant(cls, request: HttpRequest | None = None) -> str:
+        """Return the name of the tenant that is selected, or that a request selects."""
+        return ""
+
+    # What it allows
+
+    def may_delete(self, row: Any) -> bool:
+        """Whether the person may delete a ``Thread`` or ``Attachment`` of the owner.
+
+        Default: ``True``. Override it where the owner is a team. May read the database.
+        """
+        return True
+
+    # Where it is at work
+
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        """Surround work for the person: each database call, upload and task.
+
+        By default it selects language and URLs. Override it to select a tenant, too.
+        It is entered many times, in threads and on the event loop, where it must not
+        query the database. Within it another ``activate()`` may be entered.
+        """
+        prefix, urlconf = get_script_prefix(), get_urlconf()
+        if self.script_prefix:
+            set_script_prefix(self.script_prefix)
+            set_urlconf(self.urlconf)
+        try:
+            with translation.override(self.locale):
+                yield
+        finally:
+            if self.script_prefix:
+                set_script_prefix(prefix)
+                set_urlconf(urlconf)
+
+    # How another process makes it again
+
+    def to_row(self) -> dict[str, Any]:
+        """Return what the row of a run keeps, as JSON. It must have no secrets.
+
+        A subclass adds those of its fields that another process needs. The address is
+        left out, because nobody needs it later, and rows hold no URLs: another process
+        knows ``BASE_URL``.
+        """
+        urlconf = self.urlconf if isinstance(self.urlconf, str) else None
+        row = {
+            "owner": self.owner,
+            "locale": self.locale,
+            "tenant": self.tenant,
+            "script_prefix": self.script_prefix,
+            "urlconf": urlconf,
+        }
+        if self.user is not None:
+            row["user"] = self.user._meta.pk.value_to_string(self.user)
+        return row
+
+    @classmethod
+    def from_row(
+        cls, row: dict[str, Any], user: AbstractBaseUser | None = None
+    ) -> Self:
+        """Return the context that ``to_row()`` described; each field by its name.
+
+        Args:
+            row: What ``to_row()`` returned, maybe in another version of the project.
+            user: Its user, if they are known; otherwise the database is asked. Who was
+                deleted meanwhile is ``None``.
+        """
+        if user is None and row.get("user") is not None:
+            users = get_user_model()._default_manager
+            user = users.filter(pk=row["user"]).first()
+        known = {each.name for each in dataclasses.fields(cls) if each.init}
+        values = {name: value for name, value in row.items() if name in known}
+        base_url = (settings.BASE_URL or "").rstrip("/")
+        return cls(**{"owner": "", "base_url": base_url, **values, "user": user})
 
 
 def base_url_of(request: HttpRequest) -> str:
@@ -79,20 +243,5 @@ def base_url_of(request: HttpRequest) -> str:
 
 
 def owner_of(user: AbstractBaseUser) -> str:
-    """Return the isolation key of a user."""
+    """Return a user's own isolation key."""
     return f"user:{user.pk}"
-
-
-def visitor(session: SessionBase) -> str:
-    """Return the isolation key of a visitor, made at the first call.
-
-    It is not the session's key, which changes at login and gives access to the session.
-    """
-    if SESSION_KEY not in session:
-        session[SESSION_KEY] = f"{VISITOR}{secrets.token_hex(16)}"
-    return str(session[SESSION_KEY])
-
-
-def is_visitor(owner: str) -> bool:
-    """Whether an isolation key is a visitor's; a project may have keys of its own."""
-    return owner.startswith(VISITOR)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from . import storage
 from .conf import settings
-from .context import owner_of
+from .contexts import context_class
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -36,8 +36,8 @@ class OwnedQuerySet(models.QuerySet[M]):
         return self.filter(**{self.owner_field: owner})
 
     def for_user(self, user: AbstractBaseUser) -> Self:
-        """Return the rows of a user."""
-        return self.for_owner(owner_of(user))
+        """Return the rows of a user, which may be those of a team."""
+        return self.for_owner(context_class().get_owner(user))
 
     def one(self) -> Any | None:
         """Return the row of a unique key, if there is one.

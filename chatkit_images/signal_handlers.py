@@ -10,7 +10,8 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 
 from . import models
-from .context import SESSION_KEY, VISITOR, is_visitor, owner_of
+from .context import SESSION_KEY, VISITOR, is_visitor
+from .contexts import context_class
 from .models.files import file_columns
 from .querysets import RunQuerySet
 from .signals import run_finished
@@ -41,7 +42,7 @@ def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
     if owner is None:
         return
     with transaction.atomic():
-        move_to_user(owner, user)
+        move_to_user(owner, user, request)
 
 
 def move_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
@@ -73,8 +74,8 @@ def _keys(runs: RunQuerySet) -> Any:
     return keyed.values_list("idempotency_key", flat=True)
 
 
-def move_to_user(owner: str, user: Any) -> None:
-    """Give the rows of an owner to a user, except those of running runs.
+def move_to_user(owner: str, user: Any, request: Any = None) -> None:
+    """Give the rows of an owner to a user's owner, except those of running runs.
 
     A run writes as the owner for whom it began. Its rows follow when it ends.
     """
@@ -89,15 +90,16 @@ def move_to_user(owner: str, user: Any) -> None:
     began = starting.aggregate(first=db.Min("created_at"))["first"]
     if began is not None:
         threads = threads.filter(created_at__lt=began)
-    values = {"owner": owner_of(user), "user": user}
+    new = context_class().get_owner(user, request)
+    values = {"owner": new, "user": user}
     threads.update(**values)
-    gone = db.Q(thread__owner=owner_of(user))
+    gone = db.Q(thread__owner=new)
     models.Feedback.objects.for_owner(owner).filter(gone).update(**values)
     ended = runs.exclude(status=models.Run.Status.RUNNING)
     ended = ended.filter(gone | db.Q(thread=None))
     # A client may have sent the same request as a visitor and as a user.
     asked = list(_keys(ended))
-    taken = _keys(models.Run.objects.for_user(user).filter(idempotency_key__in=asked))
+    taken = _keys(models.Run.objects.for_owner(new).filter(idempotency_key__in=asked))
     ended.filter(idempotency_key__in=list(taken)).update(idempotency_key=None)
     ended.update(**values)
     # A running run may be about to put a file without a thread into its thread.

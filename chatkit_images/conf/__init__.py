@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 from django.conf import settings as django_settings
 
+from .people import People
 from .runs import ON_DISCONNECT, Runs
 from .tuning import Tuning
 
@@ -26,7 +27,7 @@ IMAGE_URLS = ("signed", "storage", "session")
 MODEL_IMAGES = ("data_url", "signed_url")
 
 
-class Settings(Runs, Tuning):
+class Settings(People, Runs, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server
@@ -35,14 +36,6 @@ class Settings(Runs, Tuning):
     def SERVER(self) -> str | None:
         """Dotted path of the project's ``ChatKitServer``. Required by the endpoint."""
         return cast("str | None", self._get("SERVER", None))
-
-    @property
-    def ALLOW_ANONYMOUS(self) -> bool:
-        """Whether visitors may chat without logging in. Default: ``False``.
-
-        A visitor's threads belong to the session. At login they go over to the user.
-        """
-        return bool(self._get("ALLOW_ANONYMOUS", False))
 
     @property
     def MAX_BODY_BYTES(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from typing import Any, cast
 
@@ -12,7 +12,10 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
 from django.urls import set_script_prefix
+from django.utils import translation
+from django.utils.module_loading import import_string
 
 from .. import database
 from ..views.admission import no_response
@@ -39,7 +42,19 @@ def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
     else:
         SessionMiddleware(no_response).process_request(request)
         AuthenticationMiddleware(no_response).process_request(request)
+    if asks_for_language(tuple(settings.MIDDLEWARE)):
+        translation.activate(translation.get_language_from_request(request))
     return request
+
+
+@cache
+def asks_for_language(middleware: tuple[str, ...]) -> bool:
+    """Whether the project answers each request in its own language."""
+    classes = map(import_string, middleware)
+    return any(
+        isinstance(each, type) and issubclass(each, LocaleMiddleware)
+        for each in classes
+    )
 
 
 async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None:

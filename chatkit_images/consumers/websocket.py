@@ -13,11 +13,12 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 
 from .. import database, runs
-from ..context import RequestContext, base_url_of
+from ..context import RequestContext
+from ..contexts import context_class, current_context, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError
 from ..models import Run, Thread
 from ..queries import preflight, threads
-from ..views.admission import CsrfCheck, no_response
+from ..views.admission import CsrfCheck, context_of, no_response
 from .http import Gone, Message, Receive, Send, emit, until_gone
 from .requests import make_request
 
@@ -62,6 +63,7 @@ class ThreadConsumer:
                 logger.exception("Nobody watches thread %s", thread_id)
             # A thread of another owner gets the same answer as a missing one.
             return await send({"type": "websocket.close", "code": NOT_FOUND})
+        current_context.set(context)
         work = asyncio.ensure_future(self._watch(thread_id, context, send))
         gone = asyncio.ensure_future(until_gone(receive))
         tasks = [work, gone]
@@ -78,7 +80,7 @@ class ThreadConsumer:
 
     async def _watch(self, thread_id: str, context: RequestContext, send: Send) -> None:
         try:
-            with runs.supervisor().watching(thread_id) as watch:
+            with runs.supervisor().watching(thread_id, context) as watch:
                 try:
                     run, before = await database.call(current, thread_id)
                 finally:
@@ -150,11 +152,13 @@ def admit(request: HttpRequest, thread_id: str) -> RequestContext:
     if not CsrfCheck(no_response).is_own_page(request):
         raise NotFoundError("Another site's page")
     preflight.check_ids([thread_id])
-    user = getattr(request, "user", None)
-    if user is not None and user.is_staff and user.has_perm(PERMISSION):
-        thread = Thread.objects.filter(pk=thread_id).first()
+    contexts = context_class()
+    with working_for(contexts.for_owner("", request=request)):
+        user: Any = contexts.get_user(request)
+        staff = user and user.is_staff and user.has_perm(PERMISSION)
+        thread = Thread.objects.filter(pk=thread_id).first() if staff else None
         if thread is not None:
-            return RequestContext(thread.user, thread.owner, base_url_of(request))
-    context = RequestContext.from_request(request)
-    threads.get(thread_id, context)
-    return context
+            return contexts.for_owner(thread.owner, thread.user, request)
+    with working_for(context_of(request)) as context:
+        threads.get(thread_id, context)
+        return context

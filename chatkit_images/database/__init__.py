@@ -9,6 +9,8 @@ Where a call is executed:
 
 - In a run, and in a consumer, which sets ``shared``: in one of those threads.
 - In a view, and in a call within a call: in the thread that Django has for the request.
+
+Each call is surrounded by the ``activate()`` of the context for which it is made.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from django.db import InterfaceError, OperationalError
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils.translation import get_language, override
 
+from ..contexts import carried
 from ..failures.exceptions import is_missing_table
 from ..run_state import current_run, current_state
 from .workers import Kind, jobs
@@ -83,7 +86,8 @@ async def once(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """
     outside = current_run.get() is None and not shared.get()
     if outside or _called.get():
-        return await database_sync_to_async(func)(*args, **kwargs)
+        work = carried(_as_here(partial(func, *args, **kwargs)))
+        return await database_sync_to_async(work)()
     return await _submit("runs", partial(func, *args, **kwargs))
 
 
@@ -120,7 +124,8 @@ async def _submit(kind: Kind, func: Callable[[], T]) -> T:
     context = copy_context()
     context.run(_called.set, True)
     future: Future[T] = Future()
-    jobs(kind).put((future, partial(context.run, _as_here(func))), _ahead.get())
+    work = carried(_as_here(func))
+    jobs(kind).put((future, partial(context.run, work)), _ahead.get())
     return await asyncio.wrap_future(future)
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..querysets import OwnedQuerySet
 from .files import file_field
+from .ownership import delete_own
 from .threads import Thread
 
 
@@ -28,7 +29,7 @@ class Attachment(models.Model):
         related_name="chatkit_attachments",
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=delete_own,
     )
     thread = models.ForeignKey(
         Thread,

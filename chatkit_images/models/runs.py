@@ -10,7 +10,10 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..context import RequestContext
+from ..contexts import context_class
 from ..querysets import RunQuerySet
+from .ownership import delete_own
 from .threads import Thread
 
 
@@ -41,9 +44,27 @@ class Run(models.Model):
         related_name="chatkit_runs",
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=delete_own,
+    )
+    context = models.JSONField(
+        _("context"),
+        default=dict,
+        null=True,
+        blank=True,
+        help_text=_("What another process needs to work for the same person."),
     )
     operation = models.CharField(_("operation"), max_length=64)
+    requested_model = models.CharField(
+        _("requested model"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The person's choice in the composer."),
+    )
+    requested_tool = models.CharField(
+        _("requested tool"), max_length=255, blank=True, default="", db_default=""
+    )
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.RUNNING
     )
@@ -127,3 +148,9 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.id}"
+
+    def to_context(self) -> RequestContext:
+        """Return for whom it works, as its request said. May read the user's row."""
+        # The rows of a visitor who logs in move to the user.
+        owned = {"owner": self.owner, "user": None}
+        return context_class().from_row((self.context or {}) | owned, self.user)

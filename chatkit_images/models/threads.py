@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..querysets import OwnedQuerySet, ThreadItemQuerySet
+from .ownership import delete_own
 
 
 class Thread(models.Model):
@@ -31,7 +32,7 @@ class Thread(models.Model):
         related_name="chatkit_threads",
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=delete_own,
     )
     title = models.CharField(_("title"), max_length=255, null=True, blank=True)  # noqa: DJ001 - ChatKit tells no title from an empty one
     status = models.CharField(
@@ -132,7 +133,7 @@ class Feedback(models.Model):
         related_name="chatkit_feedback",
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=delete_own,
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     created_at = models.DateTimeField(_("created"), default=timezone.now)

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from .. import file_urls, models, notes, times
-from ..context import RequestContext
+from ..contexts import context_class, current_context, working_for
 from ..exceptions import ClaimLost, NotFoundError
 from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
@@ -99,7 +99,7 @@ def note(run: models.Run) -> None:
         return
     if not tells(run):
         item = note_of(run, times.to_naive(run.finished_at or run.created_at))
-        context = RequestContext(thread.user, thread.owner)
+        context = context_class().for_owner(thread.owner, thread.user)
         items.save(thread.pk, item, context, fenced=False)
 
 
@@ -194,7 +194,15 @@ def recover_here(image: models.GeneratedImage) -> bool:
 def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
     if image.item is not None and image.item.type == "generated_image":
         return  # Its item is there already, and its URL is made when it is read.
-    context = RequestContext(image.thread.user, image.thread.owner)
+    here, run = current_context.get(), image.run
+    # A sweep works for nobody, but what it writes is for a person to read.
+    foreign = run and (here is None or here.owner != run.owner)
+    with working_for(run.to_context() if run and foreign else None):
+        _save_end(image, fenced)
+
+
+def _save_end(image: models.GeneratedImage, fenced: bool) -> None:
+    context = context_class().for_owner(image.thread.owner, image.thread.user)
     key, created_at = message_id(image), times.to_naive(image.created_at)
     item: types.ThreadItem
     if image.is_shown:

@@ -3,7 +3,7 @@
 - ``starting``: a request gets a run. ``refusals`` says why it gets none, ``claims`` has
   the transactions in which a run is claimed, released or taken over.
 - ``live_run``: a run of this process; ``registry`` has all of them. It is made of its
-  ``task``, its ``readers``, the ``environment`` of its request, and its ``outcome``.
+  ``task``, its ``readers`` and its ``outcome``.
 - ``log``: the events of a run. ``following`` reads them, wherever the run is.
 - ``stopping``, ``watching``, ``followed_logs``: stops, news and logs across
   processes. The ``supervisor`` does this work by ``polling`` the rows of runs.

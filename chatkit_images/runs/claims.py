@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import uuid
+from typing import cast
 
 from chatkit import types
 from django.db import IntegrityError, connection, transaction
@@ -18,9 +19,11 @@ from django.db.models.functions import Now
 
 from .. import models, signals
 from ..context import RequestContext
+from ..contexts import working_for
 from ..failures import Failure
 from ..queries import endings, failure_columns, pages, preflight, threads
 from ..querysets import RunQuerySet
+from ..run_state import current_run
 from .outcome import INTERRUPTED
 from .refusals import busy, check_open, check_replay
 
@@ -73,6 +76,7 @@ def claim(
                 thread_id=made.id if made else thread_id,
                 owner=context.owner,
                 user_id=context.user_id,
+                context=context.to_row(),
                 operation=request.type,
                 worker=worker_name(),
                 heartbeat_at=Now(),
@@ -154,6 +158,8 @@ def release(
 ) -> bool:
     """End the row of a run and send ``run_finished``; ``False`` if it had ended.
 
+    If another process does so, it works for whom the run has worked, in their language.
+
     Args:
         run_id: The run.
         status: How the run ended.
@@ -161,6 +167,27 @@ def release(
         answered: Whether the run said anything. If not, it leaves no note, and a client
             that sends the same request again gets a new run.
     """
+    if current_run.get() == run_id:
+        return _release(run_id, status, failure, answered)
+    with working_for(_context_of(run_id)):
+        return _release(run_id, status, failure, answered)
+
+
+def _context_of(run_id: uuid.UUID) -> RequestContext | None:
+    """Return for whom a run has worked, ``None`` if that is not known any more."""
+    run = models.Run.objects.select_related("user").filter(pk=run_id).one()
+    try:
+        return None if run is None else cast("models.Run", run).to_context()
+    except Exception:
+        # The project's class may have changed. The thread must become free all the
+        # same.
+        logger.exception("The context of run %s cannot be made again", run_id)
+        return None
+
+
+def _release(
+    run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
+) -> bool:
     # Images come first, because nothing checks the images of an ended run again.
     endings.end_images_of(run_id, status, failure)
     rows = models.Run.objects.filter(pk=run_id)

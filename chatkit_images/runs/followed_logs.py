@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..context import RequestContext
 from .log import MemoryLog
 
 # Seconds for the last entries of a log after the end of its run.
@@ -27,30 +28,32 @@ class FollowedLogs:
     def __init__(self) -> None:
         self.closed = False
         self._logs: dict[uuid.UUID, list[MemoryLog]] = {}
+        self._contexts: dict[uuid.UUID, RequestContext] = {}
         self._present: Counter[uuid.UUID] = Counter()
 
     @property
-    def followed(self) -> list[uuid.UUID]:
-        """Return the runs that are read here."""
-        return list(self._logs)
+    def followed(self) -> dict[uuid.UUID, RequestContext]:
+        """Return the runs that are read here, each with one of its readers."""
+        return dict(self._contexts)
 
-    @property
-    def present(self) -> list[uuid.UUID]:
-        """Return the runs that have a reader here, and not only watchers."""
-        return [run_id for run_id in self._logs if self._present[run_id]]
+    def has_reader(self, run_id: uuid.UUID) -> bool:
+        """Whether a run has a reader here, and not only watchers."""
+        return self._present[run_id] > 0
 
     @contextmanager
     def following(
-        self, run_id: uuid.UUID, log: MemoryLog, present: bool
+        self, run_id: uuid.UUID, context: RequestContext, log: MemoryLog, present: bool
     ) -> Iterator[None]:
         """Follow a log. It is closed when its run has ended.
 
         Args:
             run_id: The run.
+            context: Who reads it.
             log: The copy of its log.
             present: Whether the run goes on for this reader; not for a watcher.
         """
         self._logs.setdefault(run_id, []).append(log)
+        self._contexts[run_id] = context
         self._present[run_id] += present
         try:
             yield
@@ -58,7 +61,7 @@ class FollowedLogs:
             self._present[run_id] -= present
             self._logs[run_id].remove(log)
             if not self._logs[run_id]:
-                del self._logs[run_id], self._present[run_id]
+                del self._logs[run_id], self._contexts[run_id], self._present[run_id]
 
     def close_soon(self, run_id: uuid.UUID) -> None:
         """Close the logs of an ended run, unless their own end closes them in time."""

@@ -8,6 +8,7 @@ from chatkit import types
 
 from .. import database
 from ..context import RequestContext
+from ..contexts import working_for
 from ..models import Run
 from ..protocol import event_stream, visibility
 from ..queries import items, threads
@@ -64,7 +65,7 @@ async def _follow_elsewhere(
     log = live.log if live is not None else await _open(run)
     while True:
         # The log of a run of this process is closed by the run itself.
-        following = supervisor().following(run.pk, log, present=not watch)
+        following = supervisor().following(run.pk, context, log, present=not watch)
         with following if live is None else nullcontext():
             async with aclosing(log.batches(after, join, idle)) as batches:
                 async for batch in batches:
@@ -75,11 +76,15 @@ async def _follow_elsewhere(
             return
         if live is None:
             _refuse_if_draining(run)
-        if not await database.insist(goes_on, run):
+        with working_for(context):
+            running = await database.insist(goes_on, run)
+        if not running:
             break
         # The log is lost, but the run goes on.
         live, log = None, await _open(run)
-    yield await database.insist(stored_events, run, context)
+    with working_for(context):
+        stored = await database.insist(stored_events, run, context)
+    yield stored
 
 
 async def _open(run: Run) -> MemoryLog:

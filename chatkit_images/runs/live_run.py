@@ -13,8 +13,8 @@ from chatkit.server import ChatKitServer
 
 from ..agents import trackers
 from ..context import RequestContext
+from ..contexts import task_of
 from ..run_state import current_run, current_state
-from .environment import Environment
 from .log import Batches, get_logs
 from .readers import Readers
 from .registry import LIVE
@@ -28,6 +28,7 @@ class LiveRun:
     Attributes:
         id: The id of its row.
         log: What its task writes and its readers read.
+        context: For whom it works.
         task: What its task does.
         readers: Its readers. Without readers it may be stopped.
         claimed: Done when the run has its claim; has the exception of a refusal.
@@ -41,13 +42,13 @@ class LiveRun:
         idempotency_key: str | None = None,
     ) -> None:
         self.id = uuid.uuid4()
+        self.context = context
         self.log = get_logs().create(self.id)
         self.task = RunTask(
             self.id, self.log, server, request, context, idempotency_key
         )
         self.readers = Readers(self.task)
         self.claimed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._environment = Environment.of_request(context)
         self._asyncio_task: asyncio.Task[None] | None = None
 
     @property
@@ -131,16 +132,15 @@ class LiveRun:
             await asyncio.wait([self._asyncio_task])
 
     async def _work(self, body: bytes) -> None:
-        """Do what the task does, as the run, in the environment of its request."""
+        """Do what the task does, as the run, for whom it works."""
         current_run.set(self.id)
         current_state.set(self.task.state)
         trackers.set(self.task.trackers)
-        with self._environment.active():
-            async with ThreadSensitiveContext():
-                # The task claims, not the request: if the client leaves meanwhile, the
-                # row is made all the same, and somebody has to release it.
-                if await self._claim():
-                    await self._answer(body)
+        async with ThreadSensitiveContext(), task_of(self.context):
+            # The task claims, not the request: if the client leaves meanwhile, the
+            # row is made all the same, and somebody has to release it.
+            if await self._claim():
+                await self._answer(body)
 
     async def _claim(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""One poll of the rows of runs, for all runs and readers of a process.
+"""One poll of the rows of runs, for all runs and readers of a process and a tenant.
 
 Nothing here is for the event loop.
 """
@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from ..context import RequestContext
+from ..contexts import working_for
 from ..models import Run
 from ..querysets import RunQuerySet
 
@@ -51,29 +53,30 @@ class PollResult:
 
 @dataclass(frozen=True)
 class Poll:
-    """What to ask the database.
+    """What to ask the database of a tenant.
 
     Attributes:
+        with_heartbeat: Whether to write the heartbeats of the claimed runs.
+        context: Whose work selects the tenant; ``None`` where there is one for all.
         claimed: Runs of this process that have their claim.
         followed: Runs of other processes that are read here.
         present: Followed runs that have a reader here, and not only watchers.
         watched: Threads whose next run a watcher waits for.
-        with_heartbeat: Whether to write the heartbeats of the claimed runs.
     """
 
-    claimed: list[uuid.UUID]
-    followed: list[uuid.UUID]
-    present: list[uuid.UUID]
-    watched: list[str]
     with_heartbeat: bool
-
-    @property
-    def is_due(self) -> bool:
-        """Whether there is anything to ask."""
-        return bool(self.claimed or self.followed or self.watched)
+    context: RequestContext | None = None
+    claimed: list[uuid.UUID] = field(default_factory=list)
+    followed: list[uuid.UUID] = field(default_factory=list)
+    present: list[uuid.UUID] = field(default_factory=list)
+    watched: list[str] = field(default_factory=list)
 
     def perform(self) -> PollResult:
         """Ask the database, and write heartbeats and the presence of readers."""
+        with working_for(self.context):
+            return self._perform()
+
+    def _perform(self) -> PollResult:
         result = PollResult()
         runs = Run.objects.all()
         if self.claimed:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from chatkit import types
 from chatkit.server import ChatKitServer
+from django.urls import get_script_prefix, get_urlconf
 
 from ..context import RequestContext
 from . import drain
@@ -30,6 +32,10 @@ async def start(
     if drain.draining():
         raise drain.Draining
     drain.install()
+    if not context.script_prefix:
+        # It was made outside of a request. The run works where its caller does.
+        prefix, urlconf = get_script_prefix(), get_urlconf()
+        context = replace(context, script_prefix=prefix, urlconf=urlconf)
     run = LiveRun(server, request, context, idempotency_key)
     run.begin(body)
     try:

@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 
 from .. import database
 from ..conf import settings
-from ..models import Run
-from . import claims
+from ..context import RequestContext
+from . import takeovers
 from .followed_logs import FollowedLogs
 from .log import MemoryLog
 from .polling import Poll, PollResult
@@ -35,6 +35,7 @@ class Supervised(Protocol):
     """A run of this process, as its supervisor sees it."""
 
     id: uuid.UUID
+    context: RequestContext
 
     @property
     def thread_id(self) -> str | None:
@@ -96,51 +97,67 @@ class Supervisor:
         self._owed.append(release)
 
     def following(
-        self, run_id: uuid.UUID, log: MemoryLog, present: bool
+        self, run_id: uuid.UUID, context: RequestContext, log: MemoryLog, present: bool
     ) -> AbstractContextManager[None]:
         """Follow a log that another process writes; see ``FollowedLogs.following``."""
         self.begin()
-        return self.followed_logs.following(run_id, log, present)
+        return self.followed_logs.following(run_id, context, log, present)
 
-    def watching(self, thread_id: str) -> AbstractContextManager[Watch]:
+    def watching(
+        self, thread_id: str, context: RequestContext
+    ) -> AbstractContextManager[Watch]:
         """Watch for the runs of a thread, in whichever process they are."""
         self.begin()
-        return self.watches.watching(thread_id)
+        return self.watches.watching(thread_id, context)
 
     async def _poll(self) -> None:
         while True:
             stale = settings.RUN_STALE_SECONDS
             await asyncio.sleep(min(POLL_SECONDS, stale / 4))
             now = time.monotonic()
-            poll = Poll(
-                claimed=list(self.claimed),
-                followed=self.followed_logs.followed,
-                present=self.followed_logs.present,
-                watched=self.watches.threads,
-                with_heartbeat=now - self._heartbeat_at >= stale / 4,
-            )
+            with_heartbeat = now - self._heartbeat_at >= stale / 4
             if now - self._takeover_at >= stale / 2:
                 self._takeover_at = now
                 self._take_over()
             if self._owed and (self._paying is None or self._paying.done()):
                 self._paying = asyncio.create_task(self._pay(), context=Context())
-            if not poll.is_due:
-                continue
-            try:
-                self._act(await database.beat(poll.perform))
-            except Exception:
-                # The next poll may succeed. Without heartbeats a run is taken over.
-                logger.warning("A poll of the runs has failed", exc_info=True)
-                continue
-            if poll.with_heartbeat:
+            complete = True
+            for poll in self._polls(with_heartbeat):
+                try:
+                    self._act(await database.beat(poll.perform))
+                except Exception:
+                    # The next poll may succeed. Without heartbeats a run is taken over.
+                    logger.warning("A poll of the runs has failed", exc_info=True)
+                    complete = False
+            if with_heartbeat and complete:
                 self._heartbeat_at = now
+
+    def _polls(self, with_heartbeat: bool) -> list[Poll]:
+        """Return what there is to ask, by tenant."""
+        polls: dict[str, Poll] = {}
+
+        def of(context: RequestContext) -> Poll:
+            tenant = context.tenant
+            if tenant not in polls:
+                polls[tenant] = Poll(with_heartbeat, context if tenant else None)
+            return polls[tenant]
+
+        for run in self.claimed.values():
+            of(run.context).claimed.append(run.id)
+        for run_id, context in self.followed_logs.followed.items():
+            of(context).followed.append(run_id)
+            if self.followed_logs.has_reader(run_id):
+                of(context).present.append(run_id)
+        for thread_id, context in self.watches.threads.items():
+            of(context).watched.append(thread_id)
+        return list(polls.values())
 
     def _take_over(self) -> None:
         """Take dead runs over, one after the other, without delaying polls."""
         if self._takeover is None or self._takeover.done():
             # The runs of this process are alive, even if their heartbeats are late.
-            others = Run.objects.exclude(pk__in=list(self.claimed))
-            work = quietly(database.aside(claims.take_over, others))
+            own = list(self.claimed)
+            work = quietly(database.aside(takeovers.take_over_others, own))
             self._takeover = asyncio.create_task(work, context=Context())
 
     async def _pay(self) -> None:

@@ -11,11 +11,11 @@ from functools import partial
 from chatkit import types
 from chatkit.server import ChatKitServer, StreamingResult
 from django.db import Error
-from django.utils import translation
 
 from .. import database, models, times
 from ..agents import ImageTracker
 from ..context import RequestContext
+from ..contexts import working_for
 from ..exceptions import UnexpectedResult
 from ..protocol import ProtocolServer, event_stream
 from ..queries import endings
@@ -159,7 +159,7 @@ class RunTask:
             )
 
     async def _release_late(self, end: RunOutcome, answered: bool) -> None:
-        with translation.override(self._context.locale):
+        with working_for(self._context):
             await database.aside(
                 claims.release, self.id, end.status, end.failure, answered=answered
             )

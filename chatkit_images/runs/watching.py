@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from ..context import RequestContext
+
 
 class Watch:
     """A watcher of a thread, which sees each of its runs once."""
@@ -44,23 +46,25 @@ class Watches:
     def __init__(self) -> None:
         self.shows = 0
         self._watched: dict[str, list[Watch]] = {}
+        self._contexts: dict[str, RequestContext] = {}
 
     @property
-    def threads(self) -> list[str]:
-        """Return the threads that are watched."""
-        return list(self._watched)
+    def threads(self) -> dict[str, RequestContext]:
+        """Return the threads that are watched, each with one of its watchers."""
+        return dict(self._contexts)
 
     @contextmanager
-    def watching(self, thread_id: str) -> Iterator[Watch]:
+    def watching(self, thread_id: str, context: RequestContext) -> Iterator[Watch]:
         """Add a watcher of a thread."""
         watch = Watch()
+        self._contexts[thread_id] = context
         self._watched.setdefault(thread_id, []).append(watch)
         try:
             yield watch
         finally:
             self._watched[thread_id].remove(watch)
             if not self._watched[thread_id]:
-                del self._watched[thread_id]
+                del self._watched[thread_id], self._contexts[thread_id]
 
     @contextmanager
     def showing(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from ..conf import settings
 from . import disk, s3
-from .names import NAME, PREFIX, checked
+from .names import checked, folder, is_own
 
 
 def get_storage() -> Storage:
@@ -64,13 +64,13 @@ def put(name: str, data: bytes) -> None:
 
 
 def listing() -> Iterator[tuple[str, float]]:
-    """Yield name and age in seconds of every file of ours in the storage."""
+    """Yield name and age in seconds of every file of this tenant in the storage."""
     storage = get_storage()
     # S3 lists files with their dates; otherwise each date would take a request.
     is_s3 = s3.is_plain(storage)
-    dated = s3.listing(storage, PREFIX) if is_s3 else _dated(storage)
+    dated = s3.listing(storage, folder()) if is_s3 else _dated(storage)
     for name, modified in dated:
-        if NAME.fullmatch(name):
+        if is_own(name):
             yield name, time.time() - modified
 
 
@@ -78,7 +78,7 @@ def unfinished() -> Iterator[tuple[Path, float]]:
     """Yield path and age in seconds of what a killed write left on a local storage."""
     storage = get_storage()
     if type(storage) is FileSystemStorage:
-        yield from disk.unfinished(Path(storage.path(PREFIX)))
+        yield from disk.unfinished(Path(storage.path(folder())))
 
 
 def _holds(storage: Storage, name: str, data: bytes) -> bool:
@@ -91,20 +91,20 @@ def _holds(storage: Storage, name: str, data: bytes) -> bool:
 
 
 def _dated(storage: Storage) -> Iterator[tuple[str, float]]:
-    for name in _walk(storage, PREFIX):
-        if NAME.fullmatch(name):
+    for name in _walk(storage, folder()):
+        if is_own(name):
             # It may be deleted meanwhile.
             with suppress(FileNotFoundError):
                 yield name, storage.get_modified_time(name).timestamp()
 
 
-def _walk(storage: Storage, folder: str) -> Iterator[str]:
+def _walk(storage: Storage, path: str) -> Iterator[str]:
     try:
-        folders, files = storage.listdir(folder)
+        folders, files = storage.listdir(path)
     except FileNotFoundError:
         return
     for name in files:
-        yield f"{folder}/{name}"
+        yield f"{path}/{name}"
     for name in folders:
         if name:
-            yield from _walk(storage, f"{folder}/{name}")
+            yield from _walk(storage, f"{path}/{name}")

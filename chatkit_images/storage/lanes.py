@@ -17,6 +17,7 @@ from threading import Barrier, Lock
 from typing import Literal, ParamSpec, TypeVar
 
 from ..conf import settings
+from ..contexts import carried
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -72,6 +73,9 @@ def begin(
     """Have a function called in a lane; may be called in any thread."""
     with _making:
         pool = executor(lane)
+    if lane not in ("decode", "scale"):
+        # What asks the storage works for whom this code works.
+        func = carried(func)
     return pool.submit(func, *args, **kwargs)
 
 

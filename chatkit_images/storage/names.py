@@ -1,15 +1,42 @@
-"""Names of files: random and made here, so that they hold nothing of a client's."""
+"""Names of files: random and made here, so that they hold nothing of a client's.
+
+The files of a tenant are in a folder of their own, ``chatkit_images/~<tenant>/``. One
+storage may serve all tenants, and nothing may find, count or delete another's files.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
+from ..contexts import current_context
+
 PREFIX = "chatkit_images"
+# Other names are digested: some file systems do not tell upper from lower case.
+TENANT = re.compile(r"[a-z0-9_-]{1,63}")
 # A storage such as S3 accepts ".." in a name; only names of this form are used.
 NAME = re.compile(
-    rf"{PREFIX}/(?P<kind>[a-z]+)/[0-9a-f]{{2}}/(?P<key>[0-9a-f]{{32}})\.[a-z0-9]{{1,5}}"
+    rf"(?P<folder>{PREFIX}(?:/~[a-z0-9_-]{{1,63}})?)/(?P<kind>[a-z]+)"
+    r"/[0-9a-f]{2}/(?P<key>[0-9a-f]{32})\.[a-z0-9]{1,5}"
 )
+
+
+def folder() -> str:
+    """Return the folder of the files of the tenant for whom this code works."""
+    context = current_context.get()
+    if context is None or not context.tenant:
+        return PREFIX
+    name = context.tenant
+    if not TENANT.fullmatch(name):
+        name = hashlib.sha256(name.encode()).hexdigest()[:32]
+    return f"{PREFIX}/~{name}"
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is one of the app's own, of this tenant."""
+    match = NAME.fullmatch(name)
+    return match is not None and match["folder"] == folder()
 
 
 def new_key() -> str:
@@ -19,7 +46,7 @@ def new_key() -> str:
 
 def name_of(kind: str, key: str, extension: str) -> str:
     """Return the name of the file that has a key."""
-    return f"{PREFIX}/{kind}/{key[:2]}/{key}.{extension}"
+    return f"{folder()}/{kind}/{key[:2]}/{key}.{extension}"
 
 
 def new_name(kind: str, extension: str) -> str:

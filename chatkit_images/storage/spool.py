@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ..conf import settings
 from . import disk
-from .names import NAME, PREFIX, checked
+from .names import checked, folder, is_own
 
 # Seconds by which a file is made older when it is handed over. No other file is as old,
 # and the order stays. Some file systems know no time before 1980.
@@ -64,7 +64,7 @@ def handed_over(*, aged: bool = False) -> Iterator[str]:
     """
     root, now, stale = settings.SPOOL_DIR, time.time(), settings.RUN_STALE_SECONDS
     files = []
-    for path in root.glob(f"{PREFIX}/*/*/*"):
+    for path in (root / folder()).glob("*/*/*"):
         # Another process may flush it meanwhile.
         with suppress(FileNotFoundError):
             modified = path.stat().st_mtime
@@ -74,10 +74,10 @@ def handed_over(*, aged: bool = False) -> Iterator[str]:
                 files.append((modified + stale, path))
     for _, path in sorted(files):
         name = path.relative_to(root).as_posix()
-        if NAME.fullmatch(name):
+        if is_own(name):
             yield name
 
 
 def unfinished() -> Iterator[tuple[Path, float]]:
     """Yield path and age in seconds of what a killed write left."""
-    return disk.unfinished(settings.SPOOL_DIR / PREFIX)
+    return disk.unfinished(settings.SPOOL_DIR / folder())

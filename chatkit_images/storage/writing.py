@@ -13,7 +13,7 @@ from concurrent.futures import wait
 from ..conf import settings
 from ..exceptions import StorageUnavailable
 from . import backend, backlog, lanes, spool
-from .names import PREFIX
+from .names import folder
 from .reading import delete
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def store(name: str, data: bytes | None = None) -> bool:
         logger.warning("The storage refused %s, spooling it: %r", name, error)
         _leave(name, data)
         return False
-    waits = (settings.SPOOL_DIR / PREFIX).is_dir()
+    waits = (settings.SPOOL_DIR / folder()).is_dir()
     if waits and _flushing.acquire(blocking=False):
         lanes.later(_flush_one)
     return True

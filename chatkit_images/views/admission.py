@@ -13,6 +13,7 @@ from django.views import View
 
 from .. import database, runs
 from ..context import RequestContext
+from ..contexts import context_class, current_context, working_for
 from . import errors
 
 P = ParamSpec("P")
@@ -45,7 +46,18 @@ def admit(request: HttpRequest) -> RequestContext | HttpResponseBase:
     refusal = check.process_view(request, no_response, (), {})
     if refusal is not None:
         return refusal
-    return RequestContext.from_request(request)
+    return context_of(request)
+
+
+def context_of(request: HttpRequest) -> RequestContext:
+    """Return the context of a request. Not for the event loop.
+
+    Raises:
+        AuthenticationRequired: If nobody is logged in.
+    """
+    # Its session and its user may be a tenant's rows.
+    with working_for(context_class().for_owner("", request=request)):
+        return context_class().from_request(request)
 
 
 class JsonView(View):
@@ -90,6 +102,8 @@ async def respond(
         context = await database.call(admit, request)
         if isinstance(context, HttpResponseBase):
             return context
+        # From now on this task works for them, until the last of its response is sent.
+        current_context.set(context)
         return await answer(context, *args, **kwargs)
     except Exception as exception:
         return errors.from_exception(exception)

@@ -16,6 +16,7 @@ from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
+from ..contexts import context_class, current_context, working_for
 from ..exceptions import NotFoundError, RequestRefused
 from ..protocol import encoding
 from ..server import get_server
@@ -39,6 +40,7 @@ class UploadView(JsonView):
             context = await database_sync_to_async(admit)(request)
             if isinstance(context, HttpResponseBase):
                 return context
+            current_context.set(context)
             return await receive(await read_file(request), context)
         except Exception as exception:
             return errors.from_exception(exception)
@@ -58,6 +60,7 @@ class AnnouncedUploadView(JsonView):
         try:
             check_length(request)
             context, key = await database_sync_to_async(announced)(request, token)
+            current_context.set(context)
             response = await receive(await read_file(request), context, key)
         except Exception as exception:
             response = errors.from_exception(exception)
@@ -86,11 +89,12 @@ def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     said = url_tokens.read(token)
     if said is None or said.kind != "upload":
         raise NotFoundError
-    row = models.Attachment.objects.select_related("user").filter(pk=said.key).first()
+    with working_for(context_class().for_owner("", request=request)):
+        rows = models.Attachment.objects.select_related("user")
+        row = rows.filter(pk=said.key).first()
     if row is None or not said.is_of(row.owner):
         raise NotFoundError
-    base_url = settings.BASE_URL or f"{request.scheme}://{request.get_host()}"
-    return RequestContext(row.user, row.owner, base_url.rstrip("/")), row.pk
+    return context_class().for_owner(row.owner, row.user, request), row.pk
 
 
 async def receive(

@@ -10,10 +10,10 @@ from django.utils.text import slugify
 
 from .. import models, url_tokens
 from ..conf import settings
-from ..context import RequestContext
+from ..contexts import context_class, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError
 from . import errors
-from .admission import JsonView
+from .admission import JsonView, context_of
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
@@ -31,14 +31,14 @@ class ImageView(JsonView):
         said = url_tokens.read(token)
         if said is None or said.kind != "image":
             return errors.from_exception(NotFoundError())
-        image = (
-            models.GeneratedImage.objects.select_related("thread")
-            .filter(pk=said.key)
-            .first()
-        )
+        with working_for(context_class().for_owner("", request=request)):
+            rows = models.GeneratedImage.objects.select_related("thread__user")
+            image = rows.filter(pk=said.key).first()
         if image is None or not said.is_of(image.thread.owner):
             return errors.from_exception(NotFoundError())
-        return cross_origin(image_response(image, said.variant))
+        thread = image.thread
+        with working_for(context_class().for_owner(thread.owner, thread.user, request)):
+            return cross_origin(image_response(image, said.variant))
 
 
 class SessionImageView(JsonView):
@@ -47,17 +47,14 @@ class SessionImageView(JsonView):
     def get(self, request: HttpRequest, key: str, variant: str) -> HttpResponseBase:
         """Return the bytes; another owner's image is a 404."""
         try:
-            context = RequestContext.from_request(request)
-            image = (
-                models.GeneratedImage.objects.for_owner(context.owner)
-                .filter(pk=key)
-                .first()
-            )
-            if image is None:
-                raise NotFoundError
+            with working_for(context_of(request)) as context:
+                owned = models.GeneratedImage.objects.for_owner(context.owner)
+                image = owned.filter(pk=key).first()
+                if image is None:
+                    raise NotFoundError
+                return image_response(image, variant)
         except (AuthenticationRequired, NotFoundError) as exception:
             return errors.from_exception(exception)
-        return image_response(image, variant)
 
 
 class AttachmentView(JsonView):
@@ -68,15 +65,20 @@ class AttachmentView(JsonView):
         said = url_tokens.read(token)
         if said is None or said.kind != "attachment":
             return errors.from_exception(NotFoundError())
-        row = models.Attachment.objects.filter(pk=said.key).first()
+        with working_for(context_class().for_owner("", request=request)):
+            rows = models.Attachment.objects.select_related("user")
+            row = rows.filter(pk=said.key).first()
         if row is None or not said.is_of(row.owner):
             return errors.from_exception(NotFoundError())
         name, mime = str(row.file.name), row.mime_type
         if row.thumbnail and said.variant == "thumbnail":
             name, mime = str(row.thumbnail.name), "image/webp"
-        return cross_origin(
-            file_response(name, mime, filename=row.name, max_age=settings.URL_WINDOW)
-        )
+        with working_for(context_class().for_owner(row.owner, row.user, request)):
+            return cross_origin(
+                file_response(
+                    name, mime, filename=row.name, max_age=settings.URL_WINDOW
+                )
+            )
 
 
 def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:

@@ -107,7 +107,7 @@ async def test_what_looks_after_all_runs_holds_nothing_of_the_first_reader(
     assert await gone(await context_of(request))
 
     async def watch() -> None:
-        with runs.supervisor().watching("thr_1"):
+        with runs.supervisor().watching("thr_1", context):
             await asyncio.sleep(0)
 
     assert await gone(await context_of(watch))

@@ -1,0 +1,100 @@
+"""For whom this code works: in whatever thread, and for every tenant in turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar, copy_context
+from typing import ParamSpec, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.utils.module_loading import import_string
+
+from .conf import settings
+from .context import RequestContext
+
+P = ParamSpec("P")
+T = TypeVar("T")
+C = TypeVar("C", bound=RequestContext | None)
+
+current_context: ContextVar[RequestContext | None] = ContextVar(
+    "current_context", default=None
+)
+"""For whom this code works, if for anybody.
+
+A request sets it for its task. Calls of the database and the storage, which are made in
+other threads, are surrounded by its ``activate()``.
+"""
+
+
+def context_class() -> type[RequestContext]:
+    """Return the class of the project's contexts."""
+    if settings.CONTEXT is None:
+        return RequestContext
+    found: type[RequestContext] = import_string(settings.CONTEXT)
+    return found
+
+
+@contextmanager
+def working_for(context: C) -> Iterator[C]:
+    """Do the work within for a context, and return it; ``None`` changes nothing."""
+    if context is None:
+        yield context
+        return
+    token = current_context.set(context)
+    try:
+        with context.activate():
+            yield context
+    finally:
+        current_context.reset(token)
+
+
+def carried(func: Callable[P, T]) -> Callable[P, T]:
+    """Return a function that works, in another thread, for whom this code works."""
+    context = current_context.get()
+    if context is None:
+        return func
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        with working_for(context):
+            return func(*args, **kwargs)
+
+    return call
+
+
+@asynccontextmanager
+async def task_of(context: RequestContext) -> AsyncIterator[None]:
+    """Work for a context in a task with a ``ThreadSensitiveContext`` of its own.
+
+    Asynchronous queries of hooks and tools are made in the thread that asgiref has for
+    the task. What ``activate()`` keeps for each thread, such as the schema of a
+    connection, holds there, too.
+    """
+    with working_for(context):
+        if type(context).activate is RequestContext.activate:
+            # Language and URLs go along by themselves, and a thread costs memory.
+            yield
+            return
+        stack = ExitStack()
+        # It is entered and left in two calls, and context variables must be set back
+        # where they were set.
+        thread = copy_context()
+        enter = sync_to_async(thread.run)
+        await enter(stack.enter_context, context.activate())
+        try:
+            yield
+        finally:
+            await sync_to_async(thread.run)(stack.close)
+
+
+def each_context() -> Iterator[RequestContext | None]:
+    """Yield, within it, the context of each tenant: for work that no run does.
+
+    Without ``CONTEXTS`` there is one round, with ``None``.
+    """
+    if settings.CONTEXTS is None:
+        yield None
+        return
+    for context in import_string(settings.CONTEXTS)():
+        with working_for(context):
+            yield context
