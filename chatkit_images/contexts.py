@@ -49,9 +49,26 @@ def working_for(context: C) -> Iterator[C]:
         current_context.reset(token)
 
 
+def working_context() -> RequestContext | None:
+    """Return for whom this code works.
+
+    Code of the project's, such as an admin page or a script, works for nobody that the
+    app knows of, but maybe for a tenant that the project has selected.
+    """
+    context = current_context.get()
+    if context is None and keeps_more(context_class()):
+        return context_class().for_owner("")
+    return context
+
+
+def keeps_more(contexts: type[RequestContext]) -> bool:
+    """Whether a class selects more than language and URLs, which go along anyway."""
+    return contexts.activate is not RequestContext.activate
+
+
 def carried(func: Callable[P, T]) -> Callable[P, T]:
     """Return a function that works, in another thread, for whom this code works."""
-    context = current_context.get()
+    context = working_context()
     if context is None:
         return func
 
@@ -71,8 +88,8 @@ async def task_of(context: RequestContext) -> AsyncIterator[None]:
     connection, holds there, too.
     """
     with working_for(context):
-        if type(context).activate is RequestContext.activate:
-            # Language and URLs go along by themselves, and a thread costs memory.
+        if not keeps_more(type(context)):
+            # A thread costs memory.
             yield
             return
         stack = ExitStack()
@@ -87,14 +104,11 @@ async def task_of(context: RequestContext) -> AsyncIterator[None]:
             await sync_to_async(thread.run)(stack.close)
 
 
-def each_context() -> Iterator[RequestContext | None]:
-    """Yield, within it, the context of each tenant: for work that no run does.
+def all_contexts() -> list[RequestContext | None]:
+    """Return a context of each tenant, for work that no run does.
 
-    Without ``CONTEXTS`` there is one round, with ``None``.
+    Without ``CONTEXTS`` there is one, ``None``.
     """
     if settings.CONTEXTS is None:
-        yield None
-        return
-    for context in import_string(settings.CONTEXTS)():
-        with working_for(context):
-            yield context
+        return [None]
+    return list(import_string(settings.CONTEXTS)())

@@ -9,7 +9,7 @@ import logging
 import uuid
 
 from .. import models
-from ..contexts import each_context
+from ..contexts import all_contexts, working_for
 from . import claims
 
 logger = logging.getLogger(__name__)
@@ -22,9 +22,10 @@ def take_over_others(own: list[uuid.UUID]) -> None:
         Exception: The first failure, when all tenants were tried.
     """
     first: Exception | None = None
-    for _ in each_context():
+    for context in all_contexts():
         try:
-            claims.take_over(models.Run.objects.exclude(pk__in=own))
+            with working_for(context):
+                claims.take_over(models.Run.objects.exclude(pk__in=own))
         except Exception as error:
             logger.warning("Dead runs are left", exc_info=True)
             first = first or error

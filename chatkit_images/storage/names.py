@@ -10,7 +10,7 @@ import hashlib
 import re
 import secrets
 
-from ..contexts import current_context
+from ..contexts import working_context
 
 PREFIX = "chatkit_images"
 # Other names are digested: some file systems do not tell upper from lower case.
@@ -24,7 +24,7 @@ NAME = re.compile(
 
 def folder() -> str:
     """Return the folder of the files of the tenant for whom this code works."""
-    context = current_context.get()
+    context = working_context()
     if context is None or not context.tenant:
         return PREFIX
     name = context.tenant

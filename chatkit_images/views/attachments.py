@@ -92,8 +92,8 @@ def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     with working_for(context_class().for_owner("", request=request)):
         rows = models.Attachment.objects.select_related("user")
         row = rows.filter(pk=said.key).first()
-    if row is None or not said.is_of(row.owner):
-        raise NotFoundError
+        if row is None or not said.is_of(row.owner):
+            raise NotFoundError
     return context_class().for_owner(row.owner, row.user, request), row.pk
 
 

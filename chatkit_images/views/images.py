@@ -34,8 +34,8 @@ class ImageView(JsonView):
         with working_for(context_class().for_owner("", request=request)):
             rows = models.GeneratedImage.objects.select_related("thread__user")
             image = rows.filter(pk=said.key).first()
-        if image is None or not said.is_of(image.thread.owner):
-            return errors.from_exception(NotFoundError())
+            if image is None or not said.is_of(image.thread.owner):
+                return errors.from_exception(NotFoundError())
         thread = image.thread
         with working_for(context_class().for_owner(thread.owner, thread.user, request)):
             return cross_origin(image_response(image, said.variant))
@@ -68,8 +68,8 @@ class AttachmentView(JsonView):
         with working_for(context_class().for_owner("", request=request)):
             rows = models.Attachment.objects.select_related("user")
             row = rows.filter(pk=said.key).first()
-        if row is None or not said.is_of(row.owner):
-            return errors.from_exception(NotFoundError())
+            if row is None or not said.is_of(row.owner):
+                return errors.from_exception(NotFoundError())
         name, mime = str(row.file.name), row.mime_type
         if row.thumbnail and said.variant == "thumbnail":
             name, mime = str(row.thumbnail.name), "image/webp"

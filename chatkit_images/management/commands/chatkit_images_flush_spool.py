@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from ...maintenance import flush_spool, spooled
+from ..tenants import TenantCommand
 
 
-class Command(BaseCommand):
+class Command(TenantCommand):
     """Saves spooled files to the storage."""
 
     help = (
@@ -17,7 +18,7 @@ class Command(BaseCommand):
         "to the storage."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, **options: Any) -> None:
         moved = len(flush_spool())
         left = len(spooled())
         self.stdout.write(f"Moved {moved} files to the storage, {left} are left.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from ...models import Run
 from ...runs import claims
+from ..tenants import TenantCommand
 
 
-class Command(BaseCommand):
+class Command(TenantCommand):
     """Ends runs whose process has died."""
 
     help = (
@@ -19,6 +20,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "--all",
             action="store_true",
@@ -26,7 +28,7 @@ class Command(BaseCommand):
             "server is running.",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, **options: Any) -> None:
         end = claims.interrupt if options["all"] else claims.take_over
         ended = end(Run.objects.all())
         left = Run.objects.running().count()

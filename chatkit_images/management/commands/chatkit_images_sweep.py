@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...maintenance import SweepRefused, sweep
+from ..tenants import TenantCommand
 
 
-class Command(BaseCommand):
+class Command(TenantCommand):
     """Ends or deletes what a crash left behind."""
 
     help = (
@@ -18,6 +19,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument(
             "--dry-run", action="store_true", help="Count only, change nothing."
         )
@@ -28,7 +30,7 @@ class Command(BaseCommand):
             help="Delete unknown files even if they are most of all files.",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, **options: Any) -> None:
         dry_run, force = options["dry_run"], options["force"]
         verb = "Would settle" if dry_run else "Settled"
         try:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from ...maintenance import verify
+from ..tenants import TenantCommand
 
 
-class Command(BaseCommand):
+class Command(TenantCommand):
     """Reads every complete image and compares it with its row."""
 
     help = "Lists the images that the storage has lost or changed."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, **options: Any) -> None:
         found = 0
         for finding in verify():
             found += 1

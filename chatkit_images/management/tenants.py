@@ -1,0 +1,64 @@
+"""Commands that work for one tenant after the other."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ..context import RequestContext
+from ..contexts import all_contexts, working_for
+
+logger = logging.getLogger(__name__)
+
+
+class TenantCommand(BaseCommand):
+    """A command that does its ``work`` for each of the project's ``CONTEXTS``."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add ``--tenant``."""
+        parser.add_argument(
+            "--tenant", help="Work for this tenant only. Default: for all of CONTEXTS."
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do the work for each tenant, and fail at the end if it failed for one.
+
+        Raises:
+            CommandError: If it failed, or if there is no such tenant.
+        """
+        contexts = all_contexts()
+        if (only := options["tenant"]) is not None:
+            contexts = [each for each in contexts if each and each.tenant == only]
+            if not contexts:
+                raise CommandError(f"CONTEXTS yields no tenant {only!r}.")
+        if contexts == [None]:
+            return self.work(**options)
+        failed = [name_of(each) for each in contexts if not self._try(each, options)]
+        if failed:
+            raise CommandError(f"It failed for {', '.join(failed)}.")
+
+    def work(self, **options: Any) -> None:
+        """Do what the command does, for one tenant."""
+        raise NotImplementedError
+
+    def _try(self, context: RequestContext | None, options: dict[str, Any]) -> bool:
+        """Do the work for a tenant; whatever happens, the next one has its turn."""
+        self.stdout.write(f"{name_of(context)}:")
+        try:
+            with working_for(context):
+                self.work(**options)
+        except CommandError as error:
+            self.stderr.write(str(error))
+        except Exception as error:
+            logger.exception("A command failed for %s", name_of(context))
+            self.stderr.write(f"{type(error).__name__}: {error}")
+        else:
+            return True
+        return False
+
+
+def name_of(context: RequestContext | None) -> str:
+    """Return what a tenant is called."""
+    return "-" if context is None else context.tenant or context.owner
