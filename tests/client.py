@@ -45,7 +45,7 @@ class ChatClient(AsyncClient):
 
 
 async def ask_asgi(
-    application: Any, op: str, params: Any, cookie: bytes = b""
+    application: Any, op: str, params: Any, cookie: bytes = b"", tenant: bytes = b""
 ) -> ApplicationCommunicator:
     """Send a request to an ASGI application, whose answer the caller receives."""
     headers = [
@@ -53,6 +53,7 @@ async def ask_asgi(
         (b"content-type", b"application/json"),
         (b"cookie", b"csrftoken=" + TOKEN + b"; " + cookie),
         (b"x-csrftoken", TOKEN),
+        (b"x-tenant", tenant),
     ]
     scope = {"type": "http", "method": "POST", "path": URL, "headers": headers}
     scope |= {"query_string": b"", "scheme": "http", "http_version": "1.1"}

@@ -73,10 +73,7 @@ def begin(
     """Have a function called in a lane; may be called in any thread."""
     with _making:
         pool = executor(lane)
-    if lane not in ("decode", "scale"):
-        # What asks the storage works for whom this code works.
-        func = carried(func)
-    return pool.submit(func, *args, **kwargs)
+    return pool.submit(carried(func), *args, **kwargs)
 
 
 def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
