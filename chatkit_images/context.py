@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.auth import get_user_model
-from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
+from django.urls import get_script_prefix, get_urlconf
 from django.utils import translation
 
 from . import addresses
 from .conf import settings
 from .exceptions import AuthenticationRequired
+from .run_state import current_context
+from .url_state import base_url_of, urls_of
 from .visitors import SESSION_KEY, VISITOR, is_visitor, visitor
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ __all__ = [
     "SESSION_KEY",
     "VISITOR",
     "RequestContext",
-    "base_url_of",
     "is_visitor",
     "owner_of",
     "visitor",
@@ -66,6 +67,11 @@ class RequestContext:
     message: UserMessageItem | None = field(default=None, compare=False)
     script_prefix: str = ""
     urlconf: Any = field(default=None, compare=False)
+
+    @property
+    def scope(self) -> str:
+        """Owner and tenant in one key: owners of two tenants may be called alike."""
+        return f"{self.tenant}\0{self.owner}" if self.tenant else self.owner
 
     @property
     def user_id(self) -> Any:
@@ -116,14 +122,17 @@ class RequestContext:
         A request whose authority is a signed URL gets it too. The owner is empty
         while it is not known whose request it is.
         """
+        here = current_context.get()
         return cls(
             user=user,
             owner=owner,
-            base_url=(settings.BASE_URL or "").rstrip("/")
-            if request is None
-            else base_url_of(request),
+            base_url=base_url_of(request),
             locale=translation.get_language() or "en",
-            tenant=cls.get_tenant(request),
+            # Some tenants are selected for each thread, and the thread of the event
+            # loop is everybody's.
+            tenant=cls.get_tenant(request)
+            if request is not None or here is None
+            else here.tenant,
             address=None if request is None else addresses.of(request),
             script_prefix="" if request is None else get_script_prefix(),
             urlconf=None if request is None else get_urlconf(),
@@ -161,7 +170,11 @@ class RequestContext:
 
     @classmethod
     def get_tenant(cls, request: HttpRequest | None = None) -> str:
-        """Return the name of the tenant that is selected, or that a request selects."""
+        """Return the name of the tenant that a request selects.
+
+        Without a request it is the one that the project has selected, as a page of
+        staff may have, and the database must not be asked.
+        """
         return ""
 
     # What it allows
@@ -183,17 +196,11 @@ class RequestContext:
         It is entered many times, in threads and on the event loop, where it must not
         query the database. Within it another ``activate()`` may be entered.
         """
-        prefix, urlconf = get_script_prefix(), get_urlconf()
-        if self.script_prefix:
-            set_script_prefix(self.script_prefix)
-            set_urlconf(self.urlconf)
-        try:
-            with translation.override(self.locale):
-                yield
-        finally:
-            if self.script_prefix:
-                set_script_prefix(prefix)
-                set_urlconf(urlconf)
+        with (
+            urls_of(self.script_prefix, self.urlconf),
+            translation.override(self.locale),
+        ):
+            yield
 
     # How another process makes it again
 
@@ -232,14 +239,9 @@ class RequestContext:
             user = users.filter(pk=row["user"]).first()
         known = {each.name for each in dataclasses.fields(cls) if each.init}
         values = {name: value for name, value in row.items() if name in known}
-        base_url = (settings.BASE_URL or "").rstrip("/")
-        return cls(**{"owner": "", "base_url": base_url, **values, "user": user})
-
-
-def base_url_of(request: HttpRequest) -> str:
-    """Return scheme and host of the URLs that the sender of a request gets."""
-    base_url = settings.BASE_URL or f"{request.scheme}://{request.get_host()}"
-    return base_url.rstrip("/")
+        return cls(
+            **{"owner": "", "base_url": base_url_of(None), **values, "user": user}
+        )
 
 
 def owner_of(user: AbstractBaseUser) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -12,19 +12,11 @@ from django.utils.module_loading import import_string
 
 from .conf import settings
 from .context import RequestContext
+from .run_state import current_context
 
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=RequestContext | None)
-
-current_context: ContextVar[RequestContext | None] = ContextVar(
-    "current_context", default=None
-)
-"""For whom this code works, if for anybody.
-
-A request sets it for its task. Calls of the database and the storage, which are made in
-other threads, are surrounded by its ``activate()``.
-"""
 
 
 def context_class() -> type[RequestContext]:
@@ -66,9 +58,14 @@ def keeps_more(contexts: type[RequestContext]) -> bool:
     return contexts.activate is not RequestContext.activate
 
 
-def carried(func: Callable[P, T]) -> Callable[P, T]:
-    """Return a function that works, in another thread, for whom this code works."""
-    context = working_context()
+def carried(
+    func: Callable[P, T], context: RequestContext | None = None
+) -> Callable[P, T]:
+    """Return a function that works, in another thread, for a context.
+
+    By default that is the one for whom this code works.
+    """
+    context = context or working_context()
     if context is None:
         return func
 

@@ -33,7 +33,7 @@ def signed_url(
     image: models.GeneratedImage, context: RequestContext, variant: str = "full"
 ) -> str:
     """Return a URL that carries its own authority, whatever ``IMAGE_URLS`` says."""
-    token = url_tokens.make("image", image.pk.hex, variant, context.owner)
+    token = url_tokens.make("image", image.pk.hex, variant, context.scope)
     return route(context, "image", token)
 
 
@@ -48,13 +48,13 @@ def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
 
 def attachment_url(attachment: models.Attachment, context: RequestContext) -> str:
     """Return the URL of an attachment's preview for its owner's browser."""
-    token = url_tokens.make("attachment", attachment.pk, "thumbnail", context.owner)
+    token = url_tokens.make("attachment", attachment.pk, "thumbnail", context.scope)
     return route(context, "attachment", token)
 
 
 def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
     """Return the URL to which the bytes of an announced attachment are sent."""
-    token = url_tokens.make("upload", attachment.pk, "full", context.owner)
+    token = url_tokens.make("upload", attachment.pk, "full", context.scope)
     return route(context, "upload", token)
 
 

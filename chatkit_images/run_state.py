@@ -1,4 +1,4 @@
-"""The run whose task is executing: its id, and what only this process knows of it."""
+"""What this code does: the run whose task is executing, and for whom it works."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatkit import types
 
 from .failures import Failure
 from .imaging import Base64Image, Placeholders
+
+if TYPE_CHECKING:
+    from .context import RequestContext
+
+current_context: ContextVar[RequestContext | None] = ContextVar(
+    "current_context", default=None
+)
+"""For whom this code works, if for anybody.
+
+Calls of the database and the storage, in other threads, work for the same.
+"""
 
 current_run: ContextVar[uuid.UUID | None] = ContextVar("current_run", default=None)
 """The run whose task is executing, if any.

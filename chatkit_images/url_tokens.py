@@ -14,7 +14,6 @@ from django.core import signing
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .conf import settings
-from .contexts import working_context
 
 # Not the module's name: processes of before, and pages that are open, have URLs of it.
 SALT = "chatkit_images.tokens"
@@ -45,13 +44,7 @@ class Token:
 
 
 def digest(owner: str, key: str | bytes | None = None) -> str:
-    """Return a keyed digest of an owner, because a URL must not name a person.
-
-    Owners of two tenants may have the same key.
-    """
-    context = working_context()
-    if context is not None and context.tenant:
-        owner = f"{context.tenant}\0{owner}"
+    """Return a keyed digest of an owner, because a URL must not name a person."""
     return salted_hmac(SALT, owner, secret=key, algorithm="sha256").hexdigest()[:16]
 
 

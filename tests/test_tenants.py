@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from chatkit.types import ThreadMetadata
+from django.contrib.auth.models import User
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 
-from chatkit_images import models, storage
+from chatkit_images import models, storage, times
 from chatkit_images.contexts import working_for
 from chatkit_images.maintenance import sweep
+from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall
 from tests import tenancy
 from tests.asgi import doors
@@ -241,3 +244,14 @@ def test_the_row_of_a_run_says_when_it_was_seen() -> None:
         "acme",
         "de",
     )
+
+
+async def test_stores_work_for_the_context_that_they_are_given(ann: User) -> None:
+    """A project's own code, on the event loop, where no request has set anything."""
+    context = TenantContext(ann, "user:1", tenant="beta")
+    store, thread = DjangoStore(), ThreadMetadata(id="thr_1", created_at=times.now())
+    tenancy.seen.clear()
+    await store.save_thread(thread, context)
+    assert (await store.load_threads(1, None, "asc", context)).data[0].id == "thr_1"
+    assert done_for("beta")
+    assert of_others("beta") == []

@@ -14,10 +14,11 @@ from django.http import HttpRequest
 
 from .. import database, runs
 from ..context import RequestContext
-from ..contexts import context_class, current_context, working_for
+from ..contexts import context_class, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError
 from ..models import Run, Thread
 from ..queries import preflight, threads
+from ..run_state import current_context
 from ..views.admission import CsrfCheck, context_of, no_response
 from .http import Gone, Message, Receive, Send, emit, until_gone
 from .requests import make_request

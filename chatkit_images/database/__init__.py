@@ -10,7 +10,8 @@ Where a call is executed:
 - In a run, and in a consumer, which sets ``shared``: in one of those threads.
 - In a view, and in a call within a call: in the thread that Django has for the request.
 
-Each call is surrounded by the ``activate()`` of the context for which it is made.
+Each call is surrounded by the ``activate()`` of the context among its arguments, or of
+the one for whom this code works.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from typing import ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
 from django.db import InterfaceError, OperationalError
-from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
+from django.urls import get_script_prefix, get_urlconf
 from django.utils.translation import get_language, override
 
+from ..context import RequestContext
 from ..contexts import carried
 from ..failures.exceptions import is_missing_table
 from ..run_state import current_run, current_state
+from ..url_state import urls_of
 from .workers import Kind, jobs
 
 __all__ = ["ahead", "aside", "beat", "call", "insist", "jobs", "once", "shared"]
@@ -86,7 +89,7 @@ async def once(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """
     outside = current_run.get() is None and not shared.get()
     if outside or _called.get():
-        work = carried(_as_here(partial(func, *args, **kwargs)))
+        work = _for_its_context(partial(func, *args, **kwargs))
         return await database_sync_to_async(work)()
     return await _submit("runs", partial(func, *args, **kwargs))
 
@@ -120,26 +123,28 @@ async def aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _submit("aside", partial(func, *args, **kwargs))
 
 
-async def _submit(kind: Kind, func: Callable[[], T]) -> T:
+async def _submit(kind: Kind, func: partial[T]) -> T:
     context = copy_context()
     context.run(_called.set, True)
     future: Future[T] = Future()
-    work = carried(_as_here(func))
+    work = _for_its_context(func)
     jobs(kind).put((future, partial(context.run, work)), _ahead.get())
     return await asyncio.wrap_future(future)
 
 
-def _as_here(func: Callable[[], T]) -> Callable[[], T]:
-    """Return a function that gives another thread the language and URLs of this one.
+def _for_its_context(call: partial[T]) -> Callable[[], T]:
+    """Return a call that works for the context that it is given."""
+    given = (*call.args, *call.keywords.values())
+    context = next((each for each in given if isinstance(each, RequestContext)), None)
+    return carried(_as_here(call), context)
 
-    Django keeps these for each thread, not in its context variables.
-    """
+
+def _as_here(func: Callable[[], T]) -> Callable[[], T]:
+    """Return a function that gives another thread the language and URLs of this one."""
     language, prefix, urlconf = get_language(), get_script_prefix(), get_urlconf()
 
     def call() -> T:
-        set_script_prefix(prefix)
-        set_urlconf(urlconf)
-        with override(language):
+        with urls_of(prefix, urlconf), override(language):
             return func()
 
     return call

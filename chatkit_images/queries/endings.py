@@ -12,10 +12,11 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from .. import file_urls, models, notes, times
-from ..contexts import context_class, current_context, working_for
+from ..contexts import context_class, working_for
 from ..exceptions import ClaimLost, NotFoundError
 from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
+from ..run_state import current_context
 from . import failure_columns, items, recovery
 
 logger = logging.getLogger(__name__)

@@ -30,6 +30,7 @@ def of_item(
     item: types.ThreadItem,
     owner: str,
     save_image: Callable[[str, str], models.GeneratedImage | None],
+    scope: str = "",
 ) -> dict[str, Any]:
     """Return the payload of an item's row, without base64 and URLs of ours.
 
@@ -38,6 +39,7 @@ def of_item(
         owner: The owner. A URL of another owner's image stays text.
         save_image: Takes call id (may be empty) and base64 of a ``data:`` image
             and returns its row, ``None`` if it is no image.
+        scope: The owner and their tenant, if there are tenants.
     """
     payload = _dump(item)
     for name, field in type(item).model_fields.items():
@@ -61,7 +63,7 @@ def of_item(
     inner = map_strings(
         payload, lambda text: references.DATA_IMAGE.sub(save, clean(text))
     )
-    referring: dict[str, Any] = references.refer(inner, owner)
+    referring: dict[str, Any] = references.refer(inner, owner, scope)
     return referring
 
 

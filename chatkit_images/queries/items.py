@@ -104,7 +104,7 @@ def save(
     # Files are written before the transaction, which must not wait for the storage.
     # This thread may wait. An image of the model is already stored, so only a project's
     # own items and texts of people contain ``data:`` images, and few.
-    payload = item_payloads.of_item(item, context.owner, save_image)
+    payload = item_payloads.of_item(item, context.owner, save_image, context.scope)
     shown = _image_of(item, context, saved)
     if shown is not None and isinstance(item, types.GeneratedImageItem):
         payload["image"] = item_payloads.named(item, shown)

@@ -47,15 +47,20 @@ def is_ours(url: str) -> bool:
     return bool(match and url_tokens.is_signed(match[1]))
 
 
-def refer(value: Any, owner: str) -> Any:
+def refer(value: Any, owner: str, scope: str = "") -> Any:
     """Return JSON data with references in place of the URLs of an owner's files.
 
     Anybody can paste a URL. The URL of another owner's image stays text, because a
     reference never expires.
+
+    Args:
+        value: The data.
+        owner: The owner.
+        scope: The owner and their tenant, if there are tenants.
     """
 
     def change(text: str) -> str:
-        text = OUR_URL.sub(lambda match: _of_token(match, owner), text)
+        text = OUR_URL.sub(lambda match: _of_token(match, scope or owner), text)
         return STORAGE_URL.sub(lambda match: _of_name(match, owner), text)
 
     return _refer_sessions(map_strings(value, change), owner)
@@ -123,10 +128,10 @@ def _known(url: str | None, match: re.Match[str]) -> str:
     return match[0] if url is None else url
 
 
-def _of_token(match: re.Match[str], owner: str) -> str:
+def _of_token(match: re.Match[str], scope: str) -> str:
     # An expired URL was the owner's too.
     token = url_tokens.read(match[1], expired_ok=True)
-    if token is None or not token.is_of(owner):
+    if token is None or not token.is_of(scope):
         return match[0]
     if token.kind == "image":
         return to_image(uuid.UUID(token.key))

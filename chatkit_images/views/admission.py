@@ -11,9 +11,10 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 from django.views import View
 
-from .. import database, runs
+from .. import database, models, runs
 from ..context import RequestContext
-from ..contexts import context_class, current_context, working_for
+from ..contexts import context_class, working_for
+from ..run_state import current_context
 from . import errors
 
 P = ParamSpec("P")
@@ -58,6 +59,13 @@ def context_of(request: HttpRequest) -> RequestContext:
     # Its session and its user may be a tenant's rows.
     with working_for(context_class().for_owner("", request=request)):
         return context_class().from_request(request)
+
+
+def of_owner(
+    row: models.Thread | models.Attachment, request: HttpRequest
+) -> RequestContext:
+    """Return the context of a request whose authority is a URL of the owner's."""
+    return context_class().for_owner(row.owner, row.user, request)
 
 
 class JsonView(View):

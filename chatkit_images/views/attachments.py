@@ -16,12 +16,13 @@ from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
-from ..contexts import context_class, current_context, working_for
+from ..contexts import context_class, working_for
 from ..exceptions import NotFoundError, RequestRefused
 from ..protocol import encoding
+from ..run_state import current_context
 from ..server import get_server
 from . import errors
-from .admission import JsonView, admit
+from .admission import JsonView, admit, of_owner
 from .files import CROSS_ORIGIN_HEADERS
 
 # Room for the multipart headers around a file of the largest size.
@@ -92,9 +93,12 @@ def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     with working_for(context_class().for_owner("", request=request)):
         rows = models.Attachment.objects.select_related("user")
         row = rows.filter(pk=said.key).first()
-        if row is None or not said.is_of(row.owner):
+        if row is None:
             raise NotFoundError
-    return context_class().for_owner(row.owner, row.user, request), row.pk
+    context = of_owner(row, request)
+    if not said.is_of(context.scope):
+        raise NotFoundError
+    return context, row.pk
 
 
 async def receive(

@@ -13,7 +13,7 @@ from ..conf import settings
 from ..contexts import context_class, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError
 from . import errors
-from .admission import JsonView, context_of
+from .admission import JsonView, context_of, of_owner
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
@@ -34,10 +34,12 @@ class ImageView(JsonView):
         with working_for(context_class().for_owner("", request=request)):
             rows = models.GeneratedImage.objects.select_related("thread__user")
             image = rows.filter(pk=said.key).first()
-            if image is None or not said.is_of(image.thread.owner):
+            if image is None:
                 return errors.from_exception(NotFoundError())
-        thread = image.thread
-        with working_for(context_class().for_owner(thread.owner, thread.user, request)):
+        context = of_owner(image.thread, request)
+        if not said.is_of(context.scope):
+            return errors.from_exception(NotFoundError())
+        with working_for(context):
             return cross_origin(image_response(image, said.variant))
 
 
@@ -68,12 +70,15 @@ class AttachmentView(JsonView):
         with working_for(context_class().for_owner("", request=request)):
             rows = models.Attachment.objects.select_related("user")
             row = rows.filter(pk=said.key).first()
-            if row is None or not said.is_of(row.owner):
+            if row is None:
                 return errors.from_exception(NotFoundError())
+        context = of_owner(row, request)
+        if not said.is_of(context.scope):
+            return errors.from_exception(NotFoundError())
         name, mime = str(row.file.name), row.mime_type
         if row.thumbnail and said.variant == "thumbnail":
             name, mime = str(row.thumbnail.name), "image/webp"
-        with working_for(context_class().for_owner(row.owner, row.user, request)):
+        with working_for(context):
             return cross_origin(
                 file_response(
                     name, mime, filename=row.name, max_age=settings.URL_WINDOW
