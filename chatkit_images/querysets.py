@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models, transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from . import storage
 from .conf import settings
 from .contexts import context_class
+from .times import Now
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -26,7 +26,23 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
 
 
-class OwnedQuerySet(models.QuerySet[M]):
+class FreshQuerySet(models.QuerySet[M]):
+    """Rows as they were written last.
+
+    A replica may lag behind, and whoever reads after a write must see it. So rows are
+    read from the database that the routers name for writes, unless ``using()`` names
+    another one.
+    """
+
+    @property
+    def db(self) -> str:
+        """Return the database of the query, as it is for a write."""
+        # Asked when the query is executed, as the answer may depend on the tenant.
+        self._for_write = True
+        return super().db
+
+
+class OwnedQuerySet(FreshQuerySet[M]):
     """Rows of one owner; the rows of all others do not exist."""
 
     owner_field = "owner"
@@ -125,7 +141,7 @@ class RunQuerySet(OwnedQuerySet["Run"]):
         )
 
 
-class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
+class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
     """Queries of the outbox of files to delete."""
 
     def schedule(self, names: Iterable[str]) -> None:
@@ -134,13 +150,20 @@ class DeletedFileQuerySet(models.QuerySet["DeletedFile"]):
         Call it in the transaction that deletes their rows. ``storage.drain()``
         waits for the deletion, which happens in the background.
         """
-        rows = self.bulk_create(self.model(name=name) for name in names if name)
-        keys = [row.pk for row in rows]
+        # Named here, as the routers may not know it in the thread of the deletion.
+        rows = self.using(self.db)
+        made = [self.model(name=name) for name in names if name]
+        if connections[rows.db].features.can_return_rows_from_bulk_insert:
+            rows.bulk_create(made)
+        else:
+            for row in made:
+                row.save(using=rows.db)
+        keys = [row.pk for row in made]
         if keys:
             # The thread of database work has other work; it must not wait for the
             # storage.
             transaction.on_commit(
-                lambda: storage.later(self._delete_quietly, keys), using=self.db
+                lambda: storage.later(rows._delete_quietly, keys), using=rows.db
             )
 
     def _delete_quietly(self, keys: list[int]) -> None:

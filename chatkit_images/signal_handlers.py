@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in
 from django.db import models as db
-from django.db import transaction
 from django.db.models.signals import post_delete
 
 from . import models
@@ -15,6 +14,7 @@ from .contexts import context_class
 from .models.files import file_columns
 from .querysets import RunQuerySet
 from .signals import run_finished
+from .transactions import atomic
 
 
 def connect() -> None:
@@ -41,14 +41,14 @@ def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
     owner = session.pop(SESSION_KEY, None) if session is not None else None
     if owner is None:
         return
-    with transaction.atomic():
+    with atomic():
         move_to_user(owner, user, request)
 
 
 def move_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
     """Move the thread of a run to the user, if its visitor has logged in meanwhile."""
     if run.user is not None and is_visitor(run.owner):
-        with transaction.atomic():
+        with atomic():
             move_to_user(run.owner, run.user)
 
 

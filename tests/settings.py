@@ -1,4 +1,7 @@
-"""Settings of the tests: SQLite in memory, PostgreSQL with ``TEST_DATABASE``."""
+"""Settings of the tests: on SQLite, or on what ``TEST_DATABASE`` names.
+
+It is ``postgres`` or ``mariadb``. ``TEST_USE_TZ=0`` turns time zones off.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 SECRET_KEY = "only-for-tests"
-USE_TZ = True
-TIME_ZONE = "Europe/Berlin"
+USE_TZ = os.environ.get("TEST_USE_TZ") != "0"
+TIME_ZONE = "Europe/Berlin" if USE_TZ else "America/New_York"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "tests.urls"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -27,6 +30,23 @@ if os.environ.get("TEST_DATABASE") == "postgres":
             "PASSWORD": os.environ.get("PGPASSWORD", ""),
             "NAME": os.environ.get("PGDATABASE", "postgres"),
             "TEST": {"NAME": f"test_chatkit_images_{os.getpid()}"},
+        }
+    }
+elif os.environ.get("TEST_DATABASE") == "mariadb":
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.mysql",
+            "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
+            "PORT": os.environ.get("MYSQL_TCP_PORT", "3306"),
+            "USER": os.environ.get("MYSQL_USER", "root"),
+            "PASSWORD": os.environ.get("MYSQL_PWD", ""),
+            "NAME": os.environ.get("MYSQL_DATABASE", "mysql"),
+            "OPTIONS": {"charset": "utf8mb4"},
+            "TEST": {
+                "NAME": f"test_chatkit_images_{os.getpid()}",
+                "CHARSET": "utf8mb4",
+                "COLLATION": "utf8mb4_general_ci",
+            },
         }
     }
 else:

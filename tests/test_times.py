@@ -10,10 +10,10 @@ from chatkit_images import times
 @pytest.mark.parametrize("month", [1, 7])
 def test_times_go_to_utc_and_come_back_local(month: int) -> None:
     naive = datetime.datetime(2026, month, 2, 3, 4, 5, 6)
-    aware = times.to_aware(naive)
+    aware = times.to_column(naive)
     assert aware.tzinfo is datetime.UTC
     # Europe/Berlin, of the settings.
     assert aware.hour == (2 if month == 1 else 1)
     assert times.to_naive(aware) == naive
-    assert times.to_aware(aware) == aware
+    assert times.to_column(aware) == aware
     assert abs(times.now() - datetime.datetime.now()) < datetime.timedelta(seconds=5)

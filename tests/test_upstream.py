@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from chatkit.server import NonStreamingResult
+from django.contrib.auth.models import User
 
 from tests.shapes import (
     Use,
@@ -128,6 +129,8 @@ USES = [
     Use(DJANGO, "django.db.backends.base.features.BaseDatabaseFeatures"
         ".has_select_for_no_key_update", "locks a row to which others may point",
         value_of(False)),
+    Use(DJANGO, "django.db.models.QuerySet._for_write",
+        "reads from where rows are written", of_instance(User.objects.all, bool)),
     Use(DJANGO, "django.contrib.admin.models.LogEntryManager.log_actions",
         "the admin's history",
         call("user_id", "queryset", "action_flag", "change_message", "...")),

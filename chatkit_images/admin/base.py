@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +26,25 @@ if TYPE_CHECKING:
     BaseModelAdmin = admin.ModelAdmin[Any]
 else:
     BaseModelAdmin = admin.ModelAdmin
+
+
+class ChatKitChangeList(ChangeList):
+    """A list without links to days and months where the database knows no zones.
+
+    Without its time zone tables MariaDB or MySQL cuts no time at the days of another
+    zone than its own, and the whole page would fail.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        connection = connections[self.queryset.db]
+        foreign = timezone.get_current_timezone_name() != connection.timezone_name
+        if (
+            settings.USE_TZ
+            and foreign
+            and not connection.features.has_zoneinfo_database
+        ):
+            self.date_hierarchy = None
 
 
 class ChatKitModelAdmin(BaseModelAdmin):
@@ -50,6 +73,10 @@ class ChatKitModelAdmin(BaseModelAdmin):
         username = get_user_model().USERNAME_FIELD
         owner = ("owner", f"user__{username}")
         return fields + [f"{self.owner_path}{field}" for field in owner]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list."""
+        return ChatKitChangeList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

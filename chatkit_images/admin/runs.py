@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from .. import models
+from .. import models, times
 from .base import ReadOnlyModelAdmin, count_of
 from .filters import ValueFilter
 from .markup import clip, duration, pretty
@@ -51,7 +51,7 @@ class RunAdmin(ReadOnlyModelAdmin):
         (None, {"fields": [("state", "operation"), ("thread", "person")]}),
         (_("Reason"), {"fields": [("reason", "error_code"), "error", "failure_json"]}),
         (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
-        (_("Worker"), {"fields": [("worker", "heartbeat_at")]}),
+        (_("Worker"), {"fields": [("worker", "heartbeat")]}),
         (
             _("Generation"),
             {
@@ -67,6 +67,7 @@ class RunAdmin(ReadOnlyModelAdmin):
         "state",
         "person",
         "took",
+        "heartbeat",
         "usage_json",
         "tool_usage_json",
         "failure_json",
@@ -84,6 +85,11 @@ class RunAdmin(ReadOnlyModelAdmin):
     def started(self, obj: models.Run) -> Any:
         """Show when it began."""
         return obj.created_at
+
+    @admin.display(description=_("heartbeat"))
+    def heartbeat(self, obj: models.Run) -> Any:
+        """Show when its process said last that it is alive."""
+        return times.of_clock(obj.heartbeat_at)
 
     @admin.display(description=_("duration"))
     def took(self, obj: models.Run) -> str:

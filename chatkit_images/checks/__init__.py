@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 
-from . import surroundings, values
+from . import databases, surroundings, values
 from .values import CHOICES, known_keys, tuning_keys
 
 __all__ = [
@@ -51,5 +51,5 @@ def check_settings(
 def check_databases(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """Check the options of the databases."""
-    return list(surroundings.check_connections())
+    """Check the options of the databases, and where the app's rows are."""
+    return [*databases.check_connections(), *databases.check_routers()]

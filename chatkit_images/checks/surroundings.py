@@ -1,4 +1,4 @@
-"""Checks of what the settings name: the server, the storage, databases and Redis."""
+"""Checks of what the settings name: the server, the storage and Redis."""
 
 from __future__ import annotations
 
@@ -118,15 +118,3 @@ def check_log(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             hint='Install "chatkit-images[redis]".',
             id="chatkit_images.E010",
         )
-
-
-def check_connections() -> Iterator[checks.CheckMessage]:
-    """Warn of database options that fail under ASGI."""
-    for alias, options in django_settings.DATABASES.items():
-        if options.get("CONN_MAX_AGE", 0) != 0:
-            yield checks.Warning(
-                f"DATABASES[{alias!r}] keeps connections (CONN_MAX_AGE) under ASGI, "
-                "where they pile up.",
-                hint="Remove CONN_MAX_AGE; PostgreSQL has a pool in OPTIONS.",
-                id="chatkit_images.W001",
-            )

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..querysets import OwnedQuerySet
 from .files import file_field
+from .keys import KeyField
 from .ownership import delete_own
 from .threads import Thread
 
@@ -21,8 +22,8 @@ class Attachment(models.Model):
         FILE = "file", _("file")
         IMAGE = "image", _("image")
 
-    id = models.CharField(_("id"), max_length=64, primary_key=True)
-    owner = models.CharField(_("owner"), max_length=255)
+    id = KeyField(_("id"), max_length=64, primary_key=True)
+    owner = KeyField(_("owner"), max_length=255)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
@@ -63,6 +64,7 @@ class Attachment(models.Model):
     objects = OwnedQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
         ordering = ["-created_at", "-id"]

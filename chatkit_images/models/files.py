@@ -58,6 +58,7 @@ class DeletedFile(models.Model):
     objects = DeletedFileQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("deleted file")
         verbose_name_plural = _("deleted files")
         ordering = ["pk"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet
+from ..transactions import atomic
 from .files import file_field
+from .keys import KeyField
 from .partials import PartialImage
 from .runs import Run
 from .threads import Thread, ThreadItem
@@ -59,12 +61,12 @@ class GeneratedImage(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
     )
-    call_id = models.CharField(
+    call_id = KeyField(
         _("call id"),
         max_length=255,
         help_text=_("The provider's id of the call, which it may repeat."),
     )
-    identity = models.CharField(  # noqa: DJ001 - unknown to a version that made the row
+    identity = KeyField(  # noqa: DJ001 - unknown to a version that made the row
         _("identity"),
         max_length=300,
         null=True,
@@ -166,6 +168,7 @@ class GeneratedImage(models.Model):
     objects = GeneratedImageQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("generated image")
         verbose_name_plural = _("generated images")
         ordering = ["-created_at", "-pk"]
@@ -203,7 +206,7 @@ class GeneratedImage(models.Model):
         Returns:
             Whether this call ended it; ``False`` if it had ended before.
         """
-        with transaction.atomic():
+        with atomic():
             best = self.partials.order_by("-index").first()
             if best is not None:
                 fields |= {name: getattr(best, name) for name in PartialImage.MEASURES}

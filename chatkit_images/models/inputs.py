@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..querysets import FreshQuerySet
 from .attachments import Attachment
 from .images import GeneratedImage
 
@@ -45,7 +46,10 @@ class ImageSource(models.Model):
         on_delete=models.SET_NULL,
     )
 
+    objects = FreshQuerySet.as_manager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("source of an image")
         verbose_name_plural = _("sources of images")
         ordering = ["pk"]
@@ -79,7 +83,10 @@ class RefusedInput(models.Model):
     code = models.CharField(_("error code"), max_length=64, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
+    objects = FreshQuerySet.as_manager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("refused input")
         verbose_name_plural = _("refused inputs")
         ordering = ["-created_at", "-pk"]

@@ -32,6 +32,7 @@ class PartialImage(models.Model):
     objects = OwnedQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("partial image")
         verbose_name_plural = _("partial images")
         ordering = ["image", "index"]

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ..context import RequestContext
 from ..contexts import context_class
 from ..querysets import RunQuerySet
+from .keys import KeyField
 from .ownership import delete_own
 from .threads import Thread
 
@@ -37,7 +38,7 @@ class Run(models.Model):
         blank=True,
         on_delete=models.CASCADE,
     )
-    owner = models.CharField(_("owner"), max_length=255)
+    owner = KeyField(_("owner"), max_length=255)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
@@ -84,7 +85,7 @@ class Run(models.Model):
         blank=True,
         help_text=_("When it was last read in another process."),
     )
-    idempotency_key = models.CharField(  # noqa: DJ001 - most have none
+    idempotency_key = KeyField(  # noqa: DJ001 - most have none
         _("idempotency key"), max_length=255, null=True, blank=True
     )
     response_id = models.CharField(_("response id"), max_length=255, blank=True)
@@ -129,6 +130,7 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("run")
         verbose_name_plural = _("runs")
         ordering = ["-created_at", "-pk"]

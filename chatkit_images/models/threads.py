@@ -8,7 +8,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..querysets import OwnedQuerySet, ThreadItemQuerySet
+from ..querysets import FreshQuerySet, OwnedQuerySet, ThreadItemQuerySet
+from .keys import KeyField
 from .ownership import delete_own
 
 
@@ -20,8 +21,8 @@ class Thread(models.Model):
         LOCKED = "locked", _("locked")
         CLOSED = "closed", _("closed")
 
-    id = models.CharField(_("id"), max_length=64, primary_key=True)
-    owner = models.CharField(
+    id = KeyField(_("id"), max_length=64, primary_key=True)
+    owner = KeyField(
         _("owner"),
         max_length=255,
         help_text=_("The isolation key: a user, or the session of a visitor."),
@@ -51,6 +52,7 @@ class Thread(models.Model):
     objects = OwnedQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("thread")
         verbose_name_plural = _("threads")
         ordering = ["-created_at", "-id"]
@@ -74,7 +76,7 @@ class ThreadItem(models.Model):
         related_name="items",
         on_delete=models.CASCADE,
     )
-    item_id = models.CharField(_("item id"), max_length=255)
+    item_id = KeyField(_("item id"), max_length=255)
     type = models.CharField(_("type"), max_length=64)
     payload = models.JSONField(_("payload"), encoder=DjangoJSONEncoder)
     is_note = models.BooleanField(
@@ -88,6 +90,7 @@ class ThreadItem(models.Model):
     objects = ThreadItemQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("thread item")
         verbose_name_plural = _("thread items")
         ordering = ["created_at", "pk"]
@@ -126,7 +129,7 @@ class Feedback(models.Model):
         related_name="feedback",
         on_delete=models.CASCADE,
     )
-    owner = models.CharField(_("owner"), max_length=255)
+    owner = KeyField(_("owner"), max_length=255)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
@@ -142,6 +145,7 @@ class Feedback(models.Model):
     objects = OwnedQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("feedback")
         verbose_name_plural = _("feedback")
         ordering = ["-updated_at", "-pk"]
@@ -158,15 +162,18 @@ class Feedback(models.Model):
 class DeletedPosition(models.Model):
     """Where a deleted thread or item stood, so that cursors on it still work."""
 
-    scope = models.CharField(
+    scope = KeyField(
         _("scope"), max_length=255, help_text=_("A thread's id, or an owner.")
     )
-    key = models.CharField(_("id"), max_length=255)
-    position = models.CharField(_("position"), max_length=255)
+    key = KeyField(_("id"), max_length=255)
+    position = KeyField(_("position"), max_length=255)
     stood_at = models.DateTimeField(_("stood at"))
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
+    objects = FreshQuerySet.as_manager()
+
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("deleted position")
         verbose_name_plural = _("deleted positions")
         ordering = ["pk"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chatkit import types
-from django.db import transaction
 
 from .. import file_urls, imaging, models, storage
 from ..cleaning import clean, clean_json
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
+from ..transactions import atomic
 from . import references
 
 
@@ -75,7 +75,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
     # The preview is stored before the transaction, in this thread. Only another
     # attachment store sends a preview with its attachments, and a small one.
     thumbnail = _store_preview(inline[1]) if inline else ""
-    with transaction.atomic():
+    with atomic():
         row = models.Attachment.objects.locked().filter(pk=attachment.id).first()
         if row is None:
             row = models.Attachment(
@@ -97,7 +97,7 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
         row.save()
 
 
-@transaction.atomic
+@atomic()
 def delete(attachment_id: str, context: RequestContext) -> None:
     """Delete an attachment, if the owner has it. Its files go after the commit."""
     rows = models.Attachment.objects.for_owner(context.owner)

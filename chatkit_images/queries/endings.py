@@ -8,7 +8,6 @@ import uuid
 from contextlib import suppress
 
 from chatkit import types
-from django.db import transaction
 from django.db.models import F, Q
 
 from .. import file_urls, models, notes, times
@@ -17,6 +16,7 @@ from ..exceptions import ClaimLost, NotFoundError
 from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
 from ..run_state import current_context
+from ..transactions import atomic
 from . import failure_columns, items, recovery
 
 logger = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     late = images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
     shown = 0
     for pk, thread_id in list(late.values_list("pk", "thread_id")):
-        with transaction.atomic():
+        with atomic():
             # The thread is locked, so that an item that is deleted meanwhile stays so.
             models.Thread.objects.locked().filter(pk=thread_id).first()
             image = late.filter(pk=pk).select_related("thread", "item").first()

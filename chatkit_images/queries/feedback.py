@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from django.db import transaction
 from django.utils import timezone
 
 from .. import models
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
+from ..transactions import atomic, features
 from . import threads
 
 
-@transaction.atomic
+@atomic()
 def save(
     thread_id: str, item_ids: list[str], kind: str, context: RequestContext
 ) -> None:
@@ -25,6 +25,8 @@ def save(
     rows = list(thread.items.filter(item_id__in=map(clean, item_ids)))
     if missing := set(item_ids) - {row.item_id for row in rows}:
         raise NotFoundError(f"Item {min(missing)} not found in thread {thread_id}")
+    # MySQL and MariaDB look at every unique key, of which there is one but the id.
+    named = features().supports_update_conflicts_with_target
     models.Feedback.objects.bulk_create(
         [
             models.Feedback(
@@ -38,6 +40,6 @@ def save(
             for row in rows
         ],
         update_conflicts=True,
-        unique_fields=["item", "owner"],
+        unique_fields=["item", "owner"] if named else None,
         update_fields=["kind", "updated_at"],
     )

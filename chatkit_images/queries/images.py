@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F, ForeignKey
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -18,6 +17,7 @@ from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
+from ..transactions import atomic
 from . import threads
 from .identity import call_key
 
@@ -55,7 +55,7 @@ def add_partial(
     image: models.GeneratedImage, index: int, stored: StoredImage, elapsed_ms: int
 ) -> models.PartialImage | None:
     """Note a stored partial image; ``None`` if the image has ended meanwhile."""
-    with transaction.atomic():
+    with atomic():
         counted = (
             models.GeneratedImage.objects.filter(pk=image.pk)
             .unfinished()
@@ -100,7 +100,7 @@ def complete(
     Raises:
         NotFoundError: If the row was deleted. Then the file is deleted too.
     """
-    with transaction.atomic():
+    with atomic():
         rows = models.GeneratedImage.objects.locked().filter(pk=image.pk)
         row = rows.one()
         done = row is not None and row.status == row.Status.COMPLETED
@@ -154,7 +154,7 @@ def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
     """
     if thumbnail:
         rows = models.GeneratedImage.objects.filter(pk=image.pk)
-        with transaction.atomic():
+        with atomic():
             taken = rows.filter(thumbnail__in=("", thumbnail))
             if not taken.update(thumbnail=thumbnail):
                 models.DeletedFile.objects.schedule([thumbnail])
@@ -170,7 +170,7 @@ def supersede(keys: Iterable[uuid.UUID]) -> None:
 
 def drop_replay(image: models.GeneratedImage, stored: StoredImage) -> None:
     """Delete the row of a call that was a replay, and the file that it has written."""
-    with transaction.atomic():
+    with atomic():
         models.DeletedFile.objects.schedule([stored.name, stored.thumbnail])
         models.GeneratedImage.objects.filter(pk=image.pk).delete()
 

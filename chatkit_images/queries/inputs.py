@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from chatkit import types
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from .. import models
 from ..cleaning import clean, clean_columns
 from ..context import RequestContext
+from ..transactions import atomic
 from . import identity
 
 # How long a refusal counts. Providers learn new formats.
@@ -79,7 +79,7 @@ def refusals(thread_id: str) -> dict[Provider, dict[InputFile, str]]:
     return found
 
 
-@transaction.atomic
+@atomic()
 def remember(files: Iterable[InputFile], provider: Provider, code: str) -> None:
     """Note that a provider has refused files. An older note of the same is replaced."""
     columns = clean_columns(

@@ -7,13 +7,13 @@ import uuid
 
 from chatkit import types
 from django.db import models as db
-from django.db import transaction
 from django.utils import timezone
 
 from .. import models, notes, times
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
+from ..transactions import atomic
 from . import (
     attachments,
     fence,
@@ -108,7 +108,7 @@ def save(
     shown = _image_of(item, context, saved)
     if shown is not None and isinstance(item, types.GeneratedImageItem):
         payload["image"] = item_payloads.named(item, shown)
-    with transaction.atomic():
+    with atomic():
         # This locks the thread, so that a thread that is being deleted takes no items.
         key = clean(thread_id)
         same = models.Thread.objects.for_owner(context.owner).filter(pk=key)
@@ -126,7 +126,7 @@ def save(
                 type=item.type,
                 payload=payload,
                 is_note=notes.is_note(item),
-                created_at=times.to_aware(item.created_at),
+                created_at=times.to_column(item.created_at),
             )
         else:
             # The first created_at stays: ChatKit stamps a message twice.
@@ -165,7 +165,7 @@ def _link(
         own.filter(pk__in=inline, item=None).update(item=row)
 
 
-@transaction.atomic
+@atomic()
 def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
     """Delete those items that are there; their images stay as superseded versions."""
     thread = threads.get(thread_id, context)

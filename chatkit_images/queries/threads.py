@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from chatkit import types
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from ..cleaning import clean, clean_json
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..run_state import current_run
+from ..transactions import atomic
 from . import fence, pages
 
 LOADED = "_chatkit_images_loaded"
@@ -76,7 +76,7 @@ def to_thread(row: models.Thread) -> types.ThreadMetadata:
     return thread
 
 
-@transaction.atomic
+@atomic()
 def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
     """Insert a thread, or update those of its values that changed."""
     # In this order, because ``take_title`` may change both meanwhile.
@@ -106,7 +106,7 @@ def insert(thread: types.ThreadMetadata, context: RequestContext) -> None:
         pk=thread.id,
         owner=context.owner,
         user_id=context.user_id,
-        created_at=times.to_aware(thread.created_at),
+        created_at=times.to_column(thread.created_at),
         **_values(thread),
     )
 
@@ -137,7 +137,7 @@ def load_page(
     )
 
 
-@transaction.atomic
+@atomic()
 def delete(thread_id: str, context: RequestContext) -> None:
     """Delete a thread with its items, images and attachments."""
     # Writers of items lock the thread too, so none writes in between. This lock is

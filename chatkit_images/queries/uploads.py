@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from chatkit.types import AttachmentCreateParams
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from .. import imaging, models, storage
@@ -15,6 +14,7 @@ from ..cleaning import clean
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
+from ..transactions import atomic
 from . import file_types
 
 
@@ -93,7 +93,7 @@ def receive(
         RequestRefused: If its bytes came before. The new bytes are dropped.
     """
     try:
-        with transaction.atomic():
+        with atomic():
             row = _row(key, filename, context, announced)
             is_image = stored.mime in imaging.INLINE
             row.kind = (

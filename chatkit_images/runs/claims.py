@@ -14,8 +14,7 @@ import uuid
 from typing import cast
 
 from chatkit import types
-from django.db import IntegrityError, connection, transaction
-from django.db.models.functions import Now
+from django.db import IntegrityError
 
 from .. import models, signals
 from ..context import RequestContext
@@ -24,6 +23,8 @@ from ..failures import Failure
 from ..queries import endings, failure_columns, pages, preflight, threads
 from ..querysets import RunQuerySet
 from ..run_state import current_run
+from ..times import Now
+from ..transactions import atomic, features
 from .outcome import INTERRUPTED
 from .refusals import busy, check_open, check_replay
 
@@ -67,7 +68,7 @@ def claim(
         check_open(threads.get(thread_id, context))
         take_over(models.Run.objects.filter(thread_id=thread_id))
     try:
-        with transaction.atomic():
+        with atomic():
             _lock_thread(thread_id)
             if made is not None:
                 threads.insert(made, context)
@@ -104,7 +105,7 @@ def _lock_thread(thread_id: str | None) -> None:
     Source: "Conditional unique constraints" are not supported by MySQL, MariaDB and
     Oracle; Django's check ``models.W036`` says so.
     """
-    if thread_id is None or connection.features.supports_partial_indexes:
+    if thread_id is None or features().supports_partial_indexes:
         return
     models.Thread.objects.locked().filter(pk=thread_id).one()
     if models.Run.objects.running().filter(thread_id=thread_id).exists():
@@ -205,7 +206,7 @@ def _release(
     return True
 
 
-@transaction.atomic
+@atomic()
 def _finish(
     run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
 ) -> bool:
@@ -224,7 +225,7 @@ def _finish(
     return True
 
 
-@transaction.atomic
+@atomic()
 def _delete_empty_thread(run_id: uuid.UUID) -> None:
     """Delete the thread that the claim of a run has made, if nothing is in it."""
     begun = models.Thread.objects.filter(runs=run_id, runs__operation="threads.create")

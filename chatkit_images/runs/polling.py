@@ -10,12 +10,12 @@ import uuid
 from dataclasses import dataclass, field
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from ..context import RequestContext
 from ..contexts import working_for
 from ..models import Run
 from ..querysets import RunQuerySet
+from ..times import Now
 
 # Seconds after which a reader in another process counts as gone.
 PRESENCE_SECONDS = 5
@@ -25,9 +25,13 @@ RECENT_SECONDS = 5
 
 
 def recent(runs: RunQuerySet) -> RunQuerySet:
-    """Return the runs that are running, or began in the last ``RECENT_SECONDS``."""
+    """Return the runs that are running, or were ``RECENT_SECONDS`` ago.
+
+    Their heartbeats say so, the first of which is the claim. The database's clock has
+    written them; ``created_at`` is of the clock of the run's host.
+    """
     age = datetime.timedelta(seconds=RECENT_SECONDS)
-    return runs.filter(Q(status="running") | Q(created_at__gt=Now() - age))
+    return runs.filter(Q(status="running") | Q(heartbeat_at__gt=Now() - age))
 
 
 @dataclass

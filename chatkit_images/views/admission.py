@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec
 
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
@@ -69,7 +70,18 @@ def of_owner(
 
 
 class JsonView(View):
-    """A view whose errors are JSON."""
+    """A view whose errors are JSON, exempt from ``ATOMIC_REQUESTS``.
+
+    A transaction must not stay open over a stream or over the work of a storage.
+    """
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
+        """Return the view, exempt on every database that the project has."""
+        view = super().as_view(**initkwargs)
+        for alias in connections:
+            view = transaction.non_atomic_requests(alias)(view)
+        return view
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any

@@ -5,7 +5,6 @@ from __future__ import annotations
 from channels.db import database_sync_to_async
 from chatkit.server import ChatKitServer
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
@@ -30,7 +29,6 @@ OVERHEAD = 64 * 1024
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class UploadView(JsonView):
     """ChatKit's ``direct`` strategy: a multipart field ``file``."""
 
@@ -48,7 +46,6 @@ class UploadView(JsonView):
 
 
 @method_decorator(csrf_exempt, name="dispatch")
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class AnnouncedUploadView(JsonView):
     """ChatKit's ``two_phase`` strategy: multipart or the bare bytes.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
@@ -24,7 +23,6 @@ from .streams import stream_response, wants_resume
 
 # admit() checks CSRF, with a refusal that a program can read.
 @method_decorator(csrf_exempt, name="dispatch")
-@method_decorator(transaction.non_atomic_requests, name="dispatch")
 class ChatKitView(JsonView):
     """Answers ChatKit.js, with JSON or with a stream.
 
