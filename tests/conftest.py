@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from chatkit_images import database, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
+from tests.routing import elsewhere
 
 pytest_plugins = ["tests.rows"]
 # What Django fills its tables with, in the order of its keys.
@@ -182,3 +184,21 @@ def png() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (64, 48), "orange").save(out, "PNG")
     return out.getvalue()
+
+
+@pytest.fixture
+def routers(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[None]:
+    """Have the app's rows elsewhere than in ``default``; see ``tests.routing``."""
+    with elsewhere(monkeypatch, settings):
+        yield
+
+
+@pytest.fixture(autouse=os.environ.get("TEST_ROUTERS") == "1")
+def routers_everywhere(request: pytest.FixtureRequest) -> None:
+    """Have them in each test whose rows are committed."""
+    mark = request.node.get_closest_marker("django_db")
+    committed = mark is not None and mark.kwargs.get("transaction")
+    if committed or "transactional_db" in request.fixturenames:
+        request.getfixturevalue("routers")
