@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.auth import get_user_model
+from django.db import router
 from django.urls import get_script_prefix, get_urlconf
 from django.utils import translation
 
@@ -236,7 +237,9 @@ class RequestContext:
         """
         if user is None and row.get("user") is not None:
             users = get_user_model()._default_manager
-            user = users.filter(pk=row["user"]).first()
+            # A replica may not know a new user yet.
+            alias = router.db_for_write(users.model)
+            user = users.using(alias).filter(pk=row["user"]).first()
         known = {each.name for each in dataclasses.fields(cls) if each.init}
         values = {name: value for name, value in row.items() if name in known}
         return cls(

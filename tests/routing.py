@@ -14,10 +14,12 @@ DUMMY = "django.db.backends.dummy"
 
 
 class Elsewhere:
-    """Writes go to ``main``; the app's rows would be read from a replica."""
+    """Writes go to ``main``; the app's rows and their users are in a replica."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
-        return "replica" if model._meta.app_label == "chatkit_images" else "main"
+        models = (model, hints.get("instance", model))
+        ours = any(each._meta.app_label == "chatkit_images" for each in models)
+        return "replica" if ours else "main"
 
     def db_for_write(self, model: Any, **hints: Any) -> str:
         return "main"

@@ -65,6 +65,12 @@ class ChatKitModelAdmin(BaseModelAdmin):
         """Return ``False``: rows come from the chat."""
         return False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows with what their pages say of others."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        related = self.list_select_related
+        return rows.select_related(*related) if isinstance(related, list) else rows
+
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Return the fields, and the owner with their user name."""
         fields = [*super().get_search_fields(request)]

@@ -157,7 +157,8 @@ def admit(request: HttpRequest, thread_id: str) -> RequestContext:
     with working_for(contexts.for_owner("", request=request)):
         user: Any = contexts.get_user(request)
         staff = user and user.is_staff and user.has_perm(PERMISSION)
-        thread = Thread.objects.filter(pk=thread_id).first() if staff else None
+        rows = Thread.objects.select_related("user").filter(pk=thread_id)
+        thread = rows.first() if staff else None
         if thread is not None:
             return contexts.for_owner(thread.owner, thread.user, request)
     with working_for(context_of(request)) as context:

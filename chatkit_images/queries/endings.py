@@ -21,6 +21,9 @@ from . import failure_columns, items, recovery
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
+# What is read with an image that is shown. A user who is read by themselves would come
+# from where the project reads users, which may be a replica that lags.
+SHOWN = ("thread__user", "item", "run__user")
 
 
 def message_id(image: models.GeneratedImage) -> str:
@@ -114,7 +117,7 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
         Exception: The storage's own, if it does not answer.
     """
     recovered = 0
-    for image in images.select_related("thread", "item"):
+    for image in images.select_related(*SHOWN):
         if recovery.recover(image):
             recovered += 1
             _take_note_away(image)
@@ -148,7 +151,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
         with atomic():
             # The thread is locked, so that an item that is deleted meanwhile stays so.
             models.Thread.objects.locked().filter(pk=thread_id).first()
-            image = late.filter(pk=pk).select_related("thread", "item").first()
+            image = late.filter(pk=pk).select_related(*SHOWN).first()
             # A project's own item may have such an id, and contain the image.
             if image and (not image.item or image.item.item_id == message_id(image)):
                 _show(image, fenced=False)
@@ -170,7 +173,7 @@ def _end(images: GeneratedImageQuerySet, failure: Failure) -> int:
     # has no end yet.
     left = Q(item=None) | Q(status=Status.GENERATING)
     hidden = images.filter(left, superseded_at=None)
-    for image in hidden.select_related("thread"):
+    for image in hidden.select_related(*SHOWN):
         # The thread may be deleted at any moment. If the image began after its run was
         # taken over, it has no place in the thread.
         with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
