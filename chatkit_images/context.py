@@ -129,8 +129,7 @@ class RequestContext:
             owner=owner,
             base_url=base_url_of(request),
             locale=translation.get_language() or "en",
-            # Some tenants are selected for each thread, and the thread of the event
-            # loop is everybody's.
+            # Tenants may be selected by thread, and the event loop's is everybody's.
             tenant=cls.get_tenant(request)
             if request is not None or here is None
             else here.tenant,
@@ -242,9 +241,8 @@ class RequestContext:
             user = users.using(alias).filter(pk=row["user"]).first()
         known = {each.name for each in dataclasses.fields(cls) if each.init}
         values = {name: value for name, value in row.items() if name in known}
-        return cls(
-            **{"owner": "", "base_url": base_url_of(None), **values, "user": user}
-        )
+        values = {"owner": "", "base_url": base_url_of(None), **values}
+        return cls(**values | {"user": user})
 
 
 def owner_of(user: AbstractBaseUser) -> str:

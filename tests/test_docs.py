@@ -52,6 +52,8 @@ OWN_TESTS = (
     "shop/asgi.py",
     "shop/views.py",
     "shop/notes.py",
+    # By tests/projects, in a project with django-tenants.
+    "shop/tenants.py",
     *PROJECT_FILES,
 )
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
