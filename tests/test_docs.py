@@ -23,7 +23,7 @@ from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core.handlers.asgi import ASGIHandler
-from django.db import ConnectionHandler
+from django.db import ConnectionHandler, connections
 from django.dispatch import Signal
 from django.http import HttpResponse
 from django.test import RequestFactory, override_settings
@@ -54,6 +54,7 @@ OWN_TESTS = (
     "shop/notes.py",
     # By tests/projects, in a project with django-tenants.
     "shop/tenants.py",
+    "shop/routers.py",
     *PROJECT_FILES,
 )
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -100,6 +101,7 @@ def test_settings_pass_the_checks(
     server = shop.module("shop.chat", block("README.md", "Install", 2))
     monkeypatch.setattr("chatkit_images.checks.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.surroundings.django_settings", values)
+    monkeypatch.setattr("chatkit_images.checks.databases.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.base.django_settings", values)
     with shop.installed(chat=server):
@@ -122,6 +124,20 @@ def test_sqlite_options_are_taken(tmp_path: Path) -> None:
         assert wrapped.transaction_mode == "IMMEDIATE"
     finally:
         database.close()
+
+
+def test_router_passes_the_checks(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router = shop.module(
+        "shop.routers", block("install.md", "Other databases than `default`")
+    )
+    empty = {"ENGINE": "django.db.backends.dummy"}
+    own = connections.settings["default"]
+    monkeypatch.setitem(connections.settings, "main", own)
+    monkeypatch.setitem(connections.settings, "default", empty)
+    settings.DATABASE_ROUTERS = [router.Main()]
+    assert checks.check_databases(None) == []
 
 
 @pytest.mark.row("O07")

@@ -33,10 +33,16 @@ VARIABLES = {
     "CONN_MAX_AGE",
     "DIALECTS",
     "FAULTS_SEED",
+    "MYSQL_HOST",
+    "MYSQL_PWD",
+    "MYSQL_TCP_PORT",
+    "MYSQL_USER",
     "OPENAI_AGENTS_DONT_LOG_MODEL_DATA",
     "OPENAI_API_KEY",
     "SOAK_SECONDS",
     "TENANT_APPS",
+    "TEST_ROUTERS",
+    "TEST_USE_TZ",
 }
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -210,6 +216,8 @@ def test_identifiers_in_the_text_exist() -> None:
     }
     known = words_of_the_code() | set(dir(global_settings)) | codenames
     known |= {"migrate_schemas", "override_settings"}
+    # Of Django, of pgbouncer, and of the server of MariaDB.
+    known |= {"override_settings", "max_prepared_statements", "mysql_tzinfo_to_sql"}
     missing = {
         f"{page.name}: {word}"
         for page in PAGES
