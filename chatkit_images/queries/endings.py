@@ -21,9 +21,6 @@ from . import failure_columns, items, recovery
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
-# What is read with an image that is shown. A user who is read by themselves would come
-# from where the project reads users, which may be a replica that lags.
-SHOWN = ("thread__user", "item", "run__user")
 
 
 def message_id(image: models.GeneratedImage) -> str:
@@ -117,7 +114,7 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
         Exception: The storage's own, if it does not answer.
     """
     recovered = 0
-    for image in images.select_related(*SHOWN):
+    for image in images.select_related("thread", "item"):
         if recovery.recover(image):
             recovered += 1
             _take_note_away(image)
@@ -151,7 +148,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
         with atomic():
             # The thread is locked, so that an item that is deleted meanwhile stays so.
             models.Thread.objects.locked().filter(pk=thread_id).first()
-            image = late.filter(pk=pk).select_related(*SHOWN).first()
+            image = late.filter(pk=pk).select_related("item").first()
             # A project's own item may have such an id, and contain the image.
             if image and (not image.item or image.item.item_id == message_id(image)):
                 _show(image, fenced=False)
@@ -173,7 +170,7 @@ def _end(images: GeneratedImageQuerySet, failure: Failure) -> int:
     # has no end yet.
     left = Q(item=None) | Q(status=Status.GENERATING)
     hidden = images.filter(left, superseded_at=None)
-    for image in hidden.select_related(*SHOWN):
+    for image in hidden.select_related("thread"):
         # The thread may be deleted at any moment. If the image began after its run was
         # taken over, it has no place in the thread.
         with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
@@ -195,7 +192,15 @@ def recover_here(image: models.GeneratedImage) -> bool:
         return False
 
 
-def _show(image: models.GeneratedImage, *, fenced: bool = True) -> None:
+def _show(ended: models.GeneratedImage, *, fenced: bool = True) -> None:
+    # A user who is read alone would come from where the project reads users, which may
+    # be a replica that lags.
+    rows = models.GeneratedImage.objects.select_related(
+        "thread__user", "item", "run__user"
+    )
+    image: models.GeneratedImage | None = rows.filter(pk=ended.pk).one()
+    if image is None:
+        raise NotFoundError(f"Thread {ended.thread_id} not found")
     if image.item is not None and image.item.type == "generated_image":
         return  # Its item is there already, and its URL is made when it is read.
     here, run = current_context.get(), image.run
