@@ -79,6 +79,14 @@ class RequestContext:
         """Primary key of the user, ``None`` for a visitor."""
         return self.user.pk if self.user is not None else None
 
+    @property
+    def person(self) -> str:
+        """Key of the person, whom a team as owner has several of.
+
+        It is the user's own key, and the owner if there is no user.
+        """
+        return self.owner if self.user is None else self.own_key(self.user)
+
     # How it is made. May read the database; not for the event loop.
 
     @classmethod

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
     # The linter does not look for names in the bases of classes.
-    from .models import DeletedFile, GeneratedImage, Run, ThreadItem  # noqa: F401
+    from .models import (  # noqa: F401
+        DeletedFile,
+        Feedback,
+        GeneratedImage,
+        Run,
+        ThreadItem,
+    )
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
@@ -93,6 +99,12 @@ class OwnedQuerySet(FreshQuerySet[M]):
 
 class ThreadItemQuerySet(OwnedQuerySet["ThreadItem"]):
     """Queries of thread items."""
+
+    owner_field = "thread__owner"
+
+
+class FeedbackQuerySet(OwnedQuerySet["Feedback"]):
+    """Queries of feedback. Its own ``owner`` is a person, whoever has the thread."""
 
     owner_field = "thread__owner"
 

@@ -8,7 +8,12 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..querysets import FreshQuerySet, OwnedQuerySet, ThreadItemQuerySet
+from ..querysets import (
+    FeedbackQuerySet,
+    FreshQuerySet,
+    OwnedQuerySet,
+    ThreadItemQuerySet,
+)
 from .keys import KeyField
 from .ownership import delete_own
 
@@ -111,7 +116,11 @@ class ThreadItem(models.Model):
 
 
 class Feedback(models.Model):
-    """A thumb up or down for one item; the last one of an owner counts."""
+    """A thumb up or down for one item; the last one of a person counts.
+
+    It is of a person, also if the thread is of a team: its ``owner`` is the person's
+    own key. Whoever has the thread has it, so it is deleted with the thread.
+    """
 
     class Kind(models.TextChoices):
         POSITIVE = "positive", _("positive")
@@ -129,20 +138,22 @@ class Feedback(models.Model):
         related_name="feedback",
         on_delete=models.CASCADE,
     )
-    owner = KeyField(_("owner"), max_length=255)
+    owner = KeyField(
+        _("owner"), max_length=255, help_text=_("The key of the person, not of a team.")
+    )
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),
         related_name="chatkit_feedback",
         null=True,
         blank=True,
-        on_delete=delete_own,
+        on_delete=models.SET_NULL,
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
-    objects = OwnedQuerySet.as_manager()
+    objects = FeedbackQuerySet.as_manager()
 
     class Meta:
         base_manager_name = "objects"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chatkit import types
+from django.utils.translation import gettext as _
 
 from .. import file_urls, imaging, models, storage
 from ..cleaning import clean, clean_json
@@ -99,11 +100,29 @@ def save(attachment: types.Attachment, context: RequestContext) -> None:
 
 @atomic()
 def delete(attachment_id: str, context: RequestContext) -> None:
-    """Delete an attachment, if the owner has it. Its files go after the commit."""
-    rows = models.Attachment.objects.for_owner(context.owner)
-    row = rows.filter(pk=clean(attachment_id)).first()
+    """Delete an attachment, if the owner has it. Its files go after the commit.
+
+    Raises:
+        RequestRefused: If the person may not delete it.
+    """
+    row = deletable(attachment_id, context)
     if row is not None:
         row.delete()
+
+
+def deletable(attachment_id: str, context: RequestContext) -> models.Attachment | None:
+    """Return the row of an attachment to delete, ``None`` if the owner has none.
+
+    Raises:
+        RequestRefused: If the person may not delete it.
+    """
+    rows = models.Attachment.objects.for_owner(context.owner)
+    row = rows.filter(pk=clean(attachment_id)).first()
+    if row is not None and not context.may_delete(row):
+        raise RequestRefused(
+            "not_allowed", _("You may not delete this file."), status=403
+        )
+    return row
 
 
 def _attach(row: models.Attachment, thread_id: str, context: RequestContext) -> None:

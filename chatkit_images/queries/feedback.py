@@ -16,7 +16,7 @@ from . import threads
 def save(
     thread_id: str, item_ids: list[str], kind: str, context: RequestContext
 ) -> None:
-    """Keep the owner's latest word on each item, all or none.
+    """Keep the person's latest word on each item, all or none.
 
     Raises:
         NotFoundError: If the owner's thread lacks one of the items.
@@ -32,7 +32,7 @@ def save(
             models.Feedback(
                 item=row,
                 thread=thread,
-                owner=context.owner,
+                owner=context.person,
                 user_id=context.user_id,
                 kind=kind,
                 updated_at=timezone.now(),

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from .. import models
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
-from . import threads
+from . import attachments, threads
 
 # More than a person picks; a database takes a few hundred thousand.
 MAX_IDS = 1000
@@ -37,7 +37,8 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
 
     Raises:
         NotFoundError: If a thread, an item or an attachment is not the owner's.
-        RequestRefused: If one of them is not in a state for it.
+        RequestRefused: If one of them is not in a state for it, or if the person may
+            not delete it.
     """
     params = request.params
     check_ids(_ids(params))
@@ -45,6 +46,9 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
         _check_message(request.params.input, None, context)
     elif isinstance(request, types.InputTranscribeReq):
         _check_audio(request.params)
+    elif isinstance(request, types.AttachmentsDeleteReq):
+        # The SDK has the attachment store delete the bytes before the row is asked for.
+        attachments.deletable(request.params.attachment_id, context)
     if not hasattr(params, "thread_id"):
         return
     thread = threads.get(params.thread_id, context)

@@ -7,11 +7,12 @@ from typing import Any
 from chatkit import types
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from .. import models, times
 from ..cleaning import clean, clean_json
 from ..context import RequestContext
-from ..exceptions import NotFoundError
+from ..exceptions import NotFoundError, RequestRefused
 from ..run_state import current_run
 from ..transactions import atomic
 from . import fence, pages
@@ -139,11 +140,20 @@ def load_page(
 
 @atomic()
 def delete(thread_id: str, context: RequestContext) -> None:
-    """Delete a thread with its items, images and attachments."""
+    """Delete a thread with its items, images and attachments.
+
+    Raises:
+        NotFoundError: If the owner has no such thread.
+        RequestRefused: If the person may not delete it.
+    """
     # Writers of items lock the thread too, so none writes in between. This lock is
     # stronger than theirs: no row that points at the thread may be inserted either.
     models.Thread.objects.select_for_update().filter(pk=clean(thread_id)).first()
     row = get(thread_id, context)
+    if not context.may_delete(row):
+        raise RequestRefused(
+            "not_allowed", _("You may not delete this chat."), status=403
+        )
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
     row.delete()
 
