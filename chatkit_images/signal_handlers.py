@@ -11,10 +11,14 @@ from django.db.models.signals import post_delete
 from . import models
 from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
+from .exceptions import AuthenticationRequired
 from .models.files import file_columns
 from .querysets import RunQuerySet
 from .signals import run_finished
 from .transactions import atomic
+
+# The key in a run's context that says where its rows go when it has ended.
+NEXT_OWNER = "next_owner"
 
 
 def connect() -> None:
@@ -36,20 +40,29 @@ def delete_files(
 
 
 def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-    """Move the threads of a visitor to the user who logs in."""
+    """Move the threads of a visitor to the owner that the user's requests have."""
     session = getattr(request, "session", None)
-    owner = session.pop(SESSION_KEY, None) if session is not None else None
-    if owner is None:
+    if session is None or (owner := session.get(SESSION_KEY)) is None:
+        return
+    try:
+        new = context_class().get_owner(user, request)
+    except AuthenticationRequired:
+        # They may log in, but not chat. What they did waits for a login with which they
+        # may.
         return
     with atomic():
-        move_to_user(owner, user, request)
+        move_to_user(owner, user, new)
+    session.pop(SESSION_KEY)
 
 
 def move_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
     """Move the thread of a run to the user, if its visitor has logged in meanwhile."""
-    if run.user is not None and is_visitor(run.owner):
-        with atomic():
-            move_to_user(run.owner, run.user)
+    if run.user is None or not is_visitor(run.owner):
+        return
+    noted = (run.context or {}).get(NEXT_OWNER)
+    with atomic():
+        new = noted or context_class().get_owner(run.user)
+        move_to_user(run.owner, run.user, new)
 
 
 def left_behind() -> RunQuerySet:
@@ -74,14 +87,23 @@ def _keys(runs: RunQuerySet) -> Any:
     return keyed.values_list("idempotency_key", flat=True)
 
 
-def move_to_user(owner: str, user: Any, request: Any = None) -> None:
-    """Give the rows of an owner to a user's owner, except those of running runs.
+def move_to_user(owner: str, user: Any, new: str) -> None:
+    """Give a visitor's rows to a user, except those of running runs.
 
     A run writes as the owner for whom it began. Its rows follow when it ends.
+
+    Args:
+        owner: The visitor's key.
+        user: Who has logged in.
+        new: The owner that the user's requests have.
     """
     runs = models.Run.objects.for_owner(owner)
     # This comes first, because it locks the runs: they neither end nor get a thread.
     busy = runs.running().update(user=user)
+    for run in runs.running() if busy else ():
+        # A visitor has few. The request of the login may have said which team it is.
+        run.context = (run.context or {}) | {NEXT_OWNER: new}
+        run.save(update_fields=["context"])
     threads = models.Thread.objects.for_owner(owner).exclude(
         pk__in=runs.running().exclude(thread=None).values("thread")
     )
@@ -90,11 +112,12 @@ def move_to_user(owner: str, user: Any, request: Any = None) -> None:
     began = starting.aggregate(first=db.Min("created_at"))["first"]
     if began is not None:
         threads = threads.filter(created_at__lt=began)
-    new = context_class().get_owner(user, request)
     values = {"owner": new, "user": user}
     threads.update(**values)
     gone = db.Q(thread__owner=new)
-    models.Feedback.objects.for_owner(owner).filter(gone).update(**values)
+    person = context_class().own_key(user)
+    thumbs = models.Feedback.objects.filter(gone, owner=owner)
+    thumbs.update(owner=person, user=user)
     ended = runs.exclude(status=models.Run.Status.RUNNING)
     ended = ended.filter(gone | db.Q(thread=None))
     # A client may have sent the same request as a visitor and as a user.

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in
 from django.db import OperationalError
 from django.utils import timezone
@@ -16,6 +17,9 @@ from chatkit_images import maintenance, signal_handlers
 from chatkit_images.context import SESSION_KEY, owner_of
 from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
 from chatkit_images.runs import claims
+from chatkit_images.testing import LoopbackAPI, Text
+from tests.client import ChatClient, done_items, thread_id
+from tests.teams import PATH
 
 VISITOR = "visitor:1"
 EARLIER = timezone.now() - datetime.timedelta(hours=1)
@@ -27,10 +31,11 @@ def database(transactional_db: None) -> None:
     """Every test has rows."""
 
 
-def log_in(user: User, owner: str | None = VISITOR) -> dict[str, Any]:
+def log_in(user: User, owner: str | None = VISITOR, **headers: str) -> dict[str, Any]:
     """Log a visitor in and return what is left in the session."""
     session = {} if owner is None else {SESSION_KEY: owner}
-    user_logged_in.send(User, request=SimpleNamespace(session=session), user=user)
+    request = SimpleNamespace(session=session, headers=headers)
+    user_logged_in.send(User, request=request, user=user)
     return session
 
 
@@ -191,3 +196,90 @@ def test_the_same_request_of_the_visitor_and_the_user_keeps_nobody_out(
     assert set(Run.objects.values_list("owner", flat=True)) == {owner_of(ann)}
     keys = Run.objects.exclude(idempotency_key=None)
     assert [run.idempotency_key for run in keys] == ["click"]
+
+
+# A user whose threads belong to a team
+
+
+@pytest.fixture
+def teams(ann: User, bob: User, settings: Any) -> list[str]:
+    """The owners of two teams of Ann's; Bob is in the first."""
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "CONTEXT": PATH,
+        "ALLOW_ANONYMOUS": True,
+    }
+    first, second = (Group.objects.create(name=name) for name in ("first", "second"))
+    first.user_set.add(ann, bob)
+    second.user_set.add(ann)
+    return [f"team:{first.pk}", f"team:{second.pk}"]
+
+
+async def test_what_a_visitor_did_is_the_teams_after_the_login(
+    teams: list[str], ann: User, stranger: ChatClient, model: LoopbackAPI
+) -> None:
+    visitor = ChatClient()
+    model.respond_with(Text("Hello."))
+    events = await visitor.say("hello")
+    key = thread_id(events)
+    (answer,) = done_items(events, "assistant_message")
+    like = {"thread_id": key, "item_ids": [answer["id"]], "kind": "positive"}
+    await visitor.call("items.feedback", **like)
+    await visitor.aforce_login(ann)
+    for client in (visitor, stranger):
+        listed = (await client.call("threads.list"))["data"]
+        assert [each["id"] for each in listed] == [key]
+    found = await database_sync_to_async(owners)()
+    assert found == everything(teams[0]) | {"Attachment": set()} | {
+        "Feedback": {owner_of(ann)}
+    }
+    # Her thumb is still hers, and Bob has one of his own.
+    await visitor.call("items.feedback", **like | {"kind": "negative"})
+    await stranger.call("items.feedback", **like)
+    rows = Feedback.objects.for_owner(teams[0]).values_list("owner", "kind")
+    assert {each async for each in rows} == {
+        (owner_of(ann), "negative"),
+        (owner_of(await User.objects.aget(username="bob")), "positive"),
+    }
+
+
+def test_a_busy_thread_goes_to_the_team_that_the_login_has_named(
+    teams: list[str], ann: User
+) -> None:
+    run = make_run(make_thread("thr_busy"))
+    make_thread("thr_idle")
+    log_in(ann, **{"X-Team": "second"})
+    assert Thread.objects.get(pk="thr_idle").owner == teams[1]
+    assert of_thread("thr_busy") == {VISITOR}
+    # It still works for the visitor, and the note takes no place in its context.
+    run.refresh_from_db()
+    assert (run.to_context().owner, run.to_context().user) == (VISITOR, ann)
+    claims.release(run.pk, COMPLETED)
+    assert owners() == everything(teams[1]) | {"Feedback": {owner_of(ann)}}
+
+
+def test_who_may_log_in_but_not_chat_is_logged_in(teams: list[str], ann: User) -> None:
+    make_thread("thr_1")
+    assert log_in(ann, **{"X-Team": "third"}) == {SESSION_KEY: VISITOR}
+    assert owners() == everything(VISITOR)
+    assert log_in(ann) == {}
+    assert owners() == everything(teams[0]) | {"Feedback": {owner_of(ann)}}
+
+
+def test_the_same_request_of_a_visitor_and_of_a_member_keeps_nobody_out(
+    teams: list[str], ann: User, bob: User
+) -> None:
+    for owner, user in ((teams[0], bob), (VISITOR, None)):
+        Run.objects.create(
+            owner=owner, user=user, status=COMPLETED, idempotency_key="click"
+        )
+    log_in(ann)
+    keys = Run.objects.exclude(idempotency_key=None)
+    assert [(run.owner, run.user) for run in keys] == [(teams[0], bob)]
+    assert set(Run.objects.values_list("owner", flat=True)) == {teams[0]}
+
+
+def test_the_rows_of_a_user_are_those_of_the_team(teams: list[str], ann: User) -> None:
+    make_thread("thr_1", owner=teams[0])
+    make_thread("thr_2", owner=owner_of(ann))
+    for model in (Thread, Run, Attachment, Feedback, ThreadItem):
+        assert len(model.objects.for_user(ann)) == 1, model

@@ -36,11 +36,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='feedback',
-            name='owner',
-            field=models.CharField(help_text='The key of the person, not of a team.', max_length=255, verbose_name='owner'),
-        ),
-        migrations.AlterField(
-            model_name='feedback',
             name='user',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='chatkit_feedback', to=settings.AUTH_USER_MODEL, verbose_name='user'),
         ),

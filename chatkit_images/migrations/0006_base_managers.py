@@ -107,7 +107,7 @@ class Migration(migrations.Migration):
         AlterKey(
             model_name='feedback',
             name='owner',
-            field=chatkit_images.models.keys.KeyField(max_length=255, verbose_name='owner'),
+            field=chatkit_images.models.keys.KeyField(help_text='The key of the person, not of a team.', max_length=255, verbose_name='owner'),
         ),
         AlterKey(
             model_name='generatedimage',
