@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from django.contrib.auth import get_user_model
-from django.db import router
 from django.urls import get_script_prefix, get_urlconf
 from django.utils import translation
 
-from . import addresses
+from . import addresses, context_rows
 from .conf import settings
 from .exceptions import AuthenticationRequired
 from .run_state import current_context
@@ -219,17 +217,7 @@ class RequestContext:
         left out, because nobody needs it later, and rows hold no URLs: another process
         knows ``BASE_URL``.
         """
-        urlconf = self.urlconf if isinstance(self.urlconf, str) else None
-        row = {
-            "owner": self.owner,
-            "locale": self.locale,
-            "tenant": self.tenant,
-            "script_prefix": self.script_prefix,
-            "urlconf": urlconf,
-        }
-        if self.user is not None:
-            row["user"] = self.user._meta.pk.value_to_string(self.user)
-        return row
+        return context_rows.to_row(self)
 
     @classmethod
     def from_row(
@@ -239,18 +227,14 @@ class RequestContext:
 
         Args:
             row: What ``to_row()`` returned, maybe in another version of the project.
+                What it lacks, or has no valid value of, is as ``for_owner()`` has it.
             user: Its user, if they are known; otherwise the database is asked. Who was
                 deleted meanwhile is ``None``.
         """
-        if user is None and row.get("user") is not None:
-            users = get_user_model()._default_manager
-            # A replica may not know a new user yet.
-            alias = router.db_for_write(users.model)
-            user = users.using(alias).filter(pk=row["user"]).first()
-        known = {each.name for each in dataclasses.fields(cls) if each.init}
-        values = {name: value for name, value in row.items() if name in known}
-        values = {"owner": "", "base_url": base_url_of(None), **values}
-        return cls(**values | {"user": user})
+        if user is None:
+            user = context_rows.user_of(row)
+        made = cls.for_owner(str(row.get("owner") or ""), user)
+        return dataclasses.replace(made, **context_rows.values_of(row, made))
 
 
 def owner_of(user: AbstractBaseUser) -> str:

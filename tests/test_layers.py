@@ -11,8 +11,9 @@ import chatkit_images
 ROOT = Path(chatkit_images.__file__).parent
 # Module or package by layer; a module may import lower layers and its own.
 LAYERS = {
-    0: "conf exceptions addresses visitors url_state context contexts run_state"
-    " database transactions imaging storage url_tokens signals times cleaning failures",
+    0: "conf exceptions addresses visitors url_state context context_rows contexts"
+    " run_state database transactions imaging storage url_tokens signals times cleaning"
+    " failures",
     1: "querysets models signal_handlers",
     2: "file_urls notes receiving queries store attachment_store converters agents",
     3: "protocol server runs maintenance",

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from django.conf import settings
-from django.db import models
+from django.db import InterfaceError, OperationalError, models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
 from ..context import RequestContext
-from ..contexts import context_class
+from ..context_rows import locale_of
+from ..contexts import context_class, working_for
 from ..querysets import RunQuerySet
 from .keys import KeyField
 from .ownership import delete_own
 from .threads import Thread
+
+logger = logging.getLogger(__name__)
 
 
 class Run(models.Model):
@@ -155,4 +162,27 @@ class Run(models.Model):
         """Return for whom it works, as its request said. May read the user's row."""
         # The rows of a visitor who logs in move to the user.
         owned = {"owner": self.owner, "user": None}
-        return context_class().from_row((self.context or {}) | owned, self.user)
+        row = self.context if isinstance(self.context, dict) else {}
+        return context_class().from_row(row | owned, self.user)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Do the work within for whom the run has worked, in their language.
+
+        If that cannot be known any more, the work is done all the same.
+
+        Raises:
+            OperationalError: If the database is away.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(working_for(self.to_context()))
+            except (InterfaceError, OperationalError):
+                raise
+            except Exception:
+                # The project's class, or the tenant, may be another one by now. The
+                # thread must become free, and the person reads why.
+                logger.exception("The context of run %s cannot be made again", self.pk)
+                locale = locale_of(self.context) or get_language()
+                stack.enter_context(override(locale))
+            yield

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from chatkit import types
 from django.db.models import F, Q
 
 from .. import file_urls, models, notes, times
-from ..contexts import context_class, working_for
+from ..contexts import context_class
 from ..exceptions import ClaimLost, NotFoundError
 from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
@@ -114,13 +114,14 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
         Exception: The storage's own, if it does not answer.
     """
     recovered = 0
-    for image in images.select_related("thread", "item"):
-        if recovery.recover(image):
-            recovered += 1
-            _take_note_away(image)
-            if image.superseded_at is None:
-                # An image that a guardrail or a retry took back stays out.
-                _show(image)
+    for image in images.select_related("run__user"):
+        with _working_on(image):
+            if recovery.recover(image):
+                recovered += 1
+                _take_note_away(image)
+                if image.superseded_at is None:
+                    # An image that a guardrail or a retry took back stays out.
+                    _show(image)
     return recovered
 
 
@@ -144,11 +145,11 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     )
     late = images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
     shown = 0
-    for pk, thread_id in list(late.values_list("pk", "thread_id")):
-        with atomic():
+    for found in list(late.select_related("run__user")):
+        with _working_on(found), atomic():
             # The thread is locked, so that an item that is deleted meanwhile stays so.
-            models.Thread.objects.locked().filter(pk=thread_id).first()
-            image = late.filter(pk=pk).select_related("item").first()
+            models.Thread.objects.locked().filter(pk=found.thread_id).first()
+            image = late.filter(pk=found.pk).select_related("item").first()
             # A project's own item may have such an id, and contain the image.
             if image and (not image.item or image.item.item_id == message_id(image)):
                 _show(image, fenced=False)
@@ -170,10 +171,11 @@ def _end(images: GeneratedImageQuerySet, failure: Failure) -> int:
     # has no end yet.
     left = Q(item=None) | Q(status=Status.GENERATING)
     hidden = images.filter(left, superseded_at=None)
-    for image in hidden.select_related("thread"):
+    for image in hidden.select_related("run__user"):
         # The thread may be deleted at any moment. If the image began after its run was
         # taken over, it has no place in the thread.
-        with suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost):
+        gone = suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost)
+        with gone, _working_on(image):
             ended += recover_here(image) or image.end(status, **columns)
             _show(image)
     return ended
@@ -192,22 +194,27 @@ def recover_here(image: models.GeneratedImage) -> bool:
         return False
 
 
+def _working_on(image: models.GeneratedImage) -> AbstractContextManager[None]:
+    """Work for whom the run of an image has worked, if this code does not.
+
+    A sweep works for nobody, but what it writes is for a person to read.
+    """
+    here, run = current_context.get(), image.run
+    if run is None or (here is not None and here.owner == run.owner):
+        return nullcontext()
+    return run.working()
+
+
 def _show(ended: models.GeneratedImage, *, fenced: bool = True) -> None:
     # A user who is read alone would come from where the project reads users, which may
     # be a replica that lags.
-    rows = models.GeneratedImage.objects.select_related(
-        "thread__user", "item", "run__user"
-    )
+    rows = models.GeneratedImage.objects.select_related("thread__user", "item")
     image: models.GeneratedImage | None = rows.filter(pk=ended.pk).one()
     if image is None:
         raise NotFoundError(f"Thread {ended.thread_id} not found")
     if image.item is not None and image.item.type == "generated_image":
         return  # Its item is there already, and its URL is made when it is read.
-    here, run = current_context.get(), image.run
-    # A sweep works for nobody, but what it writes is for a person to read.
-    foreign = run and (here is None or here.owner != run.owner)
-    with working_for(run.to_context() if run and foreign else None):
-        _save_end(image, fenced)
+    _save_end(image, fenced)
 
 
 def _save_end(image: models.GeneratedImage, fenced: bool) -> None:

@@ -11,14 +11,13 @@ import logging
 import os
 import socket
 import uuid
-from typing import cast
+from contextlib import nullcontext
 
 from chatkit import types
 from django.db import IntegrityError
 
 from .. import models, signals
 from ..context import RequestContext
-from ..contexts import working_for
 from ..failures import Failure
 from ..queries import endings, failure_columns, pages, preflight, threads
 from ..querysets import RunQuerySet
@@ -170,20 +169,9 @@ def release(
     """
     if current_run.get() == run_id:
         return _release(run_id, status, failure, answered)
-    with working_for(_context_of(run_id)):
-        return _release(run_id, status, failure, answered)
-
-
-def _context_of(run_id: uuid.UUID) -> RequestContext | None:
-    """Return for whom a run has worked, ``None`` if that is not known any more."""
     run = models.Run.objects.select_related("user").filter(pk=run_id).one()
-    try:
-        return None if run is None else cast("models.Run", run).to_context()
-    except Exception:
-        # The project's class may have changed. The thread must become free all the
-        # same.
-        logger.exception("The context of run %s cannot be made again", run_id)
-        return None
+    with nullcontext() if run is None else run.working():
+        return _release(run_id, status, failure, answered)
 
 
 def _release(
