@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from ipaddress import (
     IPv4Address,
@@ -18,8 +19,11 @@ from .conf import settings
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-# A proxy that connects by a Unix socket has no address.
+# A proxy that connects by a Unix socket has no address; nginx writes ``unix:``.
 UNIX = "unix"
+# No chain of proxies is as long. A header of a client's may be.
+MAX_HOPS = 20
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
@@ -36,23 +40,32 @@ def of(request: HttpRequest) -> str | None:
     if settings.TRUSTED_PROXIES is None:
         return None
     trusted = tuple(settings.TRUSTED_PROXIES)
-    # Each proxy appends the address that it has seen, so only the end can be trusted.
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    hop = str(request.META.get("REMOTE_ADDR") or "")
-    address = parse(hop)
-    while is_trusted(hop, address, trusted) and (hop := hops.pop().strip()):
+    address: Address | None = None
+    for hop in hops(request):
         address = parse(hop)
-        if not hops:
-            break
-    if address is None:
+        if not is_trusted(hop, address, trusted):
+            return None if address is None else name_of(address)
+    # All are trusted. Of several, the last is a client within the project's network; a
+    # proxy that names nobody says nothing of its client.
+    if address is None or not request.META.get("HTTP_X_FORWARDED_FOR"):
         return None
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((int(address) >> 64 << 64, 64)))
-    return str(address)
+    return name_of(address)
 
 
-def parse(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an address, with or without a port, or ``None`` if it is none."""
+def hops(request: HttpRequest) -> Iterator[str]:
+    """Yield whom a request has passed, from here to its client.
+
+    Each proxy appends the address that it has seen. So only the end can be trusted:
+    what stands before the address of a client was sent by the client.
+    """
+    yield str(request.META.get("REMOTE_ADDR") or UNIX)
+    header = request.META.get("HTTP_X_FORWARDED_FOR")
+    if header:
+        yield from map(str.strip, reversed(header.rsplit(",", MAX_HOPS)))
+
+
+def parse(text: str) -> Address | None:
+    """Return an address, with or without port and zone, or ``None`` if it is none."""
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -67,12 +80,17 @@ def parse(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
-def is_trusted(
-    hop: str, address: IPv4Address | IPv6Address | None, trusted: tuple[str, ...]
-) -> bool:
+def name_of(address: Address) -> str:
+    """Return an address of IPv4, or the network of an address of IPv6, as text."""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))
+
+
+def is_trusted(hop: str, address: Address | None, trusted: tuple[str, ...]) -> bool:
     """Whether a hop is one of the project's proxies."""
-    if not hop:
-        return UNIX in trusted
+    if address is None:
+        return hop.rstrip(":") == UNIX and UNIX in trusted
     return any(address in network for network in networks(trusted))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 from django.core.checks import run_checks
@@ -15,6 +16,7 @@ from chatkit_images.checks import (
     known_keys,
     tuning_keys,
 )
+from chatkit_images.context import RequestContext
 from chatkit_images.server import get_server
 from tests.chat import TestServer
 
@@ -40,6 +42,49 @@ def test_the_settings_of_the_tests_are_fine() -> None:
 
 
 SERVER = {"SERVER": "tests.chat.TestServer"}
+
+
+class Undecorated(RequestContext):
+    KIND: ClassVar[str] = "shop"
+    plan: str = "free"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demanding(RequestContext):
+    plan: str
+
+
+class OnlyMethods(RequestContext):
+    """It has no fields of its own, and so needs no decorator."""
+
+    KIND: ClassVar[str] = "shop"
+
+
+@dataclass(frozen=True)
+class Complete(OnlyMethods):
+    plan: str = "free"
+
+
+def no_tenants() -> list[RequestContext]:
+    return []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"CONTEXT": "tests.test_conf.OnlyMethods"},
+        {"CONTEXT": "tests.test_conf.Complete"},
+        {
+            "CONTEXT": "tests.teams.TeamContext",
+            "CONTEXTS": "tests.test_conf.no_tenants",
+        },
+        {"CONTEXT": None, "CONTEXTS": None, "TRUSTED_PROXIES": None},
+        {"TRUSTED_PROXIES": []},
+        {"TRUSTED_PROXIES": ("10.0.0.1", "10.0.0.0/8", "2001:db8::/32", "unix")},
+    ],
+)
+def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
+    assert problems(settings, SERVER | value) == []
 
 
 @pytest.mark.parametrize(
@@ -99,6 +144,89 @@ SERVER = {"SERVER": "tests.chat.TestServer"}
                 "chatkit_images.E002",
                 "CHATKIT_IMAGES['TUNING'] has no setting 'zzz'.",
                 "Remove it.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.gone.Context"},
+            (
+                "chatkit_images.E018",
+                "CHATKIT_IMAGES['CONTEXT'] cannot be imported: 'tests.gone.Context': "
+                "No module named 'tests.gone'.",
+                "Write the dotted path of a subclass of RequestContext.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.chat.TestServer"},
+            (
+                "chatkit_images.E018",
+                "CHATKIT_IMAGES['CONTEXT'] must name a subclass of RequestContext, got "
+                "'tests.chat.TestServer'.",
+                "Write the dotted path of a subclass of RequestContext.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.test_conf.Undecorated"},
+            (
+                "chatkit_images.E018",
+                "CHATKIT_IMAGES['CONTEXT'] is 'tests.test_conf.Undecorated', of which "
+                "Undecorated has fields, and is no dataclass.",
+                "Write @dataclass(frozen=True) above it.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.test_conf.Demanding"},
+            (
+                "chatkit_images.E018",
+                "CHATKIT_IMAGES['CONTEXT'] is 'tests.test_conf.Demanding', whose field "
+                "'plan' has no default.",
+                "Write plan: ... = None, and give it its value in from_request().",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXTS": "tests.test_conf.SERVER"},
+            (
+                "chatkit_images.E019",
+                "CHATKIT_IMAGES['CONTEXTS'] must be the dotted path of a function, got "
+                "'tests.test_conf.SERVER'.",
+                "Write the dotted path of a function that yields a context for each "
+                "tenant.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXTS": 5},
+            (
+                "chatkit_images.E019",
+                "CHATKIT_IMAGES['CONTEXTS'] must be the dotted path of a function, got "
+                "5.",
+                "Write the dotted path of a function that yields a context for each "
+                "tenant.",
+            ),
+        ),
+        (
+            SERVER | {"TRUSTED_PROXIES": "10.0.0.1"},
+            (
+                "chatkit_images.E020",
+                "CHATKIT_IMAGES['TRUSTED_PROXIES'] must be a list of networks, got "
+                "'10.0.0.1'.",
+                'Write addresses and networks, such as ["10.0.0.0/8", "unix"].',
+            ),
+        ),
+        (
+            SERVER | {"TRUSTED_PROXIES": ["10.0.0.0/8", "proxy.example"]},
+            (
+                "chatkit_images.E020",
+                "CHATKIT_IMAGES['TRUSTED_PROXIES'] must be a list of networks, one of "
+                "them is 'proxy.example'.",
+                'Write addresses and networks, such as ["10.0.0.0/8", "unix"].',
+            ),
+        ),
+        (
+            SERVER | {"TRUSTED_PROXIES": [10]},
+            (
+                "chatkit_images.E020",
+                "CHATKIT_IMAGES['TRUSTED_PROXIES'] must be a list of networks, one of "
+                "them is 10.",
+                'Write addresses and networks, such as ["10.0.0.0/8", "unix"].',
             ),
         ),
         (

@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 
-from . import databases, surroundings, values
+from . import contexts, databases, surroundings, values
 from .values import CHOICES, known_keys, tuning_keys
 
 __all__ = [
@@ -26,6 +26,9 @@ PARTS = (
     values.check_numbers,
     surroundings.check_server,
     surroundings.check_notes,
+    contexts.check_context,
+    contexts.check_contexts,
+    contexts.check_proxies,
     surroundings.check_storage,
     surroundings.check_base_url,
     surroundings.check_log,
