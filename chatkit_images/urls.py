@@ -25,6 +25,7 @@ urlpatterns = [
         "runs/<uuid:run_id>/events/", views.RunEventsView.as_view(), name="run-events"
     ),
     path("runs/<uuid:run_id>/stop/", views.StopView.as_view(), name="run-stop"),
+    path("csrf/", views.CsrfTokenView.as_view(), name="csrf"),
     path("ready/", views.ReadyView.as_view(), name="ready"),
     path("images/<str:token>/", views.ImageView.as_view(), name="image"),
     path(

@@ -16,6 +16,7 @@ import httpx2
 from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel
 from chatkit import types
 from django.db import connection
+from django.test import RequestFactory, override_settings
 from django.utils.functional import SimpleLazyObject
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from openai.types.responses.response_output_item import ImageGenerationCall
@@ -158,6 +159,15 @@ def lazy(use: Use) -> None:
     user = SimpleLazyObject(lambda: "ann")
     assert str(user) == "ann"
     of_instance(lambda: user, str)(use)
+
+
+def reads_again(use: Use) -> None:
+    """Look at the body of a request that was given one."""
+    request = RequestFactory().post("/", b"sent", content_type="application/json")
+    request.read()
+    request._body = b"given"
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=1):
+        assert request.body == b"given", f"it is {request.body!r}"
 
 
 def asks(use: Use) -> None:

@@ -31,6 +31,7 @@ PARTS = (
     contexts.check_proxies,
     surroundings.check_storage,
     surroundings.check_base_url,
+    surroundings.check_origins,
     surroundings.check_log,
 )
 

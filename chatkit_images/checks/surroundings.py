@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -14,6 +15,10 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..storage import s3
+
+CORS = "corsheaders."
+# As a browser writes it: lower case, without a path.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
 def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
@@ -99,6 +104,33 @@ def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             hint='Write scheme and host, such as "https://shop.example".',
             id="chatkit_images.E007",
         )
+
+
+def check_origins(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that each other origin is one, and that somebody heeds it."""
+    origins = values.get("ORIGINS", ())
+    if isinstance(origins, str):
+        origins = (origins,)
+        yield _bad_origin(origins)
+    for origin in origins:
+        if not ORIGIN.fullmatch(str(origin)):
+            yield _bad_origin(origin)
+    cors = [path for path in django_settings.MIDDLEWARE if path.startswith(CORS)]
+    if origins and cors:
+        yield checks.Warning(
+            "django-cors-headers answers browsers in place of CHATKIT_IMAGES"
+            "['ORIGINS'].",
+            hint="Name the origins in CORS_ALLOWED_ORIGINS, too.",
+            id="chatkit_images.W006",
+        )
+
+
+def _bad_origin(origin: object) -> checks.CheckMessage:
+    return checks.Error(
+        f"CHATKIT_IMAGES['ORIGINS'] must be a list of origins, got {origin!r}.",
+        hint='Write scheme, host and maybe a port: ["https://app.shop.example"].',
+        id="chatkit_images.E016",
+    )
 
 
 def check_log(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

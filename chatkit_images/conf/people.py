@@ -47,3 +47,13 @@ class People(Group):
         A visitor's threads belong to the session. At login they go over to the user.
         """
         return bool(self._get("ALLOW_ANONYMOUS", False))
+
+    @property
+    def ORIGINS(self) -> tuple[str, ...]:
+        """Other origins whose pages may chat, such as ``"https://app.shop.example"``.
+
+        Browsers let them read answers (CORS), and to Django's CSRF check they are
+        trusted. With django-cors-headers its own settings say who may read. Default:
+        none.
+        """
+        return tuple(self._get("ORIGINS", ()))

@@ -16,7 +16,7 @@ from django.views import View
 
 from .. import database
 from ..conf import settings
-from ..views import ChatKitView, errors
+from ..views import ChatKitView, errors, origins
 from .requests import header_pairs, keep_session, make_request
 
 logger = logging.getLogger(__name__)
@@ -101,16 +101,24 @@ class ChatKitConsumer:
             logger.info("A client has left", exc_info=True)
 
     async def _respond(self, scope: Message, body: bytes | None) -> HttpResponseBase:
-        if body is None:
-            message = _("The request is too large.")
-            return errors.error(413, "too_large", message)
         try:
-            request = make_request(scope, body)
+            request = make_request(scope, body or b"")
         except (ValueError, UnicodeError):
             return errors.error(400, "bad_request", _("The request is malformed."))
         arguments = scope.get("url_route", {}).get("kwargs", {})
-        response = await self._handler(request, **arguments)
-        await keep_session(request, response)
+
+        async def answer(request: Any) -> HttpResponseBase:
+            if body is None:
+                message = _("The request is too large.")
+                return errors.error(413, "too_large", message)
+            try:
+                response = await self._handler(request, **arguments)
+                await keep_session(request, response)
+            except Exception as exception:
+                return errors.from_exception(exception)
+            return response
+
+        response = await origins.shared(request, answer)
         if response.status_code >= 400:
             # As Django's handler does.
             reason = response.reason_phrase

@@ -18,14 +18,14 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 
 from .. import database
-from ..views.admission import no_response
+from ..views.pages import no_response
 
 
 def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
     """Return the request of a connection, with its session and its user.
 
     Both are Django's, and are read when they are used, unless a Channels middleware has
-    put its own into the scope.
+    put one of its own into the scope.
 
     Raises:
         ValueError: If the path or the headers cannot be read.
@@ -36,12 +36,12 @@ def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
         scope = scope | {"type": "http", "method": "GET", "scheme": scheme}
     set_script_prefix(get_script_prefix(scope))
     request = ASGIRequest(scope, BytesIO(body))
-    if "user" in scope and "session" in scope:
-        request.user = scope["user"]
+    SessionMiddleware(no_response).process_request(request)
+    if "session" in scope:
         request.session = scope["session"]
-    else:
-        SessionMiddleware(no_response).process_request(request)
-        AuthenticationMiddleware(no_response).process_request(request)
+    AuthenticationMiddleware(no_response).process_request(request)
+    if "user" in scope:
+        request.user = scope["user"]
     if asks_for_language(tuple(settings.MIDDLEWARE)):
         translation.activate(translation.get_language_from_request(request))
     return request

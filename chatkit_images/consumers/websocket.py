@@ -15,11 +15,14 @@ from django.http import HttpRequest
 from .. import database, runs
 from ..context import RequestContext
 from ..contexts import context_class, working_for
-from ..exceptions import AuthenticationRequired, NotFoundError
+from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from ..models import Run, Thread
 from ..queries import preflight, threads
 from ..run_state import current_context
-from ..views.admission import CsrfCheck, context_of, no_response
+from ..views import origins
+from ..views.admission import authenticating, context_of
+from ..views.cookieless import without_cookies
+from ..views.pages import CsrfCheck, no_response
 from .http import Gone, Message, Receive, Send, emit, until_gone
 from .requests import make_request
 
@@ -28,7 +31,13 @@ PERMISSION = "chatkit_images.view_threaditem"
 # Close codes of an application; Daphne sends no others. A connection is closed with the
 # first one before it is accepted: servers answer with 403, and a script sees no code.
 NOT_FOUND, FAILED = 4404, 4500
-REFUSALS = (AuthenticationRequired, NotFoundError, SuspiciousOperation, ValueError)
+REFUSALS = (
+    AuthenticationRequired,
+    NotFoundError,
+    RequestRefused,
+    SuspiciousOperation,
+    ValueError,
+)
 
 
 class ThreadConsumer:
@@ -150,11 +159,10 @@ def admit(request: HttpRequest, thread_id: str) -> RequestContext:
         AuthenticationRequired: If nobody is logged in.
         NotFoundError: If the person may not watch it, or the page is another site's.
     """
-    if not CsrfCheck(no_response).is_own_page(request):
-        raise NotFoundError("Another site's page")
+    request = admissible(request)
     preflight.check_ids([thread_id])
     contexts = context_class()
-    with working_for(contexts.for_owner("", request=request)):
+    with working_for(contexts.for_owner("", request=request)), authenticating():
         user: Any = contexts.get_user(request)
         staff = user and user.is_staff and user.has_perm(PERMISSION)
         rows = Thread.objects.select_related("user").filter(pk=thread_id)
@@ -164,3 +172,18 @@ def admit(request: HttpRequest, thread_id: str) -> RequestContext:
     with working_for(context_of(request)) as context:
         threads.get(thread_id, context)
         return context
+
+
+def admissible(request: HttpRequest) -> HttpRequest:
+    """Return a request as the page that opens a WebSocket may send it.
+
+    Raises:
+        NotFoundError: If the page is another site's.
+    """
+    if CsrfCheck(no_response).is_own_page(request):
+        return request
+    # Such a page may read answers, which does not say that it may use cookies.
+    bare = without_cookies(request) if origins.is_listed_for_cors(request) else None
+    if bare is None:
+        raise NotFoundError("Another site's page")
+    return bare

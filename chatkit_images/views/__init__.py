@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .attachments import AnnouncedUploadView, UploadView
 from .chat import ChatKitView
+from .csrf import CsrfTokenView
 from .images import AttachmentView, ImageView, SessionImageView
 from .runs import (
     ReadyView,
@@ -17,6 +18,7 @@ __all__ = [
     "AnnouncedUploadView",
     "AttachmentView",
     "ChatKitView",
+    "CsrfTokenView",
     "ImageView",
     "ReadyView",
     "RunEventsView",

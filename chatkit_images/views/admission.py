@@ -1,54 +1,91 @@
-"""The check of every request: CSRF, and who sends it."""
+"""The check of every request: its page, CSRF, and who sends it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.translation import gettext as _
 from django.views import View
 
 from .. import database, models, runs
 from ..context import RequestContext
 from ..contexts import context_class, working_for
+from ..exceptions import AuthenticationRequired, RequestRefused
 from ..run_state import current_context
-from . import errors
+from ..visitors import is_visitor
+from . import errors, origins
+from .cookieless import scheme_of, without_cookies
+from .pages import CsrfCheck, no_response
 
+logger = logging.getLogger(__name__)
 P = ParamSpec("P")
-
-
-class CsrfCheck(CsrfViewMiddleware):
-    """Django's CSRF check, with JSON instead of a page as its refusal."""
-
-    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-        return errors.error(403, "csrf_failed", f"CSRF: {reason}")
-
-    def is_own_page(self, request: HttpRequest) -> bool:
-        """Whether the page that opens a WebSocket is the project's own, or trusted.
-
-        A browser lets any page open a WebSocket, with cookies, and names the page.
-        """
-        check = self._origin_verified  # type: ignore[attr-defined]
-        return "Origin" not in request.headers or bool(check(request))
-
-
-def no_response(request: HttpRequest) -> HttpResponseBase:
-    """Stand in for the view that a middleware would call."""
-    return HttpResponse()
+R = TypeVar("R", bound=HttpResponseBase)
+# The name of a scheme that a client may send.
+TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")
 
 
 def admit(request: HttpRequest) -> RequestContext | HttpResponseBase:
-    """Return the context of the request, or its refusal. Not for the event loop."""
+    """Return the context of the request, or its refusal. Not for the event loop.
+
+    Raises:
+        AuthenticationRequired: If nobody is logged in, or a token is not valid.
+        RequestRefused: If the person may not chat.
+    """
     check = CsrfCheck(no_response)
     check.process_request(request)
     refusal = check.process_view(request, no_response, (), {})
-    if refusal is not None:
+    if refusal is None:
+        return context_of(request)
+    # A proxy may have made a header of a cookie, so the page counts in any case.
+    if not (check.is_own_page(request) or origins.is_listed_for_cors(request)):
         return refusal
-    return context_of(request)
+    bare = without_cookies(request)
+    if bare is None:
+        return refusal
+    return context_without_cookies(request, bare) or refusal
+
+
+def context_without_cookies(
+    request: HttpRequest, bare: HttpRequest
+) -> RequestContext | None:
+    """Return the context of a request that fails Django's CSRF check.
+
+    Args:
+        request: The request.
+        bare: The same without cookies, which alone says who sends it.
+
+    Returns:
+        ``None`` if cookies may be what it needs: then the check was right.
+
+    Raises:
+        AuthenticationRequired: If it has no cookies, or a token that is not valid.
+        RequestRefused: If the person may not chat.
+    """
+    try:
+        context = context_of(bare)
+    except (AuthenticationRequired, RequestRefused):
+        if scheme_of(request) or not request.COOKIES:
+            raise
+        return None
+    except (AttributeError, LookupError):
+        # The project may need what its middleware has made of the cookies.
+        if not request.COOKIES:
+            raise
+        logger.info("Without its cookies a request has no context", exc_info=True)
+        return None
+    if not is_visitor(context.owner):
+        return context
+    if scheme_of(request):
+        raise AuthenticationRequired("This token is not valid.")
+    return None
 
 
 def context_of(request: HttpRequest) -> RequestContext:
@@ -56,10 +93,34 @@ def context_of(request: HttpRequest) -> RequestContext:
 
     Raises:
         AuthenticationRequired: If nobody is logged in.
+        RequestRefused: If the person may not chat.
     """
     # Its session and its user may be a tenant's rows.
-    with working_for(context_class().for_owner("", request=request)):
+    with working_for(context_class().for_owner("", request=request)), authenticating():
         return context_class().from_request(request)
+
+
+@contextmanager
+def authenticating() -> Iterator[None]:
+    """Surround a project's own way to find out who sends a request.
+
+    Raises:
+        AuthenticationRequired: If it raises what REST framework answers with 401.
+        RequestRefused: If it raises Django's ``PermissionDenied``, or what REST
+            framework answers with 403.
+    """
+    try:
+        yield
+    except AuthenticationRequired:
+        raise
+    except Exception as exception:
+        status = getattr(exception, "status_code", None)
+        if status == 401:
+            raise AuthenticationRequired("This token is not valid.") from exception
+        if status == 403 or isinstance(exception, PermissionDenied):
+            message = _("You may not chat.")
+            raise RequestRefused("forbidden", message, status=403) from exception
+        raise
 
 
 def of_owner(
@@ -70,9 +131,9 @@ def of_owner(
 
 
 class JsonView(View):
-    """A view whose errors are JSON, exempt from ``ATOMIC_REQUESTS``.
+    """A view whose errors are JSON, and whose answers listed pages may read.
 
-    A transaction must not stay open over a stream or over the work of a storage.
+    It is exempt from ``ATOMIC_REQUESTS``: a transaction must not stay open over a stream or over the work of a storage.
     """
 
     @classmethod
@@ -82,6 +143,18 @@ class JsonView(View):
         for alias in connections:
             view = transaction.non_atomic_requests(alias)(view)
         return view
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Answer a request, and a browser that asks whether a page may send it."""
+        told = origins.preflight(request)
+        if not self.view_is_async:
+            return finish(request, told or super().dispatch(request, *args, **kwargs))
+        answer: Any = super().dispatch
+
+        async def answered() -> HttpResponseBase:
+            return finish(request, told or await answer(request, *args, **kwargs))
+
+        return answered()
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -100,6 +173,13 @@ class JsonView(View):
             return response
 
         return answer()
+
+
+def finish(request: HttpRequest, response: R) -> R:
+    """Return a response with what it says of tokens and of pages of other origins."""
+    if response.status_code == 401 and TOKEN.fullmatch(scheme := scheme_of(request)):
+        response["WWW-Authenticate"] = f'{scheme} realm="chat"'
+    return origins.share(request, response)
 
 
 async def respond(

@@ -42,6 +42,8 @@ class ChatKitView(JsonView):
         self, context: RequestContext, request: HttpRequest, body: bytes
     ) -> HttpResponseBase:
         """Return the response to a request body."""
+        # Django keeps a request for as long as its stream lasts.
+        vars(request).pop("_body", None)
         # ``process`` gets the body as it came, because a project may override it.
         parsed = REQUEST.validate_json(body)
         server = get_server()
@@ -133,4 +135,6 @@ def read_body(request: HttpRequest) -> bytes:
     body = request.read(limit + 1)
     if len(body) > limit:
         raise RequestRefused("too_large", _("The request is too large."), status=413)
+    # A project's context may read it again, whatever DATA_UPLOAD_MAX_MEMORY_SIZE is.
+    request._body = body
     return body

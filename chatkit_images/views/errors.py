@@ -10,7 +10,7 @@ import math
 import secrets
 
 from chatkit.errors import CustomStreamError
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
@@ -41,6 +41,8 @@ def from_exception(exception: Exception) -> JsonResponse:
     match exception:
         case AuthenticationRequired():
             return error(401, "not_authenticated", _("Log in to chat."))
+        case PermissionDenied():
+            return error(403, "forbidden", _("You may not do that."))
         case NotFoundError():
             # A row of another owner gets the same answer as a missing row.
             return error(404, "not_found", _("This was not found."))

@@ -11,7 +11,7 @@ from django.utils.text import slugify
 from .. import models, url_tokens
 from ..conf import settings
 from ..contexts import context_class, working_for
-from ..exceptions import AuthenticationRequired, NotFoundError
+from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from . import errors
 from .admission import JsonView, context_of, of_owner
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
@@ -55,7 +55,7 @@ class SessionImageView(JsonView):
                 if image is None:
                     raise NotFoundError
                 return image_response(image, variant)
-        except (AuthenticationRequired, NotFoundError) as exception:
+        except (AuthenticationRequired, NotFoundError, RequestRefused) as exception:
             return errors.from_exception(exception)
 
 

@@ -75,6 +75,7 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
         "run-events": [ids.run],
         "run-stop": [ids.run],
         "ready": [],
+        "csrf": [],
     }
     assert set(arguments) == {route.name for route in urls.urlpatterns}
     return {

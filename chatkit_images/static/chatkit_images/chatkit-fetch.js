@@ -20,7 +20,13 @@ addEventListener("pageshow", () => { leaving = false; });
  * Return a function for ChatKit.js's `api.fetch`, which can also be called as `fetch`.
  *
  * @param {object} [options]
- * @param {string | (() => string)} [options.csrfToken] Where no script can read the cookie.
+ * @param {string | URL} [options.url] The chat endpoint; required if it has another origin.
+ *   Requests below it get what follows, other requests are passed on as they are.
+ * @param {RequestCredentials} [options.credentials] `"include"` sends cookies to another origin.
+ * @param {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [options.headers] Further
+ *   headers, such as `Authorization`.
+ * @param {string | (() => string | Promise<string>)} [options.csrfToken] Where no script can
+ *   read the cookie.
  * @param {string} [options.cookieName] Name of Django's CSRF cookie.
  * @param {number} [options.retrySeconds] For how long a POST without an answer is sent again.
  * @param {number} [options.reconnectSeconds] For how long a lost stream is reconnected.
@@ -30,17 +36,56 @@ addEventListener("pageshow", () => { leaving = false; });
  * @param {typeof globalThis.fetch} [options.fetch] What makes the requests.
  */
 export function createFetch({
-  csrfToken, cookieName = "csrftoken", retrySeconds = 30, reconnectSeconds = 120,
+  url: endpoint, credentials: sent = "same-origin", headers: more, csrfToken,
+  cookieName = "csrftoken", retrySeconds = 30, reconnectSeconds = 120,
   silenceSeconds = 45, onReconnect = () => {}, fetch = globalThis.fetch,
 } = {}) {
+  const base = endpoint && route(endpoint, "");
+  const foreign = Boolean(base) && base.origin !== location.origin;
+  let told;
+
+  /** Whether a request goes to the app. */
+  function isOurs(url) {
+    if (!base) return url.origin === location.origin;
+    return url.origin === base.origin && route(url, "").pathname.startsWith(base.pathname);
+  }
+
+  /** Return the CSRF token; ask the app for it where its cookie is another host's. */
+  async function token(renew) {
+    const given = await called(csrfToken);
+    if (given !== undefined) return given;
+    if (!foreign) {
+      const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${cookieName}=`));
+      return decodeURIComponent(cookie?.slice(cookieName.length + 1) ?? "");
+    }
+    if (sent !== "include") return undefined;
+    if (renew) told = undefined;
+    told ??= ask();
+    return told.catch((error) => {
+      told = undefined;
+      throw error;
+    });
+  }
+
+  async function ask() {
+    const headers = await called(more);
+    const response = await fetch(route(base, "csrf/"), { headers, credentials: sent, cache: "no-store" });
+    // With an empty token the request itself is told why it is refused.
+    return response.ok ? (await response.json()).csrfToken : "";
+  }
+
   /** Make a request as Django expects it from its own pages. */
-  function send(url, init) {
-    if (url.origin !== location.origin) return fetch(url, init);
-    const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${cookieName}=`));
-    const given = typeof csrfToken === "function" ? csrfToken() : csrfToken;
+  async function send(url, init, renew = false) {
+    if (!isOurs(url)) return fetch(url, init);
     const headers = new Headers(init.headers);
-    headers.set("X-CSRFToken", given ?? decodeURIComponent(cookie?.slice(cookieName.length + 1) ?? ""));
-    return fetch(url, { ...init, headers, credentials: "same-origin" });
+    const isRead = foreign && (init.method ?? "GET").toUpperCase() === "GET";
+    const csrf = isRead ? undefined : await token(renew);
+    if (csrf !== undefined) headers.set("X-CSRFToken", csrf);
+    new Headers(await called(more)).forEach((value, name) => headers.set(name, value));
+    const response = await fetch(url, { ...init, headers, credentials: sent });
+    // The token changes at a login, and what it was refused for was not done.
+    const again = !renew && foreign && csrf !== undefined && await isForged(response);
+    return again ? send(url, init, true) : response;
   }
 
   /** Make a request until the app answers it, for `retrySeconds` or until nobody waits. */
@@ -82,7 +127,7 @@ export function createFetch({
     }
     const url = new URL(input, location.href);
     const { body, signal } = init;
-    // A request without ChatKit's JSON, such as an upload, may go elsewhere. It is passed on.
+    // A request without ChatKit's JSON, such as an upload, is sent once, and may go elsewhere.
     if (init.method?.toUpperCase() !== "POST" || (body && !mayRepeat(body))) return send(url, init);
     if (!body) return insist(url, init, signal);
 
@@ -152,7 +197,8 @@ export function createFetch({
  *
  * @param {string | URL} url The chat endpoint.
  * @param {string} threadId
- * @param {object} [options] `signal`; the others as for `createFetch`.
+ * @param {object} [options] `signal`; `fetch`, such as one that `createFetch` has made; the
+ *   others as for `createFetch`.
  * @returns {Promise<AsyncGenerator<object> | null>}
  */
 export async function follow(url, threadId, {
@@ -178,6 +224,17 @@ export async function follow(url, threadId, {
 export async function status(url, threadId, { signal, fetch = globalThis.fetch } = {}) {
   const path = `threads/${encodeURIComponent(threadId)}/status/`;
   return (await get(route(url, path), { signal, fetch })).json();
+}
+
+/** Return a value, or what a function returns that stands for it. */
+function called(value) {
+  return typeof value === "function" ? value() : value;
+}
+
+/** Whether the app has refused a CSRF token. */
+async function isForged(response) {
+  if (response.status !== 403) return false;
+  return (await response.clone().json().catch(() => null))?.error?.code === "csrf_failed";
 }
 
 /** Whether a proxy answered in place of the app, or the app asks for a retry. */

@@ -1,0 +1,54 @@
+"""Django's CSRF check, and the page from which a request comes."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+
+from . import errors, origins
+
+
+class CsrfCheck(CsrfViewMiddleware):
+    """Django's CSRF check, with JSON instead of a page as its refusal."""
+
+    def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
+        return errors.error(403, "csrf_failed", f"CSRF: {reason}")
+
+    def _origin_verified(self, request: HttpRequest) -> bool:
+        trusted = super()._origin_verified(request)  # type: ignore[misc]
+        return bool(trusted) or origins.is_listed(request)
+
+    def is_own_page(self, request: HttpRequest) -> bool:
+        """Whether the page of a request is the project's own, or trusted, or no page.
+
+        A browser lets any page open a WebSocket or send a form, with cookies, and names
+        the page.
+        """
+        page = page_of(request)
+        if page is None:
+            site = request.headers.get("Sec-Fetch-Site", "none")
+            return site in ("none", "same-origin")
+        named: Any = copy(request)
+        named.META = request.META | {"HTTP_ORIGIN": page}
+        return self._origin_verified(named)
+
+
+def page_of(request: HttpRequest) -> str | None:
+    """Return the origin of the page that sends a request; ``None`` if there is none."""
+    if "Origin" in request.headers or "Referer" not in request.headers:
+        return request.headers.get("Origin")
+    try:
+        referer = urlsplit(request.headers["Referer"])
+    except ValueError:
+        return "null"
+    return f"{referer.scheme}://{referer.netloc}"
+
+
+def no_response(request: HttpRequest) -> HttpResponseBase:
+    """Stand in for the view that a middleware would call."""
+    return HttpResponse()
