@@ -1,0 +1,153 @@
+"""What another site's page sends in somebody's name, with their cookies."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from chatkit_images import context, urls
+from chatkit_images.exceptions import AuthenticationRequired
+from chatkit_images.testing import LoopbackAPI
+from tests.asking import DOORS, JSON, Answer, ask, door, form, watches
+from tests.client import URL, ChatClient
+from tests.servers.rows import dump
+from tests.servers.world import Ids, build
+from tests.test_authorisation import ALONE, WAYS
+
+snapshot = database_sync_to_async(dump)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+SAFE = ("GET", "HEAD", "OPTIONS")
+MADE_UP: list[dict[str, str]] = [
+    {},
+    {"Authorization": "Bearer x"},
+    {"Authorization": "Basic YW5uOmFubg=="},
+    {"X-User": "ann"},
+    {"X-Forwarded-User": "ann", "Remote-User": "ann"},
+    {"X-Requested-With": "XMLHttpRequest"},
+    {"X-CSRFToken": "a" * 32},
+]
+PAGES: list[dict[str, str]] = [
+    {},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Referer": "https://evil.example/page/"},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Origin": "http://testserver"},
+]
+COMBINATIONS = [made | page for made, page in itertools.product(MADE_UP, PAGES)]
+
+
+class HeaderContext(context.RequestContext):
+    """A project's: people by a token, and by what a proxy has written."""
+
+    @classmethod
+    def get_user(cls, request: Any) -> Any:
+        name = request.headers.get("X-Forwarded-User")
+        if request.headers.get("Authorization") == "Bearer ann":
+            name = "ann"
+        if name:
+            return User.objects.get(username=name)
+        return super().get_user(request)
+
+
+class StrictContext(HeaderContext):
+    """One that takes no cookies, and says so."""
+
+    @classmethod
+    def get_user(cls, request: Any) -> Any:
+        if "Authorization" not in request.headers:
+            raise AuthenticationRequired
+        return super().get_user(request)
+
+
+Cell = tuple[str, str, dict[str, str], bytes]
+
+
+def cells(ids: Ids) -> Iterator[Cell]:
+    """Yield method, path, headers and body of what could be forged."""
+    for op in WAYS:
+        for params in [*(way(ids, ids) for way in WAYS[op]), ALONE.get(op)]:
+            if params is not None:
+                body = json.dumps({"type": op, "params": params}).encode()
+                yield "POST", URL, JSON, body
+    keys: dict[str, list[Any]] = {
+        "run-stop": [ids.run],
+        "run-events": [ids.run],
+        "session-image": [ids.image, "full"],
+    }
+    alone = {"chat", "upload-direct", "ready", "csrf"}
+    for route in urls.urlpatterns:
+        name = str(route.name)
+        # A signed URL is its own authority; this is none.
+        unsigned = "x" if name in ("image", "attachment", "upload") else ids.thread
+        args = [] if name in alone else keys.get(name, [unsigned])
+        address = reverse(f"chatkit_images:{name}", args=args)
+        for method in METHODS:
+            headers, body = form("a.txt", b"text")
+            if name != "upload-direct":
+                headers = JSON
+                body = json.dumps({"type": "threads.list", "params": {}}).encode()
+            yield method, address, headers, body
+
+
+def problem_of(cell: Cell, answer: Answer) -> str | None:
+    """Return what is wrong with the answer to something forged."""
+    refused = {401, 403, 404, 405}
+    if cell[0] not in SAFE and answer.status not in refused:
+        return "let in"
+    origin = answer.shared.get("access-control-allow-origin", "*")
+    if origin != "*" or "access-control-allow-credentials" in answer.shared:
+        return "may be read"
+    return "failed" if answer.status >= 500 else None
+
+
+@pytest.mark.parametrize("contexts", [None, HeaderContext, StrictContext])
+@pytest.mark.parametrize("name", DOORS)
+async def test_nothing_forged_gets_through(
+    name: str,
+    contexts: Any,
+    ann: User,
+    model: LoopbackAPI,
+    png: bytes,
+    settings: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if contexts is not None:
+        path = f"{__name__}.{contexts.__name__}"
+        settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"CONTEXT": path}
+    client = ChatClient()
+    await client.aforce_login(ann)
+    cookies = client.cookies["sessionid"].value
+    ids = await database_sync_to_async(build)(f"user:{ann.pk}", ann, "mark", png)
+    before, application = await snapshot(), door(name)
+    problems, sent = [], 0
+    all_cells = list(cells(ids))
+    for number, cell in enumerate(all_cells):
+        method, address, headers, body = cell
+        # All combinations where most depends on it, elsewhere some of them in turn.
+        some = COMBINATIONS[number % 7 :: 13]
+        if method == "POST" and (number == 0 or "stop" in address or "att" in address):
+            some = COMBINATIONS
+        for made_up in some:
+            forged = headers | made_up | {"Cookie": f"sessionid={cookies}"}
+            answer = await ask(application, method, address, forged, body)
+            sent += 1
+            if wrong := problem_of(cell, answer):
+                problems.append((wrong, method, address, made_up, answer))
+    assert problems == []
+    assert await snapshot() == before
+    assert model.requests == []
+    assert sent > 500
+    for page in ("https://evil.example", "null"):
+        forged = {"Cookie": f"sessionid={cookies}", "Origin": page}
+        for made_up in MADE_UP:
+            assert not await watches(ids.thread, forged | made_up)
+    with capsys.disabled():
+        print(f"\n{name}: {sent} forged requests", end=" ")
