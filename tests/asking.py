@@ -48,8 +48,8 @@ class Answer:
     @property
     def events(self) -> list[Any]:
         """Return the events of a stream."""
-        frames = self.body.decode().split("\n\n")
-        return [json.loads(each[6:]) for each in frames if each.startswith("data: ")]
+        lines = self.body.decode().split("\n")
+        return [json.loads(each[6:]) for each in lines if each.startswith("data: ")]
 
     @property
     def shared(self) -> dict[str, str]:

@@ -55,6 +55,8 @@ OWN_TESTS = (
     # By tests/projects, in a project with django-tenants.
     "shop/tenants.py",
     "shop/routers.py",
+    # By tests/test_tokens.py, with the packages that read tokens.
+    "shop/context.py",
     *PROJECT_FILES,
 )
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -12,8 +12,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views import View
+from django.views.decorators.csrf import csrf_exempt
 
 from .. import database, models, runs
 from ..context import RequestContext
@@ -72,7 +74,7 @@ def context_without_cookies(
     try:
         context = context_of(bare)
     except (AuthenticationRequired, RequestRefused):
-        if scheme_of(request) or not request.COOKIES:
+        if scheme_of(bare) or not request.COOKIES:
             raise
         return None
     except (AttributeError, LookupError):
@@ -83,7 +85,7 @@ def context_without_cookies(
         return None
     if not is_visitor(context.owner):
         return context
-    if scheme_of(request):
+    if scheme_of(bare):
         raise AuthenticationRequired("This token is not valid.")
     return None
 
@@ -130,10 +132,13 @@ def of_owner(
     return context_class().for_owner(row.owner, row.user, request)
 
 
+# admit() checks CSRF, with a refusal that a program can read.
+@method_decorator(csrf_exempt, name="dispatch")
 class JsonView(View):
     """A view whose errors are JSON, and whose answers listed pages may read.
 
-    It is exempt from ``ATOMIC_REQUESTS``: a transaction must not stay open over a stream or over the work of a storage.
+    It is exempt from ``ATOMIC_REQUESTS``: a transaction must not stay open over a
+    stream or over the work of a storage.
     """
 
     @classmethod

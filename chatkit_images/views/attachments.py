@@ -7,9 +7,7 @@ from chatkit.server import ChatKitServer
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_exempt
 
 from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
@@ -28,7 +26,6 @@ from .files import CROSS_ORIGIN_HEADERS
 OVERHEAD = 64 * 1024
 
 
-@method_decorator(csrf_exempt, name="dispatch")
 class UploadView(JsonView):
     """ChatKit's ``direct`` strategy: a multipart field ``file``."""
 
@@ -45,7 +42,6 @@ class UploadView(JsonView):
             return errors.from_exception(exception)
 
 
-@method_decorator(csrf_exempt, name="dispatch")
 class AnnouncedUploadView(JsonView):
     """ChatKit's ``two_phase`` strategy: multipart or the bare bytes.
 

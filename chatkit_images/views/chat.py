@@ -6,9 +6,7 @@ from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_exempt
 
 from .. import database, runs
 from ..conf import settings
@@ -21,8 +19,6 @@ from .admission import JsonView, respond
 from .streams import stream_response, wants_resume
 
 
-# admit() checks CSRF, with a refusal that a program can read.
-@method_decorator(csrf_exempt, name="dispatch")
 class ChatKitView(JsonView):
     """Answers ChatKit.js, with JSON or with a stream.
 

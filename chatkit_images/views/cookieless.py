@@ -91,7 +91,7 @@ def without_cookies(request: HttpRequest) -> HttpRequest | None:
     else:
         user = None
     bare.session = import_module(settings.SESSION_ENGINE).SessionStore()
-    bare.user = user if user and scheme_of(request) else AnonymousUser()
+    bare.user = user if user and scheme_of(bare) else AnonymousUser()
     return bare  # type: ignore[no-any-return]
 
 

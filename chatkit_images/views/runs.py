@@ -6,8 +6,6 @@ import uuid
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.utils.decorators import method_decorator
-from django.views.decorators.csrf import csrf_exempt
 
 from .. import database, runs
 from ..conf import settings
@@ -48,7 +46,6 @@ def current(thread_id: str, context: RequestContext) -> Run | None:
     return runs.find(of_thread(thread_id, context))
 
 
-@method_decorator(csrf_exempt, name="dispatch")
 class RunView(JsonView):
     """The base of the views of runs."""
 
