@@ -52,6 +52,7 @@ class RunState:
         usage: The tokens of the responses so far, and what the provider's tools used.
         generated: The images that any agent of the run has made: the agent's name, and
             what tells the image from others.
+        offers: What the person may choose in the composer, by hook, if it was asked.
         served: Set when the first event was sent, or when no reader is there.
     """
 
@@ -67,6 +68,7 @@ class RunState:
     generated: list[tuple[str, tuple[int, bytes]]] = field(default_factory=list)
     safety_identifier: str = ""
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
+    offers: dict[str, frozenset[str] | None] = field(default_factory=dict)
     served: asyncio.Event = field(default_factory=asyncio.Event)
 
 

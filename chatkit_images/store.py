@@ -104,6 +104,12 @@ class DjangoStore(Store[RequestContext]):
         """Return one item."""
         return await database.call(items.load, thread_id, item_id, context)
 
+    async def load_newest_message(
+        self, thread_id: str, context: RequestContext
+    ) -> types.UserMessageItem | None:
+        """Return what the person has written last in a thread, if anything."""
+        return await database.call(items.load_newest_message, thread_id, context)
+
     async def add_thread_item(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:

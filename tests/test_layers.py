@@ -13,7 +13,7 @@ ROOT = Path(chatkit_images.__file__).parent
 LAYERS = {
     0: "conf exceptions addresses visitors url_state context context_rows contexts"
     " run_state database transactions imaging storage url_tokens signals times cleaning"
-    " failures",
+    " failures awaiting",
     1: "querysets models signal_handlers",
     2: "file_urls notes receiving queries store attachment_store converters agents",
     3: "protocol server runs maintenance",

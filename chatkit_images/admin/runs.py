@@ -34,7 +34,13 @@ class RunAdmin(ReadOnlyModelAdmin):
     ]
     list_select_related = ["thread", "user"]
     date_hierarchy = "created_at"
-    list_filter = ["status", ("reason", ValueFilter), "operation", "created_at"]
+    list_filter = [
+        "status",
+        ("reason", ValueFilter),
+        "operation",
+        ("requested_model", ValueFilter),
+        "created_at",
+    ]
     search_fields = [
         "id",
         "error_code",
@@ -48,7 +54,7 @@ class RunAdmin(ReadOnlyModelAdmin):
         "Id of run, thread or response, title, worker, safety identifier, owner"
     )
     fieldsets = [
-        (None, {"fields": [("state", "operation"), ("thread", "person")]}),
+        (None, {"fields": [("state", "operation"), ("thread", "person"), "language"]}),
         (_("Reason"), {"fields": [("reason", "error_code"), "error", "failure_json"]}),
         (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
         (_("Worker"), {"fields": [("worker", "heartbeat")]}),
@@ -56,6 +62,7 @@ class RunAdmin(ReadOnlyModelAdmin):
             _("Generation"),
             {
                 "fields": [
+                    ("requested_model", "requested_tool"),
                     ("response_id", "image_count"),
                     ("usage_json", "tool_usage_json"),
                     "safety_identifier",
@@ -66,6 +73,7 @@ class RunAdmin(ReadOnlyModelAdmin):
     readonly_fields = [
         "state",
         "person",
+        "language",
         "took",
         "heartbeat",
         "usage_json",
@@ -95,6 +103,11 @@ class RunAdmin(ReadOnlyModelAdmin):
     def took(self, obj: models.Run) -> str:
         """Show seconds."""
         return duration(obj.created_at, obj.finished_at)
+
+    @admin.display(description=_("language"))
+    def language(self, obj: models.Run) -> str:
+        """Show in which language the person reads."""
+        return str((obj.context or {}).get("locale", ""))
 
     @admin.display(description=_("images"), ordering="images_of_run")
     def image_count(self, obj: Any) -> int:

@@ -20,6 +20,7 @@ from .non_streaming import NonStreamingMixin
 from .request_checks import RequestCheckMixin
 from .retries import RetryMixin
 from .stream_ends import StreamEndMixin
+from .turn_messages import TurnMessageMixin
 from .writing import WritingMixin
 
 # The SDK compiles the schema for each request, which blocks the event loop for
@@ -34,6 +35,7 @@ class ProtocolServer(
     WritingMixin,
     StreamEndMixin,
     RequestCheckMixin,
+    TurnMessageMixin,
     ABC,
 ):
     """A ``ChatKitServer`` that never shows hidden items and checks before it writes."""
@@ -78,6 +80,11 @@ class ProtocolServer(
         self, request: types.StreamingReq, context: RequestContext
     ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
         state = current_state.get()
+        if isinstance(request, types.ThreadsCreateReq | types.ThreadsAddUserMessageReq):
+            message = request.params.input
+            message.inference_options = await self.chosen(request, context)
+        elif not isinstance(request, types.ThreadsRetryAfterItemReq):
+            context = await self.turn_context(request.params.thread_id, None, context)
         if isinstance(request, types.ThreadsRetryAfterItemReq):
             events = self._retry(request, context)
         elif isinstance(request, types.ThreadsCreateReq) and state and state.made:

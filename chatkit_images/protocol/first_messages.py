@@ -8,17 +8,17 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 from chatkit import types
-from chatkit.server import ChatKitServer
 
 from ..context import RequestContext
 from ..run_state import RunState
+from .turn_messages import TurnMessageMixin
 
 logger = logging.getLogger(__name__)
 # Longest time, in seconds, that a first message waits for the stream's first event.
 SERVE_SECONDS = 0.1
 
 
-class FirstMessageMixin(ChatKitServer[RequestContext]):
+class FirstMessageMixin(TurnMessageMixin):
     """Answers a first message in the thread that the claim of its run has made."""
 
     async def _create(
@@ -48,6 +48,7 @@ class FirstMessageMixin(ChatKitServer[RequestContext]):
                 yield types.ThreadItemDoneEvent(item=storing.result())
             raise
         yield types.ThreadItemDoneEvent(item=message)
+        context = await self.turn_context(thread.id, message, context)
         async for event in self._process_events(
             thread, context, lambda: self.respond(thread, message, context)
         ):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from chatkit import types
-from chatkit.server import DEFAULT_PAGE_SIZE, ChatKitServer
+from chatkit.server import DEFAULT_PAGE_SIZE
 
 from ..context import RequestContext
 from ..queries import threads
-from ..store import DjangoStore
+from .turn_messages import TurnMessageMixin
 from .visibility import HIDDEN
 
 
-class NonStreamingMixin(ChatKitServer[RequestContext]):
+class NonStreamingMixin(TurnMessageMixin):
     """Answers requests without a stream, and leaves hidden items out."""
-
-    store: DjangoStore
 
     async def _process_non_streaming(
         self, request: types.NonStreamingReq, context: RequestContext
@@ -39,6 +37,8 @@ class NonStreamingMixin(ChatKitServer[RequestContext]):
         if isinstance(request, types.ThreadsUpdateReq):
             # The answer has the title as it is stored.
             request.params.title = threads.clean_title(request.params.title)
+        if isinstance(request, types.ThreadsSyncCustomActionReq):
+            context = await self.turn_context(request.params.thread_id, None, context)
         answer = await super()._process_non_streaming(request, context)
         if isinstance(request, types.ThreadsSyncCustomActionReq):
             return _without_hidden(answer)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from chatkit import types
-from chatkit.server import ChatKitServer
 
 from .. import database
 from ..context import RequestContext
 from ..queries import preflight
-from ..store import DjangoStore
+from .choices import ChoiceMixin
 
 
-class RequestCheckMixin(ChatKitServer[RequestContext]):
+class RequestCheckMixin(ChoiceMixin):
     """Checks a request before it writes, and answers where nothing may be generated."""
-
-    store: DjangoStore
 
     async def check_request(
         self, request: types.ChatKitReq, context: RequestContext
@@ -23,12 +20,15 @@ class RequestCheckMixin(ChatKitServer[RequestContext]):
 
         Raises:
             NotFoundError: If the request names something that its sender does not have.
-            RequestRefused: If a thread, an item or a file is not in a state for it.
+            RequestRefused: If a thread, an item or a file is not in a state for it, or
+                if it chooses a model or a tool that ``get_models()`` or ``get_tools()``
+                does not offer.
         """
         if preflight.needs_database(request):
             await database.call(preflight.check, request, context)
         else:
             preflight.check(request, context)
+        await self.chosen(request, context)
 
     async def refusal(
         self, thread: types.ThreadMetadata, context: RequestContext

@@ -8,9 +8,10 @@ from chatkit import types
 
 from ..context import RequestContext
 from .request_checks import RequestCheckMixin
+from .turn_messages import TurnMessageMixin
 
 
-class RetryMixin(RequestCheckMixin):
+class RetryMixin(RequestCheckMixin, TurnMessageMixin):
     """Answers a message once more."""
 
     async def _retry(
@@ -25,6 +26,9 @@ class RetryMixin(RequestCheckMixin):
         message = await self.store.load_item(thread_id, item_id, context=context)
         if not isinstance(message, types.UserMessageItem):
             raise ValueError(f"Item {item_id} is not a user message")
+        chosen = message.inference_options
+        message.inference_options = await self.offered(chosen, context)
+        context = await self.turn_context(thread_id, message, context)
         # A refusal comes before the deletion: the old answer stays if there can be no
         # new one.
         refusal = await self.refusal(thread, context)

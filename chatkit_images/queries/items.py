@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from typing import cast
 
 from chatkit import types
 from django.db import models as db
@@ -72,6 +73,17 @@ def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadI
     if not found:
         raise NotFoundError(f"Item {item_id} not found in thread {thread_id}")
     return found[0]
+
+
+def load_newest_message(
+    thread_id: str, context: RequestContext
+) -> types.UserMessageItem | None:
+    """Return what the person has written last in a thread, if anything."""
+    rows = models.ThreadItem.objects.for_owner(context.owner).filter(
+        thread_id=clean(thread_id), type="user_message"
+    )
+    found = to_items(list(rows.page(None, "desc")[:1]), thread_id, context)
+    return cast("types.UserMessageItem", found[0]) if found else None
 
 
 def save(

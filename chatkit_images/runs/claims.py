@@ -19,7 +19,14 @@ from django.db import IntegrityError
 from .. import models, signals
 from ..context import RequestContext
 from ..failures import Failure
-from ..queries import endings, failure_columns, pages, preflight, threads
+from ..queries import (
+    endings,
+    failure_columns,
+    pages,
+    preflight,
+    requested,
+    threads,
+)
 from ..querysets import RunQuerySet
 from ..run_state import current_run
 from ..times import Now
@@ -41,6 +48,7 @@ def claim(
     context: RequestContext,
     idempotency_key: str | None = None,
     made: types.ThreadMetadata | None = None,
+    choice: types.InferenceOptions | None = None,
 ) -> models.Run:
     """Make the row of a run, which is the right to write to its thread.
 
@@ -50,6 +58,7 @@ def claim(
         context: Who asked.
         idempotency_key: The key of the request.
         made: A thread to make with the run.
+        choice: What the person has chosen in the composer.
 
     Returns:
         The run, with its thread. The run has none yet if none was given, or if the id
@@ -81,6 +90,7 @@ def claim(
                 worker=worker_name(),
                 heartbeat_at=Now(),
                 idempotency_key=idempotency_key,
+                **requested.columns(choice),
             )
             # From now on only this run writes to the thread. Others may have written
             # after the check of the request, so it is checked again.
@@ -91,7 +101,7 @@ def claim(
         check_replay(context, idempotency_key)
         if made is not None:
             # The project's own id for the thread is taken. ``save`` finds out by whom.
-            return claim(run_id, request, context, idempotency_key)
+            return claim(run_id, request, context, idempotency_key, choice=choice)
         raise busy() from None
 
 

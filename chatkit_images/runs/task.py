@@ -94,14 +94,21 @@ class RunTask:
         Raises:
             Exception: Why the thread cannot be claimed, or the database's own.
         """
-        server, made = self._server, None
-        if self._request.type == "threads.create" and isinstance(
-            server, ProtocolServer
-        ):
-            made = server.thread_to_claim(self._context)
+        server, made, choice = self._server, None, None
         with database.ahead():
+            if isinstance(server, ProtocolServer):
+                # Also if the project checks its requests without the app's own check.
+                choice = await server.chosen(self._request, self._context)
+                if self._request.type == "threads.create":
+                    made = server.thread_to_claim(self._context)
             run = await database.once(
-                claims.claim, self.id, self._request, self._context, self._key, made
+                claims.claim,
+                self.id,
+                self._request,
+                self._context,
+                self._key,
+                made,
+                choice,
             )
         if made is not None and run.thread_id == made.id:
             self.thread_id, self.state.made = made.id, made

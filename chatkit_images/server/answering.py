@@ -7,10 +7,11 @@ from contextlib import aclosing
 
 from chatkit import types
 
+from ..awaiting import awaited
 from ..context import RequestContext
 from ..queries import threads
 from .attempts import stream_answer
-from .hooks import awaited
+from .hooks import turn_config
 from .quotas import QuotaMixin
 from .titles import TitleMixin
 
@@ -25,6 +26,8 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
         context: RequestContext,
     ) -> AsyncIterator[types.ThreadStreamEvent]:
         """Run the project's agent on the thread and stream its answer."""
+        # The project may call this with a message of its own.
+        context = await self.turn_context(thread.id, input_user_message, context)
         threads.remember(thread)
         title = await self.begin_title(thread, input_user_message, context)
         refusal = await self.refusal(thread, context)
@@ -33,15 +36,19 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
             await self.wait_for_title(title)
             return
         agent = await awaited(self.get_agent(thread, context))
-        agent_context = self.get_agent_context(thread, context)
+        agent_context = await awaited(self.get_agent_context(thread, context))
+        config = await awaited(self.get_run_config(thread, context))
+        turn_config.set((agent_context, config))
+        converter = self.get_thread_item_converter(thread, context)
+        saver = self.get_response_stream_converter(thread, context, agent)
         events = stream_answer(
             agent_context,
-            await self.get_history(thread, context),
+            await awaited(self.get_history(thread, context)),
             lambda agent_input: self.run_agent(agent, agent_input, agent_context),
             agent=agent,
-            config=self.get_run_config(thread, context),
-            converter=self.get_thread_item_converter(thread, context),
-            saver=self.get_response_stream_converter(thread, context, agent),
+            config=config,
+            converter=await awaited(converter),
+            saver=await awaited(saver),
         )
         async with aclosing(events):
             async for event in events:

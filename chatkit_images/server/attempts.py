@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from django.db import Error
 from .. import failures, notes, times
 from ..agents import stream_agent_response
 from ..agents.providers import provider_of
+from ..awaiting import awaited
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from . import safety
@@ -34,7 +35,9 @@ ATTEMPTS = 3
 async def stream_answer(
     agent_context: AgentContext[RequestContext],
     history: Sequence[types.ThreadItem],
-    run: Callable[[list[TResponseInputItem]], RunResultStreaming],
+    run: Callable[
+        [list[TResponseInputItem]], RunResultStreaming | Awaitable[RunResultStreaming]
+    ],
     *,
     agent: Agent[Any],
     config: RunConfig | None = None,
@@ -51,6 +54,7 @@ async def stream_answer(
         agent_context: The agent's context.
         history: The items that the model gets, oldest first.
         run: Starts the agent with an input: ``Runner.run_streamed`` with its options.
+            May be asynchronous.
         agent: The agent that ``run`` starts.
         config: The settings with which ``run`` starts it.
         converter: Turns the history into input; by default the app's own.
@@ -68,7 +72,7 @@ async def stream_answer(
         left -= 1
         agent_input = await converter.to_agent_input(history)
         saver.inputs = converter.sent
-        result = run(agent_input)
+        result = await awaited(run(agent_input))
         events = stream_agent_response(agent_context, result, converter=saver)
         shown = False
         try:

@@ -7,6 +7,7 @@ from chatkit.store import AttachmentStore
 
 from .. import database
 from ..attachment_store import DjangoAttachmentStore
+from ..awaiting import awaited
 from ..conf import settings
 from ..context import RequestContext
 from ..queries import feedback as feedback_rows
@@ -19,7 +20,8 @@ class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
     """A ``ChatKitServer`` wired to the project's database and storage.
 
     A project writes ``get_agent``. It may override every other method of ``hooks``,
-    ``check_request``, and ``respond`` for a server that does not use the Agents SDK.
+    ``check_request``, ``get_models`` and ``get_tools``, and ``respond`` for a server
+    that does not use the Agents SDK.
     """
 
     def __init__(
@@ -46,7 +48,8 @@ class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
     ) -> types.TranscriptionResult:
         """Turn dictation into text with ``TRANSCRIPTION_MODEL``."""
         extension = audio_input.media_type.rpartition("/")[2] or "webm"
-        result = await self.get_openai_client().audio.transcriptions.create(
+        client = await awaited(self.get_openai_client())
+        result = await client.audio.transcriptions.create(
             model=settings.TRANSCRIPTION_MODEL,
             file=(f"audio.{extension}", audio_input.data, audio_input.media_type),
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from contextvars import ContextVar
+from typing import Any
 
 from agents import (
     Agent,
@@ -18,6 +18,7 @@ from chatkit.agents import AgentContext
 from openai import AsyncOpenAI
 
 from ..agents import expected_previews
+from ..awaiting import at_once
 from ..conf import settings
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
@@ -25,11 +26,16 @@ from ..protocol import ProtocolServer
 from ..run_state import current_state
 from . import safety
 
-T = TypeVar("T")
+turn_config: ContextVar[tuple[AgentContext[RequestContext], RunConfig | None] | None]
+turn_config = ContextVar("turn_config", default=None)
+"""What ``get_run_config()`` has returned for the turn of an agent's context."""
 
 
 class HookMixin(ProtocolServer):
-    """What a project decides about its agent, each decision with a default."""
+    """What a project decides about its agent, each decision with a default.
+
+    Each method may be asynchronous. ``context.message`` is the message of the turn.
+    """
 
     _openai: AsyncOpenAI | None = None
 
@@ -43,7 +49,7 @@ class HookMixin(ProtocolServer):
 
     def get_agent_context(
         self, thread: types.ThreadMetadata, context: RequestContext
-    ) -> AgentContext[RequestContext]:
+    ) -> AgentContext[RequestContext] | Awaitable[AgentContext[RequestContext]]:
         """Return what the agent's tools receive. Default: ChatKit's own context."""
         return AgentContext(thread=thread, store=self.store, request_context=context)
 
@@ -52,7 +58,7 @@ class HookMixin(ProtocolServer):
         agent: Agent[Any],
         agent_input: list[TResponseInputItem],
         agent_context: AgentContext[RequestContext],
-    ) -> RunResultStreaming:
+    ) -> RunResultStreaming | Awaitable[RunResultStreaming]:
         """Start the run. Override it for ``max_turns``, ``hooks`` or a ``session``."""
         return Runner.run_streamed(
             agent,
@@ -62,11 +68,33 @@ class HookMixin(ProtocolServer):
         )
 
     def identified_run_config(
-        self, agent: Agent[Any], agent_context: AgentContext[RequestContext]
+        self,
+        agent: Agent[Any],
+        agent_context: AgentContext[RequestContext],
+        config: RunConfig | None = None,
     ) -> RunConfig | None:
-        """Return ``get_run_config()``, with the ``SAFETY_IDENTIFIER`` of who asks."""
+        """Return the settings of a run, with the ``SAFETY_IDENTIFIER`` of who asks.
+
+        Args:
+            agent: The agent of the run.
+            agent_context: Its context.
+            config: The settings. Default: what ``get_run_config()`` has returned for
+                the turn; outside of the app's own ``respond()`` it is called here.
+
+        Raises:
+            TypeError: If it would have to be called here, and is asynchronous.
+        """
         context = agent_context.request_context
-        config = self.get_run_config(agent_context.thread, context)
+        if config is None:
+            turn = turn_config.get()
+            if turn is not None and turn[0] is agent_context:
+                config = turn[1]
+            else:
+                config = at_once(
+                    self.get_run_config(agent_context.thread, context),
+                    f"{type(self).__name__}.get_run_config() is asynchronous. Await it "
+                    "in respond(), and pass its result to identified_run_config().",
+                )
         if not settings.SAFETY_IDENTIFIER:
             return config
         identifier = safety.identifier_of(context.owner)
@@ -77,8 +105,11 @@ class HookMixin(ProtocolServer):
 
     def get_run_config(
         self, thread: types.ThreadMetadata, context: RequestContext
-    ) -> RunConfig | None:
-        """Return the Agents SDK's settings of a run. Default: the SDK's own."""
+    ) -> RunConfig | None | Awaitable[RunConfig | None]:
+        """Return the Agents SDK's settings of a run. Default: the SDK's own.
+
+        It is called once in a turn.
+        """
         return None
 
     def get_title(
@@ -108,7 +139,7 @@ class HookMixin(ProtocolServer):
 
     def get_thread_item_converter(
         self, thread: types.ThreadMetadata, context: RequestContext
-    ) -> DjangoThreadItemConverter:
+    ) -> DjangoThreadItemConverter | Awaitable[DjangoThreadItemConverter]:
         """Return the converter from the thread's items to model input."""
         return DjangoThreadItemConverter(context)
 
@@ -117,7 +148,7 @@ class HookMixin(ProtocolServer):
         thread: types.ThreadMetadata,
         context: RequestContext,
         agent: Agent[Any],
-    ) -> DjangoResponseStreamConverter:
+    ) -> DjangoResponseStreamConverter | Awaitable[DjangoResponseStreamConverter]:
         """Return the converter that stores the images of a run."""
         return DjangoResponseStreamConverter(
             thread, context, partial_images=expected_previews(agent)
@@ -139,13 +170,8 @@ class HookMixin(ProtocolServer):
                 break
         return items[::-1]
 
-    def get_openai_client(self) -> AsyncOpenAI:
+    def get_openai_client(self) -> AsyncOpenAI | Awaitable[AsyncOpenAI]:
         """Return the client for requests that no agent makes, such as dictation."""
         if self._openai is None:
             self._openai = AsyncOpenAI()
         return self._openai
-
-
-async def awaited(value: T | Awaitable[T]) -> T:
-    """Return the result of a hook, which may be an asynchronous method."""
-    return await value if inspect.isawaitable(value) else value

@@ -5,10 +5,11 @@ from __future__ import annotations
 from chatkit import types
 
 from .. import notes, times
+from ..awaiting import awaited
 from ..context import RequestContext
 from ..exceptions import GenerationRefused
 from ..run_state import RunState, current_state
-from .hooks import HookMixin, awaited
+from .hooks import HookMixin
 
 
 class QuotaMixin(HookMixin):

@@ -11,9 +11,10 @@ from typing import Any
 from chatkit import types
 
 from .. import database
+from ..awaiting import awaited
 from ..context import RequestContext
 from ..queries import threads
-from .hooks import HookMixin, awaited
+from .hooks import HookMixin
 
 logger = logging.getLogger(__name__)
 FAILED = "Thread %s has no title yet"
