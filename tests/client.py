@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from asgiref.testing import ApplicationCommunicator
@@ -45,20 +46,29 @@ class ChatClient(AsyncClient):
 
 
 async def ask_asgi(
-    application: Any, op: str, params: Any, cookie: bytes = b"", tenant: bytes = b""
+    application: Any,
+    op: str,
+    params: Any,
+    cookie: bytes = b"",
+    tenant: bytes = b"",
+    *,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    metadata: Any = None,
 ) -> ApplicationCommunicator:
     """Send a request to an ASGI application, whose answer the caller receives."""
-    headers = [
+    sent = [
         (b"host", b"testserver"),
         (b"content-type", b"application/json"),
         (b"cookie", b"csrftoken=" + TOKEN + b"; " + cookie),
         (b"x-csrftoken", TOKEN),
         (b"x-tenant", tenant),
+        *headers,
     ]
-    scope = {"type": "http", "method": "POST", "path": URL, "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": URL, "headers": sent}
     scope |= {"query_string": b"", "scheme": "http", "http_version": "1.1"}
     browser = ApplicationCommunicator(application, scope)
-    body = json.dumps({"type": op, "params": params}).encode()
+    asked = {"type": op, "params": params, "metadata": metadata or {}}
+    body = json.dumps(asked).encode()
     await browser.send_input({"type": "http.request", "body": body})
     return browser
 

@@ -18,6 +18,7 @@ from django.test import override_settings
 from openai import AsyncOpenAI
 
 from chatkit_images.agents import ImageHttpxClient
+from chatkit_images.context import RequestContext
 from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.server.loading import load_server
 from tests import settings as test_settings
@@ -58,7 +59,8 @@ def installed(**modules: ModuleType) -> Iterator[None]:
 def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
     """Make the ``DesignServer`` of a block the project's server.
 
-    A block that shows one hook gets the rest from the page's first server.
+    A block that shows one hook gets the rest from the page's first server. A context
+    in it is the project's, too.
     """
     made = module("shop.chat", part)
     shown = made.DesignServer
@@ -79,7 +81,12 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
         "OPENAI_API_KEY": "loopback",
         "OPENAI_BASE_URL": settings.LOOPBACK_URL,
     }
-    chosen = settings.CHATKIT_IMAGES | {"SERVER": "shop.chat.DesignServer"} | values
+    chosen = settings.CHATKIT_IMAGES | {"SERVER": "shop.chat.DesignServer"}
+    own = (value for value in vars(made).values() if isinstance(value, type))
+    for value in own:
+        if issubclass(value, RequestContext) and value is not RequestContext:
+            chosen["CONTEXT"] = f"shop.chat.{value.__name__}"
+    chosen |= values
     try:
         with (
             installed(chat=made),

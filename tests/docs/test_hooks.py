@@ -55,6 +55,27 @@ async def test_the_agent_depends_on_the_person(
     assert model.requests[0]["tools"][0]["quality"] == "medium"
 
 
+async def test_the_person_chooses_model_and_tool(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    choice = {"model": "gpt-4.1-mini", "tool_choice": {"id": "prices"}}
+    asked = message("How much?") | {"inference_options": choice}
+    with serving(block("server.md", "Models and tools to choose from")):
+        answer(model)
+        await chat.stream("threads.create", input=asked)
+        answer(model)
+        await chat.say("a fox")
+        asked["inference_options"] = {"model": "o1-pro"}
+        refused = await chat.request_op("threads.create", {"input": asked})
+    assert refused.status_code == 400
+    chosen, plain = model.requests
+    assert chosen["model"] == "gpt-4.1-mini"
+    assert chosen["tool_choice"] == {"type": "function", "name": "prices"}
+    assert (plain["model"], "tool_choice" in plain) == ("gpt-4.1", False)
+    run = await Run.objects.aearliest("created_at")
+    assert (run.requested_model, run.requested_tool) == ("gpt-4.1-mini", "prices")
+
+
 async def test_the_title_is_the_projects(chat: ChatClient, model: LoopbackAPI) -> None:
     answer(model)
     with serving(block("server.md", "Custom titles")):

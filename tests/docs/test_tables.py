@@ -16,6 +16,7 @@ from django.urls import Resolver404, resolve
 import chatkit_images
 from chatkit_images import checks, models, notes, signals
 from chatkit_images.failures import Reason
+from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.testing import DIALECTS, script
 from chatkit_images.views import streams
 from tests.test_layers import LAYERS
@@ -180,3 +181,14 @@ def test_changelog_begins_with_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (first, *_) = re.findall(r"^## (\S+)", text, re.MULTILINE)
     assert first == chatkit_images.__version__ == PYPROJECT["project"]["version"]
+
+
+def test_hooks_are_those_of_the_code() -> None:
+    table = rows("server.md", "The server and its hooks")
+    listed = set(re.findall(r"`(\w+)\(\)`", " ".join(cells[0] for cells in table)))
+    hooks = {name for name in dir(DjangoChatKitServer) if name.startswith("get_")}
+    assert hooks - listed == set()
+    converter = ("generated_image_text", "absences_to_input")
+    assert {name for name in listed if not hasattr(DjangoChatKitServer, name)} == {
+        *converter
+    }
