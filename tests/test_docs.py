@@ -52,6 +52,9 @@ OWN_TESTS = (
     "shop/asgi.py",
     "shop/views.py",
     "shop/notes.py",
+    # By tests/docs/test_teams.py.
+    "shop/models.py",
+    "shop/teams.py",
     # By tests/projects, in a project with django-tenants.
     "shop/tenants.py",
     "shop/routers.py",
