@@ -106,7 +106,7 @@ def test_a_busy_thread_waits_for_the_end_of_its_run(ann: User) -> None:
     assert of_thread("thr_busy") == {VISITOR}
     assert of_thread("thr_idle") == {owner_of(ann)}
     run.refresh_from_db()
-    assert (run.owner, run.user) == (VISITOR, ann)
+    assert (run.owner, run.user_id) == (VISITOR, ann.pk)
     # The run may be about to send this file.
     assert Attachment.objects.get(pk="atc_unsent").owner == VISITOR
 
@@ -123,7 +123,7 @@ def test_a_first_message_is_not_lost_when_its_thread_comes_after_the_login(
     log_in(ann)
     assert of_thread("thr_old") == {owner_of(ann)}
     run.refresh_from_db()
-    assert (run.owner, run.user) == (VISITOR, ann)
+    assert (run.owner, run.user_id) == (VISITOR, ann.pk)
     assert Attachment.objects.get(pk="atc_sent").owner == VISITOR
 
     # The run goes on as the visitor.

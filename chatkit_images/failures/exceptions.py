@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import re
 import socket
 import ssl
 
@@ -17,7 +18,15 @@ from pydantic import ValidationError
 from .. import exceptions as app
 from .reasons import Reason
 
-NO_TABLE = ("no such table", "no such column", "does not exist", "doesn't exist")
+NO_TABLE = (
+    "no such table",
+    "no such column",
+    "does not exist",
+    "doesn't exist",
+    "unknown column",
+)
+# Names in the words of MySQL and MariaDB, such as 'shop_database.chatkit_images_run'.
+QUOTED = re.compile(r"'[\w.]+'")
 # A full or broken disk; the project's own files are in its way, or are not there.
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
@@ -68,7 +77,7 @@ def is_missing_table(error: BaseException) -> bool:
     """Whether a database says that a table or a column is not there."""
     if not isinstance(error, ProgrammingError | OperationalError):
         return False
-    text = str(error).lower()
+    text = QUOTED.sub("", str(error).lower())
     return any(words in text for words in NO_TABLE) and "database" not in text
 
 
