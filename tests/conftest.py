@@ -36,6 +36,7 @@ ON_REQUEST = (
     "benchmarks",
     "browser",
     "faults",
+    "projects",
     "providers",
     "servers",
     "upgrade",

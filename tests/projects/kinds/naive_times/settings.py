@@ -1,0 +1,2 @@
+USE_TZ = False
+TIME_ZONE = "America/New_York"

@@ -1,0 +1,1 @@
+CHATKIT_IMAGES["CONTEXT"] = "shop.context.TeamContext"
