@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from .environment import interpreter
+from .processes import Processes, processes
 from .steps import STEPS
 
 
 @pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter that has the app from its wheel."""
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """What starts processes in the interpreter that has the app from its wheel."""
     scratch = tmp_path_factory.getbasetemp()
     # Each worker has a directory of its own in that of all.
     if "PYTEST_XDIST_WORKER" in os.environ:
         scratch = scratch.parent
-    return interpreter(scratch)
+    with processes(interpreter(scratch)) as found:
+        yield found
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

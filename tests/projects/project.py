@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,10 +14,9 @@ from tests.ports import free_port
 from tests.servers.browsing import get, until
 
 from .kinds import Environment, Kind
+from .processes import SHELL, Processes
 
 KINDS = Path(__file__).parent / "kinds"
-# What a developer's shell does not have.
-OURS = ("DJANGO_", "PYTHON", "PYTEST", "COV_", "TOX", "TEST_DATABASE", "REDIS_URL")
 
 
 class Project:
@@ -27,22 +25,21 @@ class Project:
     Args:
         kind: Which.
         directory: Where it is made.
-        python: The interpreter that has the app.
-        environment: More variables for its processes.
+        processes: What starts its processes.
+        environment: More variables for them.
     """
 
     def __init__(
-        self, kind: Kind, directory: Path, python: Path, environment: Environment
+        self,
+        kind: Kind,
+        directory: Path,
+        processes: Processes,
+        environment: Environment,
     ) -> None:
         self.kind = kind
         self.directory = directory
-        self.python = python
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(OURS)
-        }
-        self.environment = kept | environment | {"PYTHONUNBUFFERED": "1"}
+        self.processes = processes
+        self.environment = SHELL | environment
 
     def make(self) -> None:
         """Begin as Django does, and add the files of every project and of the kind.
@@ -61,15 +58,10 @@ class Project:
                 elif source.suffix in (".py", ".html"):
                     shutil.copyfile(source, target)
 
-    def run(self, *arguments: str, fails: bool = False) -> str:
-        """Return what a command of Python's says.
-
-        Args:
-            arguments: The command.
-            fails: Whether it must fail.
-        """
+    def run(self, *command: str) -> str:
+        """Return what a command says in an interpreter that has imported nothing."""
         done = subprocess.run(
-            [self.python, *arguments],
+            [self.processes.python, *command],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -77,49 +69,52 @@ class Project:
             text=True,
             timeout=120,
         )
-        said = done.stdout
-        assert (done.returncode != 0) == fails, f"{arguments}: {said[-6000:]}"
-        return said
+        assert done.returncode == 0, f"{command}: {done.stdout[-6000:]}"
+        return done.stdout
 
     def manage(self, *arguments: str, fails: bool = False) -> str:
-        """Return what a command of ``manage.py`` says."""
-        return self.run("manage.py", *arguments, fails=fails)
+        """Return what a command of ``manage.py`` says.
+
+        Args:
+            arguments: The command.
+            fails: Whether it must fail.
+        """
+        log = self.directory / "manage.out"
+        log.unlink(missing_ok=True)
+        pid = self._start(("manage.py", *arguments), log)
+        status = self.processes.wait(pid, 120)
+        said = log.read_text()
+        assert status is not None, f"{arguments} does not end: {said[-6000:]}"
+        assert (status != 0) == fails, f"{arguments}: {said[-6000:]}"
+        return said
 
     @contextmanager
     def serve(self, *command: str, of: str) -> Iterator[str]:
         """Run a server of an application, and yield its URL."""
         port = free_port()
         log = self.directory / f"{command[0]}.log"
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                [self.python, "-m", *command, str(port), of],
-                cwd=self.directory,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-            )
+        pid = self._start(("-m", *command, str(port), of), log)
         url = f"http://127.0.0.1:{port}"
 
         def started() -> bool:
-            assert child.poll() is None, log.read_text()[-6000:]
             try:
                 # Any answer will do: a project of tenants knows no such host.
                 return bool(get(f"{url}/").status_code)
             except httpx2.TransportError:
+                ended = self.processes.wait(pid, 0)
+                assert ended is None, log.read_text()[-6000:]
                 return False
 
+        until(started, 120, f"{command[0]} of {self.kind}")
         try:
-            until(started, 120, f"{command[0]} of {self.kind}")
             yield url
         finally:
-            child.terminate()
-            try:
-                child.wait(60)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            self.processes.end(pid)
 
     def log(self) -> str:
         """Return what the servers have written."""
         logs = sorted(self.directory.glob("*.log"))
         return "\n".join(log.read_text() for log in logs)
+
+    def _start(self, command: tuple[str, ...], log: Path) -> int:
+        return self.processes.start(command, self.directory, self.environment, log)

@@ -12,6 +12,7 @@ from chatkit_images.testing import LoopbackAPI
 from tests import services
 
 from .kinds import KINDS, Kind
+from .processes import Processes
 from .steps import STEPS
 from .tour import Tour
 
@@ -20,7 +21,7 @@ from .tour import Tour
 def test_project(
     kind: Kind,
     tmp_path: Path,
-    python: Path,
+    workshop: Processes,
     loopback: tuple[LoopbackAPI, str],
     request: pytest.FixtureRequest,
 ) -> None:
@@ -37,7 +38,7 @@ def test_project(
         if kind.redis:
             environment["REDIS_URL"] = services.redis()
         request.node.user_properties.append(("project", (kind.name, cells)))
-        tour = Tour(kind, tmp_path, python, environment, api, held)
+        tour = Tour(kind, tmp_path, workshop, environment, api, held)
         for name, step in STEPS.items():
             try:
                 step(tour)

@@ -13,6 +13,7 @@ from tests.client import done_items, of_type
 
 from .kinds import Environment, Kind
 from .person import Event, Person
+from .processes import Processes
 from .project import Project
 
 
@@ -40,14 +41,14 @@ class Tour:
         self,
         kind: Kind,
         directory: Path,
-        python: Path,
+        processes: Processes,
         environment: Environment,
         api: LoopbackAPI,
         held: ExitStack,
     ) -> None:
         self.kind = kind
         self.environment = environment
-        self.project = Project(kind, directory, python, environment)
+        self.project = Project(kind, directory, processes, environment)
         self.api = api
         self.held = held
         self.people: dict[str, Person] = {}

@@ -6,10 +6,10 @@ import os
 import re
 import time
 from html import unescape
+from pathlib import Path
 
 from .tour import Tour
 
-ORPHAN = "chatkit_images/images/ab/ab" + "0" * 30 + ".png"
 DAYS = 2 * 24 * 3600
 
 
@@ -20,25 +20,31 @@ def commands(tour: Tour) -> None:
     assert "Ended 0 runs, 0 go on." in said, said
     said = manage("chatkit_images_flush_spool")
     assert "Moved 0 files to the storage, 0 are left." in said, said
-    orphan = media / ORPHAN
-    orphan.parent.mkdir(parents=True, exist_ok=True)
+    image = tour.ann.image(tour.daphne, tour.image_url)
+    (kept, *_) = [path for path in files_in(media) if path.read_bytes() == image]
+    # A file with a name of the app's, in the same folder, that no row knows.
+    orphan = kept.with_name(kept.name[:2] + "0" * 30 + kept.suffix)
     orphan.write_bytes(b"not an image")
     # A young file is left alone, known or not.
-    files = {path for path in media.rglob("*") if path.is_file()}
+    files = files_in(media)
     for path in files:
         os.utime(path, (time.time() - DAYS,) * 2)
     said = manage("chatkit_images_sweep")
     assert "Settled 1 unknown files." in said, said
-    left = {path for path in media.rglob("*") if path.is_file()}
-    assert files - left == {orphan}, files - left
-    image = tour.ann.image(tour.daphne, tour.image_url)
+    lost = files - files_in(media)
+    assert lost == {orphan}, lost
+    assert tour.ann.image(tour.daphne, tour.image_url) == image
     said = manage("chatkit_images_verify")
     assert "Every image is what its row says." in said, said
-    (lost, *_) = [path for path in left if path.read_bytes() == image]
-    lost.rename(media / "lost")
+    kept.rename(media / "away")
     said = manage("chatkit_images_verify", fails=True)
-    (media / "lost").rename(lost)
-    assert lost.name in said, said
+    (media / "away").rename(kept)
+    assert kept.name in said, said
+
+
+def files_in(folder: Path) -> set[Path]:
+    """Return the files in a folder and those below."""
+    return {path for path in folder.rglob("*") if path.is_file()}
 
 
 def gallery(tour: Tour) -> None:
