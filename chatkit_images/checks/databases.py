@@ -11,6 +11,8 @@ from django.core import checks
 from django.db import connections, router
 from django.db.models import Model
 
+from ..conf import settings
+
 DUMMY = "django.db.backends.dummy"
 
 
@@ -77,7 +79,8 @@ def _is_there(alias: str) -> bool:
 def _refused(alias: str, models: list[type[Model]]) -> Iterator[checks.CheckMessage]:
     """Yield what the routers do not allow in the database of the app's rows."""
     tables = [m.__name__ for m in models if not router.allow_migrate_model(alias, m)]
-    if tables:
+    # Where there are tenants, the router may allow them in the schemas of those only.
+    if tables and settings.CONTEXTS is None:
         yield checks.Error(
             f"DATABASE_ROUTERS do not allow tables in {alias!r} that the app writes "
             f"there: {', '.join(tables)}.",

@@ -185,6 +185,15 @@ def test_a_routing_that_cannot_work_is_an_error(
     assert all(message.hint for message in found)
 
 
+def test_tables_may_be_allowed_in_the_schemas_of_tenants_only(
+    settings: Any, second: None
+) -> None:
+    """As the router of django-tenants does, by the schema of the connection."""
+    settings.DATABASE_ROUTERS = [Routes(apart="not chatkit_images")]
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"CONTEXTS": "shop.contexts"}
+    assert check_databases(None) == []
+
+
 def test_an_empty_default_without_a_router_is_an_error(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,20 +10,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ("chatkit_images", "pyproject.toml", "README.md", "LICENSE")
-EXTRAS = "postgres,redis"
-# What the kinds need beside the app, as tox.ini has it.
+EXTRAS = "mysql,postgres,redis"
+# What the kinds need beside the app and its extras, as tox.ini has it.
 PACKAGES = {
     "corsheaders": "django-cors-headers",
     "oauth2_provider": "django-oauth-toolkit",
     "django_tenants": "django-tenants",
     "rest_framework": "djangorestframework",
-    "MySQLdb": "mysqlclient",
     "uvicorn": "uvicorn",
 }
 LOOK = f"""
 from importlib.util import find_spec
 assert "site-packages" in find_spec("chatkit_images").origin
-assert all(map(find_spec, {[*PACKAGES]}))
+assert all(map(find_spec, {[*PACKAGES, "MySQLdb"]}))
 """
 
 

@@ -20,9 +20,9 @@ PG_USER = os.environ.get("PGUSER", "postgres")
 POSTGRES = {"PGHOST": PG_HOST, "PGPORT": PG_PORT, "PGUSER": PG_USER}
 MYSQL = {
     "MYSQL_HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
-    "MYSQL_PORT": os.environ.get("MYSQL_PORT", "3306"),
+    "MYSQL_TCP_PORT": os.environ.get("MYSQL_TCP_PORT", "3306"),
     "MYSQL_USER": os.environ.get("MYSQL_USER", "root"),
-    "MYSQL_PASSWORD": os.environ.get("MYSQL_PASSWORD", ""),
+    "MYSQL_PWD": os.environ.get("MYSQL_PWD", ""),
 }
 
 
@@ -54,7 +54,7 @@ def postgres(*names: str) -> Iterator[dict[str, str]]:
 @contextmanager
 def mariadb(name: str) -> Iterator[dict[str, str]]:
     """Make a database of MariaDB, whose name stands in a variable of this name."""
-    if not answers(MYSQL["MYSQL_HOST"], int(MYSQL["MYSQL_PORT"])):
+    if not answers(MYSQL["MYSQL_HOST"], int(MYSQL["MYSQL_TCP_PORT"])):
         absent("MariaDB")
     import MySQLdb
 

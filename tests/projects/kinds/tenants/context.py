@@ -2,9 +2,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import connection
-from django_tenants.utils import schema_context
+from django_tenants.utils import get_public_schema_name, schema_context
 
 from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import NotFoundError
 
 from .models import Domain, Shop
 
@@ -14,24 +15,23 @@ class TenantContext(RequestContext):
     """The host of a request names the schema that all work for it is done in."""
 
     @classmethod
-    def from_request(cls, request):
-        with schema_context(cls.get_tenant(request)):
-            return super().from_request(request)
-
-    @classmethod
     def get_tenant(cls, request=None):
         if request is None:
             return connection.schema_name
+        # No middleware runs before the routes for Channels.
         host = request.get_host().partition(":")[0]
-        domain = Domain.objects.select_related("tenant").get(domain=host)
+        domain = Domain.objects.select_related("tenant").filter(domain=host).first()
+        if domain is None:
+            raise NotFoundError(f"No shop is at {host}")
         return domain.tenant.schema_name
 
     @contextmanager
     def activate(self):
-        with schema_context(self.tenant), super().activate():
+        schema = self.tenant or get_public_schema_name()
+        with schema_context(schema), super().activate():
             yield
 
 
 def every_tenant():
-    for shop in Shop.objects.exclude(schema_name="public"):
+    for shop in Shop.objects.exclude(schema_name=get_public_schema_name()):
         yield TenantContext(user=None, owner="", tenant=shop.schema_name)
