@@ -95,9 +95,12 @@ def isolate(tour: Tour) -> None:
         assert found == [404] * len(answers), found
         check_nobody(tour, server)
         if tour.kind.tenants:
-            # A signed URL is that of a tenant.
+            # A signed URL is that of a tenant, and so is a session.
             path = urlsplit(tour.image_url).path
             assert bob.client.get(f"{server}{path}").status_code == 404
+            body, there = {"type": "threads.list", "params": {}}, {"Host": bob.host}
+            answer = ann.client.post(base, json=body, headers=there)
+            assert answer.status_code == 401, answer.text[:500]
     if "cleo" in tour.people:
         check_team(tour, thread)
 
@@ -109,6 +112,10 @@ def check_nobody(tour: Tour, server: str) -> None:
     host = {"Host": tour.ann.host}
     answer = httpx2.post(url, json=body, headers=host, **PATIENT)
     assert answer.status_code in (401, 403), (answer.status_code, answer.text[:500])
+    if token := tour.ann.client.headers.get("Authorization"):
+        wrong = host | {"Authorization": token[:-1]}
+        answer = httpx2.post(url, json=body, headers=wrong, **PATIENT)
+        assert answer.status_code in (401, 403), (answer.status_code, answer.text[:500])
     # What a browser sends along by itself: no token.
     forged = host | {"Origin": "https://evil.example", "X-CSRFToken": "a" * 32}
     cookies = tour.ann.client.cookies
