@@ -1,7 +1,6 @@
 from corsheaders.defaults import default_headers
 
-# The pages are at https://app.example, and Django answers elsewhere. Middleware does
-# not run before the Channels routes, so this project does without them.
+# The pages are at https://app.example, and Django answers elsewhere.
 INSTALLED_APPS += ["corsheaders"]
 MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")
 CORS_ALLOWED_ORIGINS = CSRF_TRUSTED_ORIGINS = ["https://app.example"]
