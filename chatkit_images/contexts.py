@@ -7,7 +7,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
 from typing import ParamSpec, TypeVar
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.utils.module_loading import import_string
 
 from .conf import settings
@@ -78,9 +78,9 @@ def carried(
 
 @asynccontextmanager
 async def task_of(context: RequestContext) -> AsyncIterator[None]:
-    """Work for a context in a task with a ``ThreadSensitiveContext`` of its own.
+    """Work for a context in a task: that of a request, or of a run.
 
-    Asynchronous queries of hooks and tools are made in the thread that asgiref has for
+    Asynchronous queries of hooks and tools are made in a thread that asgiref has for
     the task. What ``activate()`` keeps for each thread, such as the schema of a
     connection, holds there, too.
     """
@@ -89,16 +89,16 @@ async def task_of(context: RequestContext) -> AsyncIterator[None]:
             # A thread costs memory.
             yield
             return
-        stack = ExitStack()
-        # It is entered and left in two calls, and context variables must be set back
-        # where they were set.
-        thread = copy_context()
-        enter = sync_to_async(thread.run)
-        await enter(stack.enter_context, context.activate())
-        try:
-            yield
-        finally:
-            await sync_to_async(thread.run)(stack.close)
+        async with ThreadSensitiveContext():
+            stack = ExitStack()
+            # It is entered and left in two calls, and context variables must be set
+            # back where they were set.
+            thread = copy_context()
+            await sync_to_async(thread.run)(stack.enter_context, context.activate())
+            try:
+                yield
+            finally:
+                await sync_to_async(thread.run)(stack.close)
 
 
 def all_contexts() -> list[RequestContext | None]:

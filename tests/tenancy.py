@@ -91,6 +91,12 @@ async def count_threads(wrapper: RunContextWrapper[AgentContext[Any]]) -> str:
 class TenantServer(TestServer):
     """Has hooks that ask the database."""
 
+    async def check_request(
+        self, request: types.ChatKitReq, context: RequestContext
+    ) -> None:
+        assert await models.Thread.objects.acount() >= 0
+        await super().check_request(request, context)
+
     async def get_agent(  # type: ignore[override]
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> Agent[Any]:

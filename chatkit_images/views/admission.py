@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from .. import database, models, runs
 from ..context import RequestContext
-from ..contexts import context_class, working_for
+from ..contexts import context_class, task_of, working_for
 from ..exceptions import AuthenticationRequired, RequestRefused
 from ..run_state import current_context
 from ..visitors import is_visitor
@@ -42,8 +42,10 @@ def admit(request: HttpRequest) -> RequestContext | HttpResponseBase:
         RequestRefused: If the person may not chat.
     """
     check = CsrfCheck(no_response)
-    check.process_request(request)
-    refusal = check.process_view(request, no_response, (), {})
+    # The session, which may have the token, may be a tenant's row.
+    with working_for(context_class().for_owner("", request=request)):
+        check.process_request(request)
+        refusal = check.process_view(request, no_response, (), {})
     if refusal is None:
         return context_of(request)
     # A proxy may have made a header of a cookie, so the page counts in any case.
@@ -209,6 +211,7 @@ async def respond(
             return context
         # From now on this task works for them, until the last of its response is sent.
         current_context.set(context)
-        return await answer(context, *args, **kwargs)
+        async with task_of(context):
+            return await answer(context, *args, **kwargs)
     except Exception as exception:
         return errors.from_exception(exception)

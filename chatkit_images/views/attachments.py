@@ -13,10 +13,9 @@ from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
-from ..contexts import context_class, working_for
+from ..contexts import context_class, task_of, working_for
 from ..exceptions import NotFoundError, RequestRefused
 from ..protocol import encoding
-from ..run_state import current_context
 from ..server import get_server
 from . import errors
 from .admission import JsonView, admit, of_owner
@@ -36,8 +35,8 @@ class UploadView(JsonView):
             context = await database_sync_to_async(admit)(request)
             if isinstance(context, HttpResponseBase):
                 return context
-            current_context.set(context)
-            return await receive(await read_file(request), context)
+            async with task_of(context):
+                return await receive(await read_file(request), context)
         except Exception as exception:
             return errors.from_exception(exception)
 
@@ -54,8 +53,8 @@ class AnnouncedUploadView(JsonView):
         try:
             check_length(request)
             context, key = await database_sync_to_async(announced)(request, token)
-            current_context.set(context)
-            response = await receive(await read_file(request), context, key)
+            async with task_of(context):
+                response = await receive(await read_file(request), context, key)
         except Exception as exception:
             response = errors.from_exception(exception)
         return _with_cors(response)
