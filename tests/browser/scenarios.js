@@ -268,6 +268,26 @@ export async function hasEnded() {
   return requests.length;
 }
 
+export async function elsewhere(options) {
+  const refused = { status: 403, json: { error: { code: "csrf_failed" } } };
+  const told = (csrfToken) => ({ json: { csrfToken } });
+  const answers = options.credentials ? [told("one"), refused, told("two")] : [];
+  const { fetch, requests } = server(...answers, { json: { id: "t" } });
+  const url = "https://api.example/chat";
+  const headers = async () => ({ Authorization: "Bearer 7" });
+  const chatkitFetch = createFetch({ url, headers, fetch, ...options });
+  const body = JSON.stringify({ type: "threads.list", params: {} });
+  await (await chatkitFetch(url, { method: "POST", body })).json();
+  await status(url, "t", { fetch: chatkitFetch });
+  for (const other of ["https://files.example/1", "https://api.example/chats/", "/chat/"]) {
+    await chatkitFetch(other, { method: "PUT", body: "text" });
+  }
+  return requests.map(({ origin, path, method, headers, credentials }) => [
+    `${method} ${origin === location.origin ? "" : origin}${path}`,
+    headers.authorization ?? null, headers["x-csrftoken"] ?? null, credentials ?? null,
+  ]);
+}
+
 export async function otherAnswers() {
   const json = server({ json: { id: "t" } });
   const bare = server({ chunks: [": keep-alive\n\n", "data: 1\n\n"], run: null });

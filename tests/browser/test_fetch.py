@@ -217,6 +217,35 @@ def test_what_must_not_come_twice_is_sent_once(script: Script) -> None:
     ]
 
 
+@pytest.mark.parametrize("credentials", ["include", None])
+def test_only_what_goes_to_the_endpoint_gets_its_token(
+    script: Script, credentials: str | None
+) -> None:
+    options = {"credentials": credentials} if credentials else {}
+    seen = script("elsewhere", options)
+    chat, mode, key = (
+        "https://api.example/chat",
+        credentials or "same-origin",
+        "Bearer 7",
+    )
+    posts = [[f"POST {chat}", key, None, mode]]
+    if credentials:
+        posts = [
+            [f"GET {chat}/csrf/", key, None, mode],
+            [f"POST {chat}", key, "one", mode],
+            # It was refused, so the token is asked for once more.
+            [f"GET {chat}/csrf/", key, None, mode],
+            [f"POST {chat}", key, "two", mode],
+        ]
+    assert seen == [
+        *posts,
+        [f"GET {chat}/threads/t/status/", key, None, mode],
+        ["PUT https://files.example/1", None, None, None],
+        ["PUT https://api.example/chats/", None, None, None],
+        ["PUT /chat/", None, None, None],
+    ]
+
+
 @pytest.mark.parametrize(
     "way",
     [
