@@ -14,7 +14,6 @@ from asgiref.sync import ThreadSensitiveContext
 from chatkit import types
 from chatkit.store import NotFoundError
 from chatkit.widgets import Card, Image, Text
-from django.db import transaction
 from django.db.models.signals import post_save
 from django.test import AsyncClient
 
@@ -32,6 +31,7 @@ from chatkit_images.testing.contracts import (
     make_message,
     make_thread,
 )
+from chatkit_images.transactions import atomic
 from tests.image_files import image_file
 from tests.tuning import tuned
 
@@ -428,14 +428,14 @@ def test_a_thread_takes_its_files_along_when_its_deletion_is_committed(
 ) -> None:
     before = files()
     assert len(before) == 5
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with pytest.raises(ZeroDivisionError), atomic():
         thread_rows.delete("thr_1", context)
         raise ZeroDivisionError
     assert files() == before
     assert models.DeletedFile.objects.count() == 0
     assert models.GeneratedImage.objects.count() == 1
 
-    with transaction.atomic():
+    with atomic():
         thread_rows.delete("thr_1", context)
         assert files() == before
     # The files are deleted first, then their notes.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connections
 from django.db.models import FileField, Model
 from django.utils import timezone
 
@@ -29,6 +29,7 @@ from chatkit_images.models import (
     Thread,
 )
 from chatkit_images.models.files import file_columns
+from chatkit_images.transactions import alias, atomic
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = timezone.now() - datetime.timedelta(days=2)
@@ -195,13 +196,13 @@ def test_a_row_takes_its_files_with_it_after_the_commit() -> None:
         file=names[3],
         thumbnail=names[4],
     )
-    with pytest.raises(RuntimeError), transaction.atomic():
+    with pytest.raises(RuntimeError), atomic():
         thread.delete()
         raise RuntimeError
     assert all(map(there, names))
 
     thread = Thread.objects.get()
-    with transaction.atomic():
+    with atomic():
         thread.delete()
         assert all(map(there, names))
         assert DeletedFile.objects.count() == 5
@@ -238,7 +239,7 @@ def test_a_commit_does_not_wait_for_the_storage(
 
     def slow(name: str) -> None:
         assert release.wait(60)
-        opened.append(connection.connection)
+        opened.append(connections[alias()].connection)
         delete(name)
 
     monkeypatch.setattr(storages["default"], "delete", slow)
@@ -250,7 +251,7 @@ def test_a_commit_does_not_wait_for_the_storage(
     assert not there(name)
     assert not DeletedFile.objects.exists()
     # The thread leaves no connection behind.
-    storage.later(lambda: opened.append(connection.connection))
+    storage.later(lambda: opened.append(connections[alias()].connection))
     storage.drain()
     assert opened[0] is not None and opened[1] is None
 
