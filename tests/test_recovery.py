@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
 
-from chatkit_images import notes, receiving, storage
+from chatkit_images import notes, receiving, storage, times
 from chatkit_images.context import RequestContext
 from chatkit_images.maintenance import SweepRefused, flush_spool, sweep
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
@@ -203,7 +203,7 @@ def test_the_flush_leaves_a_file_to_the_run_that_is_at_work_on_it(
     image: GeneratedImage, left: str
 ) -> None:
     """It may die yet, and whoever takes it over looks in the spool only."""
-    Run.objects.update(heartbeat_at=timezone.now())
+    Run.objects.update(heartbeat_at=times.Now())
     out = StringIO()
     call_command("chatkit_images_flush_spool", stdout=out)
     assert out.getvalue() == "Moved 0 files to the storage, 0 are left.\n"
@@ -257,7 +257,7 @@ def test_a_file_that_a_live_run_has_reserved_is_left_alone(
     image: GeneratedImage, run: Run, settings: Any
 ) -> None:
     """D11."""
-    Run.objects.update(heartbeat_at=timezone.now())
+    Run.objects.update(heartbeat_at=times.Now())
     backend.put(final(image), RED)
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
 

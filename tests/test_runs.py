@@ -20,7 +20,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from chatkit_images import runs, storage
+from chatkit_images import runs, storage, times
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
@@ -147,7 +147,9 @@ async def test_a_dead_run_gives_its_thread_back_and_its_image_an_end(
 
 async def test_a_run_that_beats_is_not_taken_over(chat: ChatClient) -> None:
     thread = await Thread.objects.acreate(pk="thr_1", owner="user:1")
-    run = await Run.objects.acreate(thread=thread, owner="user:1")
+    run = await Run.objects.acreate(
+        thread=thread, owner="user:1", heartbeat_at=times.Now()
+    )
     assert await sync_to_async(claims.take_over)(Run.objects.all()) == 0
     assert await sync_to_async(Run.objects.filter(pk=run.pk).beat)() == 1
 

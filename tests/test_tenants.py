@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from chatkit_images import models, storage, times
 from chatkit_images.contexts import working_for
@@ -156,7 +158,8 @@ async def test_heartbeats_are_written_where_the_run_is(
 def dead_run(name: str) -> models.Run:
     context = TenantContext(None, "user:1", tenant=name, locale="de")
     run = models.Run.objects.create(owner="user:1", context=context.to_row())
-    models.Run.objects.filter(pk=run.pk).update(heartbeat_at="2020-01-01T00:00Z")
+    long_ago = timezone.now() - datetime.timedelta(days=9)
+    models.Run.objects.filter(pk=run.pk).update(heartbeat_at=long_ago)
     return run
 
 

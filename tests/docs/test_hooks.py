@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import re
 from typing import Any
 
@@ -10,7 +11,6 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.utils import timezone
 
 from chatkit_images import storage
 from chatkit_images.agents import ImageHttpxClient, ImageTracker
@@ -81,7 +81,7 @@ async def test_the_title_is_the_projects(chat: ChatClient, model: LoopbackAPI) -
     with serving(block("server.md", "Custom titles")):
         await chat.say("a fox")
     assert (await Thread.objects.aget()).title == (
-        f"Design of {timezone.localdate():%d %B %Y}"
+        f"Design of {datetime.date.today():%d %B %Y}"
     )
 
 

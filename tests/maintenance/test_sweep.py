@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.models import FileField, Model
 from django.utils import timezone
 
-from chatkit_images import models, storage
+from chatkit_images import models, storage, times
 from chatkit_images.maintenance import find_orphans, sweep
 from chatkit_images.models import (
     Attachment,
@@ -366,7 +366,7 @@ def test_a_position_is_called_by_its_key() -> None:
 
 def test_recover_ends_dead_runs_and_with_all_every_run() -> None:
     dead = Run.objects.create(owner="user:1", heartbeat_at=LONG_AGO)
-    alive = Run.objects.create(owner="user:1")
+    alive = Run.objects.create(owner="user:1", heartbeat_at=times.Now())
 
     def recover(*options: str) -> str:
         out = StringIO()
