@@ -134,7 +134,8 @@ def stop(tour: Tour) -> None:
     busy = tour.ann.client.get(f"{base}status/").json()
     assert busy == {"busy": False, "run": None}, busy
     left = tour.items(tour.ann, tour.uvicorn, thread)
-    assert [item["type"] for item in left][0] == "user_message", left
+    assert left[0]["type"] == "user_message", left
+    assert "Wait." in json.dumps(left), left
     with tour.ann.say(tour.uvicorn, "Hello", thread) as stream:
         check_end(list(stream.events()))
 

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .processes import SHELL
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ("chatkit_images", "pyproject.toml", "README.md", "LICENSE")
 EXTRAS = "mysql,postgres,redis"
@@ -33,7 +35,10 @@ def interpreter(shared: Path) -> Path:
         shared: A directory of all test processes.
     """
     found = subprocess.run(
-        [sys.executable, "-I", "-c", LOOK], cwd=shared, capture_output=True
+        [sys.executable, "-I", "-c", LOOK],
+        cwd=shared,
+        env=SHELL,
+        capture_output=True,
     )
     if found.returncode == 0:
         return Path(sys.executable)
@@ -64,5 +69,6 @@ def make(venv: Path, scratch: Path) -> None:
 
 def run(*command: str) -> None:
     """Run a command, and show what it says if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True)
+    # With a PYTHONPATH pip would find the app installed there.
+    done = subprocess.run(command, capture_output=True, text=True, env=SHELL)
     assert done.returncode == 0, done.stdout + done.stderr
