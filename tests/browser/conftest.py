@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+STATIC = ROOT / "chatkit_images" / "static" / "chatkit_images"
 ACCOUNT = ("keeper", "only-for-the-browser-tests")
 ARGUMENTS = [
     "--no-sandbox",
@@ -58,6 +62,7 @@ def demo_environment(scratch: Path) -> dict[str, str]:
         "SECRET_KEY": "only-for-the-browser-tests",
         "DJANGO_SUPERUSER_USERNAME": ACCOUNT[0],
         "DJANGO_SUPERUSER_PASSWORD": ACCOUNT[1],
+        "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -78,7 +83,9 @@ def demo_scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def running(scratch: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    scratch: Path, port: int, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the demo until the end of the block, or until it ends by itself."""
     address = f"127.0.0.1:{port}"
     log = scratch / "demo.log"
@@ -86,7 +93,7 @@ def running(scratch: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.browser.demo", address],
             cwd=ROOT,
-            env=demo_environment(scratch),
+            env=demo_environment(scratch) | environment,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -102,11 +109,32 @@ def running(scratch: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait(timeout=60)
 
 
+class Elsewhere(SimpleHTTPRequestHandler):
+    """Serves the modules of the app, and a page with nothing on it."""
+
+    extensions_map = {".js": "text/javascript", "": "text/html"}
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing of what is asked."""
+
+
 @pytest.fixture(scope="session")
-def demo(demo_scratch: Path) -> Iterator[str]:
+def elsewhere() -> Iterator[int]:
+    """A server of pages that is not Django; yields its port."""
+    handler = partial(Elsewhere, directory=STATIC)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def demo(demo_scratch: Path, elsewhere: int) -> Iterator[str]:
     """Run the demo; yields its base URL."""
     port = free_port()
-    with running(demo_scratch, port):
+    with running(demo_scratch, port, ELSEWHERE=str(elsewhere)):
         yield f"http://127.0.0.1:{port}"
 
 

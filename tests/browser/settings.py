@@ -1,0 +1,15 @@
+"""Settings of the demo, with pages of other origins and a token of the tests."""
+
+from __future__ import annotations
+
+import os
+
+from example_project.settings import *  # noqa: F403
+from example_project.settings import CHATKIT_IMAGES
+
+port = os.environ.get("ELSEWHERE", "9")
+CHATKIT_IMAGES |= {
+    "CONTEXT": "tests.browser.tokens.TokenContext",
+    # The first is of the site of the demo, which is at 127.0.0.1; the second is not.
+    "ORIGINS": [f"http://127.0.0.1:{port}", f"http://localhost:{port}"],
+}
