@@ -100,7 +100,6 @@ class TenantServer(TestServer):
     async def get_agent(  # type: ignore[override]
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> Agent[Any]:
-        note("get_agent")
         assert await models.Thread.objects.filter(pk=thread.id).aexists()
         agent = super().get_agent(thread, context)
         agent.tools.append(count_threads)
