@@ -12,7 +12,7 @@ from chatkit.agents import AgentContext, stream_agent_response
 
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoThreadItemConverter
-from chatkit_images.server import DjangoChatKitServer
+from chatkit_images.server import DjangoChatKitServer, stream_answer
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, thread_id
@@ -301,14 +301,49 @@ async def test_settings_that_nobody_awaits_are_an_error_that_says_what_to_do(
     events = await chat.say("a fox")
     assert of_type(events, "error")
     assert (
-        "Own.get_run_config() is asynchronous. Await it in respond(), and pass its "
-        "result to identified_run_config()."
+        "Own.get_run_config() is asynchronous. Give its result to stream_answer() or "
+        "to identified_run_config()."
     ) in caplog.text
 
     monkeypatch.setattr(Own, "passes", True)
     events = await chat.say("a fox")
     assert done_items(events, "assistant_message")
     assert model.requests[-1]["safety_identifier"]
+
+
+class Streaming(Asynchronous):
+    """Asks the hooks by itself, and awaits none that need not be."""
+
+    async def respond(
+        self,
+        thread: types.ThreadMetadata,
+        input_user_message: types.UserMessageItem | None,
+        context: RequestContext,
+    ) -> AsyncIterator[types.ThreadStreamEvent]:
+        agent = await self.get_agent(thread, context)
+        agent_context = await self.get_agent_context(thread, context)
+        events = stream_answer(
+            agent_context,
+            await self.get_history(thread, context),
+            lambda given: self.run_agent(agent, given, agent_context),
+            agent=agent,
+            config=self.get_run_config(thread, context),
+            converter=self.get_thread_item_converter(thread, context),
+            saver=self.get_response_stream_converter(thread, context, agent),
+        )
+        async for event in events:
+            yield event
+
+
+async def test_an_answer_awaits_what_it_is_given(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    seen.clear()
+    settings.CHATKIT_IMAGES |= {"SERVER": f"{__name__}.{Streaming.__name__}"}
+    model.respond_with(Image(partials=0), Text("Done."))
+    events = await chat.say("a fox")
+    assert done_items(events, "generated_image")
+    assert found(*EACH[1:]) == {"a fox"}
 
 
 async def test_the_client_of_dictation_may_be_a_coroutines(

@@ -39,16 +39,14 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
         agent_context = await awaited(self.get_agent_context(thread, context))
         config = await awaited(self.get_run_config(thread, context))
         turn_config.set((agent_context, config))
-        converter = self.get_thread_item_converter(thread, context)
-        saver = self.get_response_stream_converter(thread, context, agent)
         events = stream_answer(
             agent_context,
             await awaited(self.get_history(thread, context)),
             lambda agent_input: self.run_agent(agent, agent_input, agent_context),
             agent=agent,
             config=config,
-            converter=await awaited(converter),
-            saver=await awaited(saver),
+            converter=self.get_thread_item_converter(thread, context),
+            saver=self.get_response_stream_converter(thread, context, agent),
         )
         async with aclosing(events):
             async for event in events:

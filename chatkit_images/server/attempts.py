@@ -25,6 +25,7 @@ from ..awaiting import awaited
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from . import safety
+from .hooks import turn_config
 from .refused_inputs import Refusals, is_refusal
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,13 @@ async def stream_answer(
     ],
     *,
     agent: Agent[Any],
-    config: RunConfig | None = None,
-    converter: DjangoThreadItemConverter | None = None,
-    saver: DjangoResponseStreamConverter | None = None,
+    config: RunConfig | None | Awaitable[RunConfig | None] = None,
+    converter: DjangoThreadItemConverter
+    | None
+    | Awaitable[DjangoThreadItemConverter] = None,
+    saver: DjangoResponseStreamConverter
+    | None
+    | Awaitable[DjangoResponseStreamConverter] = None,
 ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
     """Stream the answer to a history, and try again if its files are refused.
 
@@ -56,15 +61,22 @@ async def stream_answer(
         run: Starts the agent with an input: ``Runner.run_streamed`` with its options.
             May be asynchronous.
         agent: The agent that ``run`` starts.
-        config: The settings with which ``run`` starts it.
+        config: The settings with which ``run`` starts it; if given, they are those of
+            ``identified_run_config()``, too.
         converter: Turns the history into input; by default the app's own.
         saver: Stores the images of the answer; by default the app's own.
+
+    The last three may be what a coroutine method returns.
     """
+    settings = await awaited(config)
+    if config is not None:
+        turn_config.set((agent_context, settings))
+    converter, saver = await awaited(converter), await awaited(saver)
     context = agent_context.request_context
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     thread_id = agent_context.thread.id
-    refusals = Refusals(converter.files, partial(provider_of, agent, config))
+    refusals = Refusals(converter.files, partial(provider_of, agent, settings))
     await refusals.load(thread_id)
     first: Exception | None = None
     left = ATTEMPTS
@@ -87,7 +99,7 @@ async def stream_answer(
             failure = failures.of(error)
             # A tool may have run by the time of the second response.
             begun = shown or bool(result.raw_responses)
-            provider = partial(provider_of, agent, config)
+            provider = partial(provider_of, agent, settings)
             if not begun and left and failure and safety.is_refused(failure, provider):
                 logger.warning("%s takes no %s", provider().host, safety.NAME)
                 continue

@@ -79,7 +79,8 @@ class HookMixin(ProtocolServer):
             agent: The agent of the run.
             agent_context: Its context.
             config: The settings. Default: what ``get_run_config()`` has returned for
-                the turn; outside of the app's own ``respond()`` it is called here.
+                the turn. If neither ``respond()`` nor ``stream_answer()`` knows, it is
+                called here.
 
         Raises:
             TypeError: If it would have to be called here, and is asynchronous.
@@ -92,8 +93,8 @@ class HookMixin(ProtocolServer):
             else:
                 config = at_once(
                     self.get_run_config(agent_context.thread, context),
-                    f"{type(self).__name__}.get_run_config() is asynchronous. Await it "
-                    "in respond(), and pass its result to identified_run_config().",
+                    f"{type(self).__name__}.get_run_config() is asynchronous. Give its "
+                    "result to stream_answer() or to identified_run_config().",
                 )
         if not settings.SAFETY_IDENTIFIER:
             return config
