@@ -189,6 +189,26 @@ async def test_a_retry_holds_the_choice_against_what_is_offered_now(
     assert await requested() == seen[:2] + [("", "stamp")]
 
 
+async def test_only_a_message_has_a_choice(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    offers: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model.respond_with(Text("One."))
+    key = thread_id(await chat.stream("threads.create", input=say("fine")))
+
+    async def check_request(*args: Any) -> None:
+        """Check nothing that the app checks."""
+
+    monkeypatch.setattr(TestServer, "check_request", check_request)
+    answer = await ThreadItem.objects.aget(type="assistant_message")
+    params = {"thread_id": key, "item_id": answer.item_id}
+    response = await chat.request_op("threads.retry_after_item", params)
+    assert response.status_code == 500
+    assert await requested() == [("fine", ""), ("", "")]
+
+
 async def test_a_turn_without_a_message_keeps_what_is_still_offered(
     chat: ChatClient,
     model: LoopbackAPI,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from agents import RunConfig, RunContextWrapper, Runner, function_tool
 from chatkit import types
 from chatkit.agents import AgentContext, stream_agent_response
 
+from chatkit_images.awaiting import at_once
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoThreadItemConverter
 from chatkit_images.server import DjangoChatKitServer, stream_answer
@@ -305,10 +307,21 @@ async def test_settings_that_nobody_awaits_are_an_error_that_says_what_to_do(
         "to identified_run_config()."
     ) in caplog.text
 
+    # It need not be asynchronous, and may be awaited before.
+    config = RunConfig(tracing_disabled=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Own, "get_run_config", lambda *args: config)
+        assert done_items(await chat.say("a fox"), "assistant_message")
     monkeypatch.setattr(Own, "passes", True)
     events = await chat.say("a fox")
     assert done_items(events, "assistant_message")
     assert model.requests[-1]["safety_identifier"]
+
+
+async def test_whatever_can_be_awaited_is_an_error_where_nothing_can() -> None:
+    waiting = asyncio.get_running_loop().create_future()
+    with pytest.raises(TypeError, match="^Await it there\\.$"):
+        at_once(waiting, "Await it there.")
 
 
 class Streaming(Asynchronous):
