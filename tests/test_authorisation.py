@@ -15,11 +15,12 @@ from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.contrib import admin
 from django.contrib.admin.utils import quote
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from chatkit_images import context, models, url_tokens, urls
+from chatkit_images.contexts import context_class
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import (
     URL,
@@ -131,9 +132,29 @@ class Person:
 
 
 @pytest.fixture
-def theirs(ann: User, png: bytes) -> Ids:
-    """What Ann has, full of canaries."""
-    return build(f"user:{ann.pk}", ann, CANARY, png)
+def contexts(request: pytest.FixtureRequest, settings: Any) -> str | None:
+    """The project's class of contexts, if it has one."""
+    path: str | None = getattr(request, "param", None)
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"CONTEXT": path}
+    return path
+
+
+both = pytest.mark.parametrize(
+    "contexts", [None, "tests.teams.TeamContext"], indirect=True, ids=["users", "teams"]
+)
+
+
+def owner_of(user: User) -> str:
+    """Return the owner of a user's rows, who may be the user's team."""
+    if context_class() is not context.RequestContext:
+        user.groups.add(Group.objects.create(name=f"{user.username}'s"))
+    return context_class().get_owner(user)
+
+
+@pytest.fixture
+def theirs(contexts: str | None, ann: User, png: bytes) -> Ids:
+    """What Ann or her team has, full of canaries."""
+    return build(owner_of(ann), ann, CANARY, png)
 
 
 @pytest.fixture(
@@ -165,7 +186,7 @@ def person(
             Permission.objects.exclude(content_type__app_label="chatkit_images")
         )
     chat.force_login(user)
-    owner = f"user:{user.pk}"
+    owner = owner_of(user)
     return Person(name, chat, build(owner, user, "other", png), owner)
 
 
@@ -229,6 +250,7 @@ def test_every_route_has_a_row() -> None:
 # Strangers
 
 
+@both
 async def test_strangers_get_nothing_and_change_nothing(
     person: Person, theirs: Ids, model: LoopbackAPI, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,6 +281,7 @@ async def test_strangers_get_nothing_and_change_nothing(
         print(f"\n{person.name}: {2 * len(cells)} cells", end=" ")
 
 
+@both
 async def test_strangers_see_only_their_own_where_nothing_is_named(
     person: Person, theirs: Ids, model: LoopbackAPI
 ) -> None:
@@ -283,6 +306,7 @@ async def test_strangers_see_only_their_own_where_nothing_is_named(
 # The owner
 
 
+@both
 @pytest.mark.parametrize(
     ("op", "number"),
     [(op, number) for op, ways in WAYS.items() for number in range(len(ways))],

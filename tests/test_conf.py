@@ -193,6 +193,16 @@ def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
             ),
         ),
         (
+            SERVER | {"CONTEXT": "tests.tenancy.TenantContext"},
+            (
+                "chatkit_images.W007",
+                "CHATKIT_IMAGES['CONTEXT'] has tenants, and no CONTEXTS yields them: "
+                "commands, and what ends dead runs, work for none of them.",
+                "Write the dotted path of a function that yields a context for each "
+                "tenant.",
+            ),
+        ),
+        (
             SERVER | {"CONTEXTS": 5},
             (
                 "chatkit_images.E019",

@@ -81,6 +81,7 @@ def check_contexts(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     """Check that the function that yields the contexts of tenants can be imported."""
     path = values.get("CONTEXTS")
     if path is None:
+        yield from _tenants_without_contexts(values.get("CONTEXT"))
         return
     try:
         found = callable(import_string(path))
@@ -94,6 +95,24 @@ def check_contexts(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             "tenant.",
             id="chatkit_images.E019",
         )
+
+
+def _tenants_without_contexts(path: Any) -> Iterator[checks.CheckMessage]:
+    try:
+        found = RequestContext if path is None else import_string(path)
+    except (ImportError, AttributeError, TypeError):
+        return  # Another check says so.
+    if not isinstance(found, type) or not any(
+        "get_tenant" in vars(each) for each in _own(found)
+    ):
+        return
+    yield checks.Warning(
+        "CHATKIT_IMAGES['CONTEXT'] has tenants, and no CONTEXTS yields them: commands, "
+        "and what ends dead runs, work for none of them.",
+        hint="Write the dotted path of a function that yields a context for each "
+        "tenant.",
+        id="chatkit_images.W007",
+    )
 
 
 def check_proxies(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

@@ -98,7 +98,7 @@ class HookMixin(ProtocolServer):
                 )
         if not settings.SAFETY_IDENTIFIER:
             return config
-        identifier = safety.identifier_of(context.owner)
+        identifier = safety.identifier_of(context.scope)
         found = safety.identified(config, agent, identifier)
         if (state := current_state.get()) is not None:
             state.safety_identifier = identifier if found else ""

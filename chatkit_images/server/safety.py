@@ -30,10 +30,10 @@ NAME = "safety_identifier"
 _refusing: set[Provider] = set()
 
 
-def identifier_of(owner: str) -> str:
-    """Return a digest of an owner, which nobody without ``SECRET_KEY`` can make."""
+def identifier_of(scope: str) -> str:
+    """Return a digest of owner and tenant, which needs ``SECRET_KEY`` to be made."""
     salt = "chatkit_images.safety_identifier"
-    return salted_hmac(salt, owner, algorithm="sha256").hexdigest()
+    return salted_hmac(salt, scope, algorithm="sha256").hexdigest()
 
 
 def identified(
