@@ -113,27 +113,24 @@ def pgbouncer(name: str) -> Iterator[dict[str, str]]:
 def copy_rows(source: str, target: str) -> None:
     """Make a PostgreSQL database hold the rows of another one, as a replica does."""
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    with psql(source) as here, psql(target) as there:
+    with psql(source) as here:
         names = [name for (name,) in here.execute(tables)]
-        if not list(there.execute(tables)):
-            dump = ["pg_dump", "--schema-only", "--host", PG_HOST, "--port", PG_PORT]
-            schema = subprocess.run(
-                [*dump, "--username", PG_USER, source], capture_output=True, check=True
-            )
-            subprocess.run(
-                ["psql", "--quiet", "--host", PG_HOST, "--port", PG_PORT]
-                + ["--username", PG_USER, target],
-                input=schema.stdout,
-                check=True,
-            )
-        with there.transaction():
-            # Not in the order of the foreign keys.
-            there.execute("SET LOCAL session_replication_role = replica")
-            for name in names:
-                there.execute(f'DELETE FROM "{name}"')
-                with (
-                    here.cursor().copy(f'COPY "{name}" TO STDOUT') as rows,
-                    there.cursor().copy(f'COPY "{name}" FROM STDIN') as copy,
-                ):
-                    for data in rows:
-                        copy.write(data)
+    with psql(target) as there:
+        empty = not list(there.execute(tables))
+    if empty:
+        # Nobody is connected to either yet.
+        with psql("postgres") as connection:
+            connection.execute(f"DROP DATABASE {target}")
+            connection.execute(f"CREATE DATABASE {target} TEMPLATE {source}")
+        return
+    with psql(source) as here, psql(target) as there, there.transaction():
+        # Not in the order of the foreign keys.
+        there.execute("SET LOCAL session_replication_role = replica")
+        for name in names:
+            there.execute(f'DELETE FROM "{name}"')
+            with (
+                here.cursor().copy(f'COPY "{name}" TO STDOUT') as rows,
+                there.cursor().copy(f'COPY "{name}" FROM STDIN') as copy,
+            ):
+                for data in rows:
+                    copy.write(data)
