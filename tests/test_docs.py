@@ -183,6 +183,15 @@ def test_urls_have_the_endpoint(part: Block) -> None:
     clear_url_caches()
 
 
+def test_the_project_with_tenants_is_that_of_the_page() -> None:
+    """tests/projects chats in it, with the real django-tenants."""
+    (part,) = blocks("python", name="shop/tenants.py")
+    file = ROOT / "tests" / "projects" / "kinds" / "tenants" / "tenants.py"
+    first, _, code = part.text.partition("\n")
+    assert first == "# shop/tenants.py"
+    assert code == file.read_text(encoding="utf-8")
+
+
 @each("python", name="shop/asgi.py")
 def test_asgi_has_an_application(part: Block, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.settings")

@@ -17,5 +17,5 @@ TENANT_APPS = [
 INSTALLED_APPS = SHARED_APPS + TENANT_APPS
 TENANT_MODEL, TENANT_DOMAIN_MODEL = "shop.Shop", "shop.Domain"
 MIDDLEWARE.insert(0, "django_tenants.middleware.main.TenantMainMiddleware")
-CHATKIT_IMAGES["CONTEXT"] = "shop.context.TenantContext"
-CHATKIT_IMAGES["CONTEXTS"] = "shop.context.every_tenant"
+CHATKIT_IMAGES["CONTEXT"] = "shop.tenants.TenantContext"
+CHATKIT_IMAGES["CONTEXTS"] = "shop.tenants.contexts"
