@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from chatkit_images import database
 
 DUMMY = "django.db.backends.dummy"
 
@@ -59,3 +62,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
         finally:
             settings.DATABASE_ROUTERS = []
             connections["main"].close()
+            # Threads close only what has a name in the settings.
+            for kind in ("beats", "aside"):
+                closed: Future[None] = Future()
+                database.jobs(kind).put((closed, connections.close_all))
+                closed.result(60)

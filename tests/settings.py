@@ -79,7 +79,10 @@ INSTALLED_APPS = [
 TOKEN_APPS = ["rest_framework.authtoken", "oauth2_provider"]
 if find_spec("rest_framework") and find_spec("oauth2_provider"):
     INSTALLED_APPS += TOKEN_APPS
-    MIGRATION_MODULES = {app.rpartition(".")[2]: None for app in TOKEN_APPS}
+    if "sqlite3" in DATABASES["default"]["ENGINE"]:
+        # Their tables without migrations are made first, and point at users. Other
+        # databases want the table of users before.
+        MIGRATION_MODULES = {app.rpartition(".")[2]: None for app in TOKEN_APPS}
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -13,11 +13,12 @@ from django.db import connection
 
 from chatkit_images import storage
 from chatkit_images.context import RequestContext
-from chatkit_images.models import GeneratedImage, Run, Thread, ThreadItem
-from chatkit_images.queries import fence, images, items, threads
+from chatkit_images.models import Feedback, GeneratedImage, Run, Thread, ThreadItem
+from chatkit_images.queries import feedback, fence, images, items, threads
 from chatkit_images.run_state import current_run
 
 Change = Callable[[RequestContext], None]
+HIDDEN = {"type": "hidden_context_item", "content": "a"}
 
 
 def delete_item(context: RequestContext) -> None:
@@ -30,16 +31,35 @@ def rename(context: RequestContext) -> None:
     threads.save(thread, context)
 
 
-@pytest.mark.parametrize("change", [delete_item, rename])
-def test_an_image_begins_while_its_thread_is_changed(
+def begin_image(context: RequestContext) -> None:
+    images.begin("thr_1", "ig_1", storage.new_key(), context)
+
+
+def rate(context: RequestContext) -> None:
+    feedback.save("thr_1", ["msg_2"], "positive", context)
+
+
+def save_item(context: RequestContext) -> None:
+    """Save the item that is rated meanwhile."""
+    item = items.load("thr_1", "msg_2", context)
+    items.save("thr_1", item, context)
+
+
+@pytest.mark.parametrize("insert", [begin_image, rate])
+@pytest.mark.parametrize("change", [delete_item, rename, save_item])
+def test_a_row_is_inserted_while_its_thread_is_changed(
     transactional_db: None,
     context: RequestContext,
     monkeypatch: pytest.MonkeyPatch,
     change: Change,
+    insert: Change,
 ) -> None:
     thread = Thread.objects.create(pk="thr_1", owner=context.owner)
     run = Run.objects.create(thread=thread, owner=context.owner)
     ThreadItem.objects.create(thread=thread, item_id="msg_1", payload={})
+    ThreadItem.objects.create(
+        thread=thread, item_id="msg_2", type="hidden_context_item", payload=HIDDEN
+    )
     check, locked, begun = fence.check, threading.Event(), threading.Event()
 
     def late() -> None:
@@ -50,7 +70,7 @@ def test_an_image_begins_while_its_thread_is_changed(
 
     def begin() -> None:
         assert locked.wait(10)
-        images.begin("thr_1", "ig_1", storage.new_key(), context)
+        insert(context)
         begun.set()
 
     def in_run(work: Callable[..., None], *arguments: Any) -> None:
@@ -66,4 +86,7 @@ def test_an_image_begins_while_its_thread_is_changed(
         beginning = pool.submit(copy_context().run, in_run, begin)
         changing.result(30)
         beginning.result(30)
-    assert GeneratedImage.objects.get().run == run
+    assert [image.run for image in GeneratedImage.objects.all()] == (
+        [run] if insert is begin_image else []
+    )
+    assert Feedback.objects.count() == (insert is rate)

@@ -9,7 +9,7 @@ from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..transactions import atomic, features
-from . import threads
+from . import fence, threads
 
 
 @atomic()
@@ -27,19 +27,20 @@ def save(
         raise NotFoundError(f"Item {min(missing)} not found in thread {thread_id}")
     # MySQL and MariaDB look at every unique key, of which there is one but the id.
     named = features().supports_update_conflicts_with_target
-    models.Feedback.objects.bulk_create(
-        [
-            models.Feedback(
-                item=row,
-                thread=thread,
-                owner=context.person,
-                user_id=context.user_id,
-                kind=kind,
-                updated_at=timezone.now(),
-            )
-            for row in rows
-        ],
-        update_conflicts=True,
-        unique_fields=["item", "owner"] if named else None,
-        update_fields=["kind", "updated_at"],
-    )
+    with fence.thread_first(thread.pk):
+        models.Feedback.objects.bulk_create(
+            [
+                models.Feedback(
+                    item=row,
+                    thread=thread,
+                    owner=context.person,
+                    user_id=context.user_id,
+                    kind=kind,
+                    updated_at=timezone.now(),
+                )
+                for row in rows
+            ],
+            update_conflicts=True,
+            unique_fields=["item", "owner"] if named else None,
+            update_fields=["kind", "updated_at"],
+        )

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from .. import models
 from ..exceptions import ClaimLost
 from ..run_state import current_run
+from ..transactions import atomic, features
+
+
+@contextmanager
+def thread_first(thread_id: str) -> Iterator[None]:
+    """Insert rows within that point at a thread and at another row of it.
+
+    MariaDB and MySQL lock the rows that a new row points at, in an order of their own.
+    Writers lock the thread first, so this does it there too: otherwise two of them
+    would deadlock.
+    """
+    known = features()
+    if not known.has_select_for_update or known.has_select_for_no_key_update:
+        yield
+        return
+    with atomic():
+        models.Thread.objects.locked().filter(pk=thread_id).one()
+        yield
 
 
 def check() -> None:

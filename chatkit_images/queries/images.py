@@ -18,7 +18,7 @@ from ..exceptions import ImageError, NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
-from . import threads
+from . import fence, threads
 from .identity import call_key
 
 logger = logging.getLogger(__name__)
@@ -39,15 +39,9 @@ def begin(
         fields: Further columns of a new row.
     """
     thread = threads.get(thread_id, context)
-    image, _ = thread.images.get_or_create(
-        identity=place,
-        defaults={
-            "key": key,
-            "run": _run(),
-            "prompt": last_words(thread),
-            **fields,
-        },
-    )
+    values = {"key": key, "run": _run(), "prompt": last_words(thread), **fields}
+    with fence.thread_first(thread.pk):
+        image, _ = thread.images.get_or_create(identity=place, defaults=values)
     return image
 
 
@@ -197,16 +191,16 @@ def save_inline(
         thread.images.filter(call_id=key, sha256=info.sha256).order_by("pk").first()
     )
     if image is None:
-        image, _ = thread.images.get_or_create(
-            # Two images with one name are two images.
-            identity=f"inline:{digest}:{key}",
-            defaults={
-                "call_id": key,
-                "run": _run(),
-                "prompt": "",
-                "source": models.GeneratedImage.Source.INLINE,
-            },
-        )
+        values = {
+            "call_id": key,
+            "run": _run(),
+            "prompt": "",
+            "source": models.GeneratedImage.Source.INLINE,
+        }
+        # Two images with one name are two images.
+        place = f"inline:{digest}:{key}"
+        with fence.thread_first(thread.pk):
+            image, _ = thread.images.get_or_create(identity=place, defaults=values)
     if not image.file:
         complete(image, receiving.store(data, image.key))
         announce(image)
