@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.utils.module_loading import import_string
@@ -14,13 +14,20 @@ from .conf import settings
 from .context import RequestContext
 from .run_state import current_context
 
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
 P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C", bound=RequestContext | None)
 
 
 def context_class() -> type[RequestContext]:
-    """Return the class of the project's contexts."""
+    """Return the class of the project's contexts.
+
+    Raises:
+        ImportError: If ``CONTEXT`` names nothing. A check says so.
+    """
     if settings.CONTEXT is None:
         return RequestContext
     found: type[RequestContext] = import_string(settings.CONTEXT)
@@ -41,21 +48,31 @@ def working_for(context: C) -> Iterator[C]:
         current_context.reset(token)
 
 
+@contextmanager
+def within_tenant_of(request: HttpRequest) -> Iterator[None]:
+    """Do the work within while it is not known yet whose request it is.
+
+    Sessions, users and the rows that a signed URL names may be those of a tenant.
+    """
+    with working_for(context_class().for_owner("", request=request)):
+        yield
+
+
 def working_context() -> RequestContext | None:
-    """Return for whom this code works.
+    """Return for whom this code works; ``None`` if for nobody in particular.
 
     Code of the project's, such as an admin page or a script, works for nobody that the
     app knows of, but maybe for a tenant that the project has selected.
     """
     context = current_context.get()
-    if context is None and keeps_more(context_class()):
+    if context is None and selects_more(context_class()):
         return context_class().for_owner("")
     return context
 
 
-def keeps_more(contexts: type[RequestContext]) -> bool:
+def selects_more(cls: type[RequestContext]) -> bool:
     """Whether a class selects more than language and URLs, which go along anyway."""
-    return contexts.activate is not RequestContext.activate
+    return cls.activate is not RequestContext.activate
 
 
 def carried(
@@ -85,7 +102,7 @@ async def task_of(context: RequestContext) -> AsyncIterator[None]:
     connection, holds there, too.
     """
     with working_for(context):
-        if not keeps_more(type(context)):
+        if not selects_more(type(context)):
             # A thread costs memory.
             yield
             return
@@ -104,7 +121,8 @@ async def task_of(context: RequestContext) -> AsyncIterator[None]:
 def all_contexts() -> list[RequestContext | None]:
     """Return a context of each tenant, for work that no run does.
 
-    Without ``CONTEXTS`` there is one, ``None``.
+    The project's function may query the database, so this is not for the event loop.
+    Without ``CONTEXTS`` there is one, ``None``, which ``working_for()`` takes too.
     """
     if settings.CONTEXTS is None:
         return [None]

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from .. import addresses
 from ..context import RequestContext
+from .values import is_function
 
 SUBCLASS = "Write the dotted path of a subclass of RequestContext."
 DECORATE = "Write @dataclass(frozen=True) above it."
@@ -82,12 +83,7 @@ def check_contexts(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     path = values.get("CONTEXTS")
     if path is None:
         yield from _tenants_without_contexts(values.get("CONTEXT"))
-        return
-    try:
-        found = callable(import_string(path))
-    except (ImportError, AttributeError, TypeError):
-        found = False
-    if not found:
+    elif not is_function(path):
         yield checks.Error(
             "CHATKIT_IMAGES['CONTEXTS'] must be the dotted path of a function, "
             f"got {path!r}.",
@@ -98,6 +94,7 @@ def check_contexts(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 
 
 def _tenants_without_contexts(path: Any) -> Iterator[checks.CheckMessage]:
+    """Warn of a class whose tenants nothing but their own requests works for."""
     try:
         found = RequestContext if path is None else import_string(path)
     except (ImportError, AttributeError, TypeError):

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..storage import s3
+from .values import is_function
 
 CORS = "corsheaders."
 # As a browser writes it: lower case, without a path.
@@ -52,13 +53,7 @@ def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 def check_notes(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     """Check that the function with a project's own words can be imported."""
     path = values.get("NOTES")
-    if path is None:
-        return
-    try:
-        found = callable(import_string(path))
-    except (ImportError, AttributeError, TypeError):
-        found = False
-    if not found:
+    if path is not None and not is_function(path):
         yield checks.Error(
             "CHATKIT_IMAGES['NOTES'] must be the dotted path of a function, "
             f"got {path!r}.",

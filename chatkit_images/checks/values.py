@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.core import checks
+from django.utils.module_loading import import_string
 
 from .. import conf
 
@@ -51,6 +52,14 @@ NOT_NEGATIVE = (
     "STORAGE_BACKOFF_SECONDS",
     "SWEEP_GRACE_SECONDS",
 )
+
+
+def is_function(path: Any) -> bool:
+    """Whether a dotted path leads to what can be called."""
+    try:
+        return callable(import_string(path))
+    except (ImportError, AttributeError, TypeError):
+        return False
 
 
 def known_keys() -> list[str]:

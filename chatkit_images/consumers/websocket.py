@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 from .. import database, runs
 from ..context import RequestContext
-from ..contexts import context_class, working_for
+from ..contexts import context_class, within_tenant_of, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from ..models import Run, Thread
 from ..queries import preflight, threads
@@ -162,7 +162,7 @@ def admit(request: HttpRequest, thread_id: str) -> RequestContext:
     request = admissible(request)
     preflight.check_ids([thread_id])
     contexts = context_class()
-    with working_for(contexts.for_owner("", request=request)), authenticating():
+    with within_tenant_of(request), authenticating():
         user: Any = contexts.get_user(request)
         staff = user and user.is_staff and user.has_perm(PERMISSION)
         rows = Thread.objects.select_related("user").filter(pk=thread_id)

@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from .. import database, models, runs
 from ..context import RequestContext
-from ..contexts import context_class, task_of, working_for
+from ..contexts import context_class, task_of, within_tenant_of
 from ..exceptions import AuthenticationRequired, RequestRefused
 from ..run_state import current_context
 from ..visitors import is_visitor
@@ -42,8 +42,8 @@ def admit(request: HttpRequest) -> RequestContext | HttpResponseBase:
         RequestRefused: If the person may not chat.
     """
     check = CsrfCheck(no_response)
-    # The session, which may have the token, may be a tenant's row.
-    with working_for(context_class().for_owner("", request=request)):
+    # The session may have the token.
+    with within_tenant_of(request):
         check.process_request(request)
         refusal = check.process_view(request, no_response, (), {})
     if refusal is None:
@@ -99,8 +99,7 @@ def context_of(request: HttpRequest) -> RequestContext:
         AuthenticationRequired: If nobody is logged in.
         RequestRefused: If the person may not chat.
     """
-    # Its session and its user may be a tenant's rows.
-    with working_for(context_class().for_owner("", request=request)), authenticating():
+    with within_tenant_of(request), authenticating():
         return context_class().from_request(request)
 
 
@@ -127,10 +126,13 @@ def authenticating() -> Iterator[None]:
         raise
 
 
-def of_owner(
+def context_of_owner(
     row: models.Thread | models.Attachment, request: HttpRequest
 ) -> RequestContext:
-    """Return the context of a request whose authority is a URL of the owner's."""
+    """Return the context of a row's owner, for a request with a signed URL of theirs.
+
+    Not for the event loop.
+    """
     return context_class().for_owner(row.owner, row.user, request)
 
 

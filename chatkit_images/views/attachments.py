@@ -13,12 +13,12 @@ from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
-from ..contexts import context_class, task_of, working_for
+from ..contexts import task_of, within_tenant_of
 from ..exceptions import NotFoundError, RequestRefused
 from ..protocol import encoding
 from ..server import get_server
 from . import errors
-from .admission import JsonView, admit, of_owner
+from .admission import JsonView, admit, context_of_owner
 from .files import CROSS_ORIGIN_HEADERS
 
 # Room for the multipart headers around a file of the largest size.
@@ -82,12 +82,12 @@ def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
     said = url_tokens.read(token)
     if said is None or said.kind != "upload":
         raise NotFoundError
-    with working_for(context_class().for_owner("", request=request)):
+    with within_tenant_of(request):
         rows = models.Attachment.objects.select_related("user")
         row = rows.filter(pk=said.key).first()
         if row is None:
             raise NotFoundError
-    context = of_owner(row, request)
+    context = context_of_owner(row, request)
     if not said.is_of(context.scope):
         raise NotFoundError
     return context, row.pk

@@ -10,10 +10,10 @@ from django.utils.text import slugify
 
 from .. import models, url_tokens
 from ..conf import settings
-from ..contexts import context_class, working_for
+from ..contexts import within_tenant_of, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from . import errors
-from .admission import JsonView, context_of, of_owner
+from .admission import JsonView, context_of, context_of_owner
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
@@ -31,12 +31,12 @@ class ImageView(JsonView):
         said = url_tokens.read(token)
         if said is None or said.kind != "image":
             return errors.from_exception(NotFoundError())
-        with working_for(context_class().for_owner("", request=request)):
+        with within_tenant_of(request):
             rows = models.GeneratedImage.objects.select_related("thread__user")
             image = rows.filter(pk=said.key).first()
             if image is None:
                 return errors.from_exception(NotFoundError())
-        context = of_owner(image.thread, request)
+        context = context_of_owner(image.thread, request)
         if not said.is_of(context.scope):
             return errors.from_exception(NotFoundError())
         with working_for(context):
@@ -67,12 +67,12 @@ class AttachmentView(JsonView):
         said = url_tokens.read(token)
         if said is None or said.kind != "attachment":
             return errors.from_exception(NotFoundError())
-        with working_for(context_class().for_owner("", request=request)):
+        with within_tenant_of(request):
             rows = models.Attachment.objects.select_related("user")
             row = rows.filter(pk=said.key).first()
             if row is None:
                 return errors.from_exception(NotFoundError())
-        context = of_owner(row, request)
+        context = context_of_owner(row, request)
         if not said.is_of(context.scope):
             return errors.from_exception(NotFoundError())
         name, mime = str(row.file.name), row.mime_type
