@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,10 +18,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from chatkit_images import models, storage, times
+from chatkit_images import models, storage, times, url_tokens
 from chatkit_images.contexts import working_for
+from chatkit_images.exceptions import NotFoundError
 from chatkit_images.maintenance import sweep
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall
@@ -235,6 +239,20 @@ def test_code_of_the_project_deletes_the_files_of_its_tenant() -> None:
     storage.drain()
     assert not storages["chatkit_images"].exists(name)
     assert of_others("beta") == []
+
+
+@pytest.mark.parametrize("kind", ["image", "attachment"])
+def test_a_signed_url_at_a_host_of_no_tenant_is_a_404(
+    client: Client, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def refuse(cls: type[TenantContext], request: Any = None) -> str:
+        raise NotFoundError("No tenant has this host")
+
+    token = url_tokens.make(kind, uuid.uuid4().hex, "full", "user:1")
+    monkeypatch.setattr(TenantContext, "get_tenant", classmethod(refuse))
+    response = client.get(reverse(f"chatkit_images:{kind}", args=[token]))
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "not_found"
 
 
 def test_the_row_of_a_run_says_when_it_was_seen() -> None:

@@ -20,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from .. import database, models, runs
 from ..context import RequestContext
 from ..contexts import context_class, task_of, within_tenant_of
-from ..exceptions import AuthenticationRequired, RequestRefused
+from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from ..run_state import current_context
 from ..visitors import is_visitor
 from . import errors, origins
@@ -155,9 +155,13 @@ class JsonView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a request, and a browser that asks whether a page may send it."""
-        told = origins.preflight(request)
+        told: HttpResponseBase | None = origins.preflight(request)
         if not self.view_is_async:
-            return finish(request, told or super().dispatch(request, *args, **kwargs))
+            try:
+                told = told or super().dispatch(request, *args, **kwargs)
+            except (AuthenticationRequired, NotFoundError, RequestRefused) as refusal:
+                told = errors.from_exception(refusal)
+            return finish(request, told)
         answer: Any = super().dispatch
 
         async def answered() -> HttpResponseBase:

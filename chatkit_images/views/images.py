@@ -11,8 +11,7 @@ from django.utils.text import slugify
 from .. import models, url_tokens
 from ..conf import settings
 from ..contexts import within_tenant_of, working_for
-from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
-from . import errors
+from ..exceptions import NotFoundError
 from .admission import JsonView, context_of, context_of_owner
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
@@ -30,15 +29,15 @@ class ImageView(JsonView):
         """Return the bytes; an invalid token is a 404."""
         said = url_tokens.read(token)
         if said is None or said.kind != "image":
-            return errors.from_exception(NotFoundError())
+            raise NotFoundError
         with within_tenant_of(request):
             rows = models.GeneratedImage.objects.select_related("thread__user")
             image = rows.filter(pk=said.key).first()
             if image is None:
-                return errors.from_exception(NotFoundError())
+                raise NotFoundError
         context = context_of_owner(image.thread, request)
         if not said.is_of(context.scope):
-            return errors.from_exception(NotFoundError())
+            raise NotFoundError
         with working_for(context):
             return cross_origin(image_response(image, said.variant))
 
@@ -48,15 +47,12 @@ class SessionImageView(JsonView):
 
     def get(self, request: HttpRequest, key: str, variant: str) -> HttpResponseBase:
         """Return the bytes; another owner's image is a 404."""
-        try:
-            with working_for(context_of(request)) as context:
-                owned = models.GeneratedImage.objects.for_owner(context.owner)
-                image = owned.filter(pk=key).first()
-                if image is None:
-                    raise NotFoundError
-                return image_response(image, variant)
-        except (AuthenticationRequired, NotFoundError, RequestRefused) as exception:
-            return errors.from_exception(exception)
+        with working_for(context_of(request)) as context:
+            owned = models.GeneratedImage.objects.for_owner(context.owner)
+            image = owned.filter(pk=key).first()
+            if image is None:
+                raise NotFoundError
+            return image_response(image, variant)
 
 
 class AttachmentView(JsonView):
@@ -66,15 +62,15 @@ class AttachmentView(JsonView):
         """Return the bytes; an invalid token is a 404."""
         said = url_tokens.read(token)
         if said is None or said.kind != "attachment":
-            return errors.from_exception(NotFoundError())
+            raise NotFoundError
         with within_tenant_of(request):
             rows = models.Attachment.objects.select_related("user")
             row = rows.filter(pk=said.key).first()
             if row is None:
-                return errors.from_exception(NotFoundError())
+                raise NotFoundError
         context = context_of_owner(row, request)
         if not said.is_of(context.scope):
-            return errors.from_exception(NotFoundError())
+            raise NotFoundError
         name, mime = str(row.file.name), row.mime_type
         if row.thumbnail and said.variant == "thumbnail":
             name, mime = str(row.thumbnail.name), "image/webp"
