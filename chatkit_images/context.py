@@ -38,7 +38,8 @@ class RequestContext:
     """The person behind a request, and what work for them needs to know of it.
 
     A project's subclass is named by ``CHATKIT_IMAGES["CONTEXT"]``. It is a frozen
-    dataclass whose own fields have defaults. Every method may be overridden.
+    dataclass whose own fields have defaults. Every method may be overridden, and none
+    may be asynchronous. They are called in threads, except those that say otherwise.
 
     Attributes:
         user: The logged-in user; ``None`` for a visitor, and for an owner that is no
@@ -97,6 +98,7 @@ class RequestContext:
         Raises:
             AuthenticationRequired: If nobody is logged in and visitors are not
                 allowed, or if the user is switched off.
+            RequestRefused: By a project, to refuse with words of its own.
         """
         user = cls.get_user(request)
         if user is not None and user.is_active:
@@ -135,7 +137,7 @@ class RequestContext:
             owner=owner,
             base_url=base_url_of(request),
             locale=translation.get_language() or "en",
-            # Tenants may be selected by thread, and the event loop's is everybody's.
+            # Not what this thread has selected: the event loop's is everybody's.
             tenant=cls.get_tenant(request)
             if request is not None or here is None
             else here.tenant,
@@ -166,20 +168,25 @@ class RequestContext:
         """Return the isolation key of a user's rows. Default: the user's own key.
 
         Override it if threads belong to a team. The request is ``None`` outside of one.
+        It may read the database, and raise ``AuthenticationRequired``.
         """
         return cls.own_key(user)
 
     @classmethod
     def own_key(cls, user: AbstractBaseUser) -> str:
-        """Return the key of what is a user's alone, and is deleted with the user."""
+        """Return the key of what is a user's alone, and is deleted with the user.
+
+        It must be another one for each user, and stay the same.
+        """
         return owner_of(user)
 
     @classmethod
     def get_tenant(cls, request: HttpRequest | None = None) -> str:
         """Return the name of the tenant that a request selects.
 
-        Without a request it is the one that the project has selected, as a page of
-        staff may have, and the database must not be asked.
+        Without a request it is the one that the project's own code has selected, as a
+        page of staff may have. That is asked on the event loop, too, and must not query
+        the database. With a request it may, but no tenant is selected yet.
         """
         return ""
 
@@ -213,9 +220,9 @@ class RequestContext:
     def to_row(self) -> dict[str, Any]:
         """Return what the row of a run keeps, as JSON. It must have no secrets.
 
-        A subclass adds those of its fields that another process needs. The address is
-        left out, because nobody needs it later, and rows hold no URLs: another process
-        knows ``BASE_URL``.
+        It is called in the transaction that makes the row. A subclass adds those of its
+        fields that another process needs. The address is left out, because nobody needs
+        it later, and rows hold no URLs: another process knows ``BASE_URL``.
         """
         return context_rows.to_row(self)
 

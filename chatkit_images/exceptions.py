@@ -19,7 +19,10 @@ __all__ = [
 
 
 class AuthenticationRequired(PermissionDenied):
-    """The request has no user, and ``ALLOW_ANONYMOUS`` is off."""
+    """Nobody who may chat sends the request, or its token is not valid.
+
+    The client reads that it has to log in, and never the exception's own message.
+    """
 
 
 class ClaimLost(Exception):

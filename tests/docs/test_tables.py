@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 import uuid
+from dataclasses import fields
+from inspect import signature
 from pathlib import Path
 from typing import get_args
 
@@ -15,6 +17,7 @@ from django.urls import Resolver404, resolve
 
 import chatkit_images
 from chatkit_images import checks, models, notes, signals
+from chatkit_images.context import RequestContext
 from chatkit_images.failures import Reason
 from chatkit_images.server import DjangoChatKitServer
 from chatkit_images.testing import DIALECTS, script
@@ -181,6 +184,23 @@ def test_changelog_begins_with_the_version() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     (first, *_) = re.findall(r"^## (\S+)", text, re.MULTILINE)
     assert first == chatkit_images.__version__ == PYPROJECT["project"]["version"]
+
+
+def test_fields_and_methods_of_contexts_are_those_of_the_code() -> None:
+    listed = " ".join(cells[0] for cells in rows("context.md", "Fields"))
+    names = {field.name for field in fields(RequestContext)}
+    assert set(re.findall(r"`(\w+)`", listed)) == names
+    methods = {
+        name
+        for name, value in vars(RequestContext).items()
+        if not name.startswith("_") and (callable(value) or type(value) is classmethod)
+    }
+    table = rows("context.md", "Methods")
+    assert {cells[0].strip("`").partition("(")[0] for cells in table} == methods
+    for cells in table:
+        name, _, given = cells[0].strip("`)").partition("(")
+        taken = signature(getattr(RequestContext, name)).parameters
+        assert [each for each in given.split(", ") if each not in taken] in ([], [""])
 
 
 def test_hooks_are_those_of_the_code() -> None:
