@@ -16,8 +16,8 @@ class People(Group):
     def CONTEXT(self) -> str | None:
         """Dotted path of the project's subclass of ``RequestContext``.
 
-        Every endpoint, hook, tool and command gets its objects. Default: ``None``, the
-        app's own.
+        Every endpoint, hook, tool and command gets its objects; see docs/context.md.
+        Default: ``None``, the app's own.
         """
         return cast("str | None", self._get("CONTEXT", None))
 
@@ -25,8 +25,8 @@ class People(Group):
     def CONTEXTS(self) -> str | None:
         """Dotted path of a function that yields a context for each tenant.
 
-        Commands, and what looks for dead runs, work within each of them in turn.
-        Default: ``None``, there is one database for all.
+        Commands, and what looks for dead runs, work within each of them in turn; see
+        docs/tenants.md. Default: ``None``, there are no tenants.
         """
         return cast("str | None", self._get("CONTEXTS", None))
 

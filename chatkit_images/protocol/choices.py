@@ -21,7 +21,11 @@ Options = Iterable[Option] | None
 
 
 class ChoiceMixin(ChatKitServer[RequestContext]):
-    """Takes a choice only from what the project offers."""
+    """Takes a choice only from what the project offers.
+
+    A project overrides ``get_models()`` and ``get_tools()``, which may be asynchronous.
+    The other methods are the app's.
+    """
 
     store: DjangoStore
 

@@ -30,4 +30,5 @@ def take_over_others(own: list[uuid.UUID]) -> None:
             logger.warning("Dead runs are left", exc_info=True)
             first = first or error
     if first is not None:
+        # The thread that does this then gives up a connection that has failed.
         raise first

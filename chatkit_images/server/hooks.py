@@ -34,7 +34,9 @@ turn_config = ContextVar("turn_config", default=None)
 class HookMixin(ProtocolServer):
     """What a project decides about its agent, each decision with a default.
 
-    Each method may be asynchronous. ``context.message`` is the message of the turn.
+    Each method may be asynchronous, except ``identified_run_config()``, which a project
+    calls and does not override. A plain method runs on the event loop, so it must not
+    query the database. ``context.message`` is the message of the turn.
     """
 
     _openai: AsyncOpenAI | None = None

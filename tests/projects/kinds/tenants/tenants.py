@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import NotFoundError
@@ -39,5 +39,7 @@ class TenantContext(RequestContext):
 
 def contexts() -> Iterator[TenantContext]:
     tenants = get_tenant_model().objects.exclude(schema_name=get_public_schema_name())
+    # It has the language of the site.
+    nobody = TenantContext.for_owner("")
     for tenant in tenants:
-        yield TenantContext(None, "", tenant=tenant.schema_name)
+        yield replace(nobody, tenant=tenant.schema_name)
