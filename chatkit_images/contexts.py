@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.utils.module_loading import import_string
 
+from .awaiting import at_once
 from .conf import settings
 from .context import RequestContext
 from .run_state import current_context
@@ -32,6 +33,17 @@ def context_class() -> type[RequestContext]:
         return RequestContext
     found: type[RequestContext] = import_string(settings.CONTEXT)
     return found
+
+
+def may_delete(context: RequestContext, row: Any) -> bool:
+    """Whether a context's person may delete a row. Not for the event loop.
+
+    Raises:
+        TypeError: If the project's method is asynchronous. What it returns counts as
+            true, whatever it says.
+    """
+    advice = f"{type(context).__name__}.may_delete() must not be asynchronous."
+    return at_once(context.may_delete(row), advice)
 
 
 @contextmanager

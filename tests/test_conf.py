@@ -54,6 +54,11 @@ class Demanding(RequestContext):
     plan: str
 
 
+class Asynchronous(RequestContext):
+    async def may_delete(self, row: Any) -> bool:  # type: ignore[override]
+        return False
+
+
 class OnlyMethods(RequestContext):
     """It has no fields of its own, and so needs no decorator."""
 
@@ -180,6 +185,26 @@ def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
                 "CHATKIT_IMAGES['CONTEXT'] is 'tests.test_conf.Demanding', whose field "
                 "'plan' has no default.",
                 "Write plan: ... = None, and give it its value in from_request().",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.test_conf.Asynchronous"},
+            (
+                "chatkit_images.E018",
+                "CHATKIT_IMAGES['CONTEXT'] is 'tests.test_conf.Asynchronous', whose "
+                "may_delete() is asynchronous.",
+                "Write it with def: it is called in a thread, and may ask the "
+                "database.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.shared_default.Context"},
+            (
+                "chatkit_images.E018",
+                "CHATKIT_IMAGES['CONTEXT'] cannot be imported: "
+                "'tests.shared_default.Context': mutable default <class 'list'> for "
+                "field tags is not allowed: use default_factory.",
+                "Write the dotted path of a subclass of RequestContext.",
             ),
         ),
         (

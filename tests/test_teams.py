@@ -226,6 +226,36 @@ async def test_the_store_by_itself_asks_too(
     assert await Attachment.objects.filter(pk=key).aexists()
 
 
+class Asynchronous(TeamContext):
+    """A mistake: nobody awaits the answer, which Python takes for a yes."""
+
+    async def may_delete(self, row: Any) -> bool:  # type: ignore[override]
+        return False
+
+
+async def test_what_nobody_awaits_lets_nobody_delete(
+    chat: ChatClient,
+    team: str,
+    png: bytes,
+    model: LoopbackAPI,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = f"{__name__}.Asynchronous"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"CONTEXT": path}
+    model.respond_with(Text("Hello."))
+    key, file = thread_id(await chat.say("hello")), await upload(chat, png)
+    for op, params in (
+        ("threads.delete", {"thread_id": key}),
+        ("attachments.delete", {"attachment_id": file}),
+    ):
+        response = await chat.request_op(op, params)
+        assert response.status_code == 500, op
+    assert "Asynchronous.may_delete() must not be asynchronous." in caplog.text
+    assert await Thread.objects.filter(pk=key).aexists()
+    assert await Attachment.objects.filter(pk=file).aexists()
+
+
 # A member who goes
 
 

@@ -15,6 +15,21 @@ from ..context import RequestContext
 from .values import is_function
 
 SUBCLASS = "Write the dotted path of a subclass of RequestContext."
+SYNCHRONOUS = "Write it with def: it is called in a thread, and may ask the database."
+# What a project overrides, and nobody awaits.
+METHODS = (
+    "from_request",
+    "for_user",
+    "for_owner",
+    "get_user",
+    "get_owner",
+    "own_key",
+    "get_tenant",
+    "may_delete",
+    "activate",
+    "to_row",
+    "from_row",
+)
 DECORATE = "Write @dataclass(frozen=True) above it."
 
 
@@ -25,8 +40,9 @@ def check_context(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         return
     try:
         found = import_string(path)
-    except (ImportError, AttributeError, TypeError) as error:
-        # A dataclass that inherits wrongly is a TypeError of its module.
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        # A dataclass that inherits wrongly is a TypeError of its module, and one with a
+        # list as a default is a ValueError.
         yield _context(f"cannot be imported: {path!r}: {error}", SUBCLASS)
         return
     if not (isinstance(found, type) and issubclass(found, RequestContext)):
@@ -50,6 +66,9 @@ def check_context(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             f"is {path!r}, whose field {needed[0]!r} has no default",
             f"Write {needed[0]}: ... = None, and give it its value in from_request().",
         )
+    for name in METHODS:
+        if inspect.iscoroutinefunction(getattr(found, name)):
+            yield _context(f"is {path!r}, whose {name}() is asynchronous", SYNCHRONOUS)
 
 
 def _own(found: type[RequestContext]) -> list[type]:

@@ -11,6 +11,7 @@ from .. import file_urls, imaging, models, storage
 from ..cleaning import clean, clean_json
 from ..conf import settings
 from ..context import RequestContext
+from ..contexts import may_delete
 from ..exceptions import ImageError, NotFoundError, RequestRefused
 from ..transactions import atomic
 from . import references
@@ -118,7 +119,7 @@ def deletable(attachment_id: str, context: RequestContext) -> models.Attachment 
     """
     rows = models.Attachment.objects.for_owner(context.owner)
     row = rows.filter(pk=clean(attachment_id)).first()
-    if row is not None and not context.may_delete(row):
+    if row is not None and not may_delete(context, row):
         raise RequestRefused(
             "not_allowed", _("You may not delete this file."), status=403
         )

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from .. import models, times
 from ..cleaning import clean, clean_json
 from ..context import RequestContext
+from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
 from ..run_state import current_run
 from ..transactions import atomic
@@ -150,7 +151,7 @@ def delete(thread_id: str, context: RequestContext) -> None:
     # stronger than theirs: no row that points at the thread may be inserted either.
     models.Thread.objects.select_for_update().filter(pk=clean(thread_id)).first()
     row = get(thread_id, context)
-    if not context.may_delete(row):
+    if not may_delete(context, row):
         raise RequestRefused(
             "not_allowed", _("You may not delete this chat."), status=403
         )
