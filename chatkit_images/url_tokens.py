@@ -1,7 +1,7 @@
 """Signed tokens in URLs, which replace a login.
 
-A token names one thing, one variant of it, its owner and the second it expires.
-ChatKit.js shows images in a frame of another site, where no cookie arrives.
+A token names one thing, one variant of it, the scope of its owner and the second it
+expires. ChatKit.js shows images in a frame of another site, where no cookie arrives.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ class Token:
         kind: ``"image"``, ``"attachment"`` or ``"upload"``.
         key: The primary key of the thing.
         variant: Which bytes of it, e.g. ``"full"``.
-        owner_digest: Digest of the owner; ``is_of`` compares it.
+        scope_digest: Digest of the owner's scope; ``is_of`` compares it.
     """
 
     kind: str
     key: str
     variant: str
-    owner_digest: str
+    scope_digest: str
 
-    def is_of(self, owner: str) -> bool:
-        """Whether the token was made for an owner, with whatever key is valid."""
+    def is_of(self, scope: str) -> bool:
+        """Whether the token was made for a scope, with whatever key is valid."""
         keys = [django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS]
         return any(
-            constant_time_compare(self.owner_digest, digest(owner, key)) for key in keys
+            constant_time_compare(self.scope_digest, digest(scope, key)) for key in keys
         )
 
 
-def digest(owner: str, key: str | bytes | None = None) -> str:
-    """Return a keyed digest of an owner, because a URL must not name a person."""
-    return salted_hmac(SALT, owner, secret=key, algorithm="sha256").hexdigest()[:16]
+def digest(scope: str, key: str | bytes | None = None) -> str:
+    """Return a keyed digest of a scope, because a URL must not name a person."""
+    return salted_hmac(SALT, scope, secret=key, algorithm="sha256").hexdigest()[:16]
 
 
 def expiry(now: float | None = None) -> int:
@@ -56,14 +56,14 @@ def expiry(now: float | None = None) -> int:
 
 
 def make(
-    kind: str, key: str, variant: str, owner: str, *, expires: int | None = None
+    kind: str, key: str, variant: str, scope: str, *, expires: int | None = None
 ) -> str:
-    """Return a token.
+    """Return a token; ``scope`` is that of the context for which it is made.
 
     Raises:
         ValueError: If a part has a dot, which parts the parts.
     """
-    parts = (kind, key, variant, digest(owner), format(expires or expiry(), "x"))
+    parts = (kind, key, variant, digest(scope), format(expires or expiry(), "x"))
     if any("." in part for part in parts):
         raise ValueError(f"A part of a token must not have a dot: {parts!r}.")
     return _signer().sign(".".join(parts))
@@ -73,12 +73,12 @@ def read(token: str, *, expired_ok: bool = False) -> Token | None:
     """Return what a token says, ``None`` if it is forged, altered or expired."""
     try:
         value = _signer().unsign(token)
-        kind, key, variant, owner_digest, expires = value.split(".")
+        kind, key, variant, scope_digest, expires = value.split(".")
     except (signing.BadSignature, ValueError):
         return None
     if int(expires, 16) < time.time() and not expired_ok:
         return None
-    return Token(kind, key, variant, owner_digest)
+    return Token(kind, key, variant, scope_digest)
 
 
 def is_signed(token: str) -> bool:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from .. import database, models, runs
+from .. import database, runs
 from ..context import RequestContext
 from ..contexts import context_class, task_of, within_tenant_of
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
@@ -124,16 +124,6 @@ def authenticating() -> Iterator[None]:
             message = _("You may not chat.")
             raise RequestRefused("forbidden", message, status=403) from exception
         raise
-
-
-def context_of_owner(
-    row: models.Thread | models.Attachment, request: HttpRequest
-) -> RequestContext:
-    """Return the context of a row's owner, for a request with a signed URL of theirs.
-
-    Not for the event loop.
-    """
-    return context_class().for_owner(row.owner, row.user, request)
 
 
 # admit() checks CSRF, with a refusal that a program can read.

@@ -9,16 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from .. import models, url_tokens
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
-from ..contexts import task_of, within_tenant_of
-from ..exceptions import NotFoundError, RequestRefused
+from ..contexts import task_of
+from ..exceptions import RequestRefused
 from ..protocol import encoding
 from ..server import get_server
-from . import errors
-from .admission import JsonView, admit, context_of_owner
+from . import errors, signed_urls
+from .admission import JsonView, admit
 from .files import CROSS_ORIGIN_HEADERS
 
 # Room for the multipart headers around a file of the largest size.
@@ -52,9 +51,10 @@ class AnnouncedUploadView(JsonView):
         """Store the bytes of an announced file and return its attachment."""
         try:
             check_length(request)
-            context, key = await database_sync_to_async(announced)(request, token)
+            find = database_sync_to_async(signed_urls.attachment_of)
+            row, _variant, context = await find(request, token, "upload")
             async with task_of(context):
-                response = await receive(await read_file(request), context, key)
+                response = await receive(await read_file(request), context, row.pk)
         except Exception as exception:
             response = errors.from_exception(exception)
         return _with_cors(response)
@@ -71,26 +71,6 @@ class AnnouncedUploadView(JsonView):
         response["Access-Control-Allow-Methods"] = "POST, PUT, OPTIONS"
         response["Access-Control-Allow-Headers"] = "Content-Type"
         return _with_cors(response)
-
-
-def announced(request: HttpRequest, token: str) -> tuple[RequestContext, str]:
-    """Return the context of a token's owner, and the id of its attachment.
-
-    Raises:
-        NotFoundError: If the token is for no upload.
-    """
-    said = url_tokens.read(token)
-    if said is None or said.kind != "upload":
-        raise NotFoundError
-    with within_tenant_of(request):
-        rows = models.Attachment.objects.select_related("user")
-        row = rows.filter(pk=said.key).first()
-        if row is None:
-            raise NotFoundError
-    context = context_of_owner(row, request)
-    if not said.is_of(context.scope):
-        raise NotFoundError
-    return context, row.pk
 
 
 async def receive(

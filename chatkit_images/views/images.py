@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.text import slugify
 
-from .. import models, url_tokens
+from .. import models
 from ..conf import settings
-from ..contexts import within_tenant_of, working_for
+from ..contexts import working_for
 from ..exceptions import NotFoundError
-from .admission import JsonView, context_of, context_of_owner
+from . import signed_urls
+from .admission import JsonView, context_of
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
@@ -27,19 +28,9 @@ class ImageView(JsonView):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Return the bytes; an invalid token is a 404."""
-        said = url_tokens.read(token)
-        if said is None or said.kind != "image":
-            raise NotFoundError
-        with within_tenant_of(request):
-            rows = models.GeneratedImage.objects.select_related("thread__user")
-            image = rows.filter(pk=said.key).first()
-            if image is None:
-                raise NotFoundError
-        context = context_of_owner(image.thread, request)
-        if not said.is_of(context.scope):
-            raise NotFoundError
+        image, variant, context = signed_urls.image_of(request, token)
         with working_for(context):
-            return cross_origin(image_response(image, said.variant))
+            return cross_origin(image_response(image, variant))
 
 
 class SessionImageView(JsonView):
@@ -60,19 +51,9 @@ class AttachmentView(JsonView):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Return the bytes; an invalid token is a 404."""
-        said = url_tokens.read(token)
-        if said is None or said.kind != "attachment":
-            raise NotFoundError
-        with within_tenant_of(request):
-            rows = models.Attachment.objects.select_related("user")
-            row = rows.filter(pk=said.key).first()
-            if row is None:
-                raise NotFoundError
-        context = context_of_owner(row, request)
-        if not said.is_of(context.scope):
-            raise NotFoundError
+        row, variant, context = signed_urls.attachment_of(request, token, "attachment")
         name, mime = str(row.file.name), row.mime_type
-        if row.thumbnail and said.variant == "thumbnail":
+        if row.thumbnail and variant == "thumbnail":
             name, mime = str(row.thumbnail.name), "image/webp"
         with working_for(context):
             return cross_origin(

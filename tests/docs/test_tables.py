@@ -195,6 +195,7 @@ def test_fields_and_methods_of_contexts_are_those_of_the_code() -> None:
         for name, value in vars(RequestContext).items()
         if not name.startswith("_") and (callable(value) or type(value) is classmethod)
     }
+    assert set(checks.contexts.METHODS) == methods
     table = rows("context.md", "Methods")
     assert {cells[0].strip("`").partition("(")[0] for cells in table} == methods
     for cells in table:

@@ -1,0 +1,71 @@
+"""What signed URLs name: a row, for whose owner the request then works.
+
+Such a URL is authority by itself, so nobody has to be logged in. Nothing here is for
+the event loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from .. import models, url_tokens
+from ..context import RequestContext
+from ..contexts import context_class, within_tenant_of
+from ..exceptions import NotFoundError
+
+
+def image_of(
+    request: HttpRequest, token: str
+) -> tuple[models.GeneratedImage, str, RequestContext]:
+    """Return an image, the variant that is asked for, and the context of its owner.
+
+    Raises:
+        NotFoundError: If the token is not valid, or the image is gone.
+    """
+    said, image = _read(request, token, "image", models.GeneratedImage, "thread__user")
+    return image, said.variant, _context_of(image.thread, request, said)
+
+
+def attachment_of(
+    request: HttpRequest, token: str, kind: str
+) -> tuple[models.Attachment, str, RequestContext]:
+    """Return an attachment, the variant, and the context of its owner.
+
+    Args:
+        request: The request.
+        token: The token in its URL.
+        kind: What the URL is for: ``"attachment"`` or ``"upload"``.
+
+    Raises:
+        NotFoundError: If the token is not valid, or the attachment is gone.
+    """
+    said, row = _read(request, token, kind, models.Attachment, "user")
+    return row, said.variant, _context_of(row, request, said)
+
+
+def _read(
+    request: HttpRequest, token: str, kind: str, model: Any, related: str
+) -> tuple[url_tokens.Token, Any]:
+    """Return what a token says, and its row with its user."""
+    said = url_tokens.read(token)
+    if said is None or said.kind != kind:
+        raise NotFoundError(f"The token is for no {kind}")
+    with within_tenant_of(request):
+        row = model.objects.select_related(related).filter(pk=said.key).first()
+    if row is None:
+        raise NotFoundError(f"{model.__name__} {said.key} not found")
+    return said, row
+
+
+def _context_of(
+    row: models.Thread | models.Attachment,
+    request: HttpRequest,
+    said: url_tokens.Token,
+) -> RequestContext:
+    """Return the context of a row's owner, if the token was made for them."""
+    context = context_class().for_owner(row.owner, row.user, request)
+    if not said.is_of(context.scope):
+        raise NotFoundError("The token is for another owner")
+    return context
