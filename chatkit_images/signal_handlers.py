@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in
+from django.core.exceptions import PermissionDenied
 from django.db import models as db
 from django.db.models.signals import post_delete
 
 from . import models
 from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
-from .exceptions import AuthenticationRequired
+from .exceptions import NotFoundError, RequestRefused
 from .models.files import file_columns
 from .querysets import RunQuerySet
 from .signals import run_finished
@@ -46,7 +47,7 @@ def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
         return
     try:
         new = context_class().get_owner(user, request)
-    except AuthenticationRequired:
+    except (PermissionDenied, RequestRefused, NotFoundError):
         # They may log in, but not chat. What they did waits for a login with which they
         # may.
         return

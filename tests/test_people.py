@@ -10,16 +10,18 @@ import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in
+from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.utils import timezone
 
 from chatkit_images import maintenance, signal_handlers
 from chatkit_images.context import SESSION_KEY, owner_of
+from chatkit_images.exceptions import NotFoundError, RequestRefused
 from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
 from chatkit_images.runs import claims
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items, thread_id
-from tests.teams import PATH
+from tests.teams import PATH, TeamContext
 
 VISITOR = "visitor:1"
 EARLIER = timezone.now() - datetime.timedelta(hours=1)
@@ -283,3 +285,23 @@ def test_the_rows_of_a_user_are_those_of_the_team(teams: list[str], ann: User) -
     make_thread("thr_2", owner=owner_of(ann))
     for model in (Thread, Run, Attachment, Feedback, ThreadItem):
         assert len(model.objects.for_user(ann)) == 1, model
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        PermissionDenied("Not you."),
+        RequestRefused("no_team", "Ask for a team.", status=403),
+        NotFoundError("No such team"),
+    ],
+    ids=repr,
+)
+def test_who_may_not_chat_is_logged_in_all_the_same(
+    ann: User, settings: Any, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    def refuse(cls: type[TeamContext], user: Any, request: Any = None) -> str:
+        raise refusal
+
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"CONTEXT": PATH}
+    monkeypatch.setattr(TeamContext, "get_owner", classmethod(refuse))
+    assert log_in(ann) == {SESSION_KEY: VISITOR}

@@ -281,6 +281,7 @@ ALLOWED = {
     "run-events": "GET, HEAD, OPTIONS",
     "run-stop": "POST, OPTIONS",
     "ready": "GET, HEAD, OPTIONS",
+    "csrf": "GET, HEAD, OPTIONS",
 }
 METHODS = ["PROPFIND", "TRACE", "PATCH", "DELETE", "OPTIONS"]
 METHODS += ["GET", "HEAD", "POST", "PUT"]
