@@ -19,7 +19,7 @@ from chatkit_images.models import Run
 from chatkit_images.server import safety
 from chatkit_images.testing import HTTPError, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
-from tests.client import ChatClient, done_items, of_type, thread_id
+from tests.client import ChatClient, done_items, message, of_type, thread_id
 
 NAME = "safety_identifier"
 
@@ -62,6 +62,22 @@ async def test_each_person_has_one_identifier_that_says_nothing_else(
     assert set(first) <= set("0123456789abcdef")
     kept = [run.safety_identifier async for run in Run.objects.order_by("created_at")]
     assert kept == [first, second, third]
+
+
+async def test_people_of_two_tenants_have_two_identifiers(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"CONTEXT": "tests.tenancy.TenantContext"}
+    for name in ("acme", "beta"):
+        model.respond_with(Text("Hello."))
+        sent_by = {"headers": {"X-Tenant": name}}
+        response = await chat.request_op(
+            "threads.create", {"input": message("hello")}, **sent_by
+        )
+        assert [part async for part in response.streaming_content]
+    first, second = sent(model)
+    # Both are user 1, say, each of their own tenant.
+    assert None is not first != second is not None
 
 
 def test_the_identifier_depends_on_the_secret(settings: Any) -> None:
