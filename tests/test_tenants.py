@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import io
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,13 +28,15 @@ from chatkit_images import models, storage, times, url_tokens
 from chatkit_images.contexts import working_for
 from chatkit_images.exceptions import NotFoundError
 from chatkit_images.maintenance import sweep
+from chatkit_images.runs.supervisor import Supervisor
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall
 from tests import tenancy
 from tests.asgi import doors
+from tests.asking import ask_op
 from tests.client import ChatClient, ask_asgi, done_items, message, receive_stream
 from tests.servers.tour import OPERATIONS, STREAMING, tour
-from tests.tenancy import TenantContext
+from tests.tenancy import NAMES, TenantContext
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EXECUTE = CursorWrapper.execute
@@ -265,6 +269,43 @@ def test_the_row_of_a_run_says_when_it_was_seen() -> None:
         "acme",
         "de",
     )
+
+
+async def test_watchers_of_two_tenants_watch_threads_of_the_same_id() -> None:
+    """A tenant may be a copy of another one."""
+    acme, beta = (TenantContext(None, "user:1", tenant=name) for name in NAMES)
+    supervisor, run = Supervisor(), uuid.uuid4()
+    with supervisor.watching("thr_1", acme) as ours:
+        with supervisor.watching("thr_1", beta) as theirs:
+            polls = {each.context: each.watched for each in supervisor._polls(False)}
+            assert polls == {acme: ["thr_1"], beta: ["thr_1"]}
+            live = SimpleNamespace(id=run, thread_id="thr_1", context=acme)
+            with supervisor.supervising(live):  # type: ignore[arg-type]
+                assert await asyncio.wait_for(ours.next(), 5) == run
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(theirs.next(), 0)
+        # Who goes leaves the other's.
+        (poll,) = supervisor._polls(False)
+        assert poll.context is acme
+
+
+async def test_the_session_of_a_request_that_is_refused_is_its_tenants(
+    chat: ChatClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noting(self: Any, sql: str, params: Any = None) -> Any:
+        if "UPDATE" in sql and "django_session" in sql:
+            tenancy.note(sql)
+        return EXECUTE(self, sql, params)
+
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    cookie = f"sessionid={chat.cookies['sessionid'].value}"
+    forged = {"Cookie": cookie, "X-Tenant": "acme"}
+    monkeypatch.setattr(CursorWrapper, "execute", noting)
+    tenancy.seen.clear()
+    answer = await ask_op(doors["consumer"], "threads.list", {}, forged)
+    assert (answer.status, answer.code) == (403, "csrf_failed")
+    assert done_for("acme")
+    assert of_others("acme") == []
 
 
 async def test_stores_work_for_the_context_that_they_are_given(ann: User) -> None:

@@ -18,6 +18,7 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 
 from .. import database
+from ..contexts import context_class, working_for
 from ..views.pages import no_response
 
 
@@ -66,10 +67,16 @@ async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None
         request,
         cast(HttpResponse, response),
     )
+
+    def save() -> None:
+        # Of a request that was refused nothing says where its session is.
+        with working_for(context_class().for_owner("", request=request)):
+            keep()
+
     if request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST:
         # The request has waited already, and only this keeps its answer back.
         with database.ahead():
-            await database.call(keep)
+            await database.call(save)
     else:
         # Headers only.
         keep()

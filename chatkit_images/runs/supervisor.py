@@ -86,7 +86,7 @@ class Supervisor:
         self.claimed[run.id] = run
         try:
             if run.thread_id is not None:
-                self.watches.announce(run.thread_id, run.id)
+                self.watches.announce(run.context.tenant, run.thread_id, run.id)
             yield
         finally:
             del self.claimed[run.id]
@@ -124,7 +124,7 @@ class Supervisor:
             complete = True
             for poll in self._polls(with_heartbeat):
                 try:
-                    self._act(await database.beat(poll.perform))
+                    self._act(poll, await database.beat(poll.perform))
                 except Exception:
                     # The next poll may succeed. Without heartbeats a run is taken over.
                     logger.warning("A poll of the runs has failed", exc_info=True)
@@ -148,7 +148,7 @@ class Supervisor:
             of(context).followed.append(run_id)
             if self.followed_logs.has_reader(run_id):
                 of(context).present.append(run_id)
-        for thread_id, context in self.watches.threads.items():
+        for (_tenant, thread_id), context in self.watches.threads.items():
             of(context).watched.append(thread_id)
         return list(polls.values())
 
@@ -171,7 +171,7 @@ class Supervisor:
                 return
             del self._owed[0]
 
-    def _act(self, result: PollResult) -> None:
+    def _act(self, poll: Poll, result: PollResult) -> None:
         """Do what follows from a poll."""
         for run_id in result.lost:
             run = self.claimed.get(run_id)
@@ -186,8 +186,9 @@ class Supervisor:
                 run.read_elsewhere()
         for run_id in result.ended:
             self.followed_logs.close_soon(run_id)
+        tenant = "" if poll.context is None else poll.context.tenant
         for thread_id, run_id in result.busy:
-            self.watches.announce(thread_id, run_id)
+            self.watches.announce(tenant, thread_id, run_id)
         if result.dead:
             self._take_over()
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from ..context import RequestContext
 
+# A tenant, and the id of a thread: a copied tenant has threads of the same ids.
+Key = tuple[str, str]
+
 
 class Watch:
     """A watcher of a thread, which sees each of its runs once."""
@@ -45,26 +48,26 @@ class Watches:
 
     def __init__(self) -> None:
         self.shows = 0
-        self._watched: dict[str, list[Watch]] = {}
-        self._contexts: dict[str, RequestContext] = {}
+        self._watched: dict[Key, list[Watch]] = {}
+        self._contexts: dict[Key, RequestContext] = {}
 
     @property
-    def threads(self) -> dict[str, RequestContext]:
+    def threads(self) -> dict[Key, RequestContext]:
         """Return the threads that are watched, each with one of its watchers."""
         return dict(self._contexts)
 
     @contextmanager
     def watching(self, thread_id: str, context: RequestContext) -> Iterator[Watch]:
         """Add a watcher of a thread."""
-        watch = Watch()
-        self._contexts[thread_id] = context
-        self._watched.setdefault(thread_id, []).append(watch)
+        watch, key = Watch(), (context.tenant, thread_id)
+        self._contexts[key] = context
+        self._watched.setdefault(key, []).append(watch)
         try:
             yield watch
         finally:
-            self._watched[thread_id].remove(watch)
-            if not self._watched[thread_id]:
-                del self._watched[thread_id], self._contexts[thread_id]
+            self._watched[key].remove(watch)
+            if not self._watched[key]:
+                del self._watched[key], self._contexts[key]
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -75,7 +78,7 @@ class Watches:
         finally:
             self.shows -= 1
 
-    def announce(self, thread_id: str, run_id: uuid.UUID) -> None:
-        """Tell the watchers of a thread of a run there."""
-        for watch in self._watched.get(thread_id, ()):
+    def announce(self, tenant: str, thread_id: str, run_id: uuid.UUID) -> None:
+        """Tell the watchers of a tenant's thread of a run there."""
+        for watch in self._watched.get((tenant, thread_id), ()):
             watch.announce(run_id)
