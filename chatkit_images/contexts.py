@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+# What the columns of owners take.
+OWNER_LENGTH = 255
 C = TypeVar("C", bound=RequestContext | None)
 
 
@@ -79,6 +81,29 @@ def working_context() -> RequestContext | None:
     context = current_context.get()
     if context is None and selects_more(context_class()):
         return context_class().for_owner("")
+    return context
+
+
+def checked(context: object) -> RequestContext:
+    """Return what a project's ``from_request()`` has returned, if it is a context.
+
+    Rows without an owner would be everybody's who has none.
+
+    Raises:
+        TypeError: If it is no context, or its owner is no text.
+        ValueError: If its owner is empty, or does not fit into its column.
+    """
+    if not isinstance(context, RequestContext):
+        advice = "from_request() must return a context, and must not be asynchronous."
+        raise TypeError(f"{advice} It has returned {type(at_once(context, advice))}.")
+    name, owner = type(context).__name__, context.owner
+    if not isinstance(owner, str):
+        raise TypeError(f"The owner of a {name} must be a text, got {owner!r}.")
+    if not 0 < len(owner) <= OWNER_LENGTH:
+        raise ValueError(
+            f"The owner of a {name} must have 1 to {OWNER_LENGTH} characters, "
+            f"got {len(owner)}."
+        )
     return context
 
 

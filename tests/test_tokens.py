@@ -13,6 +13,7 @@ from channels.db import database_sync_to_async
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
@@ -169,6 +170,13 @@ async def test_a_token_that_is_not_valid_is_a_401(
             address = reverse("chatkit_images:upload-direct")
             answer = await ask(application, "POST", address, headers | file, data)
             assert (answer.status, answer.code) == (401, "not_authenticated"), value
+            # What changes nothing needs no CSRF token, and has the same answer.
+            own = {"Authorization": value}
+            for name, arg in (("status", "thr_1"), ("run-events", UUID(int=0))):
+                address = reverse(f"chatkit_images:{name}", args=[arg])
+                answer = await ask(application, "GET", address, own)
+                assert (answer.status, answer.code) == (401, "not_authenticated"), name
+            assert not await watches("thr_1", own)
     assert not await Thread.objects.aexists()
 
 
@@ -381,6 +389,7 @@ class RefusingContext(RequestContext):
         from rest_framework import exceptions
 
         raise {
+            "absent": Http404("not here"),
             "denied": PermissionDenied("not you"),
             "forbidden": exceptions.PermissionDenied("not you"),
             "failed": exceptions.AuthenticationFailed("not you"),
@@ -391,6 +400,7 @@ class RefusingContext(RequestContext):
 @pytest.mark.parametrize(
     ("reason", "status", "code"),
     [
+        ("absent", 404, "not_found"),
         ("denied", 403, "forbidden"),
         ("forbidden", 403, "forbidden"),
         ("failed", 401, "not_authenticated"),
@@ -422,6 +432,100 @@ async def test_a_refusal_of_the_project_is_no_error(
         assert b"not you" not in answer.body
     assert not await watches("thr_1", said)
     assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+class OddContext(RequestContext):
+    """One that names no owner, or makes no context."""
+
+    @classmethod
+    def from_request(cls, request: Any) -> Any:
+        odd = request.headers["X-Odd"]
+        if odd == "nothing":
+            return None
+        owners: dict[str, Any] = {"empty": "", "number": 17, "long": "x" * 256}
+        return cls.for_owner(owners[odd], request=request)
+
+
+class AsynchronousContext(RequestContext):
+    """One that nobody awaits."""
+
+    @classmethod
+    async def from_request(cls, request: Any) -> Any:
+        return cls.for_owner("client:17", request=request)
+
+
+@pytest.mark.parametrize(
+    ("contexts", "odd", "said"),
+    [
+        (OddContext, "empty", "The owner of a OddContext must have 1 to 255 char"),
+        (OddContext, "long", "The owner of a OddContext must have 1 to 255 char"),
+        (OddContext, "number", "The owner of a OddContext must be a text, got 17."),
+        (OddContext, "nothing", "from_request() must return a context"),
+        (AsynchronousContext, "", "must not be asynchronous"),
+    ],
+)
+async def test_a_context_without_an_owner_has_no_rows(
+    application: Any,
+    jar: str,
+    model: LoopbackAPI,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+    contexts: Any,
+    odd: str,
+    said: str,
+) -> None:
+    use(settings, contexts)
+    await Thread.objects.acreate(pk="thr_1", owner="")
+    own = {"Cookie": jar, "X-CSRFToken": "a" * 32}
+    for headers in (own, {"Authorization": "Bearer x"}):
+        headers = headers | {"X-Odd": odd}
+        caplog.clear()
+        answer = await ask_op(application, "threads.create", HELLO, headers)
+        assert (answer.status, answer.code) == (500, "server_error")
+        assert said in caplog.text
+        assert not await watches("thr_1", headers)
+    assert await Thread.objects.acount() == 1
+
+
+class SaidContext(RequestContext):
+    """One of whom a row keeps what is no JSON."""
+
+    def to_row(self) -> dict[str, Any]:
+        return super().to_row() | {"share": float("nan")}
+
+
+async def test_what_no_row_can_keep_is_no_other_run(
+    application: Any, jar: str, model: LoopbackAPI, settings: Any
+) -> None:
+    use(settings, SaidContext)
+    own = {"Cookie": jar, "X-CSRFToken": "a" * 32}
+    answer = await ask_op(application, "threads.create", HELLO, own)
+    assert (answer.status, answer.json["error"]["allow_retry"]) == (500, False)
+    assert not await Thread.objects.aexists()
+
+
+class PlainUser:
+    """A user of a project's own, who is no staff and has no permissions."""
+
+    pk, is_active, is_authenticated = 17, True, True
+
+
+class PlainContext(RequestContext):
+    """People as another service knows them."""
+
+    @classmethod
+    def get_user(cls, request: Any) -> Any:
+        return PlainUser()
+
+
+async def test_users_without_permissions_watch_what_is_theirs(
+    transactional_db: None, model: LoopbackAPI, settings: Any
+) -> None:
+    use(settings, PlainContext)
+    await Thread.objects.acreate(pk="thr_1", owner="user:17")
+    await Thread.objects.acreate(pk="thr_2", owner="user:18")
+    assert await watches("thr_1", {})
+    assert not await watches("thr_2", {})
 
 
 class PageContext(ProxyContext):

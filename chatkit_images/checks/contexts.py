@@ -116,7 +116,7 @@ def _tenants_without_contexts(path: Any) -> Iterator[checks.CheckMessage]:
     """Warn of a class whose tenants nothing but their own requests works for."""
     try:
         found = RequestContext if path is None else import_string(path)
-    except (ImportError, AttributeError, TypeError):
+    except (ImportError, AttributeError, TypeError, ValueError):
         return  # Another check says so.
     if not isinstance(found, type) or not any(
         "get_tenant" in vars(each) for each in _own(found)

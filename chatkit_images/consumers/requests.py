@@ -18,7 +18,7 @@ from django.utils import translation
 from django.utils.module_loading import import_string
 
 from .. import database
-from ..contexts import context_class, working_for
+from ..contexts import within_tenant_of
 from ..views.pages import no_response
 
 
@@ -70,7 +70,7 @@ async def keep_session(request: ASGIRequest, response: HttpResponseBase) -> None
 
     def save() -> None:
         # Of a request that was refused nothing says where its session is.
-        with working_for(context_class().for_owner("", request=request)):
+        with within_tenant_of(request):
             keep()
 
     if request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST:

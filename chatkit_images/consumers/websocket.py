@@ -15,11 +15,11 @@ from django.http import HttpRequest
 from .. import database, runs
 from ..context import RequestContext
 from ..contexts import context_class, within_tenant_of, working_for
-from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
+from ..exceptions import NotFoundError
 from ..models import Run, Thread
 from ..queries import preflight, threads
 from ..run_state import current_context
-from ..views import origins
+from ..views import admission, origins
 from ..views.admission import authenticating, context_of
 from ..views.cookieless import without_cookies
 from ..views.pages import CsrfCheck, no_response
@@ -31,13 +31,7 @@ PERMISSION = "chatkit_images.view_threaditem"
 # Close codes of an application; Daphne sends no others. A connection is closed with the
 # first one before it is accepted: servers answer with 403, and a script sees no code.
 NOT_FOUND, FAILED = 4404, 4500
-REFUSALS = (
-    AuthenticationRequired,
-    NotFoundError,
-    RequestRefused,
-    SuspiciousOperation,
-    ValueError,
-)
+REFUSALS = (*admission.REFUSALS, SuspiciousOperation, ValueError)
 
 
 class ThreadConsumer:
@@ -164,7 +158,8 @@ def admit(request: HttpRequest, thread_id: str) -> RequestContext:
     contexts = context_class()
     with within_tenant_of(request), authenticating():
         user: Any = contexts.get_user(request)
-        staff = user and user.is_staff and user.has_perm(PERMISSION)
+        # A project's own users may have neither.
+        staff = getattr(user, "is_staff", False) and user.has_perm(PERMISSION)
         rows = Thread.objects.select_related("user").filter(pk=thread_id)
         thread = rows.first() if staff else None
         if thread is not None:

@@ -102,6 +102,8 @@ def claim(
         if made is not None:
             # The project's own id for the thread is taken. ``save`` finds out by whom.
             return claim(run_id, request, context, idempotency_key, choice=choice)
+        if thread_id is None:
+            raise  # Nobody else has anything of it: its row is not valid.
         raise busy() from None
 
 

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from .. import database, runs
 from ..context import RequestContext
-from ..contexts import context_class, task_of, within_tenant_of
+from ..contexts import checked, context_class, task_of, within_tenant_of
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from ..run_state import current_context
 from ..visitors import is_visitor
@@ -30,6 +30,14 @@ from .pages import CsrfCheck, no_response
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
+# What a project's context may raise.
+REFUSALS = (
+    AuthenticationRequired,
+    Http404,
+    NotFoundError,
+    PermissionDenied,
+    RequestRefused,
+)
 # The name of a scheme that a client may send.
 TOKEN = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")
 
@@ -85,22 +93,23 @@ def context_without_cookies(
             raise
         logger.info("Without its cookies a request has no context", exc_info=True)
         return None
-    if not is_visitor(context.owner):
-        return context
-    if scheme_of(bare):
-        raise AuthenticationRequired("This token is not valid.")
-    return None
+    return None if is_visitor(context.owner) else context
 
 
 def context_of(request: HttpRequest) -> RequestContext:
     """Return the context of a request. Not for the event loop.
 
     Raises:
-        AuthenticationRequired: If nobody is logged in.
+        AuthenticationRequired: If nobody is logged in, or a token is not valid.
         RequestRefused: If the person may not chat.
+        TypeError: If the project's ``from_request()`` returns no context.
+        ValueError: If it names no owner.
     """
     with within_tenant_of(request), authenticating():
-        return context_class().from_request(request)
+        context = checked(context_class().from_request(request))
+    if is_visitor(context.owner) and scheme_of(request):
+        raise AuthenticationRequired("This token is not valid.")
+    return context
 
 
 @contextmanager
@@ -149,7 +158,7 @@ class JsonView(View):
         if not self.view_is_async:
             try:
                 told = told or super().dispatch(request, *args, **kwargs)
-            except (AuthenticationRequired, NotFoundError, RequestRefused) as refusal:
+            except REFUSALS as refusal:
                 told = errors.from_exception(refusal)
             return finish(request, told)
         answer: Any = super().dispatch

@@ -11,7 +11,7 @@ import secrets
 
 from chatkit.errors import CustomStreamError
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import JsonResponse
+from django.http import Http404, JsonResponse
 from django.http.multipartparser import MultiPartParserError
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
@@ -43,7 +43,7 @@ def from_exception(exception: Exception) -> JsonResponse:
             return error(401, "not_authenticated", _("Log in to chat."))
         case PermissionDenied():
             return error(403, "forbidden", _("You may not do that."))
-        case NotFoundError():
+        case NotFoundError() | Http404():
             # A row of another owner gets the same answer as a missing row.
             return error(404, "not_found", _("This was not found."))
         case RequestRefused():
