@@ -109,8 +109,9 @@ def test_for_user_takes_what_it_is_told(ann: User, settings: Any) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
         "BASE_URL": "https://shop.example/"
     }
-    context = RequestContext.for_user(ann)
-    assert (context.base_url, context.locale) == ("https://shop.example", "en-us")
+    with translation.override("fr"):
+        context = RequestContext.for_user(ann)
+    assert (context.base_url, context.locale) == ("https://shop.example", "fr")
     told = RequestContext.for_user(ann, base_url="https://b.example/", locale="de")
     assert (told.base_url, told.locale) == ("https://b.example", "de")
 

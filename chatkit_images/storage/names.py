@@ -13,8 +13,9 @@ import secrets
 from ..contexts import working_context
 
 PREFIX = "chatkit_images"
-# Other names are digested: some file systems do not tell upper from lower case.
-TENANT = re.compile(r"[a-z0-9_-]{1,63}")
+# Other names are digested: some file systems do not tell upper from lower case. None of
+# these begins as a digest does.
+TENANT = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
 # A storage such as S3 accepts ".." in a name; only names of this form are used.
 NAME = re.compile(
     rf"(?P<folder>{PREFIX}(?:/~[a-z0-9_-]{{1,63}})?)/(?P<kind>[a-z]+)"
@@ -29,7 +30,7 @@ def folder() -> str:
         return PREFIX
     name = context.tenant
     if not TENANT.fullmatch(name):
-        name = hashlib.sha256(name.encode()).hexdigest()[:32]
+        name = "-" + hashlib.sha256(name.encode()).hexdigest()[:32]
     return f"{PREFIX}/~{name}"
 
 
