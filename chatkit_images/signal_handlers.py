@@ -20,6 +20,8 @@ from .transactions import atomic
 
 # The key in a run's context that says where its rows go when it has ended.
 NEXT_OWNER = "next_owner"
+# How a project says that somebody may not chat.
+REFUSALS = (PermissionDenied, RequestRefused, NotFoundError)
 
 
 def connect() -> None:
@@ -47,7 +49,7 @@ def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
         return
     try:
         new = context_class().get_owner(user, request)
-    except (PermissionDenied, RequestRefused, NotFoundError):
+    except REFUSALS:
         # They may log in, but not chat. What they did waits for a login with which they
         # may.
         return
@@ -61,8 +63,11 @@ def move_after_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
     if run.user is None or not is_visitor(run.owner):
         return
     noted = (run.context or {}).get(NEXT_OWNER)
-    with atomic():
+    try:
         new = noted or context_class().get_owner(run.user)
+    except REFUSALS:
+        return  # It waits, and must not keep others from their turn.
+    with atomic():
         move_to_user(run.owner, run.user, new)
 
 

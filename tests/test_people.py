@@ -15,7 +15,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from chatkit_images import maintenance, signal_handlers
-from chatkit_images.context import SESSION_KEY, owner_of
+from chatkit_images.context import SESSION_KEY, RequestContext, owner_of
 from chatkit_images.exceptions import NotFoundError, RequestRefused
 from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
 from chatkit_images.runs import claims
@@ -265,6 +265,25 @@ def test_who_may_log_in_but_not_chat_is_logged_in(teams: list[str], ann: User) -
     assert owners() == everything(VISITOR)
     assert log_in(ann) == {}
     assert owners() == everything(teams[0]) | {"Feedback": {owner_of(ann)}}
+
+
+@pytest.mark.parametrize(
+    "refusal", [PermissionDenied(), RequestRefused("closed", "Closed.", status=403)]
+)
+def test_a_refusal_to_chat_is_none_to_log_in(
+    ann: User, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    def get_owner(*args: Any) -> str:
+        raise refusal
+
+    make_thread("thr_1")
+    monkeypatch.setattr(RequestContext, "get_owner", get_owner)
+    assert log_in(ann) == {SESSION_KEY: VISITOR}
+    assert owners() == everything(VISITOR)
+    # What a version before has left behind keeps no sweep from the rest.
+    Run.objects.update(user=ann)
+    assert signal_handlers.move_again() == 1
+    assert owners() == everything(VISITOR)
 
 
 def test_the_same_request_of_a_visitor_and_of_a_member_keeps_nobody_out(
