@@ -13,7 +13,7 @@ from agents import (
     RunConfig,
     handoff,
 )
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
 from chatkit_images.models import Run
 from chatkit_images.server import safety
@@ -77,6 +77,20 @@ async def test_people_of_two_tenants_have_two_identifiers(
         assert [part async for part in response.streaming_content]
     first, second = sent(model)
     # Both are user 1, say, each of their own tenant.
+    assert None is not first != second is not None
+
+
+async def test_members_of_a_team_have_an_identifier_each(
+    chat: ChatClient, stranger: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"CONTEXT": "tests.teams.TeamContext"}
+    team = await Group.objects.acreate(name="team")
+    async for user in User.objects.all():
+        await user.groups.aadd(team)
+    for member in (chat, stranger):
+        model.respond_with(Text("Hello."))
+        await member.say("hello")
+    first, second = sent(model)
     assert None is not first != second is not None
 
 

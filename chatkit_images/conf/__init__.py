@@ -66,7 +66,7 @@ class Settings(People, Runs, Tuning):
 
     @property
     def SAFETY_IDENTIFIER(self) -> bool:
-        """Whether OpenAI gets a digest of the owner with each request.
+        """Whether OpenAI gets a digest of the person with each request.
 
         With it OpenAI can act against one person who abuses a model, instead of the
         project. The digest is keyed with ``SECRET_KEY``. Default: ``True``.

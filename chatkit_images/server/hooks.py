@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from agents import (
@@ -100,7 +101,9 @@ class HookMixin(ProtocolServer):
                 )
         if not settings.SAFETY_IDENTIFIER:
             return config
-        identifier = safety.identifier_of(context.scope)
+        # OpenAI acts against one person, and not against all of a team.
+        person = replace(context, owner=context.person)
+        identifier = safety.identifier_of(person.scope)
         found = safety.identified(config, agent, identifier)
         if (state := current_state.get()) is not None:
             state.safety_identifier = identifier if found else ""

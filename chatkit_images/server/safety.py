@@ -31,7 +31,7 @@ _refusing: set[Provider] = set()
 
 
 def identifier_of(scope: str) -> str:
-    """Return a digest of owner and tenant, which needs ``SECRET_KEY`` to be made."""
+    """Return a digest of a person and a tenant, which takes ``SECRET_KEY`` to make."""
     salt = "chatkit_images.safety_identifier"
     return salted_hmac(salt, scope, algorithm="sha256").hexdigest()
 
