@@ -190,6 +190,20 @@ async def test_a_page_that_cannot_read_the_cookie_asks_for_the_token(
     assert (await ask_op(application, "threads.list", {}, page)).status == 200
 
 
+async def test_the_token_may_be_in_the_session(
+    application: Any, cookies: dict[str, str], settings: Any
+) -> None:
+    settings.CSRF_USE_SESSIONS = True
+    page = {"Origin": APP, "Cookie": cookies["Cookie"].partition(";")[0]}
+    refused = await ask_op(application, "threads.list", {}, page)
+    assert (refused.status, refused.code) == (403, "csrf_failed")
+    told = await ask(application, "GET", f"{URL}csrf/", page)
+    page["X-CSRFToken"] = told.json["csrfToken"]
+    assert (await ask_op(application, "threads.list", {}, page)).status == 200
+    foreign = await ask_op(application, "threads.list", {}, page | {"Origin": EVIL})
+    assert (foreign.status, foreign.code) == (403, "csrf_failed")
+
+
 # django-cors-headers
 
 
