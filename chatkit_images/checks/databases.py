@@ -85,7 +85,7 @@ def _refused(alias: str, models: list[type[Model]]) -> Iterator[checks.CheckMess
             f"DATABASE_ROUTERS do not allow tables in {alias!r} that the app writes "
             f"there: {', '.join(tables)}.",
             hint='Let allow_migrate() allow "chatkit_images" where db_for_write() '
-            "sends it.",
+            "sends it. If only the schemas of tenants have tables, set CONTEXTS.",
             id="chatkit_images.E015",
         )
     # Rows as they are after they were read; nothing is.
