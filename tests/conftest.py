@@ -59,7 +59,7 @@ def pytest_runtest_teardown() -> None:
     storage.drain()
     # Asynchronous queries of a test itself leave their connection open in asgiref's
     # thread, and PostgreSQL drops no database that somebody is connected to.
-    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+    SyncToAsync.single_thread_executor.submit(forget_connections).result()
     # A thread of the runs keeps its connection for a moment.
     workers = [t for t in threading.enumerate() if "database-runs" in t.name]
     everybody = threading.Barrier(len(workers) or 1)
@@ -71,8 +71,19 @@ def pytest_runtest_teardown() -> None:
 
 
 def close_all(everybody: threading.Barrier) -> None:
-    connections.close_all()
+    forget_connections()
     everybody.wait(60)
+
+
+def forget_connections() -> None:
+    """Close what this thread has open, with what it knows of the settings.
+
+    Django tells only the thread of a test that USE_TZ or TIME_ZONE is another one.
+    """
+    connections.close_all()
+    for each in connections.all(initialized_only=True):
+        for name in ("timezone", "timezone_name"):
+            vars(each).pop(name, None)
 
 
 @pytest.fixture(scope="session")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.admin import site
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
-from chatkit_images import models, runs, times
+from chatkit_images import database, models, runs, times
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, thread_id
+from tests.conftest import forget_connections
 
 HOUR = datetime.timedelta(hours=1)
 # In New York: an hour that there was not, and one that there was twice.
@@ -23,9 +26,22 @@ TWICE = datetime.datetime(2026, 11, 1, 1, 30)
 
 
 @pytest.fixture
-def new_york(settings: Any) -> None:
+def new_york(
+    request: pytest.FixtureRequest, transactional_db: None, settings: Any
+) -> Iterator[None]:
+    """Be in New York, without time zones unless the test says so."""
+    before = (settings.TIME_ZONE, settings.USE_TZ)
     settings.TIME_ZONE = "America/New_York"
-    settings.USE_TZ = False
+    settings.USE_TZ = getattr(request, "param", False)
+    # A connection to PostgreSQL reads times as it was told when it was opened.
+    connections.close_all()
+    yield
+    settings.TIME_ZONE, settings.USE_TZ = before
+    connections.close_all()
+    for kind in ("beats", "aside"):
+        done: Future[None] = Future()
+        database.jobs(kind).put((done, forget_connections))
+        done.result(60)
 
 
 def test_columns_get_naive_local_times(new_york: None) -> None:
@@ -38,13 +54,10 @@ def test_columns_get_naive_local_times(new_york: None) -> None:
 
 
 @pytest.mark.parametrize("value", [GAP, TWICE, TWICE.replace(fold=1)])
-@pytest.mark.parametrize("zones", [True, False])
-@pytest.mark.django_db
+@pytest.mark.parametrize("new_york", [True, False], indirect=True)
 def test_hours_that_summer_time_takes_and_gives(
-    settings: Any, value: datetime.datetime, zones: bool
+    new_york: None, value: datetime.datetime
 ) -> None:
-    settings.TIME_ZONE = "America/New_York"
-    settings.USE_TZ = zones
     at = times.to_column(value)
     thread = models.Thread.objects.create(pk="thr_1", owner="user:1", created_at=at)
     thread.refresh_from_db()
