@@ -34,7 +34,8 @@ selected = Selected()
 
 def note(what: str) -> None:
     """Note what is done here, and for which tenant."""
-    seen.append((selected.name, what))
+    # MariaDB and MySQL have other quotes.
+    seen.append((selected.name, what.replace("`", '"')))
 
 
 @dataclass(frozen=True)
