@@ -64,9 +64,10 @@ def test_hours_that_summer_time_takes_and_gives(
     assert abs(times.to_naive(thread.created_at) - value) in (0 * HOUR, HOUR)
 
 
-async def test_a_chat_without_time_zones(
-    new_york: None, chat: ChatClient, model: LoopbackAPI
+async def test_the_times_of_a_chat_are_right(
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
+    """With ``TEST_USE_TZ=0`` too. Connections of other threads keep their zone."""
     model.respond_with(Image("a fox", partials=1), Text("Here is your fox."))
     key = thread_id(await chat.say("draw a fox"))
     model.respond_with(Text("You're welcome."))
