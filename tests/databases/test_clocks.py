@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +13,9 @@ from django.contrib.admin import site
 from django.db import connection, connections
 from django.utils import timezone
 
-from chatkit_images import database, models, runs, times
+from chatkit_images import models, runs, times
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, thread_id
-from tests.conftest import forget_connections
 
 HOUR = datetime.timedelta(hours=1)
 # In New York: an hour that there was not, and one that there was twice.
@@ -38,10 +36,6 @@ def new_york(
     yield
     settings.TIME_ZONE, settings.USE_TZ = before
     connections.close_all()
-    for kind in ("beats", "aside"):
-        done: Future[None] = Future()
-        database.jobs(kind).put((done, forget_connections))
-        done.result(60)
 
 
 def test_columns_get_naive_local_times(new_york: None) -> None:
