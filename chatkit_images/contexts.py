@@ -7,7 +7,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from .awaiting import at_once
@@ -131,6 +132,23 @@ def carried(
 
 
 @asynccontextmanager
+async def own_thread() -> AsyncIterator[None]:
+    """Have a thread for asynchronous queries, unless this task has one.
+
+    The thread ends with the work within. Nothing else would close its connections.
+    """
+    if SyncToAsync.thread_sensitive_context.get(None) is not None:
+        yield
+        return
+    async with ThreadSensitiveContext() as mine:
+        try:
+            yield
+        finally:
+            if mine in SyncToAsync.context_to_thread_executor:
+                await sync_to_async(connections.close_all)()
+
+
+@asynccontextmanager
 async def task_of(context: RequestContext) -> AsyncIterator[None]:
     """Work for a context in a task: that of a request, or of a run.
 
@@ -143,7 +161,7 @@ async def task_of(context: RequestContext) -> AsyncIterator[None]:
             # A thread costs memory.
             yield
             return
-        async with ThreadSensitiveContext():
+        async with own_thread():
             stack = ExitStack()
             # It is entered and left in two calls, and context variables must be set
             # back where they were set.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
@@ -355,7 +356,7 @@ def look(key: str) -> None:
     root = Client()
     root.force_login(User.objects.create_superuser("staff"))
     for page in (
-        f"thread/{key}/change/",
+        f"thread/{quote(key)}/change/",
         "thread/",
         "run/",
         "feedback/",

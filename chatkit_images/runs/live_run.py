@@ -7,13 +7,12 @@ import uuid
 from contextlib import aclosing
 from contextvars import Context
 
-from asgiref.sync import ThreadSensitiveContext
 from chatkit import types
 from chatkit.server import ChatKitServer
 
 from ..agents import trackers
 from ..context import RequestContext
-from ..contexts import task_of
+from ..contexts import own_thread, task_of
 from ..run_state import current_run, current_state
 from .log import Batches, get_logs
 from .readers import Readers
@@ -136,7 +135,7 @@ class LiveRun:
         current_run.set(self.id)
         current_state.set(self.task.state)
         trackers.set(self.task.trackers)
-        async with ThreadSensitiveContext(), task_of(self.context):
+        async with own_thread(), task_of(self.context):
             # The task claims, not the request: if the client leaves meanwhile, the
             # row is made all the same, and somebody has to release it.
             if await self._claim():

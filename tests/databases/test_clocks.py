@@ -112,4 +112,5 @@ def test_a_run_is_recent_by_the_clock_that_wrote_it() -> None:
 def test_the_clock_of_mysql_is_not_that_of_the_session() -> None:
     server: Any = SimpleNamespace(ops=connection.ops)
     compiler: Any = None
-    assert times.Now().as_mysql(compiler, server) == ("UTC_TIMESTAMP(6)", [])
+    sql, params = times.Now().as_mysql(compiler, server)
+    assert (sql, [*params]) == ("UTC_TIMESTAMP(6)", [])
