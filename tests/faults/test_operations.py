@@ -303,6 +303,8 @@ def contractions(migration: Any, before: Any = None) -> list[str]:
                     continue
             case operations.AddIndex() | operations.RemoveConstraint():
                 continue  # What old code writes is allowed as before.
+            case operations.AlterModelOptions():
+                continue  # No database knows of it.
             case operations.RunPython(reversible=True):
                 continue  # The rows are what they were, with more in them.
             case operations.AlterField(field=field) if before is not None:
@@ -321,8 +323,12 @@ def contractions(migration: Any, before: Any = None) -> list[str]:
 
 def in_the_table(field: Any) -> Any:
     """Return what of a field its column depends on."""
-    _, path, args, options = field.deconstruct()
-    return path, args, {k: v for k, v in options.items() if k not in FOR_PEOPLE}
+    _, _, args, options = field.deconstruct()
+    # A class of the app's own, such as KeyField, has the column of Django's. What
+    # becomes of rows is decided by Django.
+    left_out = {*FOR_PEOPLE, "on_delete"}
+    kind = field.get_internal_type()
+    return kind, args, {k: v for k, v in options.items() if k not in left_out}
 
 
 def later_migrations() -> Iterator[tuple[Any, Any]]:
