@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
+from django.db import connection
 from django.urls import reverse
 
 from chatkit_images import context, urls
@@ -108,7 +109,13 @@ def problem_of(cell: Cell, answer: Answer) -> str | None:
     return "failed" if answer.status >= 500 else None
 
 
-@pytest.mark.parametrize("contexts", [None, HeaderContext, StrictContext])
+# No database decides about it. One that is slow to empty has the most trusting class.
+@pytest.mark.parametrize(
+    "contexts",
+    [None, HeaderContext, StrictContext]
+    if connection.vendor == "sqlite"
+    else [HeaderContext],
+)
 @pytest.mark.parametrize("name", DOORS)
 async def test_nothing_forged_gets_through(
     name: str,
