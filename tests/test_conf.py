@@ -44,6 +44,18 @@ def test_the_settings_of_the_tests_are_fine() -> None:
 SERVER = {"SERVER": "tests.chat.TestServer"}
 
 
+class Tenants:
+    """What a project shares between its classes."""
+
+    @classmethod
+    def get_tenant(cls, request: Any = None) -> str:
+        return "acme"
+
+
+class Mixed(Tenants, RequestContext):
+    """Has tenants by what it is mixed with."""
+
+
 class Undecorated(RequestContext):
     KIND: ClassVar[str] = "shop"
     plan: str = "free"
@@ -213,6 +225,16 @@ def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
                 "chatkit_images.E019",
                 "CHATKIT_IMAGES['CONTEXTS'] must be the dotted path of a function, got "
                 "'tests.test_conf.SERVER'.",
+                "Write the dotted path of a function that yields a context for each "
+                "tenant.",
+            ),
+        ),
+        (
+            SERVER | {"CONTEXT": "tests.test_conf.Mixed"},
+            (
+                "chatkit_images.W007",
+                "CHATKIT_IMAGES['CONTEXT'] has tenants, and no CONTEXTS yields them: "
+                "commands, and what ends dead runs, work for none of them.",
                 "Write the dotted path of a function that yields a context for each "
                 "tenant.",
             ),
