@@ -351,6 +351,16 @@ def storage_names() -> list[str]:
     return [name for name, _ in storage.listing()]
 
 
+def test_staff_see_whose_team_it_is(ann: User) -> None:
+    Thread.objects.create(pk="thr_1", owner="team:1", user=ann)
+    root = Client()
+    root.force_login(User.objects.create_superuser("staff"))
+    page = root.get("/admin/chatkit_images/thread/").content
+    assert b"ann (team:1)" in page
+    Thread.objects.update(owner=f"user:{ann.pk}")
+    assert b"ann (" not in root.get("/admin/chatkit_images/thread/").content
+
+
 def look(key: str) -> None:
     """Open the pages of the staff that show a thread without a user."""
     root = Client()

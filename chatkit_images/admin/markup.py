@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from .. import models
+from ..contexts import context_class
 
 JSON_LENGTH = 20_000
 EMPTY = "-"
@@ -98,5 +99,12 @@ def name_of(thread: models.Thread) -> str:
 
 
 def owner_of(row: Any) -> str:
-    """Return the user of a row, or the beginning of a visitor's key."""
-    return str(row.user.get_username()) if row.user else clip(row.owner, 16)
+    """Return the user of a row, and its owner if that is another: a team, a visitor.
+
+    Of a key only the beginning is shown, as that of a visitor is a secret.
+    """
+    key = clip(row.owner, 16)
+    if row.user is None:
+        return key
+    name = str(row.user.get_username())
+    return name if row.owner == context_class().own_key(row.user) else f"{name} ({key})"
