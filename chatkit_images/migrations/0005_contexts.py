@@ -30,6 +30,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, db_default='', default='', max_length=255, verbose_name='requested tool'),
         ),
         migrations.AlterField(
+            model_name='run',
+            name='safety_identifier',
+            field=models.CharField(blank=True, db_default='', default='', help_text='A digest of the person, as the provider got it.', max_length=64, verbose_name='safety identifier'),
+        ),
+        migrations.AlterField(
             model_name='attachment',
             name='user',
             field=models.ForeignKey(blank=True, null=True, on_delete=chatkit_images.models.ownership.delete_own, related_name='chatkit_attachments', to=settings.AUTH_USER_MODEL, verbose_name='user'),

@@ -110,7 +110,7 @@ class Run(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text=_("A digest of the owner, as the provider got it."),
+        help_text=_("A digest of the person, as the provider got it."),
     )
     reason = models.CharField(
         _("reason"),
