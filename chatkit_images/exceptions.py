@@ -70,16 +70,24 @@ class RequestRefused(Exception):
         message: What the person may read.
         status: The HTTP status of the answer.
         allow_retry: Whether the same request may succeed later.
+        retry_after: Seconds after which it may, if that is known: ``Retry-After``.
     """
 
     def __init__(
-        self, code: str, message: str, *, status: int = 409, allow_retry: bool = False
+        self,
+        code: str,
+        message: str,
+        *,
+        status: int = 409,
+        allow_retry: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
         self.allow_retry = allow_retry
+        self.retry_after = retry_after
 
 
 class UnexpectedResult(TypeError):

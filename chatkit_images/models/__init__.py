@@ -7,23 +7,30 @@ URLs are made when a thread is read.
 from __future__ import annotations
 
 from .attachments import Attachment
+from .brakes import Brake, OwnerBlock
 from .files import DeletedFile
 from .images import GeneratedImage
 from .inputs import ImageSource, RefusedInput
 from .partials import PartialImage
 from .runs import Run
 from .threads import DeletedPosition, Feedback, Thread, ThreadItem
+from .use import UseCounter, UseEntry, UseKind
 
 __all__ = [
     "Attachment",
+    "Brake",
     "DeletedFile",
     "DeletedPosition",
     "Feedback",
     "GeneratedImage",
     "ImageSource",
+    "OwnerBlock",
     "PartialImage",
     "RefusedInput",
     "Run",
     "Thread",
     "ThreadItem",
+    "UseCounter",
+    "UseEntry",
+    "UseKind",
 ]

@@ -70,6 +70,12 @@ class Attachment(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["owner", "id"], name="chatkit_attachment_owner"),
+            # What an owner has stored, and what of it waits for a message.
+            models.Index(
+                fields=["owner", "thread", "bytes"], name="chatkit_attachment_stored"
+            ),
+            models.Index(fields=["file"], name="chatkit_attachment_file"),
+            models.Index(fields=["thumbnail"], name="chatkit_attachment_thumbnail"),
         ]
 
     def __str__(self) -> str:

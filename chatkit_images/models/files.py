@@ -62,6 +62,7 @@ class DeletedFile(models.Model):
         verbose_name = _("deleted file")
         verbose_name_plural = _("deleted files")
         ordering = ["pk"]
+        indexes = [models.Index(fields=["name"], name="chatkit_deleted_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -181,6 +181,8 @@ class GeneratedImage(models.Model):
             models.Index(fields=["created_at"], name="chatkit_image_created"),
             models.Index(fields=["status", "created_at"], name="chatkit_image_status"),
             models.Index(fields=["thread", "call_id"], name="chatkit_image_call"),
+            models.Index(fields=["file"], name="chatkit_image_file"),
+            models.Index(fields=["thumbnail"], name="chatkit_image_thumbnail"),
         ]
 
     def __str__(self) -> str:

@@ -41,6 +41,7 @@ class PartialImage(models.Model):
                 fields=["image", "index"], name="chatkit_partial_unique"
             ),
         ]
+        indexes = [models.Index(fields=["file"], name="chatkit_partial_file")]
 
     def __str__(self) -> str:
         return f"{self.image_id} #{self.index}"

@@ -95,6 +95,15 @@ class Run(models.Model):
     idempotency_key = KeyField(  # noqa: DJ001 - most have none
         _("idempotency key"), max_length=255, null=True, blank=True
     )
+    request_digest = models.CharField(
+        _("digest of the request"),
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text=_("Tells whether another request is the same."),
+    )
     response_id = models.CharField(_("response id"), max_length=255, blank=True)
     usage = models.JSONField(_("token usage"), default=dict, blank=True)
     tool_usage = models.JSONField(
