@@ -53,6 +53,7 @@ WORDS = {
         "This site has a fault that its staff must mend."
     ),
     Reason.STOPPED: gettext_lazy("The answer was stopped."),
+    Reason.STOPPED_BY_STAFF: gettext_lazy("The staff of this site ended the answer."),
     Reason.INTERRUPTED: gettext_lazy("The answer was interrupted. Try again."),
 }
 IMAGE_WORDS = {

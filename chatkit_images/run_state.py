@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatkit import types
 
-from .failures import Failure
+from .failures import Failure, Reason
 from .imaging import Base64Image, Placeholders
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class RunState:
 
     Attributes:
         interrupted: Whether the server ends the run, and not a person.
+        stopped: Why it was stopped, if it was: by a person, or by staff.
         told: Whether the thread has an item that says that its answer was cut off.
         made: The thread of a first message, if the claim has made it.
         failure: Why the answer has failed, if it has.
@@ -57,6 +58,7 @@ class RunState:
     """
 
     interrupted: bool = False
+    stopped: Failure = Failure(Reason.STOPPED)
     told: bool = False
     made: types.ThreadMetadata | None = None
     failure: Failure | None = None

@@ -13,7 +13,7 @@ from ..exceptions import StorageUnavailable
 from ..failures import Failure, Reason
 from ..models import GeneratedImage
 from ..queries import failure_columns
-from ..run_state import current_state
+from ..run_state import RunState, current_state
 
 Status = GeneratedImage.Status
 
@@ -91,6 +91,7 @@ def of_error(error: Exception, facts: dict[str, Any] | None = None) -> ImageOutc
 
 def cut_off() -> ImageOutcome:
     """Return the outcome of images whose answer the server or a person has cut off."""
-    state = current_state.get()
-    by_server = state is not None and state.interrupted
-    return of_failure(Failure(Reason.INTERRUPTED if by_server else Reason.STOPPED))
+    state = current_state.get() or RunState()
+    return of_failure(
+        Failure(Reason.INTERRUPTED) if state.interrupted else state.stopped
+    )

@@ -29,6 +29,7 @@ class Reason(enum.StrEnum):
     NOT_SAVED = "not_saved"
     INSTALLATION = "installation"
     STOPPED = "stopped"
+    STOPPED_BY_STAFF = "stopped_by_staff"
     INTERRUPTED = "interrupted"
 
     @property
@@ -47,4 +48,5 @@ FINAL = {
     Reason.TOO_LARGE,
     Reason.GONE,
     Reason.INSTALLATION,
+    Reason.STOPPED_BY_STAFF,
 }

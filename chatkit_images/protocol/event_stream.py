@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from chatkit import types
 
 from .. import models, notes
+from ..failures import Reason
 from .encoding import dump
 
 HEADERS = {
@@ -46,6 +47,16 @@ def failed(run: models.Run) -> types.ErrorEvent:
 def broken_off() -> types.ErrorEvent:
     """Return the event that ends a stream of which nothing more is known."""
     return failed(models.Run(status=models.Run.Status.INTERRUPTED))
+
+
+def ended(words: str) -> types.ErrorEvent:
+    """Return the event that ends the stream of somebody who may not chat any more.
+
+    Args:
+        words: What staff say about that, maybe nothing.
+    """
+    words = words or str(notes.WORDS[Reason.STOPPED_BY_STAFF])
+    return types.ErrorEvent(code="custom", message=words, allow_retry=False)
 
 
 def encode(batch: Sequence[tuple[int, bytes]], ids: bool) -> bytes:

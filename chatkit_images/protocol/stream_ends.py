@@ -167,9 +167,9 @@ class Answer:
         for end in ends:
             yield end
         by_server = self._state.interrupted
-        reason = Reason.INTERRUPTED if by_server else Reason.STOPPED
+        failure = Failure(Reason.INTERRUPTED) if by_server else self._state.stopped
         status = Status.INTERRUPTED if by_server else Status.CANCELLED
-        async for end in self._note(self._ended(status, Failure(reason))):
+        async for end in self._note(self._ended(status, failure)):
             yield end
 
     def _ended(self, status: str, failure: Failure) -> models.Run:

@@ -63,7 +63,7 @@ def end_images_of(
         _end(images, Failure(Reason.INTERRUPTED))
     elif run_status == models.Run.Status.CANCELLED:
         # Complete images too: the cancellation may have come before their items.
-        _end(images, Failure(Reason.STOPPED))
+        _end(images, failure or Failure(Reason.STOPPED))
     else:
         lacking = images.exclude(status=Status.COMPLETED)
         _end(lacking, failure or failure_columns.STREAM_ERROR)

@@ -12,6 +12,7 @@ Status = models.GeneratedImage.Status
 ENDED = {
     Reason.BLOCKED: Status.BLOCKED,
     Reason.STOPPED: Status.CANCELLED,
+    Reason.STOPPED_BY_STAFF: Status.CANCELLED,
     Reason.INTERRUPTED: Status.INTERRUPTED,
 }
 NO_RESULT = Failure(

@@ -63,6 +63,11 @@ class FollowedLogs:
             if not self._logs[run_id]:
                 del self._logs[run_id], self._contexts[run_id], self._present[run_id]
 
+    def nudge(self, run_id: uuid.UUID) -> None:
+        """Give the readers of a run an empty batch."""
+        for log in self._logs.get(run_id, ()):
+            log.nudge()
+
     def close_soon(self, run_id: uuid.UUID) -> None:
         """Close the logs of an ended run, unless their own end closes them in time."""
         loop = asyncio.get_running_loop()

@@ -117,6 +117,10 @@ class LiveRun:
         """End the run, whatever it is doing; a second call changes nothing."""
         self.task.stop()
 
+    def withdraw(self, words: str) -> None:
+        """End the run because its person may not chat any more."""
+        self.task.withdraw(words)
+
     def interrupt(self) -> None:
         """End the run because the server ends."""
         self.task.interrupt()

@@ -32,14 +32,17 @@ class RunOutcome:
         return failure_columns.of_run(self.failure)
 
 
-CANCELLED = RunOutcome(Run.Status.CANCELLED, Failure(Reason.STOPPED))
-"""A person stopped the run, or nobody read it any more."""
 INTERRUPTED = RunOutcome(
     Run.Status.INTERRUPTED, Failure(Reason.INTERRUPTED, message="The server stopped.")
 )
 """The process of the run ended or died before the run had ended."""
 UNCLAIMED = RunOutcome(Run.Status.FAILED, Failure(Reason.NOT_SAVED, code="unclaimed"))
 """The database did not say whether the run had its claim, so it did nothing."""
+
+
+def of_stop(failure: Failure) -> RunOutcome:
+    """Return the outcome of a run that was stopped, by whomever."""
+    return RunOutcome(Run.Status.CANCELLED, failure)
 
 
 def of_stream(error: str, failure: Failure | None) -> RunOutcome:

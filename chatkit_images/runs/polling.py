@@ -6,17 +6,22 @@ Nothing here is for the event loop.
 from __future__ import annotations
 
 import datetime
+import logging
 import uuid
 from dataclasses import dataclass, field
 
+from django.db import Error
 from django.db.models import Q
 
 from ..context import RequestContext
 from ..contexts import working_for
 from ..models import Run
+from ..queries import standing
+from ..queries.standing import Standing
 from ..querysets import RunQuerySet
 from ..times import Now
 
+logger = logging.getLogger(__name__)
 # Seconds after which a reader in another process counts as gone.
 PRESENCE_SECONDS = 5
 # Seconds for which a run that has begun is found, so that polls do not miss a short
@@ -45,6 +50,7 @@ class PollResult:
         ended: Followed runs that have ended.
         busy: Watched threads and their recent runs, oldest first.
         dead: Whether a followed run has died.
+        ended_people: Who may not chat any more, with the words of staff.
     """
 
     lost: list[uuid.UUID] = field(default_factory=list)
@@ -53,6 +59,7 @@ class PollResult:
     ended: list[uuid.UUID] = field(default_factory=list)
     busy: list[tuple[str, uuid.UUID]] = field(default_factory=list)
     dead: bool = False
+    ended_people: dict[Standing, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Poll:
         followed: Runs of other processes that are read here.
         present: Followed runs that have a reader here, and not only watchers.
         watched: Threads whose next run a watcher waits for.
+        people: Who has a claimed run, or reads a stream.
     """
 
     with_heartbeat: bool
@@ -74,6 +82,7 @@ class Poll:
     followed: list[uuid.UUID] = field(default_factory=list)
     present: list[uuid.UUID] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
+    people: list[RequestContext] = field(default_factory=list)
 
     def perform(self) -> PollResult:
         """Ask the database, and write heartbeats and the presence of readers."""
@@ -96,6 +105,11 @@ class Poll:
             rows = recent(runs.filter(thread_id__in=self.watched))
             found = rows.order_by("created_at").values_list("thread_id", "pk")
             result.busy = [(str(key), pk) for key, pk in found]
+        try:
+            result.ended_people = standing.ended(self.people)
+        except Error:
+            # Users may be in another database, which must not hold up heartbeats.
+            logger.warning("Nobody knows who may still chat", exc_info=True)
         return result
 
     def _poll_claimed(self, result: PollResult) -> None:

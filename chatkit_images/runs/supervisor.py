@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context
 from typing import Protocol
@@ -20,10 +20,14 @@ from weakref import WeakKeyDictionary
 from .. import database
 from ..conf import settings
 from ..context import RequestContext
+from ..queries import standing
+from ..queries.standing import Standing
 from . import takeovers
+from .doors import Doors
 from .followed_logs import FollowedLogs
 from .log import MemoryLog
 from .polling import Poll, PollResult
+from .registry import LIVE
 from .watching import Watch, Watches
 
 logger = logging.getLogger(__name__)
@@ -48,6 +52,9 @@ class Supervised(Protocol):
     def stop(self) -> None:
         """End it."""
 
+    def withdraw(self, words: str) -> None:
+        """End it because its person may not chat any more."""
+
     def read_elsewhere(self) -> None:
         """Note that another process reads it."""
 
@@ -59,12 +66,14 @@ class Supervisor:
         claimed: The runs of this process that have their claim, by id.
         followed_logs: The logs of other processes' runs that are read here.
         watches: The threads that are watched here.
+        doors: The streams that are open here.
     """
 
     def __init__(self) -> None:
         self.claimed: dict[uuid.UUID, Supervised] = {}
         self.followed_logs = FollowedLogs()
         self.watches = Watches()
+        self.doors = Doors()
         # When the last heartbeat was written, and when dead runs were looked for.
         self._heartbeat_at = self._takeover_at = time.monotonic()
         self._polling: asyncio.Task[None] | None = None
@@ -144,6 +153,9 @@ class Supervisor:
 
         for run in self.claimed.values():
             of(run.context).claimed.append(run.id)
+            of(run.context).people.append(run.context)
+        for context in self.doors.contexts:
+            of(context).people.append(context)
         for run_id, context in self.followed_logs.followed.items():
             of(context).followed.append(run_id)
             if self.followed_logs.has_reader(run_id):
@@ -187,10 +199,27 @@ class Supervisor:
         for run_id in result.ended:
             self.followed_logs.close_soon(run_id)
         tenant = "" if poll.context is None else poll.context.tenant
+        if result.ended_people:
+            self._end(tenant, result.ended_people)
         for thread_id, run_id in result.busy:
             self.watches.announce(tenant, thread_id, run_id)
         if result.dead:
             self._take_over()
+
+    def _end(self, tenant: str, people: Mapping[Standing, str]) -> None:
+        """End the runs and the streams of people who may not chat any more."""
+        for run in self.claimed.values():
+            key = standing.of(run.context)
+            if run.context.tenant == tenant and key in people and not run.ending:
+                logger.info("Run %s is ended: its person may not chat", run.id)
+                run.withdraw(people[key])
+        self.doors.shut(tenant, people, self._wake)
+
+    def _wake(self, run_id: uuid.UUID) -> None:
+        """Wake the readers of a run."""
+        if (live := LIVE.get(run_id)) is not None:
+            live.log.nudge()
+        self.followed_logs.nudge(run_id)
 
 
 async def quietly(work: Awaitable[object]) -> None:

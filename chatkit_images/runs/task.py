@@ -17,6 +17,7 @@ from ..agents import ImageTracker
 from ..context import RequestContext
 from ..contexts import working_for
 from ..exceptions import UnexpectedResult
+from ..failures import Failure, Reason
 from ..protocol import ProtocolServer, event_stream
 from ..queries import endings
 from ..run_state import RunState
@@ -82,6 +83,12 @@ class RunTask:
         if self._streaming is not None:
             self._streaming.cancel()
 
+    def withdraw(self, words: str) -> None:
+        """End the run because its person may not chat any more."""
+        if not self.ending:
+            self.state.stopped = Failure(Reason.STOPPED_BY_STAFF, words=words)
+            self.stop()
+
     def interrupt(self) -> None:
         """End the run because the server ends."""
         if not self.ending:
@@ -120,7 +127,7 @@ class RunTask:
 
     async def answer(self, body: bytes) -> None:
         """Write the stream to the log and release the claim, whatever happens."""
-        end = outcome.CANCELLED
+        end = outcome.of_stop(self.state.stopped)
         try:
             if self.ending:
                 raise asyncio.CancelledError  # It was stopped during its claim.
@@ -128,6 +135,7 @@ class RunTask:
             error = await self._stream(body)
             end = outcome.of_stream(error, self.state.failure)
         except asyncio.CancelledError:
+            end = outcome.of_stop(self.state.stopped)
             if self.state.interrupted:
                 end = outcome.INTERRUPTED
             await self._cut_off(end)

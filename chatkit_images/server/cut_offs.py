@@ -9,6 +9,7 @@ from chatkit import types
 from ..agents import cut_off, trackers
 from ..context import RequestContext
 from ..exceptions import ClaimLost, NotFoundError
+from ..failures import Reason
 from ..protocol import ProtocolServer
 from ..run_state import RunState, current_state
 
@@ -25,7 +26,7 @@ class CutOffMixin(ProtocolServer):
         """Keep the text so far and the newest partial image of each call, and say so.
 
         The model learns that the person stopped the answer. If the server cut it off,
-        the model is told nothing.
+        or staff did, the model is told nothing.
         """
         state = current_state.get() or RunState()
         state.told = True
@@ -33,7 +34,7 @@ class CutOffMixin(ProtocolServer):
             await tracker.abandon(cut_off())
         # A thread that is deleted, or has a new run after a takeover, gets nothing.
         with suppress(NotFoundError, ClaimLost):
-            if state.interrupted:
+            if state.interrupted or state.stopped.reason != Reason.STOPPED:
                 await self._keep_text(thread, pending_items, context)
             else:
                 await super().handle_stream_cancelled(thread, pending_items, context)

@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator
 from django.http import HttpRequest, StreamingHttpResponse
 
 from .. import runs
+from ..contexts import working_for
 from ..protocol import event_stream
+from ..run_state import current_context
 
 logger = logging.getLogger(__name__)
 RESUME, RUN = "ChatKit-Resume", "ChatKit-Run"
@@ -48,6 +50,9 @@ async def stream_response(
         ids: Whether the client can resume. Then the stream has the number of each
             event, and a header the id of the run.
     """
+    context = current_context.get()
+    # Whoever was admitted may lose the right to read on.
+    door = context and runs.supervisor().doors.open(run_id, context)
     try:
         first: runs.Batch = await anext(events, [])
     except BaseException:
@@ -59,6 +64,11 @@ async def stream_response(
             if batch:
                 yield event_stream.encode(batch, ids)
             async for batch in events:
+                if door and door.shut:
+                    with working_for(context):
+                        last = event_stream.chunk(event_stream.ended(door.words))
+                    yield event_stream.encode([(0, last)], ids)
+                    return
                 yield event_stream.encode(batch, ids)
         except runs.drain.Draining:
             if ids:

@@ -97,6 +97,10 @@ class MemoryLog:
             self._news.wake()
             self._urgency.wake()
 
+    def nudge(self) -> None:
+        """Give readers that wait an empty batch, so that they look around."""
+        self._news.wake(False)
+
     def read(self, after: int = 0, idle: float | None = None) -> Batches:
         """Yield the chunks after a number, until the log is closed.
 

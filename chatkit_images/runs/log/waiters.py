@@ -12,12 +12,12 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[bool]] = set()
 
-    def wake(self) -> None:
-        """Let all tasks that wait now go on."""
+    def wake(self, value: bool = True) -> None:
+        """Let all tasks that wait now go on; with ``False`` as if it took too long."""
         # The next call may come before they go on, and must not go through them again.
         waiting, self._waiting = self._waiting, set()
         for waiter in waiting:
-            resolve(waiter, True)
+            resolve(waiter, value)
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait to be woken; ``False`` if that takes too long."""
