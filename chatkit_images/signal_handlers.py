@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied
 from django.db import models as db
@@ -14,6 +15,7 @@ from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
 from .exceptions import NotFoundError, RequestRefused
 from .models.files import file_columns
+from .queries import use
 from .querysets import RunQuerySet
 from .signals import run_finished
 from .transactions import atomic
@@ -30,6 +32,11 @@ def connect() -> None:
         post_delete.connect(
             delete_files, sender=model, dispatch_uid=f"chatkit_images.{model.__name__}"
         )
+    post_delete.connect(
+        forget_use,
+        sender=django_settings.AUTH_USER_MODEL,
+        dispatch_uid="chatkit_images.forget_use",
+    )
     user_logged_in.connect(move_at_login, dispatch_uid="chatkit_images.move_at_login")
     run_finished.connect(move_after_run, dispatch_uid="chatkit_images.move_to_user")
 
@@ -40,6 +47,13 @@ def delete_files(
     """Delete the files of a deleted row after the commit."""
     names = [getattr(instance, field).name for field in file_columns()[sender]]
     models.DeletedFile.objects.using(using).schedule(names)
+
+
+def forget_use(sender: Any, instance: Any, **kwargs: Any) -> None:
+    """Keep what a deleted user has used, but not who it was."""
+    key = context_class().own_key(instance)
+    use.forget(key)
+    models.OwnerBlock.objects.for_owner(key).delete()
 
 
 def move_at_login(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
@@ -103,6 +117,7 @@ def move_to_user(owner: str, user: Any, new: str) -> None:
         user: Who has logged in.
         new: The owner that the user's requests have.
     """
+    use.move(owner, new)
     runs = models.Run.objects.for_owner(owner)
     # This comes first, because it locks the runs: they neither end nor get a thread.
     busy = runs.running().update(user=user)

@@ -18,7 +18,7 @@ from chatkit_images import maintenance, storage
 from chatkit_images.consumers import ChatKitConsumer
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage, Run, Thread, ThreadItem
-from chatkit_images.runs import claims
+from chatkit_images.runs import releases
 from chatkit_images.signals import image_saved, run_finished
 from chatkit_images.testing import HTTPError, LoopbackAPI, Text
 from chatkit_images.views import ChatKitView
@@ -126,7 +126,7 @@ async def test_through_channels_it_is_that_of_the_browser_or_of_the_site(
 
 
 def by_the_next_message(user: User) -> None:
-    claims.take_over(Run.objects.filter(thread="thr_1"))
+    releases.take_over(Run.objects.filter(thread="thr_1"))
 
 
 def by_the_command(user: User) -> None:
@@ -243,7 +243,7 @@ def test_a_run_ends_whatever_its_row_says(ann: User, context: Any, png: bytes) -
     make_image(run)
     complete = make_image(run, call_id="ig_2", identity="2")
     storage.store(storage.name_of("images", complete.key, "png"), png)
-    assert claims.take_over(Run.objects.all()) == 1
+    assert releases.take_over(Run.objects.all()) == 1
     run.refresh_from_db()
     assert (run.status, run.user) == ("interrupted", ann)
     assert words() == ["The image was interrupted before it was ready."]
@@ -255,7 +255,7 @@ def test_a_run_ends_whatever_its_row_says(ann: User, context: Any, png: bytes) -
 def test_a_row_without_a_language_has_that_of_the_site(ann: User, context: Any) -> None:
     make_run(ann, context)
     with translation.override("de"):
-        claims.take_over(Run.objects.all())
+        releases.take_over(Run.objects.all())
     assert words() == [ANSWER]
 
 
@@ -288,6 +288,6 @@ def test_a_class_that_has_changed_keeps_no_run_and_no_language(
     run = make_run(ann)
     make_image(run)
     with translation.override("en"):
-        assert claims.take_over(Run.objects.all()) == 1
+        assert releases.take_over(Run.objects.all()) == 1
     assert words() == [IMAGE]
     assert f"The context of run {run.pk} cannot be made again" in caplog.text

@@ -13,9 +13,10 @@ ROOT = Path(chatkit_images.__file__).parent
 LAYERS = {
     0: "conf exceptions addresses visitors url_state context context_rows contexts"
     " run_state database transactions imaging storage url_tokens signals times cleaning"
-    " failures awaiting",
-    1: "querysets models signal_handlers",
-    2: "file_urls notes receiving queries store attachment_store converters agents",
+    " failures awaiting periods",
+    1: "querysets models",
+    2: "file_urls notes receiving signal_handlers queries store attachment_store"
+    " converters agents",
     3: "protocol server runs maintenance",
     4: "views consumers",
     5: "urls routing admin management checks apps",

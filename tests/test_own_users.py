@@ -41,7 +41,7 @@ call_command("migrate", run_syncdb=True, verbosity=0)
 from people.models import Person
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Attachment, Run, Thread
-from chatkit_images.runs import claims
+from chatkit_images.runs import releases
 
 ann, bob = (Person.objects.create_user(name) for name in ("ann", "bob"))
 for person in (ann, bob):
@@ -62,7 +62,7 @@ for model in (Thread, Run, Attachment):
     assert list(found) == [
         ("team:1", None), (f"user:{bob.pk}", bob.pk), ("team:1", bob.pk)
     ], (model, list(found))
-assert claims.interrupt(Run.objects.all()) == 3
+assert releases.interrupt(Run.objects.all()) == 3
 Person.objects.all().delete()
 assert set(Thread.objects.values_list("owner", "user")) == {("team:1", None)}
 assert RequestContext.from_row(row).user is None

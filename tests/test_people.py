@@ -18,7 +18,7 @@ from chatkit_images import maintenance, signal_handlers
 from chatkit_images.context import SESSION_KEY, RequestContext, owner_of
 from chatkit_images.exceptions import NotFoundError, RequestRefused
 from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
-from chatkit_images.runs import claims
+from chatkit_images.runs import releases
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items, thread_id
 from tests.teams import PATH, TeamContext
@@ -112,7 +112,7 @@ def test_a_busy_thread_waits_for_the_end_of_its_run(ann: User) -> None:
     # The run may be about to send this file.
     assert Attachment.objects.get(pk="atc_unsent").owner == VISITOR
 
-    claims.release(run.pk, COMPLETED)
+    releases.release(run.pk, COMPLETED)
     assert owners() == everything(owner_of(ann))
 
 
@@ -132,7 +132,7 @@ def test_a_first_message_is_not_lost_when_its_thread_comes_after_the_login(
     make_thread("thr_new")
     attach(run, "thr_new")
     assert of_thread("thr_new") == {VISITOR}
-    claims.release(run.pk, COMPLETED)
+    releases.release(run.pk, COMPLETED)
     assert owners() == everything(owner_of(ann))
 
 
@@ -144,26 +144,26 @@ def test_a_thread_that_its_run_is_not_linked_to_yet_waits(ann: User) -> None:
     assert of_thread("thr_old") == {owner_of(ann)}
     assert of_thread("thr_new") == {VISITOR}
     attach(run, "thr_new")
-    claims.release(run.pk, COMPLETED)
+    releases.release(run.pk, COMPLETED)
     assert owners() == everything(owner_of(ann))
 
 
 def test_the_end_of_one_run_leaves_the_thread_of_another_alone(ann: User) -> None:
     first, second = (make_run(make_thread(f"thr_{n}")) for n in range(2))
     log_in(ann)
-    claims.release(first.pk, COMPLETED)
+    releases.release(first.pk, COMPLETED)
     assert of_thread("thr_0") == {owner_of(ann)}
     assert of_thread("thr_1") == {VISITOR}
-    claims.release(second.pk, COMPLETED)
+    releases.release(second.pk, COMPLETED)
     assert owners() == everything(owner_of(ann))
 
 
 def test_a_run_without_a_login_changes_no_owner(ann: User) -> None:
     run = make_run(make_thread("thr_1"))
-    claims.release(run.pk, COMPLETED)
+    releases.release(run.pk, COMPLETED)
     assert owners() == everything(VISITOR)
     own = Run.objects.create(owner=owner_of(ann), user=ann, thread=None)
-    claims.release(own.pk, COMPLETED)
+    releases.release(own.pk, COMPLETED)
     assert owners() == everything(VISITOR) | {"Run": {VISITOR, owner_of(ann)}}
 
 
@@ -180,7 +180,7 @@ def test_what_could_not_be_handed_over_is_at_the_next_sweep(
 
     with monkeypatch.context() as patch:
         patch.setattr(signal_handlers, "move_to_user", away)
-        assert claims.release(run.pk, COMPLETED)
+        assert releases.release(run.pk, COMPLETED)
     assert maintenance.sweep(dry_run=True)["rows of visitors who logged in"] == 1
     assert of_thread("thr_1") == {VISITOR}
     assert maintenance.sweep()["rows of visitors who logged in"] == 1
@@ -255,7 +255,7 @@ def test_a_busy_thread_goes_to_the_team_that_the_login_has_named(
     # It still works for the visitor, and the note takes no place in its context.
     run.refresh_from_db()
     assert (run.to_context().owner, run.to_context().user) == (VISITOR, ann)
-    claims.release(run.pk, COMPLETED)
+    releases.release(run.pk, COMPLETED)
     assert owners() == everything(teams[1]) | {"Feedback": {owner_of(ann)}}
 
 

@@ -20,7 +20,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.maintenance import SweepRefused, flush_spool, sweep
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.queries import endings, images, items, recovery
-from chatkit_images.runs import claims
+from chatkit_images.runs import releases
 from chatkit_images.signals import image_failed, image_saved
 from chatkit_images.storage import backend, spool
 from tests.image_files import SVG, image_file
@@ -72,7 +72,7 @@ def test_an_image_is_found_where_its_process_left_it(
     name = final(image, extension)
     (spool.keep if place == "spool" else backend.put)(name, FORMATS[extension])
 
-    assert claims.take_over(Run.objects.all()) == 1
+    assert releases.take_over(Run.objects.all()) == 1
 
     image.refresh_from_db()
     assert (image.status, image.file.name) == ("completed", name)
@@ -86,7 +86,7 @@ def test_an_image_is_found_where_its_process_left_it(
 def test_without_bytes_the_image_is_interrupted(
     image: GeneratedImage, context: RequestContext
 ) -> None:
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     image.refresh_from_db()
     assert image.status == "interrupted"
     (item,) = shown(context)
@@ -104,7 +104,7 @@ def test_a_storage_elsewhere_is_asked_by_the_sweep(
 ) -> None:
     """A message that comes first does not wait for the storage."""
     backend.put(final(image), RED)
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     image.refresh_from_db()
     assert image.status == "interrupted"
     (message,) = shown(context)
@@ -123,7 +123,7 @@ def test_an_image_replaces_the_preview_shown_for_it(
 ) -> None:
     stored = receiving.store(image_file("green"), storage.new_key())
     images.add_partial(image, 0, stored, 10)
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     (before,) = shown(context)
     backend.put(final(image), RED)
 
@@ -142,7 +142,7 @@ def test_an_image_replaces_the_preview_shown_for_it(
 def test_the_disk_of_a_host_that_comes_back_late_is_not_forgotten(
     image: GeneratedImage, context: RequestContext, settings: Any
 ) -> None:
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     GeneratedImage.objects.update(finished_at=timezone.now().replace(2020))
     spool.keep(final(image), RED)
     spool.hand_over(final(image))
@@ -170,7 +170,7 @@ def test_a_write_that_comes_first_leaves_the_image_to_the_takeover(
     storage.store(storage.new_name("images", "png"), RED)
     storage.drain()
 
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
 
     image.refresh_from_db()
     assert (image.status, image.file.name) == ("completed", left)
@@ -209,7 +209,7 @@ def test_the_flush_leaves_a_file_to_the_run_that_is_at_work_on_it(
     assert out.getvalue() == "Moved 0 files to the storage, 0 are left.\n"
     assert spool.has(left)
 
-    claims.interrupt(Run.objects.all())
+    releases.interrupt(Run.objects.all())
 
     image.refresh_from_db()
     assert image.status == "completed"
@@ -240,7 +240,7 @@ def test_a_run_that_cannot_be_ended_keeps_its_file_here_and_no_other(
 def test_a_file_that_an_ended_image_has_reserved_is_adopted_not_deleted(
     image: GeneratedImage, settings: Any
 ) -> None:
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     GeneratedImage.objects.update(finished_at=timezone.now().replace(2020))
     backend.put(final(image), RED)
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, SWEEP_GRACE_SECONDS=0)
@@ -270,7 +270,7 @@ def test_a_file_that_a_live_run_has_reserved_is_left_alone(
 
 def test_bytes_that_are_no_image_are_deleted(image: GeneratedImage) -> None:
     spool.keep(final(image), RED[:-20])
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     image.refresh_from_db()
     assert image.status == "interrupted"
     assert not storage.exists(final(image))
@@ -287,7 +287,7 @@ def test_a_process_that_was_taken_for_dead_does_not_take_the_image_away(
     image: GeneratedImage,
 ) -> None:
     stored = receiving.store(RED, image.key)
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
 
     assert images.complete(image, stored) is False
 
@@ -313,7 +313,7 @@ def test_a_recovered_image_keeps_nothing_of_its_earlier_end(
 @pytest.fixture
 def late(image: GeneratedImage, elsewhere: None) -> GeneratedImage:
     """An image that was taken for dead, a text in its place, and got its image."""
-    claims.take_over(Run.objects.all())
+    releases.take_over(Run.objects.all())
     images.complete(image, receiving.store(RED, image.key))
     long_ago = timezone.now().replace(2020)
     GeneratedImage.objects.update(finished_at=long_ago)
@@ -381,7 +381,7 @@ def test_a_recovered_image_is_announced(image: GeneratedImage) -> None:
 
     image_saved.connect(receive)
     try:
-        claims.take_over(Run.objects.all())
+        releases.take_over(Run.objects.all())
     finally:
         image_saved.disconnect(receive)
     assert saved == ["completed"]
@@ -397,7 +397,7 @@ def test_a_disk_that_cannot_be_read_leaves_the_image_to_the_sweep(
 
     with monkeypatch.context() as patch:
         patch.setattr(storage, "read", refuse)
-        assert claims.take_over(Run.objects.all()) == 1
+        assert releases.take_over(Run.objects.all()) == 1
     image.refresh_from_db()
     assert image.status == "interrupted"
     assert sweep()["recovered images"] == 1
@@ -424,7 +424,7 @@ def test_a_run_that_ends_leaves_no_image_open(
     lost = GeneratedImage.objects.create(thread=run.thread, run=run, call_id="ig_2")
     images.complete(lost, receiving.store(RED, lost.key))
 
-    claims.release(run.pk, status)
+    releases.release(run.pk, status)
 
     image.refresh_from_db()
     assert image.status == ends_as

@@ -26,7 +26,7 @@ from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import GeneratedImage, PartialImage, Run, Thread
 from chatkit_images.queries import endings
 from chatkit_images.querysets import GeneratedImageQuerySet, RunQuerySet
-from chatkit_images.runs import claims
+from chatkit_images.runs import claims, releases
 from chatkit_images.runs.supervisor import Supervisor
 from chatkit_images.signals import run_finished
 from chatkit_images.store import DjangoStore
@@ -150,7 +150,7 @@ async def test_a_run_that_beats_is_not_taken_over(chat: ChatClient) -> None:
     run = await Run.objects.acreate(
         thread=thread, owner="user:1", heartbeat_at=times.Now()
     )
-    assert await sync_to_async(claims.take_over)(Run.objects.all()) == 0
+    assert await sync_to_async(releases.take_over)(Run.objects.all()) == 0
     assert await sync_to_async(Run.objects.filter(pk=run.pk).beat)() == 1
 
 
@@ -204,14 +204,14 @@ async def test_a_run_that_waits_for_its_last_write_is_not_taken_for_dead(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, RUN_STALE_SECONDS=0.4)
-    release = claims.release
+    release = releases.release
 
     def late(run_id: Any, status: str, *args: Any, **kwargs: Any) -> bool:
         if status == "completed":
             time.sleep(1.2)
         return release(run_id, status, *args, **kwargs)
 
-    monkeypatch.setattr(claims, "release", late)
+    monkeypatch.setattr(releases, "release", late)
     model.respond_with(Text("Hello."))
     await chat.say("Hi")
     assert (await until_ended()).status == "completed"
@@ -326,7 +326,7 @@ def asleep(monkeypatch: pytest.MonkeyPatch) -> None:
 async def taken_over() -> None:
     """Take the run over as another process does while this one is asleep."""
     await Run.objects.aupdate(heartbeat_at=timezone.now().replace(2020))
-    assert await sync_to_async(claims.take_over)(Run.objects.all()) == 1
+    assert await sync_to_async(releases.take_over)(Run.objects.all()) == 1
 
 
 async def shown(chat: ChatClient, key: str) -> list[dict[str, Any]]:
@@ -686,7 +686,7 @@ async def test_a_bad_end_is_told_once(chat: ChatClient, model: LoopbackAPI) -> N
         status="running", heartbeat_at=timezone.now() - datetime.timedelta(hours=1)
     )
 
-    assert await sync_to_async(claims.take_over)(Run.objects.all()) == 1
+    assert await sync_to_async(releases.take_over)(Run.objects.all()) == 1
 
     page = await chat.call("threads.get_by_id", thread_id=thread_id(events))
     assert [item["type"] for item in page["items"]["data"]] == [
@@ -719,7 +719,7 @@ async def test_an_owner_of_a_projects_own_keeps_its_threads(
 async def test_a_run_that_the_database_does_not_release_is_released_when_it_is_back(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    release, tries = claims.release, []
+    release, tries = releases.release, []
 
     def away(*args: Any, **kwargs: Any) -> bool:
         tries.append(1)
@@ -727,7 +727,7 @@ async def test_a_run_that_the_database_does_not_release_is_released_when_it_is_b
             raise OperationalError("the database is away")
         return release(*args, **kwargs)
 
-    monkeypatch.setattr(claims, "release", away)
+    monkeypatch.setattr(releases, "release", away)
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0,))
     monkeypatch.setattr(sys.modules[Supervisor.__module__], "POLL_SECONDS", 0.01)
     model.respond_with(Text("Hello."))

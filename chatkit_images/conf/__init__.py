@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 from django.conf import settings as django_settings
 
+from .limits import Limits, Use, checked_limits
 from .people import People
 from .runs import ON_DISCONNECT, Runs
 from .tuning import Tuning
@@ -19,15 +20,17 @@ __all__ = [
     "IMAGE_URLS",
     "MODEL_IMAGES",
     "ON_DISCONNECT",
+    "Limits",
     "Settings",
     "Tuning",
+    "checked_limits",
     "settings",
 ]
 IMAGE_URLS = ("signed", "storage", "session")
 MODEL_IMAGES = ("data_url", "signed_url")
 
 
-class Settings(People, Runs, Tuning):
+class Settings(People, Use, Runs, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import models, storage
-from ..runs import claims
+from ..runs import releases
 from .orphans import adopt
 
 
@@ -18,7 +18,7 @@ def flush_spool() -> list[str]:
     """
     try:
         # This comes first, because a takeover looks for files on this host only.
-        claims.take_over(models.Run.objects.all())
+        releases.take_over(models.Run.objects.all())
     finally:
         moved = storage.flush_spool(spooled())
         adopt(moved)

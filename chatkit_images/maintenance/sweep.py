@@ -13,7 +13,7 @@ from .. import models, storage
 from ..conf import settings
 from ..queries import endings, inputs
 from ..querysets import DeletedFileQuerySet, GeneratedImageQuerySet
-from ..runs import claims
+from ..runs import releases
 from ..signal_handlers import left_behind, move_again
 from . import orphans
 from .flush import flush_spool
@@ -45,7 +45,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     refusals = inputs.outdated()
     counts = {
-        "dead runs": runs.count() if dry_run else claims.take_over(runs),
+        "dead runs": runs.count() if dry_run else releases.take_over(runs),
         "rows of visitors who logged in": left_behind().count()
         if dry_run
         else move_again(),

@@ -35,6 +35,12 @@ class UseEntry(models.Model):
     run_id = models.UUIDField(
         _("run"), null=True, blank=True, help_text=_("The run may be deleted.")
     )
+    address = models.CharField(
+        _("address"),
+        max_length=64,
+        blank=True,
+        help_text=_("A digest of a visitor's, if the address counts, too."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     objects = OwnedQuerySet.as_manager()

@@ -8,9 +8,10 @@ from .. import database
 from ..context import RequestContext
 from ..queries import preflight
 from .choices import ChoiceMixin
+from .limits import LimitMixin
 
 
-class RequestCheckMixin(ChoiceMixin):
+class RequestCheckMixin(ChoiceMixin, LimitMixin):
     """Checks a request before it writes, and answers where nothing may be generated."""
 
     async def check_request(

@@ -17,7 +17,7 @@ from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
 from ..run_state import current_context
 from ..transactions import atomic
-from . import failure_columns, items, recovery
+from . import failure_columns, items, recovery, use
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
@@ -118,6 +118,9 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
         with _working_on(image):
             if recovery.recover(image):
                 recovered += 1
+                if image.run is not None:
+                    running = image.run.status == models.Run.Status.RUNNING
+                    use.settle(image.run.pk, ended=not running)
                 _take_note_away(image)
                 if image.superseded_at is None:
                     # An image that a guardrail or a retry took back stays out.

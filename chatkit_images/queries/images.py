@@ -18,7 +18,7 @@ from ..exceptions import ImageError, NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
-from . import fence, threads
+from . import fence, threads, use
 from .identity import call_key
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,11 @@ def begin(
     thread = threads.get(thread_id, context)
     values = {"key": key, "run": _run(), "prompt": last_words(thread), **fields}
     with fence.thread_first(thread.pk):
-        image, _ = thread.images.get_or_create(identity=place, defaults=values)
+        image, made = thread.images.get_or_create(identity=place, defaults=values)
+    run_id = image.run_id
+    # The claim has reserved the first image of a run.
+    if made and run_id and thread.images.filter(run=run_id).count() > 1:
+        use.settle(run_id, ended=False)
     return image
 
 

@@ -1,8 +1,6 @@
-"""Rows of runs: claimed before anything else is written, released at the end.
+"""Rows of runs, claimed before anything else is written. Not for the event loop.
 
-A claim is the right to write to a thread. The run that has it releases it when it ends.
-If the process of a run has died, another process takes the run over: it releases the
-claim in its place. Nothing here is for the event loop.
+A claim is the right to write to a thread; see ``releases`` for its end.
 """
 
 from __future__ import annotations
@@ -11,28 +9,28 @@ import logging
 import os
 import socket
 import uuid
-from contextlib import nullcontext
 
 from chatkit import types
 from django.db import IntegrityError
 
-from .. import models, signals
+from .. import models
+from ..conf import Limits, settings
 from ..context import RequestContext
-from ..failures import Failure
+from ..exceptions import RequestRefused
+from ..queries import limits as limit_checks
 from ..queries import (
-    endings,
-    failure_columns,
-    pages,
+    message_limits,
     preflight,
     requested,
     threads,
+    use,
 )
-from ..querysets import RunQuerySet
-from ..run_state import current_run
+from ..queries.counted import address_of
 from ..times import Now
 from ..transactions import atomic, features
-from .outcome import INTERRUPTED
+from ..visitors import is_visitor
 from .refusals import busy, check_open, check_replay
+from .releases import take_over
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +47,7 @@ def claim(
     idempotency_key: str | None = None,
     made: types.ThreadMetadata | None = None,
     choice: types.InferenceOptions | None = None,
+    limits: Limits | None = None,
 ) -> models.Run:
     """Make the row of a run, which is the right to write to its thread.
 
@@ -59,6 +58,7 @@ def claim(
         idempotency_key: The key of the request.
         made: A thread to make with the run.
         choice: What the person has chosen in the composer.
+        limits: What the person may use. Default: what the settings say.
 
     Returns:
         The run, with its thread. The run has none yet if none was given, or if the id
@@ -67,16 +67,22 @@ def claim(
     Raises:
         NotFoundError: If the owner has no such thread.
         Replayed: If a run was made with the same idempotency key.
-        RequestRefused: If the thread is locked, closed or busy, or if the input that
-            the request brings was answered meanwhile.
+        RequestRefused: If the thread is locked, closed or busy, if nothing is left of
+            what the person may use, or if the input that the request brings was
+            answered meanwhile.
     """
+    if limits is None:
+        limits = settings.limits_of(visitor=is_visitor(context.owner))
     check_replay(context, idempotency_key)
+    message_limits.check(request, limits, context)
     thread_id: str | None = getattr(request.params, "thread_id", None)
     if thread_id is not None:
         check_open(threads.get(thread_id, context))
         take_over(models.Run.objects.filter(thread_id=thread_id))
     try:
         with atomic():
+            limit_checks.check_run(context, limits)
+            use.grant_run(run_id, context.owner, address_of(context))
             _lock_thread(thread_id)
             if made is not None:
                 threads.insert(made, context)
@@ -96,12 +102,20 @@ def claim(
             # after the check of the request, so it is checked again.
             preflight.check_waiting(request, context)
             return run
+    except RequestRefused as refusal:
+        # Among the owner's runs may be some whose process has died.
+        mine = models.Run.objects.for_owner(context.owner)
+        if refusal.code != limit_checks.TOO_MANY_RUNS or not take_over(mine):
+            raise
+        return claim(run_id, request, context, idempotency_key, made, choice, limits)
     except IntegrityError:
         # There were two claims at once, and the other one was first.
         check_replay(context, idempotency_key)
         if made is not None:
             # The project's own id for the thread is taken. ``save`` finds out by whom.
-            return claim(run_id, request, context, idempotency_key, choice=choice)
+            return claim(
+                run_id, request, context, idempotency_key, None, choice, limits
+            )
         if thread_id is None:
             raise  # Nobody else has anything of it: its row is not valid.
         raise busy() from None
@@ -121,119 +135,3 @@ def _lock_thread(thread_id: str | None) -> None:
     models.Thread.objects.locked().filter(pk=thread_id).one()
     if models.Run.objects.running().filter(thread_id=thread_id).exists():
         raise busy()
-
-
-def take_over(runs: RunQuerySet) -> int:
-    """End the runs whose process has died, with their images.
-
-    Returns:
-        How many runs this call ended.
-    """
-    return interrupt(runs.stale())
-
-
-def interrupt(runs: RunQuerySet) -> int:
-    """End the runs that have not ended, as if their process had died.
-
-    Returns:
-        How many runs this call ended.
-
-    Raises:
-        Exception: The first failure, when all runs were tried.
-    """
-    ended = 0
-    first: Exception | None = None
-    for pk in list(runs.running().values_list("pk", flat=True)):
-        # Each in transactions of its own, because another process may do the same.
-        try:
-            ended += release(pk, INTERRUPTED.status, INTERRUPTED.failure)
-        except Exception as error:
-            logger.warning("Run %s is not ended", pk, exc_info=True)
-            first = first or error
-    if first is not None:
-        raise first
-    return ended
-
-
-def find(rows: RunQuerySet) -> models.Run | None:
-    """Take dead runs over, and return the one that is running, if any."""
-    take_over(rows)
-    return rows.running().first()
-
-
-def release(
-    run_id: uuid.UUID,
-    status: str,
-    failure: Failure | None = None,
-    *,
-    answered: bool = True,
-) -> bool:
-    """End the row of a run and send ``run_finished``; ``False`` if it had ended.
-
-    If another process does so, it works for whom the run has worked, in their language.
-
-    Args:
-        run_id: The run.
-        status: How the run ended.
-        failure: Why it has no result.
-        answered: Whether the run said anything. If not, it leaves no note, and a client
-            that sends the same request again gets a new run.
-    """
-    if current_run.get() == run_id:
-        return _release(run_id, status, failure, answered)
-    run = models.Run.objects.select_related("user").filter(pk=run_id).one()
-    with nullcontext() if run is None else run.working():
-        return _release(run_id, status, failure, answered)
-
-
-def _release(
-    run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
-) -> bool:
-    # Images come first, because nothing checks the images of an ended run again.
-    endings.end_images_of(run_id, status, failure)
-    rows = models.Run.objects.filter(pk=run_id)
-    if not answered:
-        rows.update(idempotency_key=None)
-        _delete_empty_thread(run_id)
-    if not _finish(run_id, status, failure, answered):
-        # Another process took the run over, and wrote texts in place of images. The run
-        # may have received these images since.
-        endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
-        return False
-    run = rows.select_related("user").one()
-    if run is not None:  # Otherwise its thread was deleted in this moment.
-        signals.run_finished.send_robust(models.Run, run=run)
-    return True
-
-
-@atomic()
-def _finish(
-    run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
-) -> bool:
-    """End the row of a run, and leave the note of its answer in the same transaction.
-
-    So there is a note if the thread is free, and no other run has written before it.
-    """
-    rows = models.Run.objects.filter(pk=run_id)
-    thread_id = next(iter(rows.values_list("thread", flat=True)), None)
-    models.Thread.objects.locked().filter(pk=thread_id).one()
-    if not rows.finish(status, **failure_columns.of_run(failure)):
-        return False
-    run = rows.select_related("thread__user").one()
-    if run is not None and failure is not None and answered:
-        endings.note(run)
-    return True
-
-
-@atomic()
-def _delete_empty_thread(run_id: uuid.UUID) -> None:
-    """Delete the thread that the claim of a run has made, if nothing is in it."""
-    begun = models.Thread.objects.filter(runs=run_id, runs__operation="threads.create")
-    key = begun.values_list("pk", flat=True).first()
-    thread = models.Thread.objects.select_for_update().filter(pk=key).one()
-    if thread is None or thread.items.exists():
-        return
-    # Unlinked first, as the row of the run would be deleted with its thread.
-    models.Run.objects.filter(pk=run_id).update(thread=None)
-    pages.bury(thread.owner, [(thread.pk, thread.pk, thread.created_at)])
-    thread.delete()

@@ -6,7 +6,7 @@ import uuid
 
 from .. import database
 from ..querysets import RunQuerySet
-from . import claims
+from . import releases
 from .registry import LIVE
 
 
@@ -28,7 +28,7 @@ def request_stop(rows: RunQuerySet) -> list[uuid.UUID]:
 
     Not for the event loop.
     """
-    claims.take_over(rows)
+    releases.take_over(rows)
     keys = list(rows.running().values_list("pk", flat=True))
     rows.request_stop()
     return keys

@@ -10,7 +10,7 @@ import uuid
 
 from .. import models
 from ..contexts import all_contexts, working_for
-from . import claims
+from . import releases
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def take_over_others(own: list[uuid.UUID]) -> None:
     for context in all_contexts():
         try:
             with working_for(context):
-                claims.take_over(models.Run.objects.exclude(pk__in=own))
+                releases.take_over(models.Run.objects.exclude(pk__in=own))
         except Exception as error:
             logger.warning("Dead runs are left", exc_info=True)
             first = first or error

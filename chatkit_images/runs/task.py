@@ -19,9 +19,10 @@ from ..contexts import working_for
 from ..exceptions import UnexpectedResult
 from ..failures import Failure, Reason
 from ..protocol import ProtocolServer, event_stream
+from ..protocol.limits import limits_for
 from ..queries import endings
 from ..run_state import RunState
-from . import claims, outcome
+from . import claims, outcome, releases
 from .log import MemoryLog
 from .outcome import RunOutcome
 from .supervisor import supervisor
@@ -108,6 +109,7 @@ class RunTask:
                 choice = await server.chosen(self._request, self._context)
                 if self._request.type == "threads.create":
                     made = server.thread_to_claim(self._context)
+            limits = await limits_for(server, self._context)
             run = await database.once(
                 claims.claim,
                 self.id,
@@ -116,6 +118,7 @@ class RunTask:
                 self._key,
                 made,
                 choice,
+                limits,
             )
         if made is not None and run.thread_id == made.id:
             self.thread_id, self.state.made = made.id, made
@@ -170,13 +173,13 @@ class RunTask:
         # If the release waited for other calls, the next message would be refused.
         with database.ahead():
             await database.call(
-                claims.release, self.id, end.status, end.failure, answered=answered
+                releases.release, self.id, end.status, end.failure, answered=answered
             )
 
     async def _release_late(self, end: RunOutcome, answered: bool) -> None:
         with working_for(self._context):
             await database.aside(
-                claims.release, self.id, end.status, end.failure, answered=answered
+                releases.release, self.id, end.status, end.failure, answered=answered
             )
 
     async def _stream(self, body: bytes) -> str:

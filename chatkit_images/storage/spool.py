@@ -4,7 +4,7 @@ A final image for a storage elsewhere is written here first: it comes only once,
 process may die while it uploads. The file belongs to the process that wrote it until
 ``hand_over`` leaves it to the next flush. A file that was never handed over but is old
 may be the only copy of an image whose process died. It is moved only after
-``claims.take_over()``, which looks for it here.
+``releases.take_over()``, which looks for it here.
 """
 
 from __future__ import annotations

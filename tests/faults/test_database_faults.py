@@ -51,7 +51,7 @@ STAGES = {
     "text": Fault(
         f"{APP}.queries.items.save", "before", "hold", naming="AssistantMessageItem"
     ),
-    "release": Fault(f"{APP}.runs.claims.release", "before", "hold"),
+    "release": Fault(f"{APP}.runs.releases.release", "before", "hold"),
 }
 
 

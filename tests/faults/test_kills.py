@@ -120,9 +120,9 @@ STEPS = [
          naming="AssistantMessageItem"),
     step("after-text", "queries.items.save", "after", "image", "image",
          naming="AssistantMessageItem"),
-    step("before-release", "runs.claims.release", "before", "image", "image"),
+    step("before-release", "runs.releases.release", "before", "image", "image"),
     step("in-release", "queries.endings.end_images_of", "after", "image", "image"),
-    step("after-release", "runs.claims.release", "after", "image", "image"),
+    step("after-release", "runs.releases.release", "after", "image", "image"),
 ]  # fmt: skip
 
 
@@ -356,7 +356,7 @@ class Upkeep:
 
 UPKEEP = {
     "flush-in-take-over": Upkeep(FLUSH, "queries.endings.end_images_of"),
-    "flush-after-take-over": Upkeep(FLUSH, "runs.claims.release", "after"),
+    "flush-after-take-over": Upkeep(FLUSH, "runs.releases.release", "after"),
     "flush-before-put": Upkeep(FLUSH, "storage.backend.put", "before", True),
     "flush-after-put": Upkeep(FLUSH, "storage.spool.drop", "before", True),
     "flush-after-unlink": Upkeep(FLUSH, "storage.spool.drop", "after", True),
@@ -367,7 +367,7 @@ UPKEEP = {
     "sweep-after-row": Upkeep(SWEEP, "queries.images.complete", "after"),
     "sweep-before-item": Upkeep(SWEEP, "queries.items.save"),
     "sweep-after-item": Upkeep(SWEEP, "queries.items.save", "after"),
-    "sweep-after-release": Upkeep(SWEEP, "runs.claims.release", "after"),
+    "sweep-after-release": Upkeep(SWEEP, "runs.releases.release", "after"),
     "sweep-elsewhere": Upkeep(SWEEP, "queries.images.complete", "before", True),
 }
 

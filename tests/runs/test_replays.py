@@ -18,7 +18,7 @@ from django.urls import set_script_prefix
 from chatkit_images import runs
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Run
-from chatkit_images.runs import claims, drain
+from chatkit_images.runs import claims, drain, releases
 from chatkit_images.runs.log.digest import Digest
 from chatkit_images.runs.supervisor import supervisor
 from chatkit_images.testing import Image, LoopbackAPI, Text
@@ -116,7 +116,7 @@ async def test_what_nothing_came_of_begins_anew(
 async def test_a_claim_whose_answer_is_lost_is_no_run_to_replay(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    claim, release, back = claims.claim, claims.release, threading.Event()
+    claim, release, back = claims.claim, releases.release, threading.Event()
 
     def cut(*args: Any) -> Run:
         claim(*args)
@@ -128,7 +128,7 @@ async def test_a_claim_whose_answer_is_lost_is_no_run_to_replay(
         return release(*args, **kwargs)
 
     params = {"input": message("hello")}
-    monkeypatch.setattr(claims, "release", away)
+    monkeypatch.setattr(releases, "release", away)
     with monkeypatch.context() as patch:
         patch.setattr(claims, "claim", cut)
         first = await chat.request_op("threads.create", params, headers=KEY)
@@ -227,16 +227,16 @@ async def test_a_dead_run_that_cannot_be_ended_keeps_no_other_from_its_end(
 ) -> None:
     first = await Run.objects.acreate(owner="user:1")
     second = await Run.objects.acreate(owner="user:1")
-    close = claims.endings.end_images_of
+    close = releases.endings.end_images_of
 
     def broken(run_id: Any, *args: Any) -> None:
         if run_id == first.pk:
             raise RuntimeError("a damaged image")
         close(run_id, *args)
 
-    monkeypatch.setattr(claims.endings, "end_images_of", broken)
+    monkeypatch.setattr(releases.endings, "end_images_of", broken)
     with pytest.raises(RuntimeError, match="damaged"):
-        await sync_to_async(claims.interrupt)(Run.objects.order_by("created_at"))
+        await sync_to_async(releases.interrupt)(Run.objects.order_by("created_at"))
     await second.arefresh_from_db()
     assert second.status == "interrupted"
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ...models import Run
-from ...runs import claims
+from ...runs import releases
 from ..tenants import TenantCommand
 
 
@@ -29,7 +29,7 @@ class Command(TenantCommand):
         )
 
     def work(self, **options: Any) -> None:
-        end = claims.interrupt if options["all"] else claims.take_over
+        end = releases.interrupt if options["all"] else releases.take_over
         ended = end(Run.objects.all())
         left = Run.objects.running().count()
         self.stdout.write(f"Ended {ended} runs, {left} go on.")

@@ -1,0 +1,43 @@
+"""What a person may use, as the project's server says."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+
+from chatkit.server import ChatKitServer
+
+from ..awaiting import awaited
+from ..conf import Limits, checked_limits, settings
+from ..context import RequestContext
+from ..visitors import is_visitor
+
+
+class LimitMixin(ChatKitServer[RequestContext]):
+    """Lets a project decide how much each person may use."""
+
+    def get_limits(
+        self, context: RequestContext
+    ) -> Mapping[str, int | None] | Awaitable[Mapping[str, int | None]]:
+        """Return what a person may use. Default: what the setting ``LIMITS`` says.
+
+        Override it for limits per plan, such as
+        ``{**super().get_limits(context), "IMAGES_PER_DAY": 500}``; it may be
+        asynchronous. A key that is left out keeps its default, and ``None`` is no
+        limit. It is called for each run, each upload and each stream.
+        """
+        return settings.limits_of(visitor=is_visitor(context.owner))
+
+
+async def limits_for(
+    server: ChatKitServer[RequestContext], context: RequestContext
+) -> Limits:
+    """Return what a person may use, whatever class the project's server has.
+
+    Raises:
+        TypeError: If ``get_limits()`` returns no limits.
+        ValueError: If it names one that is not there.
+    """
+    limits = settings.limits_of(visitor=is_visitor(context.owner))
+    if isinstance(server, LimitMixin):
+        limits |= checked_limits(await awaited(server.get_limits(context)))
+    return limits

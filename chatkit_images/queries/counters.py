@@ -1,0 +1,90 @@
+"""Counters of use, each changed by whoever has locked its owner's row.
+
+So a count is exact on every database, however many processes grant something at once.
+The lock is an update: SQLite has no other, and elsewhere whoever reads after it sees
+what others have committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from django.db import IntegrityError
+from django.db.models import Q
+from django.utils import timezone
+
+from .. import models
+from ..transactions import atomic, features
+
+UNIQUE = ("owner", "kind", "period")
+# The owner of what all people use together. No context has it.
+SITE = "~site"
+
+
+class Key(NamedTuple):
+    """What one counter counts.
+
+    Attributes:
+        owner: An isolation key, the digest of an address, or ``SITE``.
+        kind: A value of ``UseKind``.
+        period: The name of a period.
+    """
+
+    owner: str
+    kind: str
+    period: str
+
+
+def lock(owners: Iterable[str]) -> None:
+    """Lock the counters of owners until the transaction ends.
+
+    Call it before anything else in the transaction: all do, and in one order, so that
+    no two wait for each other.
+    """
+    for owner in sorted(set(owners)):
+        rows = models.UseCounter.objects.filter(owner=owner, kind="", period="")
+        if rows.update(updated_at=timezone.now()):
+            continue
+        try:
+            with atomic():
+                models.UseCounter.objects.create(owner=owner)
+        except IntegrityError:
+            # Another transaction has made the row meanwhile.
+            rows.update(updated_at=timezone.now())
+
+
+def amounts(keys: Iterable[Key]) -> dict[Key, int]:
+    """Return what counters say, 0 for those that have no row."""
+    wanted = dict.fromkeys(keys, 0)
+    same = Q(pk=None)
+    for key in wanted:
+        same |= Q(**key._asdict())
+    rows = models.UseCounter.objects.filter(same).order_by()
+    for *key, amount in rows.values_list(*UNIQUE, "amount"):
+        wanted[Key(*key)] = amount
+    return wanted
+
+
+def add(changes: Mapping[Key, int]) -> None:
+    """Change counters whose owners are locked."""
+    now = timezone.now()
+    rows = [
+        models.UseCounter(**key._asdict(), amount=amount + changes[key], updated_at=now)
+        for key, amount in amounts(changes).items()
+        if changes[key]
+    ]
+    can = features()
+    if can.supports_update_conflicts:
+        targets = UNIQUE if can.supports_update_conflicts_with_target else None
+        models.UseCounter.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=targets,
+            update_fields=["amount", "updated_at"],
+        )
+        return
+    for row in rows:
+        values = {"amount": row.amount, "updated_at": now}
+        same = {name: getattr(row, name) for name in UNIQUE}
+        models.UseCounter.objects.update_or_create(**same, defaults=values)

@@ -1,0 +1,152 @@
+"""The ledger of use: what a run was granted, has used, and gives back.
+
+A claim reserves one image. Each further call of the run takes one more when it begins,
+and what has begun is never refused. When the run ends, what came to nothing is given
+back. All of that is one function, ``settle``, which writes the difference between what
+the ledger says of a run and what its rows say. So it may be called again at any time.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import Any
+
+from django.db.models import Sum
+
+from .. import models
+from ..conf import settings
+from ..periods import Period, now_here
+from ..transactions import atomic
+from . import counters
+from .counters import SITE, Key
+
+Kind = models.UseKind
+RUN, IMAGE, TOKENS = Kind.RUN.value, Kind.IMAGE.value, Kind.TOKENS.value
+
+
+def holders(owner: str, address: str) -> list[str]:
+    """Return whose counters count the use of an owner, with a visitor's address."""
+    # What a deleted owner has used is nobody's.
+    found = [holder for holder in (owner, address) if holder]
+    limits = settings.limits_of_site()
+    # One row for everybody makes everybody wait for it, so it is counted if it counts.
+    return [*found, SITE] if any(v is not None for v in limits.values()) else found
+
+
+def grant_run(run_id: uuid.UUID, owner: str, address: str) -> None:
+    """Write that an owner was granted a run and its first image.
+
+    Call it in the transaction of the claim, which has locked the ``holders``.
+    """
+    now = now_here()
+    changes: Counter[Key] = Counter()
+    for holder in holders(owner, address):
+        changes[Key(holder, RUN, Period.HOUR.name_at(now))] += 1
+        changes[Key(holder, IMAGE, Period.DAY.name_at(now))] += 1
+        # What a running run will use is estimated by the others of the month.
+        changes[Key(holder, RUN, Period.MONTH.name_at(now))] += 1
+    counters.add(changes)
+    models.UseEntry.objects.bulk_create(
+        models.UseEntry(
+            owner=owner,
+            address=address,
+            day=now.date(),
+            kind=kind,
+            amount=1,
+            run_id=run_id,
+        )
+        for kind in (RUN, IMAGE)
+    )
+
+
+def settle(run_id: uuid.UUID, *, ended: bool) -> None:
+    """Write to the ledger what has become of a run.
+
+    Does nothing for a run without an entry, or whose row is deleted: what it was
+    granted stays used.
+
+    Args:
+        run_id: The run.
+        ended: Whether it makes no further calls. Then those without a file count for
+            nothing, and the reserved image is given back if there is none.
+    """
+    granted = models.UseEntry.objects.filter(run_id=run_id, kind=IMAGE)
+    first = granted.order_by("pk").values("owner", "address", "day").first()
+    if first is None:
+        return
+    with atomic():
+        counters.lock(holders(first["owner"], first["address"]))
+        # It may have been moved to a user who has logged in.
+        first = granted.order_by("pk").values("owner", "address", "day").first()
+        run = models.Run.objects.filter(pk=run_id).one()
+        if first is None or run is None:
+            return
+        used = {IMAGE: _images(run_id, ended), TOKENS: tokens_of(run)}
+        entries = models.UseEntry.objects.filter(run_id=run_id).order_by()
+        noted = dict(entries.values_list("kind").annotate(Sum("amount")))
+        changes = {kind: used[kind] - noted.get(kind, 0) for kind in used}
+        _write(dict(first), run_id, {kind: by for kind, by in changes.items() if by})
+
+
+def _write(first: dict[str, Any], run_id: uuid.UUID, changes: dict[str, int]) -> None:
+    """Add entries, and change the counters of the day on which the run began."""
+    owner, address, day = first["owner"], first["address"], first["day"]
+    names = {IMAGE: [Period.DAY], TOKENS: [Period.DAY, Period.MONTH]}
+    count: Counter[Key] = Counter()
+    for kind, by in changes.items():
+        for holder in holders(owner, address):
+            for period in names[kind]:
+                count[Key(holder, kind, day.strftime(period.value))] += by
+    counters.add(count)
+    models.UseEntry.objects.bulk_create(
+        models.UseEntry(**first, kind=kind, amount=by, run_id=run_id)
+        for kind, by in changes.items()
+    )
+
+
+def _images(run_id: uuid.UUID, ended: bool) -> int:
+    images = models.GeneratedImage.objects.filter(run_id=run_id)
+    images = images.exclude(source=models.GeneratedImage.Source.INLINE)
+    made = images.exclude(file="").count()
+    if ended:
+        return made
+    return max(1, made + images.filter(file="").unfinished().count())
+
+
+def tokens_of(run: models.Run) -> int:
+    """Return the tokens of a run, those of its image tool included."""
+    tools = run.tool_usage if isinstance(run.tool_usage, dict) else {}
+    return _total(run.usage) + _total(tools.get("image_gen"))
+
+
+def _total(usage: Any) -> int:
+    total = usage.get("total_tokens") if isinstance(usage, dict) else None
+    # A gateway may send anything.
+    if isinstance(total, bool) or not isinstance(total, int):
+        return 0
+    return max(0, total)
+
+
+def move(owner: str, new: str) -> None:
+    """Give a visitor's use to the user who has logged in.
+
+    Call it before anything else in the transaction.
+    """
+    rows = models.UseCounter.objects.for_owner(owner).exclude(kind="")
+    if not rows.exists():
+        return
+    counters.lock([owner, new])
+    changes = {
+        Key(new, kind, period): amount
+        for kind, period, amount in rows.values_list("kind", "period", "amount")
+    }
+    counters.add(changes)
+    rows.delete()
+    models.UseEntry.objects.for_owner(owner).update(owner=new)
+
+
+def forget(owner: str) -> None:
+    """Make the use of an owner who is deleted nobody's."""
+    models.UseEntry.objects.for_owner(owner).update(owner="", address="")
+    models.UseCounter.objects.for_owner(owner).delete()
