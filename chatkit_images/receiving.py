@@ -54,6 +54,15 @@ class Arrival:
     sketch: imaging.Sketch | None
 
 
+@dataclass(frozen=True)
+class Examined:
+    """An image whose pixels are checked, and which is not stored yet."""
+
+    data: bytes
+    info: imaging.ImageInfo
+    thumbnail: bytes
+
+
 def receive(text: str | bytes, key: str) -> Arrival:
     """Decode a final image, begin its upload, and decode its pixels meanwhile.
 
@@ -106,6 +115,36 @@ async def whole(image: str | imaging.Base64Image) -> str | bytes:
     return await storage.decode(image.join)
 
 
+def examined(text: str) -> Examined:
+    """Decode an image that came in an item, and make its thumbnail.
+
+    Raises:
+        ImageError: If it is not an image that this project accepts.
+    """
+    return examine(imaging.trim(imaging.decode_base64(text)))
+
+
+def examine(data: bytes) -> Examined:
+    """Check an image, and make its thumbnail.
+
+    Raises:
+        ImageError: If it is not an image that this project accepts.
+    """
+    info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
+    return Examined(data, info, thumbnail)
+
+
+def preview(text: str) -> bytes:
+    """Return the thumbnail of a preview in base64; a thumbnail is served as WebP.
+
+    Raises:
+        ImageError: If it is not an image that this project accepts.
+    """
+    data = imaging.decode_base64(text)
+    imaging.inspect(data)
+    return imaging.scale(data, settings.THUMBNAIL_SIDE)
+
+
 def store(data: bytes, key: str) -> StoredImage:
     """Store an image and its thumbnail, and wait for both.
 
@@ -113,10 +152,18 @@ def store(data: bytes, key: str) -> StoredImage:
         ImageError: If it is not an image that this project accepts.
         StorageUnavailable: If neither storage nor spool took it.
     """
-    info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
-    name = storage.name_of("images", key, info.extension)
-    storage.store(name, data)
-    return StoredImage(name, info, store_thumbnail(thumbnail))
+    return put(examine(data), key)
+
+
+def put(image: Examined, key: str) -> StoredImage:
+    """Store an image whose pixels are checked, and its thumbnail; wait for both.
+
+    Raises:
+        StorageUnavailable: If neither storage nor spool took it.
+    """
+    name = storage.name_of("images", key, image.info.extension)
+    storage.store(name, image.data)
+    return StoredImage(name, image.info, store_thumbnail(image.thumbnail))
 
 
 def store_thumbnail(data: bytes) -> str:

@@ -7,9 +7,10 @@ import secrets
 from chatkit import types
 from chatkit.store import Store, StoreItemType
 
-from . import database
+from . import database, inline_images
 from .context import RequestContext
 from .queries import attachments, items, threads
+from .queries.inline_rows import Unstored
 
 ID_PREFIXES: dict[StoreItemType, str] = {
     "thread": "thr",
@@ -114,13 +115,22 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
         """Insert an item, or update the item of that id in its place."""
-        await database.call(items.save, thread_id, item, context)
+        await self._save(thread_id, item, context)
 
     async def save_item(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
         """Update an item, or insert it."""
-        await database.call(items.save, thread_id, item, context)
+        await self._save(thread_id, item, context)
+
+    async def _save(
+        self, thread_id: str, item: types.ThreadItem, context: RequestContext
+    ) -> None:
+        try:
+            await database.call(items.save, thread_id, item, context, inline=None)
+        except Unstored as found:
+            stored = await inline_images.store(thread_id, found.images, context)
+            await database.call(items.save, thread_id, item, context, inline=stored)
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext
@@ -138,7 +148,9 @@ class DjangoStore(Store[RequestContext]):
         self, attachment: types.Attachment, context: RequestContext
     ) -> None:
         """Insert or update an attachment's metadata."""
-        await database.call(attachments.save, attachment, context)
+        url = str(getattr(attachment, "preview_url", ""))
+        thumbnail = await inline_images.store_preview(url)
+        await database.call(attachments.save, attachment, context, thumbnail)
 
     async def load_attachment(
         self, attachment_id: str, context: RequestContext

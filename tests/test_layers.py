@@ -15,8 +15,8 @@ LAYERS = {
     " run_state database transactions imaging storage url_tokens signals times cleaning"
     " failures awaiting periods",
     1: "querysets models",
-    2: "file_urls notes receiving signal_handlers queries store attachment_store"
-    " converters agents",
+    2: "file_urls notes receiving signal_handlers queries inline_images store"
+    " attachment_store converters agents",
     3: "protocol server runs maintenance",
     4: "views consumers",
     5: "urls routing admin management checks apps",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chatkit_images import models, url_tokens
-from chatkit_images.queries import item_payloads, references
+from chatkit_images.queries import item_payloads, own_urls, references
 from chatkit_images.testing.contracts import make_message
 
 OWNER = "user:1"
@@ -123,12 +123,12 @@ def test_no_text_takes_long(text: str) -> None:
 def test_is_ours_knows_what_was_signed_here() -> None:
     signed = token(kind="attachment", key="atc_1")
     expired = url_tokens.make("attachment", "atc_1", "full", OWNER, expires=1)
-    assert references.is_ours(f"https://a.example/chatkit/attachments/{signed}/")
-    assert references.is_ours(f"https://a.example/chatkit/attachments/{expired}/")
-    assert not references.is_ours(f"https://a.example/attachments/{signed}x/")
-    assert not references.is_ours("https://a.example/fox.png")
+    assert own_urls.is_ours(f"https://a.example/chatkit/attachments/{signed}/")
+    assert own_urls.is_ours(f"https://a.example/chatkit/attachments/{expired}/")
+    assert not own_urls.is_ours(f"https://a.example/attachments/{signed}x/")
+    assert not own_urls.is_ours("https://a.example/fox.png")
 
 
 def test_strings_of_json_are_found_at_any_depth() -> None:
     value = {"a": ["b", 1, None, {"c": True}], "e": "d"}
-    assert sorted(references.strings(value)) == ["b", "d"]
+    assert sorted(references.strings(value)) == ["a", "b", "c", "d", "e"]

@@ -21,6 +21,7 @@ from chatkit_images import file_urls, imaging, models, storage, url_tokens
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.exceptions import RequestRefused
+from chatkit_images.queries import inline_rows
 from chatkit_images.queries import items as item_rows
 from chatkit_images.queries import threads as thread_rows
 from chatkit_images.store import DjangoStore
@@ -122,8 +123,8 @@ async def test_a_text_full_of_images_keeps_the_first_ones(
     thread: types.ThreadMetadata,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    inspected = Mock(side_effect=imaging.inspect)
-    monkeypatch.setattr(imaging, "inspect", inspected)
+    examined = Mock(side_effect=imaging.examine)
+    monkeypatch.setattr(imaging, "examine", examined)
     urls = [
         f"data:image/png;base64,{base64.b64encode(image_file(f'rgb(0,0,{n})')).decode()}"
         for n in range(25)
@@ -131,9 +132,9 @@ async def test_a_text_full_of_images_keeps_the_first_ones(
     text = " ".join(url for url in urls for _ in range(3))
     await store.add_thread_item("thr_1", make_message("msg_t", text=text), context)
 
-    kept = item_rows.MAX_INLINE
+    kept = inline_rows.MAX_INLINE
     assert await models.GeneratedImage.objects.acount() == kept
-    assert inspected.call_count == kept
+    assert examined.call_count == kept
     item = await store.load_item("thr_1", "msg_t", context)
     shown = text_of(item).split()
     assert len(shown) == 3 * kept and len(set(shown)) == kept

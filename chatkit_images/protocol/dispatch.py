@@ -14,7 +14,7 @@ from .. import times
 from ..context import RequestContext
 from ..run_state import current_state
 from ..store import DjangoStore
-from . import encoding, visibility
+from . import encoding, person_texts, visibility
 from .first_messages import FirstMessageMixin
 from .non_streaming import NonStreamingMixin
 from .request_checks import RequestCheckMixin
@@ -80,6 +80,7 @@ class ProtocolServer(
         self, request: types.StreamingReq, context: RequestContext
     ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
         state = current_state.get()
+        person_texts.cut(request)
         if isinstance(request, types.ThreadsCreateReq | types.ThreadsAddUserMessageReq):
             message = request.params.input
             message.inference_options = await self.chosen(request, context)

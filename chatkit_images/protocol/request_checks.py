@@ -6,7 +6,7 @@ from chatkit import types
 
 from .. import database
 from ..context import RequestContext
-from ..queries import preflight
+from ..queries import preflight, sizes
 from .choices import ChoiceMixin
 from .limits import LimitMixin
 
@@ -21,10 +21,11 @@ class RequestCheckMixin(ChoiceMixin, LimitMixin):
 
         Raises:
             NotFoundError: If the request names something that its sender does not have.
-            RequestRefused: If a thread, an item or a file is not in a state for it, or
-                if it chooses a model or a tool that ``get_models()`` or ``get_tools()``
-                does not offer.
+            RequestRefused: If a thread, an item or a file is not in a state for it, if
+                it is larger than anybody needs, or if it chooses a model or a tool that
+                ``get_models()`` or ``get_tools()`` does not offer.
         """
+        sizes.check(request)
         if preflight.needs_database(request):
             await database.call(preflight.check, request, context)
         else:

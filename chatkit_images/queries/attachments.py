@@ -7,14 +7,13 @@ from collections.abc import Collection
 from chatkit import types
 from django.utils.translation import gettext as _
 
-from .. import file_urls, imaging, models, storage
+from .. import file_urls, models
 from ..cleaning import clean, clean_json
-from ..conf import settings
 from ..context import RequestContext
 from ..contexts import may_delete
-from ..exceptions import ImageError, NotFoundError, RequestRefused
+from ..exceptions import NotFoundError, RequestRefused
 from ..transactions import atomic
-from . import references
+from . import own_urls
 
 
 def get(attachment_id: str, context: RequestContext) -> models.Attachment:
@@ -65,38 +64,59 @@ def to_attachment(row: models.Attachment, context: RequestContext) -> types.Atta
     )
 
 
-def save(attachment: types.Attachment, context: RequestContext) -> None:
+def save(
+    attachment: types.Attachment, context: RequestContext, thumbnail: str = ""
+) -> None:
     """Insert an attachment, or update its metadata.
+
+    Args:
+        attachment: The attachment. Only another attachment store sends a preview with
+            it; a URL is kept.
+        context: Who asked.
+        thumbnail: Name of the file of a preview that came as a ``data:`` image. If the
+            attachment is refused, the file is deleted.
 
     Raises:
         NotFoundError: If it, or its thread, is another owner's.
         RequestRefused: If it belongs to another thread already.
     """
+    try:
+        _save(attachment, context, thumbnail)
+    except (NotFoundError, RequestRefused):
+        models.DeletedFile.objects.schedule([thumbnail])
+        raise
+
+
+@atomic()
+def _save(
+    attachment: types.Attachment, context: RequestContext, thumbnail: str
+) -> None:
     preview = str(getattr(attachment, "preview_url", ""))
-    inline = references.DATA_IMAGE.fullmatch(preview)
-    # The preview is stored before the transaction, in this thread. Only another
-    # attachment store sends a preview with its attachments, and a small one.
-    thumbnail = _store_preview(inline[1]) if inline else ""
-    with atomic():
-        row = models.Attachment.objects.locked().filter(pk=attachment.id).first()
-        if row is None:
-            row = models.Attachment(
-                pk=attachment.id, owner=context.owner, user_id=context.user_id
-            )
-        elif row.owner != context.owner:
-            raise NotFoundError(f"Attachment {attachment.id} not found")
-        if attachment.thread_id is not None:
-            _attach(row, attachment.thread_id, context)
-        row.kind = attachment.type
-        row.name = clean(attachment.name)[:255]
-        row.mime_type = attachment.mime_type[:255]
-        row.metadata = clean_json(attachment.metadata)
-        if thumbnail:
-            models.DeletedFile.objects.schedule([row.thumbnail.name or ""])
-            row.thumbnail.name = thumbnail
-        elif preview and not references.is_ours(preview) and not row.file:
-            row.foreign_preview_url = preview if len(preview) <= 2000 else ""
-        row.save()
+    row = models.Attachment.objects.locked().filter(pk=attachment.id).first()
+    if row is None:
+        row = models.Attachment(
+            pk=attachment.id, owner=context.owner, user_id=context.user_id
+        )
+    elif row.owner != context.owner:
+        raise NotFoundError(f"Attachment {attachment.id} not found")
+    if attachment.thread_id is not None:
+        _attach(row, attachment.thread_id, context)
+    row.kind = attachment.type
+    row.name = clean(attachment.name)[:255]
+    row.mime_type = attachment.mime_type[:255]
+    row.metadata = clean_json(attachment.metadata)
+    if thumbnail:
+        models.DeletedFile.objects.schedule([row.thumbnail.name or ""])
+        row.thumbnail.name = thumbnail
+    elif _is_foreign(preview) and not row.file:
+        row.foreign_preview_url = preview if len(preview) <= 2000 else ""
+    row.save()
+
+
+def _is_foreign(preview: str) -> bool:
+    """Whether a preview is a URL of somebody else's."""
+    is_inline = preview[:5].lower() == "data:"
+    return bool(preview) and not is_inline and not own_urls.is_ours(preview)
 
 
 @atomic()
@@ -135,16 +155,3 @@ def _attach(row: models.Attachment, thread_id: str, context: RequestContext) -> 
     if not owned.filter(pk=thread_id).exists():
         raise NotFoundError(f"Thread {thread_id} not found")
     row.thread_id = thread_id
-
-
-def _store_preview(text: str) -> str:
-    try:
-        data = imaging.decode_base64(text)
-        imaging.inspect(data)
-        data = imaging.scale(data, settings.THUMBNAIL_SIDE)
-    except ImageError:
-        return ""
-    # A thumbnail is served as WebP.
-    name = storage.new_name("thumbnails", "webp")
-    storage.store(name, data)
-    return name

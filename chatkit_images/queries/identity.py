@@ -17,7 +17,7 @@ from .. import models, url_tokens
 from ..cleaning import clean
 from ..context import RequestContext
 from ..querysets import GeneratedImageQuerySet
-from . import references
+from . import own_urls
 
 PREFIX = models.GeneratedImage.ID_PREFIX
 IMAGE_ID = re.compile(rf"{PREFIX}([0-9a-f]{{32}})")
@@ -66,7 +66,7 @@ def of_image(
     """
     rows = _of_thread(thread_id, owner)
     key = key_of(image.id)
-    if key is None and (match := references.OUR_URL.fullmatch(image.url)):
+    if key is None and (match := own_urls.OUR_URL.fullmatch(image.url)):
         token = url_tokens.read(match[1], expired_ok=True)
         if token is not None and token.kind == "image":
             key = uuid.UUID(token.key)

@@ -11,15 +11,14 @@ from django.db.models import F, ForeignKey
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from .. import imaging, models, receiving, signals
+from .. import models, signals
 from ..conf import settings
 from ..context import RequestContext
-from ..exceptions import ImageError, NotFoundError
+from ..exceptions import NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
 from . import fence, threads, use
-from .identity import call_key
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ def begin(
         fields: Further columns of a new row.
     """
     thread = threads.get(thread_id, context)
-    values = {"key": key, "run": _run(), "prompt": last_words(thread), **fields}
+    values = {"key": key, "run": own_run(), "prompt": last_words(thread), **fields}
     with fence.thread_first(thread.pk):
         image, made = thread.images.get_or_create(identity=place, defaults=values)
     run_id = image.run_id
@@ -173,45 +172,7 @@ def drop_replay(image: models.GeneratedImage, stored: StoredImage) -> None:
         models.GeneratedImage.objects.filter(pk=image.pk).delete()
 
 
-def save_inline(
-    thread: models.Thread, call_id: str, text: str
-) -> models.GeneratedImage | None:
-    """Return the row of a ``data:`` image found in an item, its bytes stored.
-
-    Returns:
-        ``None`` if the bytes are no image.
-    """
-    try:
-        data = imaging.trim(imaging.decode_base64(text))
-        info = imaging.inspect(data)
-    except ImageError as error:
-        logger.warning(
-            "An inline image of thread %s is no image file: %s", thread.pk, error
-        )
-        return None
-    digest = info.sha256[:32]
-    key = call_key(call_id) or f"inline-{digest}"
-    image: models.GeneratedImage | None = (
-        thread.images.filter(call_id=key, sha256=info.sha256).order_by("pk").first()
-    )
-    if image is None:
-        values = {
-            "call_id": key,
-            "run": _run(),
-            "prompt": "",
-            "source": models.GeneratedImage.Source.INLINE,
-        }
-        # Two images with one name are two images.
-        place = f"inline:{digest}:{key}"
-        with fence.thread_first(thread.pk):
-            image, _ = thread.images.get_or_create(identity=place, defaults=values)
-    if not image.file:
-        complete(image, receiving.store(data, image.key))
-        announce(image)
-    return image
-
-
-def _run() -> models.Run | None:
+def own_run() -> models.Run | None:
     """Return the run that is executing, unless staff have deleted its row."""
     run_id = current_run.get()
     return models.Run.objects.filter(pk=run_id).one() if run_id else None

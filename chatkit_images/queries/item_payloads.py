@@ -20,7 +20,7 @@ from .. import file_urls, models
 from ..cleaning import clean, clean_json, map_strings
 from ..context import RequestContext
 from ..times import to_naive
-from . import references
+from . import data_urls, own_urls, references
 
 logger = logging.getLogger(__name__)
 ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
@@ -29,7 +29,7 @@ ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
 def of_item(
     item: types.ThreadItem,
     owner: str,
-    save_image: Callable[[str, str], models.GeneratedImage | None],
+    find_image: Callable[[str, str], models.GeneratedImage | None],
     scope: str = "",
 ) -> dict[str, Any]:
     """Return the payload of an item's row, without base64 and URLs of ours.
@@ -37,8 +37,9 @@ def of_item(
     Args:
         item: The item.
         owner: The owner. A URL of another owner's image stays text.
-        save_image: Takes call id (may be empty) and base64 of a ``data:`` image
-            and returns its row, ``None`` if it is no image.
+        find_image: Takes call id (may be empty) and base64 of a ``data:`` image
+            and returns its row, ``None`` if it is not stored. It is not asked about
+            what a person has written.
         scope: The owner and their tenant, if there are tenants.
     """
     payload = _dump(item)
@@ -50,21 +51,35 @@ def of_item(
         payload.pop(name)
     if isinstance(item, types.UserMessageItem):
         payload["attachments"] = [attachment.id for attachment in item.attachments]
+    _cut(payload, item)
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
         # A foreign URL is dropped, because it expires.
-        if match := references.DATA_IMAGE.fullmatch(item.image.url):
-            save_image(item.image.id, match[1])
+        if match := data_urls.DATA_IMAGE.fullmatch(item.image.url):
+            find_image(item.image.id, match[1])
         payload["image"] = {"id": item.image.id}
 
-    def save(match: re.Match[str]) -> str:
-        image = save_image("", match[1])
+    def show(match: re.Match[str]) -> str:
+        image = find_image("", match[1])
         return references.to_image(image.pk) if image else ""
 
     inner = map_strings(
-        payload, lambda text: references.DATA_IMAGE.sub(save, clean(text))
+        payload, lambda text: data_urls.DATA_IMAGE.sub(show, clean(text))
     )
-    referring: dict[str, Any] = references.refer(inner, owner, scope)
+    referring: dict[str, Any] = own_urls.refer(inner, owner, scope)
     return referring
+
+
+def _cut(payload: dict[str, Any], item: types.ThreadItem) -> None:
+    """Cut the bytes out of what a person has written into an item."""
+    cutter = data_urls.Cutter()
+    if isinstance(item, types.UserMessageItem):
+        payload.update(map_strings(payload, cutter.cut))
+    elif isinstance(item, types.StructuredInputItem):
+        for asked in payload["inputs"]:
+            if "answer" in asked:
+                asked["answer"] = map_strings(asked["answer"], cutter.cut)
+    elif isinstance(item, types.ClientToolCallItem) and "output" in payload:
+        payload["output"] = map_strings(payload["output"], cutter.cut)
 
 
 def named(

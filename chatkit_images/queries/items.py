@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from typing import cast
 
@@ -17,18 +16,16 @@ from ..exceptions import NotFoundError
 from ..transactions import atomic
 from . import (
     attachments,
+    data_urls,
     fence,
     identity,
-    images,
     item_payloads,
     pages,
     references,
     threads,
 )
+from .inline_rows import NOTHING, Stored, Wanted
 
-logger = logging.getLogger(__name__)
-# How many ``data:`` images of one item are stored. Each takes a decoding and a write.
-MAX_INLINE = 20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # How the ids of items begin that replace an image without a result.
 IMAGE_PREFIX = identity.PREFIX
@@ -92,6 +89,7 @@ def save(
     context: RequestContext,
     *,
     fenced: bool = True,
+    inline: Stored | None = NOTHING,
 ) -> None:
     """Insert an item, or update the item of that id in its place.
 
@@ -100,24 +98,16 @@ def save(
         item: The item.
         context: Who asked.
         fenced: Whether a run that was taken over is refused.
+        inline: The images that the item has as ``data:`` URLs. Others are left out.
+
+    Raises:
+        Unstored: If ``inline`` is ``None`` and the item has such images. Nothing is
+            written; ``chatkit_images.inline_images`` stores them.
     """
-    saved: dict[tuple[str, str], models.GeneratedImage | None] = {}
-
-    def save_image(call_id: str, text: str) -> models.GeneratedImage | None:
-        sent = call_id, text
-        if sent not in saved:
-            if len(saved) == MAX_INLINE:
-                logger.warning("Item %s has too many inline images", item.id)
-                return None
-            owned = threads.get(thread_id, context)
-            saved[sent] = images.save_inline(owned, call_id, text)
-        return saved[sent]
-
-    # Files are written before the transaction, which must not wait for the storage.
-    # This thread may wait. An image of the model is already stored, so only a project's
-    # own items and texts of people contain ``data:`` images, and few.
-    payload = item_payloads.of_item(item, context.owner, save_image, context.scope)
-    shown = _image_of(item, context, saved)
+    wanted = Wanted(inline)
+    payload = item_payloads.of_item(item, context.owner, wanted.find, context.scope)
+    wanted.check()
+    shown = _image_of(item, context, wanted)
     if shown is not None and isinstance(item, types.GeneratedImageItem):
         payload["image"] = item_payloads.named(item, shown)
     with atomic():
@@ -145,19 +135,19 @@ def save(
             row.type, row.payload = item.type, payload
             row.is_note = notes.is_note(item)
             row.save(update_fields=["type", "payload", "is_note"])
-        _link(row, item, shown, [image.pk for image in saved.values() if image])
+        _link(row, item, shown, wanted.keys)
 
 
 def _image_of(
     item: types.ThreadItem,
     context: RequestContext,
-    saved: dict[tuple[str, str], models.GeneratedImage | None],
+    wanted: Wanted,
 ) -> models.GeneratedImage | None:
     """Return the image that an item shows, if it is known."""
     if not isinstance(item, types.GeneratedImageItem) or item.image is None:
         return None
-    if match := references.DATA_IMAGE.fullmatch(item.image.url):
-        return saved.get((item.image.id, match[1]))
+    if match := data_urls.DATA_IMAGE.fullmatch(item.image.url):
+        return wanted.find(item.image.id, match[1])
     return identity.of_image(item.image, item.thread_id, context.owner)
 
 

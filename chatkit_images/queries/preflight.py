@@ -22,6 +22,10 @@ from . import attachments, threads
 
 # More than a person picks; a database takes a few hundred thousand.
 MAX_IDS = 1000
+# More files than anybody attaches to one message. Each is a row to read at each turn.
+MAX_ATTACHMENTS = 100
+# Ids that a column takes.
+MAX_ID_LENGTH = 255
 AUDIO = re.compile(r"audio/[\w.+-]+", re.ASCII)
 
 
@@ -90,7 +94,7 @@ def check_ids(ids: Sequence[str]) -> None:
     """Refuse ids that a database cannot look up.
 
     Raises:
-        NotFoundError: If an id has a NUL, which PostgreSQL refuses.
+        NotFoundError: If an id has a NUL, which PostgreSQL refuses, or is too long.
         RequestRefused: If the ids are too many for one query.
     """
     if len(ids) > MAX_IDS:
@@ -99,6 +103,8 @@ def check_ids(ids: Sequence[str]) -> None:
         )
     if any("\x00" in key for key in ids):
         raise NotFoundError("No id has a NUL.")
+    if any(len(key) > MAX_ID_LENGTH for key in ids):
+        raise NotFoundError("No id is that long.")
 
 
 def _ids(params: Any) -> list[str]:
@@ -133,6 +139,10 @@ def _check_message(
         raise RequestRefused("empty_message", _("Write a message first."), status=400)
     if not message.attachments:
         return
+    if len(message.attachments) > MAX_ATTACHMENTS:
+        raise RequestRefused(
+            "too_many", _("That is too much for one request."), status=400
+        )
     rows = {
         row.pk: row
         for row in models.Attachment.objects.for_owner(context.owner).filter(

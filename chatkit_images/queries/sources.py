@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import models, url_tokens
 from ..context import RequestContext
-from . import references
+from . import own_urls
 from .inputs import InputFile
 
 Role = models.ImageSource.Role
@@ -71,7 +71,7 @@ def _known(rows: Any, files: Iterable[InputFile], kind: str) -> Iterable[Any]:
 
 def _ours(url: Any) -> list[InputFile]:
     """Return the image or file behind a URL of this app's."""
-    match = references.OUR_URL.fullmatch(url) if isinstance(url, str) else None
+    match = own_urls.OUR_URL.fullmatch(url) if isinstance(url, str) else None
     token = url_tokens.read(match[1], expired_ok=True) if match else None
     if token is None:
         return []

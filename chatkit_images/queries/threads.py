@@ -16,7 +16,7 @@ from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
 from ..run_state import current_run
 from ..transactions import atomic
-from . import fence, pages
+from . import data_urls, fence, pages
 
 LOADED = "_chatkit_images_loaded"
 
@@ -161,7 +161,7 @@ def delete(thread_id: str, context: RequestContext) -> None:
 
 def clean_title(title: str) -> str:
     """Return a title as its column takes it."""
-    return clean(title)[:255]
+    return clean(data_urls.Cutter().cut(title))[:255]
 
 
 def _values(thread: types.ThreadMetadata) -> dict[str, Any]:

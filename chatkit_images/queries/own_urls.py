@@ -1,0 +1,145 @@
+"""URLs of an owner's files in texts, and the references that take their place.
+
+Anybody can paste a URL. The URL of another owner's file stays text, because a reference
+never expires. All that a text mentions is collected first and looked up at once, and
+only so much of it; the rest stays text.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from .. import models, storage, url_tokens
+from ..cleaning import map_strings
+from . import references
+from .references import UUID
+
+# How many different URLs of each kind are looked up for an item. A gallery has dozens.
+MOST = 500
+# An absolute or relative URL whose last part is one of our tokens. The search begins
+# once in a path. If it began at each slash, a long path would take minutes.
+OUR_URL = re.compile(
+    r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
+    r"(?:/[\w.-]++)*/((?:image|attachment)\.[\w.~-]+)/?"
+)
+# A URL of the route for the logged-in owner. It has no signature.
+SESSION_URL = re.compile(
+    r"(?:https?://[^\s\"'()<>/]+|(?<![\w./-]))"
+    rf"(?:/[\w.-]++)*/images/({UUID})/[\w-]++/?"
+)
+# A URL of the storage's own. It ends in a name of ours, and a signature may follow.
+STORAGE_URL = re.compile(
+    r"(?<![^\s\"'()<>])(?:https?://|/)[^\s\"'()<>]*?"
+    rf"({storage.NAME.pattern})(?:\?[^\s\"'()<>]*)?"
+)
+# What a text has that has a URL of the kind; most have none.
+SIGNS = {OUR_URL: "/", SESSION_URL: "/images/", STORAGE_URL: f"{storage.PREFIX}/"}
+
+
+def is_ours(url: str) -> bool:
+    """Whether this app has signed a URL, for any owner."""
+    match = OUR_URL.fullmatch(url)
+    return bool(match and url_tokens.is_signed(match[1]))
+
+
+def refer(value: Any, owner: str, scope: str = "") -> Any:
+    """Return JSON data with references in place of the URLs of an owner's files.
+
+    It takes two statements at most, whatever the texts mention.
+
+    Args:
+        value: The data.
+        owner: The owner.
+        scope: The owner and their tenant, if there are tenants.
+    """
+    texts = [text for text in references.strings(value) if "/" in text]
+    known = _of_tokens(_mentioned(OUR_URL, texts), scope or owner)
+    names, keys = _mentioned(STORAGE_URL, texts), _mentioned(SESSION_URL, texts)
+    known |= _of_images(names, keys, owner) | _of_attachments(names, owner)
+    if not known:
+        return value
+
+    def change(text: str) -> str:
+        for pattern, sign in SIGNS.items():
+            if sign in text:
+                text = pattern.sub(lambda match: _replaced(match, known), text)
+        return text
+
+    return map_strings(value, change)
+
+
+def _mentioned(pattern: re.Pattern[str], texts: Iterable[str]) -> list[str]:
+    """Return what the first URLs of a kind name, each once."""
+    found: dict[str, None] = {}
+    for text in texts:
+        if SIGNS[pattern] not in text:
+            continue
+        for match in pattern.finditer(text):
+            found[match[1]] = None
+            if len(found) == MOST:
+                return list(found)
+    return list(found)
+
+
+def _of_tokens(tokens: list[str], scope: str) -> dict[str, str]:
+    """Return the references that stand for signed URLs of an owner's files."""
+    found = {}
+    for text in tokens:
+        # An expired URL was the owner's too.
+        token = url_tokens.read(text, expired_ok=True)
+        if token is not None and token.is_of(scope):
+            found[text] = (
+                references.to_image(uuid.UUID(token.key))
+                if token.kind == "image"
+                else references.to_attachment(token.key)
+            )
+    return found
+
+
+def _of_images(names: list[str], keys: list[str], owner: str) -> dict[str, str]:
+    """Return the references to an owner's images, by names of files and by keys."""
+    rows = models.GeneratedImage.objects.for_owner(owner).order_by()
+    # Each part of the statement uses an index of its own; one with OR would use none.
+    parts = [rows.filter(pk__in=keys)] if keys else []
+    if names:
+        parts += [rows.filter(file__in=names), rows.filter(thumbnail__in=names)]
+    return {
+        said: references.to_image(key)
+        for file, thumbnail, key in _all(parts, "file", "thumbnail", "pk")
+        for said in (file, thumbnail, str(key))
+        if said
+    }
+
+
+def _of_attachments(names: list[str], owner: str) -> dict[str, str]:
+    """Return the references to an owner's attachments, by names of files."""
+    if not names:
+        return {}
+    rows = models.Attachment.objects.for_owner(owner).order_by()
+    parts = [rows.filter(file__in=names), rows.filter(thumbnail__in=names)]
+    return {
+        said: references.to_attachment(key)
+        for file, thumbnail, key in _all(parts, "file", "thumbnail", "pk")
+        for said in (file, thumbnail)
+        if said
+    }
+
+
+def _all(parts: list[Any], *columns: str) -> Iterable[tuple[Any, ...]]:
+    """Return columns of the rows of several queries, by one statement."""
+    if not parts:
+        return []
+    first, *others = (rows.values_list(*columns) for rows in parts)
+    return list(first.union(*others, all=True) if others else first)
+
+
+def _replaced(match: re.Match[str], known: dict[str, str]) -> str:
+    reference = known.get(match[1])
+    if reference is None:
+        return match[0]
+    # Text that follows without a gap would be read as part of an attachment's id.
+    following = match.string[match.end() : match.end() + 1]
+    return reference if references.is_whole(reference, following) else match[0]
