@@ -7,9 +7,12 @@ from io import BytesIO
 from typing import Any, cast
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
+from django.db import router
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
@@ -46,6 +49,28 @@ def make_request(scope: dict[str, Any], body: bytes = b"") -> ASGIRequest:
     if asks_for_language(tuple(settings.MIDDLEWARE)):
         translation.activate(translation.get_language_from_request(request))
     return request
+
+
+def renewed(scope: dict[str, Any]) -> dict[str, Any]:
+    """Return a connection's scope as it is now. Not for the event loop.
+
+    What a Channels middleware has put there was read when the connection began: the
+    session is read again, and with it the user who is logged in by it. Another user,
+    such as that of a token, is read again as a row.
+    """
+    scope = dict(scope)
+    if "session" in scope:
+        kept = getattr(scope["session"], "_wrapped", scope["session"])
+        scope["session"] = type(kept)(kept.session_key)
+    user = scope.pop("user", None)
+    if user is None or not user.is_authenticated:
+        return scope
+    before: Any = kept if "session" in scope else {}
+    if before.get(SESSION_KEY) != user._meta.pk.value_to_string(user):
+        users = get_user_model()._default_manager
+        rows = users.using(router.db_for_write(users.model))
+        scope["user"] = rows.filter(pk=user.pk).first() or AnonymousUser()
+    return scope
 
 
 @cache

@@ -9,29 +9,24 @@ import uuid
 from contextlib import aclosing
 from typing import Any
 
-from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest
+from django.utils.text import Truncator
 
 from .. import database, runs
-from ..context import RequestContext
-from ..contexts import context_class, within_tenant_of, working_for
-from ..exceptions import NotFoundError
-from ..models import Run, Thread
-from ..queries import preflight, threads
+from ..exceptions import AuthenticationRequired, RequestRefused
+from ..models import Run
 from ..run_state import current_context
-from ..views import admission, origins
-from ..views.admission import authenticating, context_of
-from ..views.cookieless import without_cookies
-from ..views.pages import CsrfCheck, no_response
 from .http import Gone, Message, Receive, Send, emit, until_gone
-from .requests import make_request
+from .staff_frames import StaffFrames, needs_database, rewritten
+from .watchers import REFUSALS, Watcher, admit, admit_again, hidden_events
 
 logger = logging.getLogger(__name__)
-PERMISSION = "chatkit_images.view_threaditem"
 # Close codes of an application; Daphne sends no others. A connection is closed with the
-# first one before it is accepted: servers answer with 403, and a script sees no code.
-NOT_FOUND, FAILED = 4404, 4500
-REFUSALS = (*admission.REFUSALS, SuspiciousOperation, ValueError)
+# code for nothing found before it is accepted: servers answer with 403, and a script
+# sees no code.
+LOGGED_OUT, REFUSED, NOT_FOUND, FAILED = 4401, 4403, 4404, 4500
+# Seconds between two looks whether the person still may watch, and seconds that a look
+# may take.
+LOOK_SECONDS, LOOK_TIMEOUT = 5.0, 10.0
 
 
 class ThreadConsumer:
@@ -40,8 +35,9 @@ class ThreadConsumer:
     Each frame is JSON: ``{"run": id, "status": "running"}`` when a run begins,
     ``{"run": id, "id": number, "event": {...}}`` for each of its events, as ChatKit's
     stream has them, and ``{"run": id, "status": "completed"}``, or another status, when
-    it has ended. The owner of a thread may watch it, and staff with the permission to
-    view items. A run does not go on for watchers.
+    it has ended. The owner of a thread may watch it, and staff to whom the project's
+    admin shows it: they get what its transcript shows, with the admin's own URLs. Every
+    few seconds that is looked at again. A run does not go on for watchers.
     """
 
     @classmethod
@@ -61,20 +57,23 @@ class ThreadConsumer:
         await receive()  # websocket.connect
         thread_id = scope["url_route"]["kwargs"]["thread_id"]
         try:
-            context = await database.call(admit, make_request(scope), thread_id)
+            self._watcher = await database.call(admit, scope, thread_id)
         except Exception as refusal:
             if not isinstance(refusal, REFUSALS):
                 logger.exception("Nobody watches thread %s", thread_id)
             # A thread of another owner gets the same answer as a missing one.
             return await send({"type": "websocket.close", "code": NOT_FOUND})
-        current_context.set(context)
-        work = asyncio.ensure_future(self._watch(thread_id, context, send))
+        # Each look finds out anew for whom it works.
+        look = asyncio.ensure_future(self._look_again(scope, thread_id))
+        current_context.set(self._watcher.context)
+        work = asyncio.ensure_future(self._watch(thread_id, send))
         gone = asyncio.ensure_future(until_gone(receive))
-        tasks = [work, gone]
+        tasks = [work, gone, look]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if not gone.done():
-                await emit(send, {"type": "websocket.close", "code": FAILED})
+                close = look.result() if look.done() else {"code": FAILED}
+                await emit(send, {"type": "websocket.close"} | close)
         except Gone:
             logger.info("A client has left", exc_info=True)
         finally:
@@ -82,7 +81,33 @@ class ThreadConsumer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self, thread_id: str, context: RequestContext, send: Send) -> None:
+    async def _look_again(self, scope: Message, thread_id: str) -> dict[str, Any]:
+        """Return how to close the connection, when the person may not watch any more.
+
+        The database may be away for one look, and not for two.
+        """
+        failed = False
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                async with asyncio.timeout(LOOK_TIMEOUT):
+                    found = await database.call(admit_again, scope, thread_id)
+            except REFUSALS as refusal:
+                logger.info("Thread %s is not watched any more", thread_id)
+                return closing(refusal)
+            except Exception:
+                logger.warning("Who watches %s is unknown", thread_id, exc_info=True)
+                if failed:
+                    return {"code": FAILED}
+                failed = True
+                continue
+            failed = False
+            if changed(self._watcher, found):
+                return {"code": NOT_FOUND}
+            self._watcher = found
+
+    async def _watch(self, thread_id: str, send: Send) -> None:
+        context = self._watcher.context
         try:
             with runs.supervisor().watching(thread_id, context) as watch:
                 try:
@@ -94,7 +119,7 @@ class ThreadConsumer:
                 watch.skip(before)
                 while True:
                     if run is not None:
-                        await self._show(run, context, send)
+                        await self._show(run, send)
                     run_id = await watch.next()
                     run = await database.call(Run.objects.get, pk=run_id)
         except Run.DoesNotExist:
@@ -106,26 +131,61 @@ class ThreadConsumer:
         except Exception:
             logger.exception("Thread %s is not watched any more", thread_id)
 
-    async def _show(self, run: Run, context: RequestContext, send: Send) -> None:
+    async def _show(self, run: Run, send: Send) -> None:
         key = str(run.pk)
+        frames = StaffFrames()
         # A server that drains waits for the last frame.
         with runs.supervisor().watches.showing():
             # If the run has ended meanwhile, the watcher still sees its beginning.
             await send_json(send, {"run": key, "status": Run.Status.RUNNING})
+            context = self._watcher.context
             events = runs.follow(run, context, join=True, watch=True)
             async with aclosing(events) as batches:
                 async for batch in batches:
                     for number, chunk in batch:
                         event = json.loads(chunk.removeprefix(b"data: "))
+                        event = await self._shown(event, frames)
                         frame = {"run": key, "id": number, "event": event}
                         await send_json(send, frame)
+            if self._watcher.view is not None:
+                for event in await database.call(hidden_events, run, context):
+                    event = await self._shown(event, frames)
+                    await send_json(send, {"run": key, "id": 0, "event": event})
             status = await database.call(status_of, run.pk)
             await send_json(send, {"run": key, "status": status})
+
+    async def _shown(self, event: Any, frames: StaffFrames) -> Any:
+        """Return an event as the person may see it."""
+        view = self._watcher.view
+        if view is None:
+            return event
+        event = frames.held_back(event)
+        if needs_database(event):
+            return await database.call(rewritten, event, view)
+        return event
 
 
 async def send_json(send: Send, value: dict[str, Any]) -> None:
     """Send a frame."""
     await emit(send, {"type": "websocket.send", "text": json.dumps(value)})
+
+
+def closing(refusal: Exception) -> dict[str, Any]:
+    """Return the code, and the words if there are some, with which a watch ends."""
+    if isinstance(refusal, AuthenticationRequired):
+        return {"code": LOGGED_OUT}
+    if isinstance(refusal, RequestRefused):
+        # A WebSocket takes 123 bytes.
+        return {"code": REFUSED, "reason": Truncator(refusal.message).chars(30)}
+    return {"code": NOT_FOUND}
+
+
+def changed(before: Watcher, now: Watcher) -> bool:
+    """Whether somebody else watches now, or somebody who may see less or more."""
+    return (before.context.scope, before.view is None) != (
+        now.context.scope,
+        now.view is None,
+    )
 
 
 def current(thread_id: str) -> tuple[Run | None, list[uuid.UUID]]:
@@ -144,41 +204,3 @@ def status_of(run_id: uuid.UUID) -> str:
         Run.DoesNotExist: If its thread was deleted.
     """
     return Run.objects.values_list("status", flat=True).get(pk=run_id)
-
-
-def admit(request: HttpRequest, thread_id: str) -> RequestContext:
-    """Return the context in which a thread is read. Not for the event loop.
-
-    Raises:
-        AuthenticationRequired: If nobody is logged in.
-        NotFoundError: If the person may not watch it, or the page is another site's.
-    """
-    request = admissible(request)
-    preflight.check_ids([thread_id])
-    contexts = context_class()
-    with within_tenant_of(request), authenticating():
-        user: Any = contexts.get_user(request)
-        # A project's own users may have neither.
-        staff = getattr(user, "is_staff", False) and user.has_perm(PERMISSION)
-        rows = Thread.objects.select_related("user").filter(pk=thread_id)
-        thread = rows.first() if staff else None
-        if thread is not None:
-            return contexts.for_owner(thread.owner, thread.user, request)
-    with working_for(context_of(request)) as context:
-        threads.get(thread_id, context)
-        return context
-
-
-def admissible(request: HttpRequest) -> HttpRequest:
-    """Return a request as the page that opens a WebSocket may send it.
-
-    Raises:
-        NotFoundError: If the page is another site's.
-    """
-    if CsrfCheck(no_response).is_own_page(request):
-        return request
-    # Such a page may read answers, which does not say that it may use cookies.
-    bare = without_cookies(request) if origins.is_listed_for_cors(request) else None
-    if bare is None:
-        raise NotFoundError("Another site's page")
-    return bare

@@ -130,14 +130,14 @@ def test_watching_is_no_reason_to_go_on(
     gate.open()
 
 
-def test_staff_may_watch_with_the_permission_to_view_items(
+def test_staff_may_watch_with_the_permission_to_view_threads(
     server: Server, browser: Browser, model: LoopbackAPI, thread: str
 ) -> None:
     staff = User.objects.create_user("sue", is_staff=True)
     with Browser(server.url, staff) as other:
         with pytest.raises(InvalidStatus), watch(other, thread):
             pass
-        staff.user_permissions.add(Permission.objects.get(codename="view_threaditem"))
+        staff.user_permissions.add(Permission.objects.get(codename="view_thread"))
         with watch(other, thread) as socket:
             gate = Gate()
             model.respond_with(gate, Text("Again."))
