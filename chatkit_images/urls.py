@@ -26,6 +26,7 @@ urlpatterns = [
     ),
     path("runs/<uuid:run_id>/stop/", views.StopView.as_view(), name="run-stop"),
     path("csrf/", views.CsrfTokenView.as_view(), name="csrf"),
+    path("limits/", views.LimitsView.as_view(), name="limits"),
     path("ready/", views.ReadyView.as_view(), name="ready"),
     path("images/<str:token>/", views.ImageView.as_view(), name="image"),
     path(

@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 
-from . import contexts, databases, surroundings, values
+from . import contexts, databases, limits, surroundings, values
 from .values import CHOICES, known_keys, tuning_keys
 
 __all__ = [
@@ -29,6 +29,8 @@ PARTS = (
     contexts.check_context,
     contexts.check_contexts,
     contexts.check_proxies,
+    limits.check_limits,
+    limits.check_addresses,
     surroundings.check_storage,
     surroundings.check_base_url,
     surroundings.check_origins,

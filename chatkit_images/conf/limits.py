@@ -71,15 +71,19 @@ class Use(Group):
     def limits_of(self, *, visitor: bool) -> Limits:
         """Return the limits of a user, or of a visitor.
 
-        A visitor may not do more than a user, unless ``"VISITORS"`` says so.
+        A visitor may not do more than a user, unless ``"VISITORS"`` says so. A limit
+        that is switched off for users is switched off for visitors too.
         """
         own = {key: value for key, value in self.LIMITS.items() if key in DEFAULTS}
         user: Limits = {**DEFAULTS, **own}
         group = self.LIMITS.get("VISITORS", {})
         if not visitor or group is None:
             return user
-        least = {key: _least(user[key], limit) for key, limit in VISITORS.items()}
-        return {**least, **group}
+        default = {
+            key: None if key in own and own[key] is None else _least(user[key], limit)
+            for key, limit in VISITORS.items()
+        }
+        return {**default, **group}
 
     def limits_of_address(self) -> Limits:
         """Return what all visitors with one address may use together."""

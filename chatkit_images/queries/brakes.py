@@ -6,16 +6,23 @@ from django.db.models import Value
 from django.utils.translation import gettext as _
 
 from .. import models
+from ..context import RequestContext
 from ..exceptions import RequestRefused
 
 
-def check_brakes(owner: str, *, brake: bool = True) -> None:
+def check_brakes(context: RequestContext, *, brake: bool = True) -> None:
     """Refuse what staff have stopped, with their words.
 
+    Args:
+        context: Who asks. The person may be blocked, or the owner.
+        brake: Whether a brake for everybody counts, too.
+
     Raises:
-        RequestRefused: If there is a block of the owner, or a brake for everybody.
+        RequestRefused: If there is a block, or a brake.
     """
-    block = models.OwnerBlock.objects.for_owner(owner).order_by()
+    block = models.OwnerBlock.objects.filter(
+        owner__in={context.owner, context.person}
+    ).order_by()
     found = block.values_list(Value("owner_blocked"), "words")
     if brake:
         on = models.Brake.objects.filter(is_on=True).order_by()

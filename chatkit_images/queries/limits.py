@@ -35,7 +35,7 @@ def check_run(context: RequestContext, limits: Limits) -> None:
             too many runs at once, or if something is used up.
     """
     counters.lock(holders(context.owner, address_of(context)))
-    check_brakes(context.owner)
+    check_brakes(context)
     running = models.Run.objects.for_owner(context.owner).running().count()
     most = limits.get("RUNS_AT_ONCE")
     if most is not None and running >= most:
@@ -60,7 +60,7 @@ def check_upload(context: RequestContext, limits: Limits, size: int) -> None:
     """
     holding = [context.owner, address_of(context)]
     counters.lock(filter(None, holding))
-    check_brakes(context.owner, brake=False)
+    check_brakes(context, brake=False)
     _check([rule for rule in counted(context, limits) if rule.kind == UPLOAD])
     rows = models.Attachment.objects.for_owner(context.owner).order_by()
     most = limits.get("ATTACHMENTS_WAITING")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from weakref import WeakSet
 
+from django.utils.translation import gettext as _
+
+from ..conf import Limits, settings
 from ..context import RequestContext
 from ..queries import standing
+from ..queries.counted import address_of
+from ..queries.limit_words import refused
 from ..queries.standing import Standing
 
 # Seconds in which a stream may end by itself, as that of the person's own run does.
@@ -30,6 +36,7 @@ class Door:
         self.run_id = run_id
         self.context = context
         self.standing = standing.of(context)
+        self.holders = {context.scope, address_of(context)} - {""}
         self.shut = False
         self.words = ""
 
@@ -45,6 +52,30 @@ class Doors:
         door = Door(run_id, context)
         self._doors.add(door)
         return door
+
+    def close(self, door: Door) -> None:
+        """Forget a door whose response is sent."""
+        self._doors.discard(door)
+
+    def check(self, context: RequestContext, limits: Limits) -> None:
+        """Refuse one stream more than a person may have open in this process.
+
+        Raises:
+            RequestRefused: If there are too many of the owner, or of visitors who have
+                the same address.
+        """
+        most = {context.scope: limits.get("OPEN_STREAMS")}
+        if address := address_of(context):
+            most[address] = settings.limits_of_address().get("OPEN_STREAMS")
+        number = Counter(
+            holder
+            for door in self._doors
+            for holder in door.holders
+        )
+        for holder, limit in most.items():
+            if limit is not None and number[holder] >= limit:
+                text = _("This chat is open in too many places. Close some of them.")
+                raise refused("OPEN_STREAMS", text, wait=10)
 
     @property
     def contexts(self) -> list[RequestContext]:

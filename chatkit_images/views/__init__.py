@@ -6,6 +6,7 @@ from .attachments import AnnouncedUploadView, UploadView
 from .chat import ChatKitView
 from .csrf import CsrfTokenView
 from .images import AttachmentView, ImageView, SessionImageView
+from .limits import LimitsView
 from .runs import (
     ReadyView,
     RunEventsView,
@@ -20,6 +21,7 @@ __all__ = [
     "ChatKitView",
     "CsrfTokenView",
     "ImageView",
+    "LimitsView",
     "ReadyView",
     "RunEventsView",
     "SessionImageView",

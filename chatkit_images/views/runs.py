@@ -16,7 +16,7 @@ from ..protocol import event_stream
 from ..queries import preflight, threads
 from ..querysets import RunQuerySet
 from .admission import JsonView, respond
-from .streams import stream_response
+from .streams import check_streams, stream_response
 
 
 def of_thread(thread_id: str, context: RequestContext) -> RunQuerySet:
@@ -78,6 +78,7 @@ class ThreadEventsView(RunView):
         run = await database.call(current, thread_id, context)
         if run is None:
             return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+        await check_streams(context)
         idle = settings.HEARTBEAT_SECONDS
         events = runs.follow(run, context, join=True, idle=idle)
         return await stream_response(run.pk, events, True)
@@ -96,6 +97,7 @@ class RunEventsView(RunView):
     ) -> HttpResponseBase:
         """Return the rest of the stream of an admitted request's run."""
         run = await database.call(of_owner, run_id, context)
+        await check_streams(context)
         idle = settings.HEARTBEAT_SECONDS
         events = runs.follow(run, context, after, idle=idle)
         return await stream_response(run.pk, events, True)

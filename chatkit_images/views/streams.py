@@ -9,9 +9,12 @@ from collections.abc import AsyncGenerator
 from django.http import HttpRequest, StreamingHttpResponse
 
 from .. import runs
+from ..context import RequestContext
 from ..contexts import working_for
 from ..protocol import event_stream
+from ..protocol.limits import limits_for
 from ..run_state import current_context
+from ..server import get_server
 
 logger = logging.getLogger(__name__)
 RESUME, RUN = "ChatKit-Resume", "ChatKit-Run"
@@ -20,6 +23,19 @@ RESUME, RUN = "ChatKit-Resume", "ChatKit-Run"
 def wants_resume(request: HttpRequest) -> bool:
     """Whether the client can resume where a stream was cut: it asks for numbers."""
     return request.headers.get(RESUME) == "1"
+
+
+async def check_streams(context: RequestContext) -> None:
+    """Refuse a reader who has too many streams open.
+
+    A stream that a run of the reader's begins is none of those: runs have limits of
+    their own.
+
+    Raises:
+        RequestRefused: With 429, after which the client tries again.
+    """
+    limits = await limits_for(get_server(), context)
+    runs.supervisor().doors.check(context, limits)
 
 
 class EventStream(StreamingHttpResponse):
@@ -79,6 +95,8 @@ async def stream_response(
             last = event_stream.chunk(event_stream.broken_off())
             yield event_stream.encode([(0, last)], ids)
         finally:
+            if door:
+                runs.supervisor().doors.close(door)
             await events.aclose()
 
     response = EventStream(body(first))

@@ -1,0 +1,33 @@
+"""What a person may still use."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
+
+from .. import database
+from ..context import RequestContext
+from ..protocol.limits import limits_for
+from ..queries import limits_left
+from ..server import get_server
+from .admission import JsonView, respond
+
+
+class LimitsView(JsonView):
+    """Says what a person may still use, before it is used up."""
+
+    async def get(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the limits, and in ``stopped`` the words of staff, if any.
+
+        ``{"limits": {"IMAGES_PER_DAY": {"limit": 20, "used": 3, "left": 17,
+        "renewed_in": 3600}, ...}, "stopped": null}``; ``renewed_in`` is in seconds.
+        """
+        return await respond(request, self.answer)
+
+    async def answer(self, context: RequestContext) -> HttpResponseBase:
+        """Return the limits of an admitted request's person."""
+        limits = await limits_for(get_server(), context)
+        left = await database.call(limits_left.left, context, limits)
+        response = JsonResponse(left)
+        response["Cache-Control"] = "no-store"
+        return response
