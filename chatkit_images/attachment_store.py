@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from chatkit.store import AttachmentStore
 from chatkit.types import Attachment, AttachmentCreateParams
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from . import database, storage
-from .conf import settings
+from .conf import Limits, settings
 from .context import RequestContext
 from .exceptions import RequestRefused
 from .queries import attachments, file_types, uploads
 from .store import generate_id
+from .visitors import is_visitor
+
+
+async def limits_by_settings(context: RequestContext) -> Limits:
+    """Return what a person may use, as the setting ``LIMITS`` says."""
+    return settings.limits_of(visitor=is_visitor(context.owner))
 
 
 class DjangoAttachmentStore(AttachmentStore[RequestContext]):
     """ChatKit's ``AttachmentStore`` on Django's storages.
 
     A file comes in one step (``upload``) or in two (``create_attachment``, then
-    ``upload`` with its id). Its type is read from its bytes.
+    ``upload`` with its id). Its type is read from its bytes. Its room is taken before
+    its first byte is stored.
+
+    Attributes:
+        limits_of: Returns what a person may use. Default: what the settings say; a
+            ``DjangoChatKitServer`` has its ``get_limits()`` asked.
     """
+
+    limits_of: Callable[[RequestContext], Awaitable[Limits]] = staticmethod(
+        limits_by_settings
+    )
 
     def generate_attachment_id(self, mime_type: str, context: RequestContext) -> str:
         """Return a new attachment id."""
@@ -42,6 +60,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             self.generate_attachment_id(input.mime_type, context),
             input,
             context,
+            await self.limits_of(context),
         )
         return attachments.to_attachment(row, context)
 
@@ -62,17 +81,29 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             NotFoundError: If the owner has announced no such file.
             RequestRefused: If its bytes are not accepted, or are there already.
         """
-        check_size(file.size or 0)
-        stored = await storage.run(uploads.store_file, file)
-        key = attachment_id or self.generate_attachment_id(stored.mime, context)
-        row = await database.call(
-            uploads.receive,
-            key,
-            file.name or "file",
-            stored,
-            context,
-            announced=bool(attachment_id),
-        )
+        size = file.size or 0
+        check_size(size)
+        limits = await self.limits_of(context)
+        key = attachment_id or ""
+        if attachment_id is not None:
+            await database.call(uploads.begin, key, size, context, limits)
+        else:
+            mime = file.content_type or ""
+            key = self.generate_attachment_id(mime, context)
+            said = AttachmentCreateParams(
+                name=file.name or "file", size=size, mime_type=mime
+            )
+            await database.call(
+                uploads.announce, key, said, context, limits, begun=True
+            )
+        try:
+            stored = await storage.run(uploads.store_file, file)
+        except BaseException:
+            if attachment_id is None:
+                # Also if the client has left.
+                await asyncio.shield(database.call(uploads.give_up, key, context))
+            raise
+        row = await database.call(uploads.receive, key, stored, context)
         return attachments.to_attachment(row, context)
 
     async def delete_attachment(

@@ -44,45 +44,63 @@ def check_run(context: RequestContext, limits: Limits) -> None:
     _check([rule for rule in rules if rule.kind != UPLOAD], running)
 
 
-def check_upload(context: RequestContext, limits: Limits, size: int) -> None:
-    """Refuse a file for which nothing is left. Locks the counters of its owner.
+def count_upload(context: RequestContext, limits: Limits) -> None:
+    """Count an upload that begins, whatever becomes of it. Locks the owner's counters.
 
-    Call it first in the transaction that makes the row of the file, which counts from
-    then on with the size that was announced.
+    Call it first in a transaction.
+
+    Raises:
+        RequestRefused: If the owner is blocked, or has sent too many.
+    """
+    holding = [who for who in (context.owner, address_of(context)) if who]
+    counters.lock(holding)
+    check_brakes(context, brake=False)
+    _check([rule for rule in counted(context, limits) if rule.kind == UPLOAD])
+    name = Period.MINUTE.name_at(now_here())
+    counters.add({Key(who, UPLOAD, name): 1 for who in holding})
+
+
+def check_waiting(context: RequestContext, limits: Limits) -> None:
+    """Refuse one more file that waits for its message. Locks the owner's counters.
+
+    Call it in the transaction that makes the row of the file, before anything else.
+
+    Raises:
+        RequestRefused: If the owner is blocked, or if too many files wait.
+    """
+    counters.lock([context.owner])
+    check_brakes(context, brake=False)
+    most = limits.get("ATTACHMENTS_WAITING")
+    rows = models.Attachment.objects.for_owner(context.owner).order_by()
+    if most is not None and rows.filter(thread=None).count() >= most:
+        text = ngettext(
+            "%(limit)d file waits for its message. Send or remove it first.",
+            "%(limit)d files wait for a message. Send or remove some first.",
+            most,
+        )
+        raise refused("ATTACHMENTS_WAITING", text % {"limit": most})
+
+
+def check_room(context: RequestContext, limits: Limits, size: int) -> None:
+    """Refuse a file for which there is no room. The owner's counters are locked.
 
     Args:
         context: Whose file it is.
         limits: What they may use.
-        size: Bytes of the file.
+        size: Bytes that are not counted yet. The row of a file counts from the moment
+            it is announced, with the size that was announced.
 
     Raises:
-        RequestRefused: If the owner is blocked, or if something is used up.
+        RequestRefused: If there is no room.
     """
-    holding = [context.owner, address_of(context)]
-    counters.lock(filter(None, holding))
-    check_brakes(context, brake=False)
-    _check([rule for rule in counted(context, limits) if rule.kind == UPLOAD])
-    rows = models.Attachment.objects.for_owner(context.owner).order_by()
-    most = limits.get("ATTACHMENTS_WAITING")
-    if most is not None and rows.filter(thread=None).count() >= most:
-        raise refused(
-            "ATTACHMENTS_WAITING",
-            ngettext(
-                "%(limit)d file waits for its message. Send or remove it first.",
-                "%(limit)d files wait for a message. Send or remove some first.",
-                most,
-            )
-            % {"limit": most},
-        )
     room = limits.get("BYTES_STORED")
-    if room is not None:
-        stored = rows.aggregate(sum=Sum("bytes"))["sum"] or 0
-        if stored + size > room:
-            text = _("There is no room left for your files. Remove some first.")
-            raise refused("BYTES_STORED", text)
-    now = now_here()
-    name = Period.MINUTE.name_at(now)
-    counters.add({Key(who, UPLOAD, name): 1 for who in holding if who})
+    if room is None:
+        return
+    rows = models.Attachment.objects.for_owner(context.owner).order_by()
+    stored = rows.aggregate(sum=Sum("bytes"))["sum"] or 0
+    if stored + size > room:
+        text = _("There is no room left for your files. Remove some first.")
+        raise refused("BYTES_STORED", text)
 
 
 def _check(rules: list[Counted], running: int = 0) -> None:

@@ -11,11 +11,12 @@ from django.utils.translation import gettext as _
 
 from .. import imaging, models, storage
 from ..cleaning import clean
-from ..conf import settings
+from ..conf import Limits, settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
 from ..transactions import atomic
 from . import file_types
+from . import limits as limit_checks
 
 
 @dataclass(frozen=True)
@@ -61,40 +62,73 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile:
 
 
 def announce(
-    key: str, params: AttachmentCreateParams, context: RequestContext
-) -> models.Attachment:
-    """Make the row of a file whose bytes will come later."""
-    is_image = params.mime_type in imaging.INLINE
-    kind = models.Attachment.Kind.IMAGE if is_image else models.Attachment.Kind.FILE
-    return models.Attachment.objects.create(
-        pk=key,
-        owner=context.owner,
-        user_id=context.user_id,
-        kind=kind,
-        name=clean(params.name)[:255],
-        mime_type=clean(params.mime_type)[:255],
-        bytes=params.size,
-        awaits_upload=True,
-    )
-
-
-def receive(
     key: str,
-    filename: str,
-    stored: StoredFile,
+    params: AttachmentCreateParams,
     context: RequestContext,
+    limits: Limits,
     *,
-    announced: bool,
+    begun: bool = False,
 ) -> models.Attachment:
-    """Give stored bytes their row.
+    """Make the row of a file whose bytes will come later. Its room is taken from now.
+
+    Args:
+        key: The id of the attachment.
+        params: What the client says of the file.
+        context: Whose file it is.
+        limits: What they may use.
+        begun: Whether its bytes are here already.
 
     Raises:
-        NotFoundError: If it must be announced and is not.
+        RequestRefused: If there is no room for it, or, if its bytes are here, if too
+            many files were sent.
+    """
+    is_image = params.mime_type in imaging.INLINE
+    kind = models.Attachment.Kind.IMAGE if is_image else models.Attachment.Kind.FILE
+    with atomic():
+        if begun:
+            limit_checks.count_upload(context, limits)
+        limit_checks.check_waiting(context, limits)
+        limit_checks.check_room(context, limits, params.size)
+        return models.Attachment.objects.create(
+            pk=key,
+            owner=context.owner,
+            user_id=context.user_id,
+            kind=kind,
+            name=clean(params.name)[:255],
+            mime_type=clean(params.mime_type)[:255],
+            bytes=params.size,
+            awaits_upload=True,
+        )
+
+
+@atomic()
+def begin(key: str, size: int, context: RequestContext, limits: Limits) -> None:
+    """Check an announced file, and take the room for it, before its bytes are stored.
+
+    Raises:
+        NotFoundError: If the owner has announced no such file.
+        RequestRefused: If its bytes are there already, if there is no room for what is
+            more than was announced, or if too many files were sent.
+    """
+    limit_checks.count_upload(context, limits)
+    row = _row(key, context)
+    more = size - (row.bytes or 0)
+    if more > 0:
+        limit_checks.check_room(context, limits, more)
+        row.bytes = size
+        row.save(update_fields=["bytes"])
+
+
+def receive(key: str, stored: StoredFile, context: RequestContext) -> models.Attachment:
+    """Give stored bytes to the row of their file.
+
+    Raises:
+        NotFoundError: If the owner has no such file any more.
         RequestRefused: If its bytes came before. The new bytes are dropped.
     """
     try:
         with atomic():
-            row = _row(key, filename, context, announced)
+            row = _row(key, context)
             is_image = stored.mime in imaging.INLINE
             row.kind = (
                 models.Attachment.Kind.IMAGE
@@ -112,16 +146,15 @@ def receive(
     return row
 
 
-def _row(
-    key: str, filename: str, context: RequestContext, announced: bool
-) -> models.Attachment:
-    if not announced:
-        name = clean(filename)[:255]
-        return models.Attachment(
-            pk=key, owner=context.owner, user_id=context.user_id, name=name
-        )
+def give_up(key: str, context: RequestContext) -> None:
+    """Delete the row of a file whose bytes were not accepted: its room is free."""
+    rows = models.Attachment.objects.for_owner(context.owner)
+    rows.filter(pk=key, awaits_upload=True).delete()
+
+
+def _row(key: str, context: RequestContext) -> models.Attachment:
     rows = models.Attachment.objects.for_owner(context.owner).locked()
-    row: models.Attachment | None = rows.filter(pk=key).first()
+    row: models.Attachment | None = rows.filter(pk=key).one()
     if row is None:
         raise NotFoundError(f"Attachment {key} not found")
     if not row.awaits_upload:

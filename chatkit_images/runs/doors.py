@@ -67,11 +67,7 @@ class Doors:
         most = {context.scope: limits.get("OPEN_STREAMS")}
         if address := address_of(context):
             most[address] = settings.limits_of_address().get("OPEN_STREAMS")
-        number = Counter(
-            holder
-            for door in self._doors
-            for holder in door.holders
-        )
+        number = Counter(holder for door in self._doors for holder in door.holders)
         for holder, limit in most.items():
             if limit is not None and number[holder] >= limit:
                 text = _("This chat is open in too many places. Close some of them.")

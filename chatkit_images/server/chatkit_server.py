@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chatkit import types
 from chatkit.store import AttachmentStore
 
@@ -10,6 +12,7 @@ from ..attachment_store import DjangoAttachmentStore
 from ..awaiting import awaited
 from ..conf import settings
 from ..context import RequestContext
+from ..protocol.limits import limits_for
 from ..queries import feedback as feedback_rows
 from ..store import DjangoStore
 from .answering import AnsweringMixin
@@ -32,6 +35,8 @@ class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
         super().__init__(
             store or DjangoStore(), attachment_store or DjangoAttachmentStore()
         )
+        if isinstance(self.attachment_store, DjangoAttachmentStore):
+            self.attachment_store.limits_of = partial(limits_for, self)
 
     async def add_feedback(
         self,

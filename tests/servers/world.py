@@ -135,6 +135,7 @@ def build(owner: str, user: AbstractBaseUser | None, mark: str, png: bytes) -> I
         ids.upload,
         AttachmentCreateParams(**announced),
         RequestContext(user, owner),  # type: ignore[arg-type]
+        {},
     )
     models.Feedback.objects.create(**person, thread=thread, item=item, kind="positive")
     models.RefusedInput.objects.create(image=image, host="llm.example", code=mark)
