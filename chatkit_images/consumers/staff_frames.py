@@ -11,7 +11,7 @@ from typing import Any
 from .. import url_tokens
 from ..cleaning import map_strings
 from ..models import Attachment, GeneratedImage
-from ..queries import references
+from ..queries import own_urls, references
 from .staff import StaffView
 
 Event = dict[str, Any]
@@ -173,8 +173,8 @@ def _rewriting(url: Callable[[str, Any, str], str]) -> Callable[[str], str]:
     def change(text: str) -> str:
         if SLASH not in text:
             return text
-        text = references.OUR_URL.sub(of_token, text)
-        text = references.SESSION_URL.sub(of_session, text)
-        return references.STORAGE_URL.sub(lambda m: url("name", m[1], "full"), text)
+        text = own_urls.OUR_URL.sub(of_token, text)
+        text = own_urls.SESSION_URL.sub(of_session, text)
+        return own_urls.STORAGE_URL.sub(lambda m: url("name", m[1], "full"), text)
 
     return change
