@@ -15,11 +15,13 @@ from . import storage
 from .conf import settings
 from .contexts import context_class
 from .times import Now
+from .visitors import VISITOR
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
     # The linter does not look for names in the bases of classes.
+    from .context import RequestContext
     from .models import (  # noqa: F401
         DeletedFile,
         Feedback,
@@ -127,6 +129,17 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
 
 class RunQuerySet(OwnedQuerySet["Run"]):
     """Queries of runs."""
+
+    def asked_by(self, context: RequestContext) -> Self:
+        """Return the runs of a context's owner.
+
+        Among them are live ones that a visitor has begun who is logged in by now: they
+        move to the user when they end.
+        """
+        if context.user_id is None:
+            return self.for_owner(context.owner)
+        begun = Q(status="running", user=context.user_id, owner__startswith=VISITOR)
+        return self.filter(Q(owner=context.owner) | begun)
 
     def running(self) -> Self:
         """Return the runs that have not ended."""

@@ -120,7 +120,8 @@ async def refusal(response: Any) -> tuple[int, str]:
     assert response["Content-Type"] == "application/json"
     assert response["Cache-Control"] == "no-store"
     body = json.loads(response.content)
-    assert set(body) == {"error"}
+    assert set(body) == {"message", "error"}
+    assert body["message"] == body["error"]["message"]
     assert set(body["error"]) == {"code", "message", "allow_retry"}
     assert body["error"]["message"]
     for leak in (

@@ -658,7 +658,7 @@ async def test_a_storage_that_does_not_answer_is_asked_again_later(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "read", refuse)
         response = await chat.get(item["image"]["url"])
-    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert (response.status_code, 5 <= int(response["Retry-After"]) <= 9) == (503, True)
     assert response.content == b"This file cannot be read now.\n"
     assert response["Cache-Control"] == "no-store"
     assert response["X-Content-Type-Options"] == "nosniff"

@@ -299,11 +299,10 @@ async def test_one_run_a_thread_where_no_constraint_can_say_so(
     context: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await Thread.objects.acreate(pk="thr_1", owner=context.owner)
-    request = types.ThreadsAddUserMessageReq.model_validate(
-        {"params": {"thread_id": "thr_1", "input": user_message("a")}}
-    )
 
-    def claim() -> Run:
+    def claim(text: str = "a") -> Run:
+        params = {"thread_id": "thr_1", "input": user_message(text)}
+        request = types.ThreadsAddUserMessageReq.model_validate({"params": params})
         return claims.claim(uuid.uuid4(), request, context)
 
     # As on MySQL and MariaDB.
@@ -312,8 +311,10 @@ async def test_one_run_a_thread_where_no_constraint_can_say_so(
     create = Mock()
     monkeypatch.setattr(Run.objects, "create", create)
     with pytest.raises(RequestRefused) as refused:
-        await sync_to_async(claim)()
+        await sync_to_async(claim)("b")
     assert refused.value.code == "run_in_progress"
+    with pytest.raises(runs.Replayed):
+        await sync_to_async(claim)()
     create.assert_not_called()
 
 

@@ -110,12 +110,13 @@ class ChatKitConsumer:
         async def answer(request: Any) -> HttpResponseBase:
             if body is None:
                 message = _("The request is too large.")
-                return errors.error(413, "too_large", message)
+                refusal = errors.error(413, "too_large", message)
+                return errors.shown(request, refusal)
             try:
                 response = await self._handler(request, **arguments)
                 await keep_session(request, response)
             except Exception as exception:
-                return errors.from_exception(exception)
+                return errors.shown(request, errors.from_exception(exception))
             return response
 
         response = await origins.shared(request, answer)

@@ -59,6 +59,12 @@ def ended(words: str) -> types.ErrorEvent:
     return types.ErrorEvent(code="custom", message=words, allow_retry=False)
 
 
+def refusal(message: str, allow_retry: bool) -> bytes:
+    """Return the only chunk of a stream that is refused."""
+    event = types.ErrorEvent(code="custom", message=message, allow_retry=allow_retry)
+    return chunk(event)
+
+
 def encode(batch: Sequence[tuple[int, bytes]], ids: bool) -> bytes:
     """Return the bytes of a batch; a keep-alive comment if the batch is empty.
 

@@ -1,7 +1,8 @@
 """Runs: the task of a run writes to a log, and clients read the log.
 
-- ``starting``: a request gets a run. ``refusals`` says why it gets none, ``claims`` and
-  ``releases`` have the transactions in which a run is claimed, released or taken over.
+- ``starting``: a request gets a run. ``repeats`` says which run answers it already,
+  ``refusals`` why it gets none; ``claims`` and ``releases`` have the transactions in
+  which a run is claimed, released or taken over.
 - ``live_run``: a run of this process; ``registry`` has all of them. It is made of its
   ``task``, its ``readers`` and its ``outcome``.
 - ``log``: the events of a run. ``following`` reads them, wherever the run is.
@@ -17,9 +18,9 @@ from .following import follow
 from .live_run import LiveRun
 from .log import Batch, Batches
 from .polling import recent
-from .refusals import Replayed, check_replay
 from .registry import LIVE
 from .releases import find
+from .repeats import Replayed, check_replay
 from .starting import start
 from .stopping import stop
 from .supervisor import supervisor

@@ -29,8 +29,9 @@ from ..queries.counted import address_of
 from ..times import Now
 from ..transactions import atomic, features
 from ..visitors import is_visitor
-from .refusals import busy, check_open, check_replay
+from .refusals import busy, check_open
 from .releases import take_over
+from .repeats import check_replay, request_digest
 
 logger = logging.getLogger(__name__)
 
@@ -66,24 +67,29 @@ def claim(
 
     Raises:
         NotFoundError: If the owner has no such thread.
-        Replayed: If a run was made with the same idempotency key.
+        Replayed: If a run answers the same request already.
         RequestRefused: If the thread is locked, closed or busy, if nothing is left of
-            what the person may use, or if the input that the request brings was
-            answered meanwhile.
+            what the person may use, if the input that the request brings was answered
+            meanwhile, or if the key is that of another request.
     """
     if limits is None:
         limits = settings.limits_of(visitor=is_visitor(context.owner))
-    check_replay(context, idempotency_key)
-    message_limits.check(request, limits, context)
     thread_id: str | None = getattr(request.params, "thread_id", None)
-    if thread_id is not None:
-        check_open(threads.get(thread_id, context))
+    thread = None if thread_id is None else threads.get(thread_id, context)
+    if thread is not None:
+        # A dead run answers nothing, so nobody waits for it.
         take_over(models.Run.objects.filter(thread_id=thread_id))
+    check_replay(request, context, idempotency_key)
+    message_limits.check(request, limits, context)
+    if thread is not None:
+        check_open(thread)
     try:
         with atomic():
             limit_checks.check_run(context, limits)
             use.grant_run(run_id, context.owner, address_of(context))
-            _lock_thread(thread_id)
+            if _is_taken(thread_id):
+                check_replay(request, context, idempotency_key)
+                raise busy()
             if made is not None:
                 threads.insert(made, context)
             run = models.Run.objects.create(
@@ -96,6 +102,7 @@ def claim(
                 worker=worker_name(),
                 heartbeat_at=Now(),
                 idempotency_key=idempotency_key,
+                request_digest=request_digest(request),
                 **requested.columns(choice),
             )
             # From now on only this run writes to the thread. Others may have written
@@ -110,7 +117,7 @@ def claim(
         return claim(run_id, request, context, idempotency_key, made, choice, limits)
     except IntegrityError:
         # There were two claims at once, and the other one was first.
-        check_replay(context, idempotency_key)
+        check_replay(request, context, idempotency_key)
         if made is not None:
             # The project's own id for the thread is taken. ``save`` finds out by whom.
             return claim(
@@ -121,17 +128,16 @@ def claim(
         raise busy() from None
 
 
-def _lock_thread(thread_id: str | None) -> None:
+def _is_taken(thread_id: str | None) -> bool:
     """Lock a thread on databases that have no constraint against a second run.
 
-    Raises:
-        RequestRefused: If it has a run.
+    Returns:
+        Whether it has a run.
 
     Source: "Conditional unique constraints" are not supported by MySQL, MariaDB and
     Oracle; Django's check ``models.W036`` says so.
     """
     if thread_id is None or features().supports_partial_indexes:
-        return
+        return False
     models.Thread.objects.locked().filter(pk=thread_id).one()
-    if models.Run.objects.running().filter(thread_id=thread_id).exists():
-        raise busy()
+    return models.Run.objects.running().filter(thread_id=thread_id).exists()

@@ -5,29 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from .. import models
-from ..context import RequestContext
 from ..exceptions import RequestRefused
-
-
-class Replayed(Exception):
-    """The same request was sent before; ``run`` is the one that answers it."""
-
-    def __init__(self, run: models.Run) -> None:
-        super().__init__(str(run.pk))
-        self.run = run
-
-
-def check_replay(context: RequestContext, idempotency_key: str | None) -> None:
-    """Check whether a run answers this request already.
-
-    Raises:
-        Replayed: If there is one.
-    """
-    if idempotency_key is not None:
-        rows = models.Run.objects.for_owner(context.owner)
-        run = rows.filter(idempotency_key=idempotency_key).first()
-        if run is not None:
-            raise Replayed(run)
 
 
 def check_open(thread: models.Thread) -> None:

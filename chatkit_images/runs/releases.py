@@ -91,7 +91,7 @@ def _release(
     endings.end_images_of(run_id, status, failure)
     rows = models.Run.objects.filter(pk=run_id)
     if not answered:
-        rows.update(idempotency_key=None)
+        rows.update(idempotency_key=None, request_digest="")
         _delete_empty_thread(run_id)
     # Before the run ends, because nothing counts what an ended run has used.
     use.settle(run_id, ended=True)

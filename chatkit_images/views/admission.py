@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec
 
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
@@ -29,7 +29,6 @@ from .pages import CsrfCheck, no_response
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
-R = TypeVar("R", bound=HttpResponseBase)
 # What a project's context may raise.
 REFUSALS = (
     AuthenticationRequired,
@@ -187,9 +186,11 @@ class JsonView(View):
         return answer()
 
 
-def finish(request: HttpRequest, response: R) -> R:
+def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Return a response with what it says of tokens and of pages of other origins."""
-    if response.status_code == 401 and TOKEN.fullmatch(scheme := scheme_of(request)):
+    status = response.status_code
+    response = errors.shown(request, response)
+    if status == 401 and TOKEN.fullmatch(scheme := scheme_of(request)):
         response["WWW-Authenticate"] = f'{scheme} realm="chat"'
     return origins.share(request, response)
 

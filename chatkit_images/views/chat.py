@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +18,15 @@ from ..protocol import REQUEST, ProtocolServer
 from ..server import get_server
 from . import errors
 from .admission import JsonView, respond
-from .streams import stream_response, wants_resume
+from .streams import check_streams, last_seen, stream_response, wants_resume
+
+# What changes nothing may have any key.
+READS = (
+    types.ThreadsGetByIdReq,
+    types.ThreadsListReq,
+    types.ItemsListReq,
+    types.InputTranscribeReq,
+)
 
 
 class ChatKitView(JsonView):
@@ -45,6 +55,10 @@ class ChatKitView(JsonView):
         server = get_server()
         if types.is_streaming_req(parsed):
             return await self.stream(context, request, parsed, body)
+        key = idempotency_key(request)
+        if key is not None and not isinstance(parsed, READS):
+            # It begins no run, so the key of a run is not its own.
+            await database.call(runs.check_replay, parsed, context, key)
         if isinstance(server, ProtocolServer):
             await server.check_request(parsed, context)
         result = await server.process(body, context)
@@ -61,15 +75,22 @@ class ChatKitView(JsonView):
         parsed: types.StreamingReq,
         body: bytes,
     ) -> HttpResponseBase:
-        """Start a run, or find the one that the same request has started earlier."""
+        """Start a run, or join the one that answers the same request already.
+
+        A client that repeats its request with ``Last-Event-ID`` gets what follows.
+        """
         patient, idle = wants_resume(request), settings.HEARTBEAT_SECONDS
-        key = idempotency_key(request)
+        key, after = idempotency_key(request), last_seen(request)
         server = get_server()
         try:
+            if after and key is None:
+                check = partial(runs.check_replay, seen=True)
+                await database.call(check, parsed, context, key)
             run = await self.start(server, parsed, body, context, key)
         except runs.Replayed as replayed:
+            await check_streams(context)
             before = replayed.run
-            events = runs.follow(before, context, patient=patient, idle=idle)
+            events = runs.follow(before, context, after, patient=patient, idle=idle)
             return await stream_response(before.pk, events, patient)
         events = run.events(patient=patient, idle=idle)
         return await stream_response(run.id, events, patient)
@@ -85,8 +106,8 @@ class ChatKitView(JsonView):
         """Start a run.
 
         Raises:
-            Replayed: If the same request was answered before, even if it would be
-                refused by now.
+            Replayed: If a run answers the same request already, even if the request
+                would be refused by now.
             Exception: Why the request cannot be answered.
         """
         try:
@@ -95,9 +116,11 @@ class ChatKitView(JsonView):
                 with database.ahead():
                     await server.check_request(parsed, context)
             return await runs.start(server, parsed, body, context, key)
+        except runs.Replayed:
+            raise
         except Exception:
-            if key is not None:
-                await database.call(runs.check_replay, context, key)
+            if key is not None or hasattr(parsed.params, "thread_id"):
+                await database.call(runs.check_replay, parsed, context, key)
             raise
 
 

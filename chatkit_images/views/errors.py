@@ -1,39 +1,124 @@
 """Errors as JSON: ``{"error": {"code": ..., "message": ..., "allow_retry": ...}}``.
 
-After the first event of a stream an error is an event: see ``event_stream``.
+The message stands at the top level too, where ChatKit.js looks for it. A client that
+takes nothing but a stream gets the error as the only event of one. After the first
+event of a stream an error is an event in any case: see ``event_stream``.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import random
 import secrets
 
 from chatkit.errors import CustomStreamError
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
+from django.utils.log import log_response
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from .. import failures
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from ..failures import Failure, Reason
+from ..protocol import event_stream
 
 logger = logging.getLogger(__name__)
+# In a request: the client can resume a stream. It asks for the numbers of events.
+RESUME = "ChatKit-Resume"
+
+
+# Seconds over which clients spread that repeat a request after an outage.
+SPREAD_SECONDS = 4
+
+
+class Refusal(JsonResponse):
+    """An error for a program and for a person.
+
+    Attributes:
+        message: What the person may read.
+        allow_retry: Whether the same request may succeed later.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, allow_retry: bool = False
+    ) -> None:
+        told = {"code": code, "message": message, "allow_retry": allow_retry}
+        super().__init__({"message": message, "error": told}, status=status)
+        self["Cache-Control"] = "no-store"
+        self.message = message
+        self.allow_retry = allow_retry
+
+    def as_stream(self) -> HttpResponse:
+        """Return the same as a stream that ends with it.
+
+        Its status is 200, as such a client reads no body of any other.
+        """
+        response = HttpResponse(event_stream.refusal(self.message, self.allow_retry))
+        for name, value in [*self.items(), *event_stream.HEADERS.items()]:
+            response[name] = value
+        response.cookies = self.cookies
+        return response
 
 
 def error(
-    status: int, code: str, message: str, *, allow_retry: bool = False
-) -> JsonResponse:
-    """Return an error for a program and for a person."""
-    body = {"code": code, "message": message, "allow_retry": allow_retry}
-    response = JsonResponse({"error": body}, status=status)
-    response["Cache-Control"] = "no-store"
+    status: int,
+    code: str,
+    message: str,
+    *,
+    allow_retry: bool = False,
+    retry_after: float | None = None,
+) -> Refusal:
+    """Return an error for a program and for a person.
+
+    Args:
+        status: The status.
+        code: A short stable word for programs.
+        message: What the person may read.
+        allow_retry: Whether the same request may succeed later.
+        retry_after: Seconds after which it may, if that is known.
+    """
+    response = Refusal(status, code, message, allow_retry)
+    if status == 503:
+        response["Retry-After"] = spread(retry_after or 0)
+    elif retry_after is not None:
+        response["Retry-After"] = str(max(0, math.ceil(retry_after)))
     return response
 
 
-def from_exception(exception: Exception) -> JsonResponse:
+def spread(seconds: float) -> str:
+    """Return a ``Retry-After`` that is not the same for all who wait.
+
+    After an outage every open page repeats its request, and the fewest at once is best.
+    """
+    more = max(SPREAD_SECONDS, seconds / 2)
+    return str(max(1, math.ceil(seconds + random.uniform(0, more))))
+
+
+def shown(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Return an answer as its client can read it: a refusal may have to be a stream.
+
+    So it is for a POST that accepts ``text/event-stream`` and no JSON, unless it says
+    that it can resume, as ``createFetch()`` does: that reads refusals.
+    """
+    if (
+        not isinstance(response, Refusal)
+        or request.method != "POST"
+        or request.headers.get(RESUME) == "1"
+        or request.accepts("application/json")
+        or not request.accepts("text/event-stream")
+    ):
+        return response
+    # Django logs an answer by its status, and this is none of 200.
+    reason = response.reason_phrase
+    log_response("%s: %s", reason, request.path, response=response, request=request)
+    return response.as_stream()
+
+
+def from_exception(exception: Exception) -> Refusal:
     """Return the error for a client. It never contains the exception's own message.
 
     An unexpected exception is logged under an id that is in the answer.
@@ -52,6 +137,7 @@ def from_exception(exception: Exception) -> JsonResponse:
                 exception.code,
                 exception.message,
                 allow_retry=exception.allow_retry,
+                retry_after=exception.retry_after,
             )
         case CustomStreamError():
             return error(
@@ -73,12 +159,13 @@ def from_exception(exception: Exception) -> JsonResponse:
         return error(500, "server_error", message % {"incident": incident})
     # The database or the provider is away, or busy for too long. The client retries.
     message = _("The server is busy. Try again in a moment. (%(incident)s)")
-    response = error(
-        503, "unavailable", message % {"incident": incident}, allow_retry=True
+    return error(
+        503,
+        "unavailable",
+        message % {"incident": incident},
+        allow_retry=True,
+        retry_after=failure.retry_after,
     )
-    if failure.retry_after:
-        response["Retry-After"] = str(math.ceil(failure.retry_after))
-    return response
 
 
 def validation_message(exception: ValidationError) -> str:

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 
 from .. import imaging, storage
+from . import errors
 
 logger = logging.getLogger(__name__)
 # An SVG that is opened by itself, or an HTML file that got in, could run nothing and
@@ -47,7 +48,7 @@ def file_response(
         # Whatever the storage raises, it may have the file at the next request.
         logger.warning("%s cannot be read", name, exc_info=True)
         response = _trouble(503, "This file cannot be read now.")
-        response["Retry-After"] = "5"
+        response["Retry-After"] = errors.spread(5)
         return response
     shown = mime in imaging.SHOWN
     response["Content-Type"] = mime if shown else "application/octet-stream"

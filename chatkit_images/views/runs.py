@@ -12,11 +12,11 @@ from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..models import Run
-from ..protocol import event_stream
 from ..queries import preflight, threads
 from ..querysets import RunQuerySet
+from . import errors
 from .admission import JsonView, respond
-from .streams import check_streams, stream_response
+from .streams import check_streams, last_seen, stream_response
 
 
 def of_thread(thread_id: str, context: RequestContext) -> RunQuerySet:
@@ -35,7 +35,7 @@ def of_owner(run_id: uuid.UUID, context: RequestContext) -> Run:
     Raises:
         NotFoundError: If the owner has no such run.
     """
-    run = Run.objects.for_owner(context.owner).filter(pk=run_id).first()
+    run = Run.objects.asked_by(context).filter(pk=run_id).first()
     if run is None:
         raise NotFoundError(f"Run {run_id} not found")
     return run
@@ -89,8 +89,7 @@ class RunEventsView(RunView):
 
     async def get(self, request: HttpRequest, run_id: uuid.UUID) -> HttpResponseBase:
         """Return the rest of the stream; without a log, the items of the run."""
-        after = event_stream.number_of(request.headers.get("Last-Event-ID", ""))
-        return await respond(request, self.answer, run_id, after)
+        return await respond(request, self.answer, run_id, last_seen(request))
 
     async def answer(
         self, context: RequestContext, run_id: uuid.UUID, after: int
@@ -132,5 +131,7 @@ class ReadyView(RunView):
 
     async def get(self, request: HttpRequest) -> HttpResponseBase:
         """Return 200; 503 while the server drains."""
-        ready = not runs.drain.draining()
-        return JsonResponse({"ready": ready}, status=200 if ready else 503)
+        if runs.drain.draining():
+            retry = {"Retry-After": errors.spread(0)}
+            return JsonResponse({"ready": False}, status=503, headers=retry)
+        return JsonResponse({"ready": True})

@@ -15,14 +15,23 @@ from ..protocol import event_stream
 from ..protocol.limits import limits_for
 from ..run_state import current_context
 from ..server import get_server
+from .errors import RESUME
 
 logger = logging.getLogger(__name__)
-RESUME, RUN = "ChatKit-Resume", "ChatKit-Run"
+RUN = "ChatKit-Run"
 
 
 def wants_resume(request: HttpRequest) -> bool:
-    """Whether the client can resume where a stream was cut: it asks for numbers."""
-    return request.headers.get(RESUME) == "1"
+    """Whether the client can resume where a stream was cut: it asks for numbers.
+
+    A client that names the last event it has seen has asked for them before.
+    """
+    return request.headers.get(RESUME) == "1" or last_seen(request) > 0
+
+
+def last_seen(request: HttpRequest) -> int:
+    """Return the number of the last event that the client has seen; 0 if of none."""
+    return event_stream.number_of(request.headers.get("Last-Event-ID", ""))
 
 
 async def check_streams(context: RequestContext) -> None:

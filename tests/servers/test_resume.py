@@ -270,8 +270,9 @@ def test_a_key_that_is_too_long_is_refused(browser: Browser) -> None:
 
 
 @pytest.mark.row("S23")
-def test_two_messages_at_once_are_one_run_and_a_409(
-    browser: Browser, server: Server, model: LoopbackAPI
+@pytest.mark.parametrize("same", [False, True])
+def test_of_messages_at_once_one_is_taken_and_its_repetitions_join_it(
+    browser: Browser, server: Server, model: LoopbackAPI, same: bool
 ) -> None:
     model.respond_with(Text("Hello."))
     key = browser.call("threads.create", **HELLO)[0]["thread"]["id"]
@@ -280,15 +281,17 @@ def test_two_messages_at_once_are_one_run_and_a_409(
     model.respond_with(gate, Text("One."))
     barrier = threading.Barrier(8)
     codes: list[int] = []
+    answers = set()
 
-    def send() -> None:
+    def send(place: int) -> None:
         with httpx2.Client(
             base_url=server.url,
             cookies=browser.cookies,
             headers=browser.headers,
             **PATIENT,
         ) as client:
-            params = HELLO | {"thread_id": key}
+            said = message("Hello" if same else f"Hello {place}")
+            params = {"thread_id": key, "input": said}
             barrier.wait(60)
             body = {"type": "threads.add_user_message", "params": params}
             with client.stream("POST", URL, json=body) as response:
@@ -296,15 +299,17 @@ def test_two_messages_at_once_are_one_run_and_a_409(
                 if response.status_code == 409:
                     return
                 response.read()
+                answers.add(response.text.replace(": keep-alive\n\n", ""))
 
-    clicks = [threading.Thread(target=send) for _ in range(8)]
+    clicks = [threading.Thread(target=send, args=(place,)) for place in range(8)]
     for click in clicks:
         click.start()
-    until(lambda: codes.count(409) == 7)
+    until(lambda: len(codes) == 8 if same else codes.count(409) == 7)
     gate.open()
     for click in clicks:
         click.join(90)
-    assert sorted(codes) == [200] + [409] * 7
+    assert sorted(codes) == ([200] * 8 if same else [200] + [409] * 7)
+    assert len(answers) == 1
     assert ThreadItem.objects.filter(type="user_message").count() == 2
     assert len(model.requests) == 2
 

@@ -221,7 +221,7 @@ def test_bad_requests_leave_the_server_well(
     ):
         response = browser.post("/chatkit/", content=body, headers=headers)
         assert response.status_code == status
-        assert set(response.json()) == {"error"}
+        assert set(response.json()) == {"message", "error"}
     assert browser.get("/chatkit/").status_code == 405
     forged = {"X-CSRFToken": "b" * 32}
     assert browser.post("/chatkit/", json={}, headers=forged).status_code == 403

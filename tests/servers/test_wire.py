@@ -53,7 +53,7 @@ def test_bodies_that_make_no_sense_leave_the_worker_well(
             head(browser, f"POST {URL} HTTP/1.1", KIND, length(body)) + b"\r\n" + body,
         )
         assert answer.status == 400, name
-        assert set(json.loads(answer.body)) == {"error"}, name
+        assert set(json.loads(answer.body)) == {"message", "error"}, name
     assert dump() == before
     line = {
         "daphne": "Bad Request: /chatkit/",
