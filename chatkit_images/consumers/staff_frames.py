@@ -144,7 +144,9 @@ def _note(mentions: Mentions, kind: str, key: Any) -> str:
         "attachment": mentions.files,
         "name": mentions.names,
     }
-    found[kind].add(key)
+    # The URLs of what is not looked up become empty texts.
+    if len(found[kind]) < own_urls.MOST:
+        found[kind].add(key)
     return ""
 
 

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from ..context import RequestContext
 from ..contexts import context_class, within_tenant_of, working_for
-from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
+from ..exceptions import AuthenticationRequired, NotFoundError
 from ..models import Run, ThreadItem
 from ..protocol import encoding
-from ..queries import items, preflight, standing, threads
+from ..queries import items, preflight, threads
+from ..queries.brakes import check_brakes
 from ..views import admission, origins
 from ..views.admission import authenticating, context_of
 from ..views.cookieless import without_cookies
@@ -78,10 +79,7 @@ def _owner(request: HttpRequest, thread_id: str) -> RequestContext:
     """Return the context of a thread's owner, if they send the request."""
     with working_for(context_of(request)) as context:
         threads.get(thread_id, context)
-        blocked = standing.blocks({context.owner, context.person})
-        if blocked:
-            words = next(iter(blocked.values()))
-            raise RequestRefused("blocked", words, status=403)
+        check_brakes(context, brake=False)
         return context
 
 

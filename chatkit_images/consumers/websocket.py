@@ -9,8 +9,6 @@ import uuid
 from contextlib import aclosing
 from typing import Any
 
-from django.utils.text import Truncator
-
 from .. import database, runs
 from ..exceptions import AuthenticationRequired, RequestRefused
 from ..models import Run
@@ -176,7 +174,8 @@ def closing(refusal: Exception) -> dict[str, Any]:
         return {"code": LOGGED_OUT}
     if isinstance(refusal, RequestRefused):
         # A WebSocket takes 123 bytes.
-        return {"code": REFUSED, "reason": Truncator(refusal.message).chars(30)}
+        words = refusal.message.encode()[:123].decode(errors="ignore")
+        return {"code": REFUSED, "reason": words}
     return {"code": NOT_FOUND}
 
 
