@@ -26,8 +26,8 @@ FLOOD, PROGRESS, PAUSE = 5_000, 4_000, 0.001
 
 
 @cache
-def agent() -> Agent[Any]:
-    """Return the agent of every stream of this process."""
+def agent(model: str = "") -> Agent[Any]:
+    """Return the agent of this process that has a model, or the cell's model."""
     client = AsyncOpenAI(
         base_url=settings.BENCHMARK_URL,
         api_key="loopback",
@@ -35,7 +35,7 @@ def agent() -> Agent[Any]:
         timeout=3600,
         http_client=DefaultAsyncHttpxClient(limits=LIMITS, timeout=3600),
     )
-    return designer(client, settings.BENCHMARK_MODEL)
+    return designer(client, model or settings.BENCHMARK_MODEL)
 
 
 class StreamServer(AppServer):

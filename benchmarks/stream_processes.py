@@ -34,6 +34,10 @@ class Observed:
         """Return resident memory in KB."""
         return self._status("VmRSS")
 
+    def most_memory(self) -> int:
+        """Return the most resident memory since it was reset, in KB."""
+        return self._status("VmHWM")
+
     def threads(self) -> int:
         """Return how many threads there are."""
         return self._status("Threads")

@@ -24,14 +24,35 @@ with images.model_server() as url:
 (stalls,) = bench.rounds(("app",), latency=0.0, conversations=1, size="tiny")
 print(json.dumps([figures, stalls]))
 """
-STREAMS = """
+DOORS = ["SDK", "view", "consumer"]
+STREAMS = f"""
 import json, pathlib, sys, stream_bench, stream_databases, stream_processes
 databases = stream_databases.Databases(pathlib.Path(sys.argv[1]), "")
+seen = {{}}
 with stream_processes.run_model() as url:
     bench = stream_bench.Bench(databases, url, quick=True)
-    with bench.server(sys.argv[2], "SQLite", model="image@0") as server:
-        print(json.dumps(server.converse()))
+    for door in {DOORS}:
+        with bench.server(door, "SQLite", model="image@0") as server:
+            seen[door] = server.converse()
 """
+NEIGHBOURS = """
+import neighbours, neighbours_bench, neighbours_files
+row = neighbours_bench.Row("a9", ["a9"], 1, "consumer", "uvicorn", "SQLite")
+settings = neighbours_bench.Settings(seconds=1)
+neighbours_files.PHOTO = (64, 48)
+with stream_processes.spawn("neighbours_model.py", "tiny") as model:
+    url, photo = stream_processes.line_of(model), neighbours_files.photo()
+    sides = neighbours_bench.Neighbours(databases, url, photo, settings).measure(row)
+seen["neighbours"] = [vars(side) for side in sides]
+seen["row"] = dict(zip(neighbours.HEADER, neighbours.cells(row, *sides), strict=True))
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    # All servers have copies of one database: to make one takes longer than the rest.
+    return run(STREAMS + NEIGHBOURS, str(tmp_path_factory.mktemp("databases")))
 
 
 def run(script: str, *arguments: str) -> Any:
@@ -55,11 +76,22 @@ def test_the_benchmark_of_images_measures_all_variants(tmp_path: Path) -> None:
     assert stalls["app"]["stall"] > 0
 
 
-@pytest.mark.parametrize("door", ["SDK", "view", "consumer"])
-def test_the_benchmark_of_streams_measures_a_conversation(
-    tmp_path: Path, door: str
+@pytest.mark.parametrize("door", DOORS)
+def test_the_benchmark_of_streams_measures_a_conversation(seen: Any, door: str) -> None:
+    assert seen[door]["events"] > 2
+    assert seen[door]["images"] == 1
+    assert seen[door]["seconds"] > 0
+
+
+def test_the_benchmark_of_neighbours_measures_a_person_beside_an_attack(
+    seen: Any,
 ) -> None:
-    seen = run(STREAMS, str(tmp_path), door)
-    assert seen["events"] > 2
-    assert seen["images"] == 1
-    assert seen["seconds"] > 0
+    app, empty = seen["neighbours"]
+    for side in (app, empty):
+        assert set(side["times"]) == {"first", "final", "image", "listing", "upload"}
+        assert all(min(times) > 0 for times in side["times"].values())
+        assert side["failed"] == {} and side["spooled"] == {}
+        assert side["memory"] > 0
+    assert app["statuses"]["404"] > 0
+    assert empty["statuses"]["200"] > 0 and "404" not in empty["statuses"]
+    assert "memory" not in seen["row"]["verdict"]
