@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import Storage
 from django.urls import NoReverseMatch, reverse
 
 from . import imaging, models, storage, url_tokens
 from .conf import settings
 from .context import RequestContext
+
+logger = logging.getLogger(__name__)
+# Seconds that a thread waits for the storage to say where it is.
+STORAGE_SECONDS = 2.0
+# A URL of each storage, by tenant. Its host stays.
+_storage_urls: WeakKeyDictionary[Storage, dict[str, str]] = WeakKeyDictionary()
 
 
 def image_url(
@@ -56,6 +68,36 @@ def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
     """Return the URL to which the bytes of an announced attachment are sent."""
     token = url_tokens.make("upload", attachment.pk, "full", context.scope)
     return route(context, "upload", token)
+
+
+async def image_hosts(context: RequestContext) -> list[str]:
+    """Return the hosts of the app's images, with a port if URLs have one."""
+    urls = [absolute("/", context)]
+    if settings.IMAGE_URLS == "storage":
+        urls.append(await storage_url(context))
+    hosts: dict[str, None] = {}
+    for parts in map(urlsplit, urls):
+        # Nothing says whether a client compares the port, too.
+        hosts |= dict.fromkeys(filter(None, (parts.hostname, parts.netloc)))
+    return list(hosts)
+
+
+async def storage_url(context: RequestContext) -> str:
+    """Return a URL of the storage's own; empty if it does not make any now."""
+    known = _storage_urls.setdefault(storage.get_storage(), {})
+    if context.tenant not in known:
+        try:
+            async with asyncio.timeout(STORAGE_SECONDS):
+                # It may take a client of the storage's service, but no request.
+                name = storage.new_name("images", "png")
+                known[context.tenant] = await storage.run(
+                    lambda: storage.get_storage().url(name)
+                )
+        except Exception:
+            # The app's own route serves what the storage's host does not.
+            logger.warning("The host of the storage is unknown", exc_info=True)
+            return ""
+    return known[context.tenant]
 
 
 def absolute(path: str, context: RequestContext) -> str:

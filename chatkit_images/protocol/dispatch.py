@@ -95,4 +95,5 @@ class ProtocolServer(
         async with aclosing(events):
             async for event in events:
                 if (shown := visibility.visible(event)) is not None:
+                    await self.tell_hosts(shown, context)
                     yield shown

@@ -7,11 +7,12 @@ from chatkit.server import DEFAULT_PAGE_SIZE
 
 from ..context import RequestContext
 from ..queries import threads
+from .image_hosts import ImageHostMixin
 from .turn_messages import TurnMessageMixin
 from .visibility import HIDDEN
 
 
-class NonStreamingMixin(TurnMessageMixin):
+class NonStreamingMixin(ImageHostMixin, TurnMessageMixin):
     """Answers requests without a stream, and leaves hidden items out."""
 
     async def _process_non_streaming(
@@ -33,10 +34,23 @@ class NonStreamingMixin(TurnMessageMixin):
                 key, None, DEFAULT_PAGE_SIZE, "asc", context
             )
             full = types.Thread(**thread.model_dump(), items=items)
-            return self._serialize(self._to_thread_response(full))
+            return self._serialize(await self.shown_thread(full, context))
+        if isinstance(request, types.ThreadsListReq):
+            page = await self.store.load_threads(
+                limit=request.params.limit or DEFAULT_PAGE_SIZE,
+                after=request.params.after,
+                order=request.params.order,
+                context=context,
+            )
+            shown = [await self.shown_thread(each, context) for each in page.data]
+            listed = types.Page(data=shown, has_more=page.has_more, after=page.after)
+            return self._serialize(listed)
         if isinstance(request, types.ThreadsUpdateReq):
+            thread = await self.store.load_thread(request.params.thread_id, context)
             # The answer has the title as it is stored.
-            request.params.title = threads.clean_title(request.params.title)
+            thread.title = threads.clean_title(request.params.title)
+            await self.store.save_thread(thread, context)
+            return self._serialize(await self.shown_thread(thread, context))
         if isinstance(request, types.ThreadsSyncCustomActionReq):
             context = await self.turn_context(request.params.thread_id, None, context)
         answer = await super()._process_non_streaming(request, context)

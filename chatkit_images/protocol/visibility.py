@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatkit import types
 
+FULL = "_chatkit_images_thread"
 HIDDEN = (types.HiddenContextItem, types.SDKHiddenContextItem)
 
 
@@ -28,12 +29,21 @@ def visible(event: types.ThreadStreamEvent) -> types.ThreadStreamEvent | None:
 def public_thread(thread: types.ThreadMetadata) -> types.Thread:
     """Return a thread without its metadata and its hidden items."""
     items = thread.items if isinstance(thread, types.Thread) else types.Page()
-    shown = [item for item in items.data if not isinstance(item, HIDDEN)]
-    return types.Thread(
+    kept = [item for item in items.data if not isinstance(item, HIDDEN)]
+    shown = types.Thread(
         id=thread.id,
         title=thread.title,
         created_at=thread.created_at,
         status=thread.status,
         allowed_image_domains=thread.allowed_image_domains,
-        items=items.model_copy(update={"data": shown}),
+        items=items.model_copy(update={"data": kept}),
     )
+    # Pydantic leaves such an attribute out of dumps and comparisons.
+    shown.__dict__[FULL] = with_metadata(thread)
+    return shown
+
+
+def with_metadata(thread: types.ThreadMetadata) -> types.ThreadMetadata:
+    """Return the thread of which a client's thread was made, or the thread itself."""
+    full: types.ThreadMetadata = thread.__dict__.get(FULL, thread)
+    return full

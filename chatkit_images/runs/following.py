@@ -7,13 +7,15 @@ from contextlib import aclosing, nullcontext
 from chatkit import types
 
 from .. import database
+from ..conf import settings
 from ..context import RequestContext
 from ..contexts import working_for
 from ..models import Run
-from ..protocol import event_stream, visibility
+from ..protocol import ProtocolServer, event_stream, visibility
 from ..queries import items, threads
+from ..server import get_server
 from .drain import Draining
-from .log import Batch, Batches, MemoryLog, get_logs
+from .log import Batches, MemoryLog, get_logs
 from .registry import LIVE
 from .supervisor import supervisor
 
@@ -84,7 +86,11 @@ async def _follow_elsewhere(
         live, log = None, await _open(run)
     with working_for(context):
         stored = await database.insist(stored_events, run, context)
-    yield stored
+        server = get_server() if settings.SERVER is not None else None
+        if isinstance(server, ProtocolServer):
+            for event in stored:
+                await server.tell_hosts(event, context)
+    yield [(0, event_stream.chunk(event)) for event in stored]
 
 
 async def _open(run: Run) -> MemoryLog:
@@ -116,7 +122,7 @@ def goes_on(run: Run) -> bool:
     return Run.objects.filter(pk=run.pk).running().exists()
 
 
-def stored_events(run: Run, context: RequestContext) -> Batch:
+def stored_events(run: Run, context: RequestContext) -> list[types.ThreadStreamEvent]:
     """Return the items of a run in its thread, as events. Not for the event loop."""
     try:
         run = Run.objects.select_related("thread").get(pk=run.pk)
@@ -140,4 +146,4 @@ def stored_events(run: Run, context: RequestContext) -> Batch:
         events.append(event_stream.failed(run))
     elif not found:
         events.append(event_stream.broken_off())
-    return [(0, event_stream.chunk(event)) for event in events]
+    return events
