@@ -75,11 +75,12 @@ def receive(text: str | bytes, key: str) -> Arrival:
 
     Raises:
         ImageError: If it is not an image that this project accepts. If only its pixels
-            are wrong, its file is deleted when it is written.
+            are wrong, its file is deleted when it is written. An image that is too
+            complex or too heavy to look at its pixels is kept without a sketch.
         MemoryError: If there is no room for the pixels. The file stays, for the sweep.
     """
-    data = imaging.trim(imaging.decode_base64(text))
-    outside = imaging.check(data)
+    data = imaging.trim(imaging.decode_base64(text), keep=True)
+    outside = imaging.check(data, keep=True)
     name = storage.name_of("images", key, outside.info.extension)
     kept = storage.keep(name, data)
     upload = storage.Upload(name, None if kept else data)

@@ -18,7 +18,7 @@ from PIL.ImageFile import ImageFile
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
-from chatkit_images.imaging import decoding
+from chatkit_images.imaging import pixels
 from tests.image_files import SVG, chunk, frames, image_file, png_of
 from tests.imaging.samples import PLAIN, SAMPLES
 
@@ -193,9 +193,9 @@ def test_an_image_is_decoded_once_for_all_that_is_known(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, opened = SAMPLES[name], []
-    for mime, decoder in decoding.DECODERS.items():
+    for mime, decoder in pixels.DECODERS.items():
         monkeypatch.setitem(
-            decoding.DECODERS,
+            pixels.DECODERS,
             mime,
             lambda fp, decoder=decoder: opened.append(fp) or decoder(fp),
         )
@@ -235,8 +235,8 @@ def test_an_image_is_not_lost_for_its_thumbnail(
 def test_a_decoder_of_another_opinion_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = decoding.DECODERS["image/png"](io.BytesIO(image_file("red", size=(9, 9))))
-    monkeypatch.setitem(decoding.DECODERS, "image/png", lambda fp: other)
+    other = pixels.DECODERS["image/png"](io.BytesIO(image_file("red", size=(9, 9))))
+    monkeypatch.setitem(pixels.DECODERS, "image/png", lambda fp: other)
     with pytest.raises(ImageError) as caught:
         imaging.inspect(image_file("red"))
     assert caught.value.code == "damaged"

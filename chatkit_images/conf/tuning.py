@@ -123,6 +123,15 @@ class Tuning(Group):
         return int(self._tuned("STORAGE_MEMORY_BYTES", 128 * 2**20))
 
     @property
+    def DECODE_MEMORY_BYTES(self) -> int:
+        """Bytes that all decoders of a process take at once. Default: 208 MiB.
+
+        Others wait. An upload that needs more alone is refused, a final is kept without
+        a thumbnail; docs/images.md says what an image of each format needs.
+        """
+        return int(self._tuned("DECODE_MEMORY_BYTES", 208 * 2**20))
+
+    @property
     def SWEEP_GRACE_SECONDS(self) -> int:
         """Age in seconds at which a file without a row is deleted. Default: 86400.
 

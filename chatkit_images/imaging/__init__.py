@@ -5,6 +5,7 @@ Nothing here does I/O, and everything may be called in many threads at once.
 
 from __future__ import annotations
 
+from . import budget
 from .base64 import decode_base64
 from .containers import strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
@@ -25,6 +26,7 @@ __all__ = [
     "Placeholders",
     "Sketch",
     "as_it_is",
+    "budget",
     "check",
     "decode_base64",
     "examine",

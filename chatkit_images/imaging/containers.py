@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
+from ..conf import settings
+from ..exceptions import ImageError
 from . import buffers, gif, jpeg, png, svg, webp
 from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
-from .layout import Layout, damaged
+from .layout import Layout, TooComplex, damaged
 
 READERS = {
     PNG[0]: png.read,
@@ -20,28 +22,48 @@ def read(data: bytes, mime: str) -> Layout:
     """Return the layout of a raster image.
 
     Raises:
-        ImageError: If its container is damaged, or ends early.
+        ImageError: If its container is damaged, or ends early, or if it has too many
+            pixels or parts.
     """
     try:
-        return READERS[mime](data)
+        layout = READERS[mime](data)
+    except TooComplex as error:
+        _bound(error)
+        raise
     except (IndexError, struct.error) as error:
         raise damaged() from error
+    _bound(layout)
+    return layout
 
 
-def trim(data: bytes) -> bytes:
+def _bound(found: Layout | TooComplex) -> None:
+    if found.width * found.height > settings.MAX_IMAGE_PIXELS:
+        raise ImageError("too_many_pixels", "The image has too many pixels.")
+
+
+def trim(data: bytes, *, keep: bool = False) -> bytes:
     """Return the image without the bytes after its end.
 
     A page or an archive that is appended to an image makes a file that is both. An
     image without such bytes is returned as it is; an SVG gets the namespaces that it
     needs in a file.
 
+    Args:
+        data: The bytes of the image.
+        keep: Whether an image that is too complex is returned as it is.
+
     Raises:
         ImageError: If the type is unknown or the container damaged.
     """
     mime, _ = sniff(data)
-    if mime == SVG[0]:
-        return svg.trimmed(data)
-    end = read(data, mime).end
+    try:
+        if mime == SVG[0]:
+            return svg.trimmed(data)
+        end = read(data, mime).end
+    except TooComplex:
+        if not keep:
+            raise
+        return data
     return data if end == len(data) else buffers.join([memoryview(data)[:end]])
 
 

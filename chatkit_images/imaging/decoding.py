@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from dataclasses import dataclass, replace
-
-from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from ..conf import settings
 from ..exceptions import ImageError
-from . import buffers, containers, png, svg
-from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
-from .layout import Layout, damaged
+from . import containers, png, svg
+from .formats import PNG, SVG, sniff
+from .layout import Layout, TooComplex
+from .pixels import damage, decoded
 from .thumbnails import Sketch
 
-# The decoders that an image may reach. Pillow has many more, and most of its
-# security fixes are in those.
-DECODERS: dict[str, type[ImageFile]] = {
-    PNG[0]: PngImageFile,
-    JPEG[0]: JpegImageFile,
-    WEBP[0]: WebPImageFile,
-    GIF[0]: GifImageFile,
-}
+logger = logging.getLogger(__name__)
+
+# Bytes of memory for each pixel of which a thumbnail is made.
+WORK = 12
 
 
 @dataclass(frozen=True)
@@ -58,11 +47,14 @@ class Outside:
 
     Attributes:
         info: What its bytes say, without a digest.
-        layout: Where the parts of its file are; an SVG has none.
+        layout: Where the parts of its file are. An SVG has none, nor has what is kept
+            although it is too complex.
+        is_kept: Whether it is accepted even if its pixels cannot be checked.
     """
 
     info: ImageInfo
     layout: Layout | None
+    is_kept: bool = False
 
 
 def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
@@ -75,27 +67,35 @@ def inspect(data: bytes, *, decode: bool = True) -> ImageInfo:
             digest.
 
     Raises:
-        ImageError: If the type is unknown, the data damaged or the image larger
-            than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``.
+        ImageError: If the type is unknown, the data damaged, or the image larger
+            than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``, too complex, or too heavy
+            for ``DECODE_MEMORY_BYTES``.
     """
     outside = check(data)
     if not decode:
         return outside.info
     if outside.layout is not None:
-        load(data, outside.info.mime, outside.layout)
+        with decoded(data, outside.info.mime, outside.layout):
+            pass
     return replace(outside.info, sha256=hashlib.sha256(data).hexdigest())
 
 
-def examine(data: bytes, side: int) -> tuple[ImageInfo, bytes]:
+def examine(data: bytes, side: int, *, keep: bool = False) -> tuple[ImageInfo, bytes]:
     """Return what the bytes say and a thumbnail, decoding the first frame once.
 
     The thumbnail is that of ``scale``. It is empty for an SVG, or if it cannot be made:
     a broken thumbnail must not cost the image.
 
+    Args:
+        data: The bytes of the image.
+        side: The thumbnail's longer side, in pixels.
+        keep: Whether an image that is too complex or too heavy is accepted, its pixels
+            unchecked and without a thumbnail.
+
     Raises:
         ImageError: As ``inspect`` does.
     """
-    info, sketched = sketch(data, side)
+    info, sketched = sketch(data, side, check(data, keep=keep))
     return info, sketched.thumbnail() if sketched else b""
 
 
@@ -104,7 +104,7 @@ def sketch(
 ) -> tuple[ImageInfo, Sketch | None]:
     """Return what the bytes say and a sketch, of which a thumbnail can be made later.
 
-    An SVG has no sketch.
+    An SVG has no sketch, nor has what is kept although its pixels cannot be checked.
 
     Args:
         data: The bytes of the image.
@@ -117,8 +117,12 @@ def sketch(
     outside = outside or check(data)
     info, layout, found = outside.info, outside.layout, None
     if layout is not None:
-        pixels = load(data, info.mime, layout, side)
-        found = Sketch(pixels, side, layout.orientation).reduced()
+        try:
+            found = _sketch(data, info.mime, layout, side)
+        except ImageError as error:
+            if not (outside.is_kept and error.code == "too_heavy"):
+                raise
+            logger.warning("An image is kept without a look at its pixels: %s", error)
     return replace(info, sha256=hashlib.sha256(data).hexdigest()), found
 
 
@@ -131,14 +135,18 @@ def scale(data: bytes, side: int) -> bytes:
     mime, _ = sniff(data)
     if mime == SVG[0]:
         raise ImageError("unknown_type", "An SVG cannot be scaled.")
-    layout = layout_of(data, mime)
-    pixels = load(data, mime, layout, side)
+    found = _sketch(data, mime, containers.read(data, mime), side)
     with damage():
-        return Sketch(pixels, side, layout.orientation).reduced().webp()
+        return found.webp()
 
 
-def check(data: bytes) -> Outside:
+def check(data: bytes, *, keep: bool = False) -> Outside:
     """Return what can be said without decoding a pixel.
+
+    Args:
+        data: The bytes of the image.
+        keep: Whether an image that is too complex is accepted, and one whose pixels
+            are too heavy later.
 
     Raises:
         ImageError: If the type is unknown, the container damaged or the image too
@@ -147,51 +155,28 @@ def check(data: bytes) -> Outside:
     if len(data) > settings.MAX_IMAGE_BYTES:
         raise ImageError("too_large", "The image has too many bytes.")
     mime, extension = sniff(data)
-    if mime == SVG[0]:
-        svg.end_of(data)
-        return Outside(ImageInfo(mime, extension, 0, 0, len(data), ""), None)
-    layout = layout_of(data, mime)
-    if mime == PNG[0]:
-        png.verify(data)
+    bare = ImageInfo(mime, extension, 0, 0, len(data), "")
+    try:
+        if mime == SVG[0]:
+            svg.end_of(data)
+            return Outside(bare, None, keep)
+        layout = containers.read(data, mime)
+        if mime == PNG[0]:
+            png.verify(data)
+    except TooComplex as error:
+        if not keep:
+            raise
+        logger.warning("An image is kept without a look at its pixels: %s", error)
+        info = replace(bare, width=error.width, height=error.height)
+        return Outside(info, None, keep)
     width, height = layout.width, layout.height
     if layout.orientation in (5, 6, 7, 8):
         width, height = height, width
-    info = ImageInfo(mime, extension, width, height, len(data), "")
-    return Outside(info, layout)
+    return Outside(replace(bare, width=width, height=height), layout, keep)
 
 
-def layout_of(data: bytes, mime: str) -> Layout:
-    layout = containers.read(data, mime)
-    if layout.width * layout.height > settings.MAX_IMAGE_PIXELS:
-        raise ImageError("too_many_pixels", "The image has too many pixels.")
-    return layout
-
-
-def load(data: bytes, mime: str, layout: Layout, side: int = 1) -> ImageFile:
-    """Return the first frame, decoded to no fewer pixels than ``side`` asks for."""
-    with damage():
-        # Pillow would parse more metadata than is needed here.
-        plain = containers.stripped(data, layout)
-        if mime == PNG[0]:
-            plain = png.joined(plain)
-        pixels = DECODERS[mime](io.BytesIO(plain))
-        # The default is 64 KB, and the decoder waits for the interpreter's lock after
-        # each block.
-        pixels.decodermaxblock = buffers.SLICE
-        if pixels.size != (layout.width, layout.height):
-            raise damaged()
-        # A JPEG is read from end to end for any size, with less work for a small one.
-        pixels.draft("RGB", (side, side))
-        pixels.load()
-    return pixels
-
-
-@contextmanager
-def damage() -> Iterator[None]:
-    """Turn the many exceptions that Pillow raises at broken data into one error."""
-    try:
-        yield
-    except (ImageError, MemoryError):
-        raise
-    except Exception as error:
-        raise damaged() from error
+def _sketch(data: bytes, mime: str, layout: Layout, side: int) -> Sketch:
+    # What is not made smaller is converted and scaled as it is.
+    work = min(layout.width * layout.height, (3 * side) ** 2) * WORK
+    with decoded(data, mime, layout, side, work) as pixels, damage():
+        return Sketch(pixels, side, layout.orientation).reduced()

@@ -7,6 +7,8 @@ import struct
 ORIENTATION = 0x0112
 SHORT = 3
 PREFIX = b"Exif\0\0"
+# Above any real camera's.
+MAX_ENTRIES = 1000
 ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
@@ -22,7 +24,8 @@ def orientation(data: bytes) -> int:
     try:
         (start,) = struct.unpack_from(f"{order}I", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, start)
-        for entry in range(start + 2, start + 2 + 12 * count, 12):
+        first = start + 2
+        for entry in range(first, first + 12 * min(count, MAX_ENTRIES), 12):
             tag, kind, number, value = struct.unpack_from(f"{order}HHIH", data, entry)
             if tag == ORIENTATION:
                 known = (kind, number) == (SHORT, 1) and 1 <= value <= 8

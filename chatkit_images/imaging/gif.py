@@ -10,15 +10,21 @@ EXTENSION, FRAME, TRAILER = 0x21, 0x2C, 0x3B
 CONTROL, TEXT, APPLICATION = 0xF9, 0x01, 0xFF
 # Repetition of an animation, twice, and the colour profile.
 KEPT = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
+# Above any real image: frames and what belongs to them, and the blocks of all of them,
+# which have 255 bytes but for the last one of a row.
+MAX_PARTS = 40_000
+MAX_BLOCKS = 500_000
 
 
 def read(data: bytes) -> Layout:
     """Return the layout of a GIF."""
-    layout = Layout()
+    # A palette's numbers, and once more what the first frame covers.
+    layout = Layout(depth=1, held=1)
+    blocks = MAX_BLOCKS
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     start = 13 + _table(flags)
     layout.keep(0, start)
-    while True:
+    for _ in range(MAX_PARTS):
         code = data[start]
         if code == TRAILER and layout.width and layout.height:
             layout.keep(start, start + 1)
@@ -30,16 +36,19 @@ def read(data: bytes) -> Layout:
                 # A first frame that is larger than the screen makes it larger.
                 layout.width = max(width, left + across)
                 layout.height = max(height, top + down)
-            stop = _skip(data, start + 11 + _table(flags))
+            stop, blocks = _skip(data, start + 11 + _table(flags), blocks)
             layout.keep(start, stop)
             layout.end = stop
         elif code == EXTENSION:
-            stop = _skip(data, start + 2)
+            stop, blocks = _skip(data, start + 2, blocks)
             if _is_kept(data, start + 1):
                 layout.keep(start, stop)
         else:
             raise damaged()
+        if not blocks:
+            break
         start = stop
+    raise layout.too_complex()
 
 
 def _table(flags: int) -> int:
@@ -47,11 +56,15 @@ def _table(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _skip(data: bytes, position: int) -> int:
-    """Return the end of a row of blocks, each headed by its length."""
-    while size := data[position]:
+def _skip(data: bytes, position: int, blocks: int) -> tuple[int, int]:
+    """Return the end of a row of blocks, each headed by its length.
+
+    Beside it is how many blocks may still come, 0 if there are too many.
+    """
+    while (size := data[position]) and blocks:
         position += size + 1
-    return position + 1
+        blocks -= 1
+    return position + 1, blocks
 
 
 def _is_kept(data: bytes, label: int) -> bool:

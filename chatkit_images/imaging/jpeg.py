@@ -15,22 +15,28 @@ WINDOW = 2**20
 START, END, SCAN, COMMENT, TEMPORARY = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
 APP0, APP1, APP15 = 0xE0, 0xE1, 0xEF
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# Baseline, extended and progressive; few decoders know the others.
+# Baseline, extended and progressive. No browser shows the others, and arithmetic coding
+# takes many times as long.
 PLAIN = (0xC0, 0xC1, 0xC2)
+PROGRESSIVE = 0xC2
 # What decoders need of the application segments: size of a pixel, colour profile,
 # colour transform.
 KEPT = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 JFIF_BYTES = 18
-# Far beyond any real image. Each scan, even an empty one, is a pass over all pixels.
-MAX_SEGMENTS = 10_000
-MAX_SCANS = 100
+# Above any real image: a profile of 255 pieces, a signed manifest of some megabytes.
+MAX_SEGMENTS = 2000
+# Real images have ten, and each one, even an empty one, is a pass over all pixels. So
+# large images may have fewer.
+MAX_SCANS, LEAST_SCANS = 32, 12
+SCANNED_PIXELS = 10**9
 
 
 def read(data: bytes) -> Layout:
     """Return the layout of a JPEG."""
-    layout = Layout()
+    layout = Layout(scales=True)
     layout.keep(0, 2)
     position, scans, turned = 2, 0, False
+    progressive, components = False, 0
     for _ in range(MAX_SEGMENTS):
         start = _marker(data, position)
         code = data[start + 1]
@@ -45,10 +51,15 @@ def read(data: bytes) -> Layout:
             continue
         (length,) = struct.unpack_from(">H", data, start + 2)
         position = start + 2 + length
-        if length < 2 or position > len(data) or scans > MAX_SCANS:
+        if length < 2 or position > len(data):
             raise damaged()
         if code == SCAN:
             scans += 1
+            if scans > _most_scans(layout):
+                raise layout.too_complex()
+            if scans == 1 and not progressive and data[start + 4] == components:
+                # It has all there is of each row, so rows are decoded one by one.
+                layout.held = 0
             position = _marker(data, position)
             layout.keep(start, position)
         elif code == APP1 and not turned and data.startswith(exif.PREFIX, start + 4):
@@ -65,12 +76,33 @@ def read(data: bytes) -> Layout:
             layout.keep(start, position)
         if code in FRAMES and not scans:
             layout.height, layout.width = struct.unpack_from(">HH", data, start + 5)
+            if code not in PLAIN:
+                raise layout.too_complex()
             # Depth and number of components; four are CMYK, one is grey.
-            layout.is_plain = code in PLAIN and (data[start + 4], data[start + 9]) == (
-                8,
-                3,
-            )
-    raise damaged()
+            layout.is_plain = (data[start + 4], data[start + 9]) == (8, 3)
+            progressive, components = code == PROGRESSIVE, data[start + 9]
+            layout.depth = 1 if components == 1 else 4
+            layout.held = _coefficients(data, start + 9)
+    raise layout.too_complex()
+
+
+def _most_scans(layout: Layout) -> int:
+    pixels = layout.width * layout.height or 1
+    return max(LEAST_SCANS, min(MAX_SCANS, SCANNED_PIXELS // pixels))
+
+
+def _coefficients(data: bytes, position: int) -> float:
+    """Return the bytes that a decoder keeps of a pixel until its last scan is read.
+
+    Two for each component, of which those of colours often are fewer.
+    """
+    factors = data[position + 2 : position + 1 + 3 * data[position] : 3]
+    if not factors:
+        raise damaged()
+    sizes = [((factor >> 4) or 1, (factor & 15) or 1) for factor in factors]
+    across, down = (max(sides) for sides in zip(*sizes, strict=True))
+    samples = sum(wide * high for wide, high in sizes)
+    return float(2 * samples / (across * down))
 
 
 def _marker(data: bytes, position: int) -> int:

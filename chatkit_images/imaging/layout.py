@@ -18,6 +18,9 @@ class Layout:
         end: Where the container ends and foreign bytes may begin.
         orientation: What EXIF says, 1 to 8.
         is_plain: Whether the pixels are one frame of 8-bit RGB or RGBA.
+        depth: Bytes that a decoded pixel takes.
+        held: Bytes that the decoder itself keeps of each pixel, until all are decoded.
+        scales: Whether the decoder can make fewer pixels than are coded.
         parts: The image without its metadata: ranges of the data, and new bytes.
     """
 
@@ -26,6 +29,9 @@ class Layout:
     end: int = 0
     orientation: int = 1
     is_plain: bool = False
+    depth: int = 4
+    held: float = 0
+    scales: bool = False
     parts: list[tuple[int, int] | bytes] = field(default_factory=list)
 
     def keep(self, start: int, stop: int) -> None:
@@ -53,6 +59,23 @@ class Layout:
         view = memoryview(data)
         for part in self.parts:
             yield part if isinstance(part, bytes) else view[part[0] : part[1]]
+
+    def too_complex(self) -> TooComplex:
+        """Return the error for an image with more of something than real ones have."""
+        return TooComplex(self.width, self.height)
+
+
+class TooComplex(ImageError):
+    """An image that would take too long to read, whatever its size.
+
+    Attributes:
+        width: Pixels, as they are coded; 0 if that was not found.
+        height: Pixels, as they are coded; 0 if that was not found.
+    """
+
+    def __init__(self, width: int = 0, height: int = 0) -> None:
+        super().__init__("too_complex", "The image has too many parts.")
+        self.width, self.height = width, height
 
 
 def damaged() -> ImageError:

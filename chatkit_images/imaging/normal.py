@@ -12,10 +12,10 @@ import math
 from PIL import Image
 
 from . import containers
-from .decoding import damage, layout_of, load
 from .formats import JPEG, PNG, SVG, WEBP, sniff
 from .layout import damaged
-from .thumbnails import TURNS
+from .pixels import damage, decoded
+from .thumbnails import TURNS, eight_bit, reduced
 
 # Most pixels on a side. More of them are refused by some, in requests of many images,
 # and made smaller by all others.
@@ -25,6 +25,8 @@ LEAST = 32
 # Up to so many pixels a lossless file is made in no time, and is small enough.
 LOSSLESS_PIXELS = 2**20
 LOSSLESS_BYTES = 4 * 2**20
+# Bytes of memory for each pixel that is being scaled, and that is being written.
+SCALING, WRITING = 12, 30
 
 
 def as_it_is(data: bytes) -> tuple[str, bytes] | None:
@@ -54,19 +56,23 @@ def redraw(data: bytes, *, lossy: bool = False) -> tuple[str, bytes]:
         lossy: Whether few bytes count more than exact pixels.
 
     Raises:
-        ImageError: If they are none, or damaged, or of too many pixels.
+        ImageError: If they are none, or damaged, of too many pixels, or take too much
+            memory.
     """
     mime, _ = sniff(data)
     if mime == SVG[0]:
         raise damaged()
-    layout = layout_of(data, mime)
-    pixels: Image.Image = load(data, mime, layout, MOST)
-    with damage():
-        profile = pixels.info.get("icc_profile") if "RGB" in pixels.mode else None
-        if pixels.mode not in ("1", "P", "PA", "I;16"):
-            # The other modes are scaled without smoothing, so they are converted first.
-            pixels.thumbnail((MOST, MOST))
-        pixels = _eight_bit(pixels)
+    layout = containers.read(data, mime)
+    size = layout.width, layout.height
+    left = math.prod(size) // _reduction(size) ** 2
+    later = max(left * SCALING, min(left, MOST**2) * WRITING)
+    with decoded(data, mime, layout, MOST, 4 * left, later) as image, damage():
+        profile = image.info.get("icc_profile") if "RGB" in image.mode else None
+        factor = _reduction(image.size)
+        pixels = reduced(image, factor) if factor > 1 else eight_bit(image)
+        del image
+        if pixels.mode == "RGBA" and _is_opaque(pixels):
+            pixels = pixels.convert("RGB")
         # Turning after scaling has fewer pixels to move; the box is a square.
         pixels.thumbnail((MOST, MOST))
         turn = TURNS.get(layout.orientation)
@@ -80,16 +86,12 @@ def redraw(data: bytes, *, lossy: bool = False) -> tuple[str, bytes]:
         return mime, _written(pixels, form, profile, quality=85 if lossy else 90)
 
 
-def _eight_bit(pixels: Image.Image) -> Image.Image:
-    """Return the pixels as RGB, as RGBA only if some let something through."""
-    if pixels.mode == "I;16":
-        # Pillow would turn all but the darkest pixels white.
-        pixels = pixels.point(lambda grey: grey * (1 / 256)).convert("L")
-    if not pixels.has_transparency_data:
-        return pixels.convert("RGB")
-    pixels = pixels.convert("RGBA")
-    opaque = pixels.getchannel("A").getextrema() == (255, 255)
-    return pixels.convert("RGB") if opaque else pixels
+def _reduction(size: tuple[int, int]) -> int:
+    return max(size) // MOST or 1
+
+
+def _is_opaque(pixels: Image.Image) -> bool:
+    return pixels.getchannel("A").getextrema() == (255, 255)
 
 
 def _grown(pixels: Image.Image) -> Image.Image:

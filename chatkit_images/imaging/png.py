@@ -21,8 +21,16 @@ KEPT = frozenset(
 PLAIN = (b"\x08\x02", b"\x08\x06")
 # One colour that is transparent, and the control of an animation.
 ODD = (b"tRNS", b"acTL")
-# Far beyond any real image; Pillow takes its time over each.
-MAX_CHUNKS = 100_000
+# Above any real image, an animation of some thousand frames included; Pillow takes its
+# time over each.
+MAX_CHUNKS = 40_000
+# Those that hold no pixels.
+MAX_OTHERS = 2000
+PIXELS = frozenset((b"IDAT", b"fdAT", b"fcTL"))
+# Above 40 million pixels of 16-bit RGB.
+MAX_RAW_BYTES = 250_000_000
+# By colour type: samples of a pixel, and the bytes that it takes decoded.
+COLOURS = {0: (1, 1), 2: (3, 4), 3: (1, 1), 4: (2, 4), 6: (4, 4)}
 # Up to so many bytes zlib keeps the interpreter's lock. While the event loop is busy,
 # getting the lock back takes up to 5 ms, and an image has a few dozen chunks.
 LOCKED = 5 * 1024
@@ -34,15 +42,21 @@ def read(data: bytes) -> Layout:
     """Return the layout of a PNG."""
     layout = Layout()
     layout.keep(0, 8)
-    for kind, start, stop in chunks(data):
+    turned, others = False, 0
+    for kind, start, stop in chunks(data, layout):
+        others += kind not in PIXELS
+        if others > MAX_OTHERS:
+            raise layout.too_complex()
         if start == 8:
             if kind != b"IHDR":
                 raise damaged()
             layout.width, layout.height = struct.unpack_from(">II", data, start + 8)
             layout.is_plain = data[start + 16 : start + 18] in PLAIN
+            _measure(layout, depth=data[start + 16], colour=data[start + 17])
         elif kind in ODD:
             layout.is_plain = False
-        if kind == b"eXIf" and layout.orientation == 1:
+        if kind == b"eXIf" and not turned:
+            turned = True
             layout.orientation = exif.orientation(data[start + 8 : stop - 4])
             if layout.orientation > 1:
                 layout.put(chunk(b"eXIf", exif.minimal(layout.orientation)))
@@ -50,6 +64,14 @@ def read(data: bytes) -> Layout:
             layout.keep(start, stop)
         layout.end = stop
     return layout
+
+
+def _measure(layout: Layout, *, depth: int, colour: int) -> None:
+    samples, layout.depth = COLOURS.get(colour, (4, 4))
+    if depth == 16 and colour == 0:
+        layout.depth = 2
+    if layout.width * layout.height * samples * depth / 8 > MAX_RAW_BYTES:
+        raise layout.too_complex()
 
 
 def verify(data: bytes) -> None:
@@ -88,7 +110,9 @@ def joined(data: bytes) -> bytes:
     )
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def chunks(
+    data: bytes, layout: Layout | None = None
+) -> Iterator[tuple[bytes, int, int]]:
     """Yield kind, start and stop of each chunk up to the end of the image."""
     start = 8
     for _ in range(MAX_CHUNKS):
@@ -100,7 +124,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         start = stop
-    raise damaged()
+    raise (layout or Layout()).too_complex()
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

@@ -6,7 +6,7 @@ import re
 from xml.parsers import expat
 
 from . import buffers
-from .layout import damaged
+from .layout import TooComplex, damaged
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 # The namespaces that a document in a page needs not declare, and one in a file must.
@@ -17,6 +17,11 @@ NAMESPACES = (
 ROOT = re.compile(rb"<svg(?=[\s/>])[^>]*", re.IGNORECASE)
 # Bytes in which the document begins.
 HEAD = 4096
+# Above any real image, traced ones included. Each tag has a bracket, each attribute an
+# equals sign.
+MAX_TAGS, MAX_ATTRIBUTES = 400_000, 1_000_000
+# Declarations that give attributes to elements; editors write a dozen at most.
+MAX_DEFAULTS = 100
 
 
 def trimmed(data: bytes) -> bytes:
@@ -35,6 +40,8 @@ def end_of(data: bytes) -> int:
     Raises:
         ImageError: If it is not well-formed, or no SVG.
     """
+    if data.count(b"<") > MAX_TAGS or data.count(b"=") > MAX_ATTRIBUTES:
+        raise TooComplex()
     reader = _Reader()
     begin = _start_of(data)
     try:
@@ -65,11 +72,19 @@ class _Reader:
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._stop
+        self.parser.AttlistDeclHandler = self._default
+        self.parser.specified_attributes = True
+        self._defaults = 0
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._depth and name not in ("svg", f"{NAMESPACE} svg"):
             raise damaged()
         self._depth += 1
+
+    def _default(self, *declaration: object) -> None:
+        self._defaults += 1
+        if self._defaults > MAX_DEFAULTS:
+            raise TooComplex()
 
     def _stop(self, name: str) -> None:
         self._depth -= 1

@@ -20,6 +20,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Pixels on a side of what is converted at once.
+TILE = 1024
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Sketch:
 
     def reduced(self) -> Sketch:
         """Return a sketch with no more pixels than a good thumbnail needs."""
-        factor = int(max(self.pixels.size) / (1.5 * self.side))
-        if factor < 2 or self.pixels.mode not in ("L", "RGB", "RGBA"):
+        factor = reduction(self.pixels.size, self.side)
+        if factor < 2:
             return self
-        return replace(self, pixels=self.pixels.reduce(factor))
+        return replace(self, pixels=reduced(self.pixels, factor))
 
     def thumbnail(self) -> bytes:
         """Return the thumbnail, empty if it fails."""
@@ -57,20 +59,43 @@ class Sketch:
         Raises:
             Exception: Pillow's own.
         """
-        pixels, side = self.pixels, self.side
-        mode = "RGBA" if pixels.has_transparency_data else "RGB"
-        if pixels.mode in ("1", "P"):
-            # Images of these modes are scaled without smoothing, so only as far as
-            # memory needs it.
-            pixels.thumbnail((4 * side, 4 * side))
-            pixels = pixels.convert(mode)
-        elif pixels.mode == "I;16":
-            # Pillow would turn all but the darkest pixels white.
-            pixels = pixels.point(lambda grey: grey * (1 / 256)).convert("L")
+        pixels = eight_bit(self.pixels)
         # Turning after scaling has fewer pixels to move; the box is a square.
-        pixels.thumbnail((side, side))
+        pixels.thumbnail((self.side, self.side))
         turn = TURNS.get(self.orientation)
         upright = pixels if turn is None else pixels.transpose(turn)
         out = io.BytesIO()
-        upright.convert(mode).save(out, "WEBP", quality=82, method=2)
+        upright.save(out, "WEBP", quality=82, method=2)
         return out.getvalue()
+
+
+def reduction(size: tuple[int, int], side: int) -> int:
+    """Return how many pixels of a row may become one, before a thumbnail is made."""
+    return int(max(size) / (1.5 * side))
+
+
+def eight_bit(pixels: Image.Image) -> Image.Image:
+    """Return the pixels as RGB, or as RGBA if some may let something through."""
+    mode = "RGBA" if pixels.has_transparency_data else "RGB"
+    if pixels.mode == "I;16":
+        # Pillow would turn all but the darkest pixels white.
+        pixels = pixels.point(lambda grey: grey * (1 / 256)).convert("L")
+    # Pillow returns a copy for the same mode, too.
+    return pixels if pixels.mode == mode else pixels.convert(mode)
+
+
+def reduced(pixels: Image.Image, factor: int) -> Image.Image:
+    """Return the pixels as RGB or RGBA, so many times smaller on each side.
+
+    One part after the other, so that there is no second image of the full size.
+    """
+    mode = "RGBA" if pixels.has_transparency_data else "RGB"
+    width, height = pixels.size
+    small = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    tile = factor * max(1, TILE // factor)
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            box = left, top, min(left + tile, width), min(top + tile, height)
+            part = eight_bit(pixels.crop(box)).reduce(factor)
+            small.paste(part, (left // factor, top // factor))
+    return small

@@ -14,15 +14,17 @@ KEPT = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"))
 ANIMATED = (b"ANIM", b"ANMF")
 # Flags of an extended file.
 HAS_EXIF, HAS_XMP = 0x08, 0x04
-# Far beyond any real image.
-MAX_CHUNKS = 100_000
+# Above any real image, an animation of some thousand frames included.
+MAX_CHUNKS = 20_000
+# The decoder keeps two canvases, and hands over a copy of one.
+HELD = 12.6
 
 
 def read(data: bytes) -> Layout:
     """Return the layout of a WebP."""
     (size,) = struct.unpack_from("<I", data, 4)
-    found = list(chunks(data, 8 + size))
-    layout = Layout(*_size(data), end=min(8 + size + size % 2, len(data)))
+    layout = Layout(*_size(data), end=min(8 + size + size % 2, len(data)), held=HELD)
+    found = list(chunks(data, 8 + size, layout))
     layout.orientation = _orientation(data, found)
     turned = layout.orientation > 1
     layout.is_plain = not any(kind in ANIMATED for kind, _, _ in found)
@@ -49,7 +51,7 @@ def read(data: bytes) -> Layout:
     return layout
 
 
-def chunks(data: bytes, end: int) -> Iterator[tuple[bytes, int, int]]:
+def chunks(data: bytes, end: int, layout: Layout) -> Iterator[tuple[bytes, int, int]]:
     """Yield kind, start and stop of each chunk."""
     if end > len(data):
         raise damaged()
@@ -65,7 +67,7 @@ def chunks(data: bytes, end: int) -> Iterator[tuple[bytes, int, int]]:
         stop = min(stop + length % 2, len(data))
         yield kind, start, stop
         start = stop
-    raise damaged()
+    raise layout.too_complex()
 
 
 def _size(data: bytes) -> tuple[int, int]:

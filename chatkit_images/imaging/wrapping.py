@@ -157,7 +157,8 @@ def _part(text: bytes) -> bytes:
 
 def _is_image(data: bytes) -> bool:
     try:
-        check(trim(data))
+        # What is kept although it is too complex is an image, too.
+        check(trim(data, keep=True), keep=True)
     except ImageError as error:
         if error.code in ("too_large", "too_many_pixels"):
             raise

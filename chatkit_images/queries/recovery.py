@@ -47,7 +47,7 @@ def _read(name: str, here: bool) -> bytes | None:
 
 def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
     try:
-        info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
+        info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE, keep=True)
     except ImageError as error:
         # A final is written to a disk before its pixels are checked.
         logger.warning("Image call %s left no image: %s", image.call_id, error)

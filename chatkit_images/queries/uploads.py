@@ -37,7 +37,8 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile:
 
     Raises:
         RequestRefused: If its type is not accepted, or it is an image that is damaged
-            or larger than ``MAX_IMAGE_BYTES`` or ``MAX_IMAGE_PIXELS``.
+            too complex, or larger than ``MAX_IMAGE_BYTES``, ``MAX_IMAGE_PIXELS`` or
+            ``DECODE_MEMORY_BYTES``.
     """
     data = file.read()
     try:
@@ -49,8 +50,14 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile:
     try:
         return _store_image(data)
     except ImageError as error:
-        if error.code == "too_many_pixels":
+        code = error.code
+        if code == "too_many_pixels":
             text = _("The image has too many pixels.")
+        elif code == "too_heavy":
+            code = "too_many_pixels"
+            text = _("The image has too many pixels for a file of its type.")
+        elif code == "too_complex":
+            text = _("The image file has too many parts.")
         elif error.code == "too_large":
             text = _("The file is too large.")
         elif _document_type(data) and not imaging.is_svg(data):
@@ -58,7 +65,7 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile:
             return _store_document(data)
         else:
             raise file_types.damaged(data) from error
-        raise RequestRefused(error.code, text, status=413) from error
+        raise RequestRefused(code, text, status=413) from error
 
 
 def announce(

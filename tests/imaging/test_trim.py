@@ -11,7 +11,7 @@ from PIL import Image
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
-from chatkit_images.imaging import buffers, jpeg, png, webp
+from chatkit_images.imaging import buffers, jpeg
 from tests.image_files import SVG, chunk, png_of, shown
 from tests.imaging.samples import MPO, PLAIN, SAMPLES
 
@@ -95,26 +95,15 @@ DAMAGED = {
     "PNG that begins amiss": png_of(8, 8)[:8] + chunk(b"tEXt", b"") + END,
     "PNG of nothing": png_of(8, 8)[:8],
     "PNG without an end": PLAIN["PNG"][:-12],
-    "PNG of too many chunks": png_of(8, 8, bytes(12) * png.MAX_CHUNKS),
     "PNG of a huge chunk": png_of(8, 8, b"\xff\xff\xff\xffIDAT"),
     "JPEG of nothing": b"\xff\xd8\xff\xd9",
     "JPEG in a JPEG": PLAIN["JPEG"][:2] + PLAIN["JPEG"],
     "JPEG of a bad length": b"\xff\xd8\xff\xe0\0\x01" + PLAIN["JPEG"][2:],
     "JPEG without an end": PLAIN["JPEG"][:-2],
-    "JPEG of too many segments": b"\xff\xd8"
-    + b"\xff\xfe\0\x02" * jpeg.MAX_SEGMENTS
-    + PLAIN["JPEG"][2:],
-    "JPEG of too many scans": PLAIN["JPEG"][:-2]
-    + b"\xff\xda\0\x02" * (jpeg.MAX_SCANS + 1)
-    + b"\xff\xd9",
     "WEBP without an end": PLAIN["WEBP"][:-1],
     "WEBP of a huge chunk": PLAIN["WEBP"][:16] + b"\xff\xff" + PLAIN["WEBP"][18:],
     "WEBP of nothing": b"RIFF\x04\0\0\0WEBP",
     "WEBP of something else": b"RIFF\x0c\0\0\0WEBPABCD\0\0\0\0",
-    "WEBP of too many chunks": b"RIFF"
-    + struct.pack("<I", 4 + 8 * webp.MAX_CHUNKS)
-    + b"WEBP"
-    + b"ABCD\0\0\0\0" * webp.MAX_CHUNKS,
     "GIF of nothing": b"GIF89a",
     "GIF of no frame": PLAIN["GIF"][:6] + b"\x08\0\x08\0\0\0\0;",
     "GIF without an end": PLAIN["GIF"][:-1],
