@@ -155,9 +155,13 @@ class RunQuerySet(OwnedQuerySet["Run"]):
         """Write the heartbeats of those of the runs that were not taken over."""
         return self.running().update(heartbeat_at=Now())
 
-    def request_stop(self) -> int:
-        """Ask the processes of running rows to end them."""
-        return self.running().update(stop_requested_at=Now())
+    def request_stop(self, **fields: Any) -> int:
+        """Ask the processes of running rows to end them.
+
+        Args:
+            fields: Why, in columns of the rows, which the end of a run overwrites.
+        """
+        return self.running().update(stop_requested_at=Now(), **fields)
 
     def finish(self, status: str, **fields: Any) -> int:
         """End running rows; 0 if they had ended before."""

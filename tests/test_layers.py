@@ -19,7 +19,7 @@ LAYERS = {
     " attachment_store converters agents",
     3: "protocol server runs maintenance",
     4: "views consumers",
-    5: "urls routing admin management checks apps",
+    5: "urls routing admin templatetags management checks apps",
 }
 # Lines above which a module has two subjects, and is parted.
 MOST_LINES = 250

@@ -1,6 +1,7 @@
 """The pages for staff: threads, images, runs, and what belongs to them.
 
-Pages show what the model and people made; they change only a thread's title and status.
+Pages show what the model and people made; they change only a thread's title and status,
+stop runs, block owners and pull the brake.
 Bytes go through the admin's own route, which checks the same permission and the same
 ``get_queryset()`` as the page.
 """
@@ -8,19 +9,24 @@ Bytes go through the admin's own route, which checks the same permission and the
 from __future__ import annotations
 
 from .attachments import AttachmentAdmin
+from .brakes import BrakeAdmin, OwnerBlockAdmin
 from .feedback import FeedbackAdmin
 from .files import DeletedFileAdmin
 from .images import GeneratedImageAdmin
 from .refused_inputs import RefusedInputAdmin
 from .runs import RunAdmin
 from .threads import ThreadAdmin
+from .use import UseEntryAdmin
 
 __all__ = [
     "AttachmentAdmin",
+    "BrakeAdmin",
     "DeletedFileAdmin",
     "FeedbackAdmin",
     "GeneratedImageAdmin",
+    "OwnerBlockAdmin",
     "RefusedInputAdmin",
     "RunAdmin",
     "ThreadAdmin",
+    "UseEntryAdmin",
 ]

@@ -13,10 +13,11 @@ from .. import models
 from .filters import ValueFilter
 from .image_model import ImageModelAdmin
 from .markup import EMPTY, pretty
+from .row_actions import OwnerActions
 
 
 @admin.register(models.Attachment)
-class AttachmentAdmin(ImageModelAdmin):
+class AttachmentAdmin(OwnerActions, ImageModelAdmin):
     """What was uploaded, by whom, to which thread."""
 
     mime_field = "mime_type"
@@ -34,6 +35,7 @@ class AttachmentAdmin(ImageModelAdmin):
     list_display_links = ["image", "name"]
     list_select_related = ["thread", "user"]
     date_hierarchy = "created_at"
+    actions = ["block_owners", "unblock_owners"]
     list_filter = ["kind", ("mime_type", ValueFilter), "awaits_upload", "created_at"]
     search_fields = ["id", "name", "thread__id", "thread__title"]
     search_help_text = _("Id, name, thread, owner")

@@ -10,7 +10,7 @@ from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db import connections
-from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from .markup import EMPTY, badge, name_of, owner_of
+from .markup import EMPTY, badge, name_of, owner_of, with_block
 
 if TYPE_CHECKING:
     BaseModelAdmin = admin.ModelAdmin[Any]
@@ -68,6 +68,10 @@ class ChatKitModelAdmin(BaseModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows with what their pages say of others."""
         rows: QuerySet[Any] = super().get_queryset(request)
+        if self.owner_path is not None:
+            owner = OuterRef(f"{self.owner_path}owner")
+            blocks = models.OwnerBlock.objects.filter(owner=owner)
+            rows = rows.annotate(owner_is_blocked=Exists(blocks))
         related = self.list_select_related
         return rows.select_related(*related) if isinstance(related, list) else rows
 
@@ -92,9 +96,9 @@ class ChatKitModelAdmin(BaseModelAdmin):
         return super().changelist_view(request, context)
 
     @admin.display(description=_("owner"), ordering="owner")
-    def person(self, obj: Any) -> str:
-        """Show the user, or the beginning of a visitor's key."""
-        return owner_of(obj)
+    def person(self, obj: Any) -> SafeString | str:
+        """Show the user, or the beginning of a visitor's key, and a block of theirs."""
+        return with_block(owner_of(obj), obj)
 
     @admin.display(description=_("thread"), ordering="thread__title")
     def conversation(self, obj: Any) -> SafeString | str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from .base import page_url
 from .image_model import ImageModelAdmin
-from .markup import EMPTY, badge, clip, pretty, seconds
+from .markup import EMPTY, badge, clip, owner_of, pretty, seconds, with_block
 
 
 class GeneratedImageFields(ImageModelAdmin):
@@ -45,9 +45,9 @@ class GeneratedImageFields(ImageModelAdmin):
         return clip(obj.prompt or obj.revised_prompt, 140)
 
     @admin.display(description=_("owner"), ordering="thread__owner")
-    def person(self, obj: models.GeneratedImage) -> str:
+    def person(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show the owner of the image's thread."""
-        return super().person(obj.thread)
+        return with_block(owner_of(obj.thread), obj)
 
     @admin.display(description=_("time to first preview"))
     def first_partial(self, obj: models.GeneratedImage) -> str:

@@ -17,12 +17,13 @@ from .. import models
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
 from .image_fields import GeneratedImageFields
 from .markup import img
+from .row_actions import OwnerActions
 
 PARTIAL = re.compile(r"partial-([0-9]{1,6})")
 
 
 @admin.register(models.GeneratedImage)
-class GeneratedImageAdmin(GeneratedImageFields):
+class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
     """A gallery, and a page with all that is known of an image."""
 
     list_display = [
@@ -51,7 +52,7 @@ class GeneratedImageAdmin(GeneratedImageFields):
         SupersededFilter,
         ModeratedFilter,
     ]
-    actions = ["delete_selected"]
+    actions = ["delete_selected", "block_owners", "unblock_owners"]
     search_fields = ["prompt", "revised_prompt", "call_id", "thread__title"]
     search_help_text = _("Prompt, call id, title of the thread, owner")
 

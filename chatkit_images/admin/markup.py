@@ -93,6 +93,13 @@ def duration(start: datetime.datetime, end: datetime.datetime | None) -> str:
     return seconds(round((end - start).total_seconds() * 1000) if end else None)
 
 
+def with_block(name: str, row: Any) -> SafeString | str:
+    """Return the name of a row's owner, with a badge if the owner is blocked."""
+    if not getattr(row, "owner_is_blocked", False):
+        return name
+    return format_html("{} {}", name, badge("blocked", gettext("blocked")))
+
+
 def name_of(thread: models.Thread) -> str:
     """Return a thread's title, or the beginning of its id."""
     return clip(thread.title or "", 60) or clip(thread.pk, 16)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import models, times
+from .. import models, notes, runs, times
+from ..failures import Reason
 from .base import ReadOnlyModelAdmin, count_of
 from .filters import ValueFilter
 from .markup import clip, duration, pretty
+from .row_actions import OwnerActions, log
 
 
 @admin.register(models.Run)
-class RunAdmin(ReadOnlyModelAdmin):
+class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
     """The pages of runs: who asked, how long a run took, how it ended."""
 
     list_display = [
@@ -34,6 +39,8 @@ class RunAdmin(ReadOnlyModelAdmin):
     ]
     list_select_related = ["thread", "user"]
     date_hierarchy = "created_at"
+    actions = ["stop", "block_owners", "unblock_owners"]
+    row_actions = ("stop", *OwnerActions.row_actions)
     list_filter = [
         "status",
         ("reason", ValueFilter),
@@ -88,6 +95,44 @@ class RunAdmin(ReadOnlyModelAdmin):
         runs = super().get_queryset(request)
         counted: QuerySet[Any] = runs.annotate(images_of_run=images)
         return counted
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person may change runs, though no page does."""
+        codename = f"{self.opts.app_label}.change_{self.opts.model_name}"
+        return bool(request.user.has_perm(codename))
+
+    @admin.action(permissions=["stop"], description=_("Stop the run"))
+    def stop(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponseBase | None:
+        """End runs, in whatever process they are, with words."""
+        running = models.Run.objects.running().filter(pk__in=queryset.values("pk"))
+        rows = list(running)
+        if not rows:
+            text = gettext("No run of these is running.")
+            self.message_user(request, text, messages.WARNING)
+            return self.back(request)
+        if "words" not in request.POST:
+            return self.ask_words(
+                request,
+                running,
+                "stop",
+                title=gettext("Stop the run"),
+                question=gettext("These answers end within seconds:"),
+                listed=rows,
+                standard=str(notes.WORDS[Reason.STOPPED_BY_STAFF]),
+            )
+        words = request.POST["words"].strip()
+        stopped = set(runs.stop_by_staff(running, words))
+        log(
+            request,
+            [row for row in rows if row.pk in stopped],
+            CHANGE,
+            [{"changed": {"fields": [str(_("stop requested"))]}}],
+        )
+        text = ngettext("%(n)d run ends.", "%(n)d runs end.", len(stopped))
+        self.message_user(request, text % {"n": len(stopped)}, messages.SUCCESS)
+        return self.back(request)
 
     @admin.display(description=_("started"), ordering="created_at")
     def started(self, obj: models.Run) -> Any:

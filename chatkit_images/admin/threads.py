@@ -22,6 +22,7 @@ from .. import models
 from .base import ChatKitModelAdmin, count_of, page_url
 from .filters import HasImagesFilter
 from .markup import name_of, pretty
+from .row_actions import OwnerActions
 from .transcript import Transcript
 
 Status = models.Thread.Status
@@ -37,7 +38,7 @@ class ThreadActionForm(ActionForm):
 
 
 @admin.register(models.Thread)
-class ThreadAdmin(ChatKitModelAdmin):
+class ThreadAdmin(OwnerActions, ChatKitModelAdmin):
     """The list of threads, and a page with the transcript."""
 
     list_display = [
@@ -55,7 +56,7 @@ class ThreadAdmin(ChatKitModelAdmin):
     search_fields = ["id", "title"]
     search_help_text = _("Title, id, owner")
     action_form = ThreadActionForm
-    actions = ["lock", "close", "reopen"]
+    actions = ["lock", "close", "reopen", "block_owners", "unblock_owners"]
     fieldsets = [
         (None, {"fields": ["title", "status", "status_reason"]}),
         (

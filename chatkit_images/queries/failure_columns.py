@@ -39,7 +39,8 @@ def of_image(failure: Failure) -> dict[str, Any]:
 def of_run(failure: Failure | None) -> dict[str, Any]:
     """Return the columns of a run's row, without its status."""
     if failure is None:
-        return {}
+        # Staff may have asked for a stop that came too late.
+        return {"reason": "", "error_code": "", "error": "", "failure": {}}
     columns = _shared(failure) | {"error": failure.summary()}
     return clean_columns(models.Run, columns)
 

@@ -22,7 +22,7 @@ from .registry import LIVE
 from .releases import find
 from .repeats import Replayed, check_replay
 from .starting import start
-from .stopping import stop
+from .stopping import stop, stop_by_staff
 from .supervisor import supervisor
 from .watching import Watch
 
@@ -40,5 +40,6 @@ __all__ = [
     "recent",
     "start",
     "stop",
+    "stop_by_staff",
     "supervisor",
 ]

@@ -118,7 +118,7 @@ class LiveRun:
         self.task.stop()
 
     def withdraw(self, words: str) -> None:
-        """End the run because its person may not chat any more."""
+        """End the run because staff say so, in their words if there are any."""
         self.task.withdraw(words)
 
     def interrupt(self) -> None:

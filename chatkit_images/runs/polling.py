@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from ..context import RequestContext
 from ..contexts import working_for
+from ..failures import Reason
 from ..models import Run
 from ..queries import standing
 from ..queries.standing import Standing
@@ -27,6 +28,7 @@ PRESENCE_SECONDS = 5
 # Seconds for which a run that has begun is found, so that polls do not miss a short
 # one: more than two polls.
 RECENT_SECONDS = 5
+STOP_COLUMNS = ("stop_requested_at", "reason", "failure")
 
 
 def recent(runs: RunQuerySet) -> RunQuerySet:
@@ -45,7 +47,8 @@ class PollResult:
 
     Attributes:
         lost: Runs of this process that another process has ended.
-        stops: Runs of this process that somebody wants to stop.
+        stops: Runs of this process that their people want to stop.
+        withdrawn: Those that staff want to stop, with the words of staff.
         read_elsewhere: Runs of this process that have readers in another process.
         ended: Followed runs that have ended.
         busy: Watched threads and their recent runs, oldest first.
@@ -55,6 +58,7 @@ class PollResult:
 
     lost: list[uuid.UUID] = field(default_factory=list)
     stops: list[uuid.UUID] = field(default_factory=list)
+    withdrawn: dict[uuid.UUID, str] = field(default_factory=dict)
     read_elsewhere: list[uuid.UUID] = field(default_factory=list)
     ended: list[uuid.UUID] = field(default_factory=list)
     busy: list[tuple[str, uuid.UUID]] = field(default_factory=list)
@@ -119,6 +123,12 @@ class Poll:
         age = datetime.timedelta(seconds=PRESENCE_SECONDS)
         present = rows.filter(followed_at__gt=Now() - age)
         result.read_elsewhere = list(present.values_list("pk", flat=True))
-        stops = dict(rows.values_list("pk", "stop_requested_at"))
-        result.stops = [pk for pk, asked_at in stops.items() if asked_at is not None]
-        result.lost = [pk for pk in self.claimed if pk not in stops]
+        found = {row["pk"]: row for row in rows.values("pk", *STOP_COLUMNS)}
+        for pk, row in found.items():
+            if row["stop_requested_at"] is None:
+                continue
+            if row["reason"] == Reason.STOPPED_BY_STAFF:
+                result.withdrawn[pk] = str((row["failure"] or {}).get("words", ""))
+            else:
+                result.stops.append(pk)
+        result.lost = [pk for pk in self.claimed if pk not in found]

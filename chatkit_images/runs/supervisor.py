@@ -53,7 +53,7 @@ class Supervised(Protocol):
         """End it."""
 
     def withdraw(self, words: str) -> None:
-        """End it because its person may not chat any more."""
+        """End it because staff say so, in their words if there are any."""
 
     def read_elsewhere(self) -> None:
         """Note that another process reads it."""
@@ -193,6 +193,9 @@ class Supervisor:
         for run_id in result.stops:
             if (run := self.claimed.get(run_id)) is not None:
                 run.stop()
+        for run_id, words in result.withdrawn.items():
+            if (run := self.claimed.get(run_id)) is not None:
+                run.withdraw(words)
         for run_id in result.read_elsewhere:
             if (run := self.claimed.get(run_id)) is not None:
                 run.read_elsewhere()

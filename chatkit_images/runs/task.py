@@ -85,7 +85,7 @@ class RunTask:
             self._streaming.cancel()
 
     def withdraw(self, words: str) -> None:
-        """End the run because its person may not chat any more."""
+        """End the run because staff say so, in their words if there are any."""
         if not self.ending:
             self.state.stopped = Failure(Reason.STOPPED_BY_STAFF, words=words)
             self.stop()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from chatkit_images import imaging, models, storage
 
@@ -149,7 +150,16 @@ def everything(
             )
             note = models.DeletedFile.objects.create(name=put(png))
             refused = models.RefusedInput.objects.create(attachment=upload, host="llm")
-            rows = [thread, image, upload, run, thumb, refused, note]
+            use = models.UseEntry.objects.create(
+                owner=f"user:{user.pk}",
+                day=timezone.now(),
+                kind="image",
+                amount=1,
+                run_id=run.pk,
+            )
+            block = models.OwnerBlock.objects.create(owner=f"team:{thread.pk}")
+            brake = models.Brake.objects.create(is_on=False)
+            rows = [thread, image, upload, run, thumb, refused, use, block, brake, note]
         return rows
 
     return make

@@ -17,7 +17,13 @@ MODELS = [
     models.Feedback,
     models.RefusedInput,
     models.DeletedFile,
+    models.UseEntry,
+    models.OwnerBlock,
+    models.Brake,
 ]
+# Models whose rows staff make, and those whose rows nobody deletes.
+MADE_BY_STAFF = [models.OwnerBlock, models.Brake]
+KEPT = [models.DeletedFile, models.UseEntry]
 
 
 def page(row: Any, name: str, *args: object) -> str:

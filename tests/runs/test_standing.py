@@ -57,9 +57,15 @@ def texts(events: list[dict[str, Any]]) -> str:
 
 @pytest.mark.parametrize(
     ("decision", "words"),
-    [("switched off", DEFAULT), ("blocked", WORDS), ("blocked, no words", DEFAULT)],
+    [
+        ("switched off", DEFAULT),
+        ("blocked", WORDS),
+        ("blocked, no words", DEFAULT),
+        ("stopped", WORDS),
+        ("stopped, no words", DEFAULT),
+    ],
 )
-async def test_a_run_ends_with_the_right_to_chat(
+async def test_a_run_ends_when_staff_say_so(
     chat: ChatClient, ann: User, model: LoopbackAPI, decision: str, words: str
 ) -> None:
     gate = Gate()
@@ -67,6 +73,9 @@ async def test_a_run_ends_with_the_right_to_chat(
     _key, events = await begin(chat, gate)
     if decision == "switched off":
         await User.objects.filter(pk=ann.pk).aupdate(is_active=False)
+    elif "stopped" in decision:
+        said = "" if "no words" in decision else WORDS
+        await sync_to_async(runs.stop_by_staff)(Run.objects.all(), said)
     else:
         said = "" if "no words" in decision else WORDS
         await OwnerBlock.objects.acreate(owner=f"user:{ann.pk}", words=said)
@@ -77,6 +86,21 @@ async def test_a_run_ends_with_the_right_to_chat(
     # The stream says why.
     assert words in texts(seen)
     assert "a time" not in texts(seen)
+
+
+async def test_a_stop_that_comes_too_late_leaves_no_reason(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs.supervisor(), "_act", lambda *args: None)
+    gate = Gate()
+    model.respond_with(Text("Once upon"), gate, Text(" a time."))
+    _key, events = await begin(chat, gate)
+    await sync_to_async(runs.stop_by_staff)(Run.objects.all(), WORDS)
+    gate.open()
+    assert "a time" in texts(await rest(events))
+    run = await end_of()
+    assert (run.status, run.reason, run.error) == ("completed", "", "")
+    assert not run.failure
 
 
 async def test_who_is_admitted_although_switched_off_is_not_ended(

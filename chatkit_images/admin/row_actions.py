@@ -1,0 +1,164 @@
+"""Actions on rows: to stop their runs, to block their owners.
+
+They are in the menu of a list, and buttons on the page of a row. A page asks for the
+words that the person will read. Django logs each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from .. import models
+from ..queries import brakes
+from .base import page_url
+from .markup import clip
+
+if TYPE_CHECKING:
+    BaseModelAdmin = admin.ModelAdmin[Any]
+else:
+    BaseModelAdmin = admin.ModelAdmin
+
+# Owners whom one action may block: as many as a person can check on the page.
+MOST_OWNERS = 100
+
+
+class RowActions(BaseModelAdmin):
+    """Offers some of the list's actions on the page of a row, too."""
+
+    row_actions: Sequence[str] = ()
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Add the actions that the person may take."""
+        offered = self.get_actions(request)
+        url = page_url(self.admin_site, self.model, "changelist")
+        context["row_actions"] = [
+            {"name": name, "label": action[2], "url": url}
+            for name in self.row_actions
+            if (action := offered.get(name))
+        ]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def ask_words(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        action: str,
+        *,
+        title: str,
+        question: str,
+        listed: Iterable[object],
+        standard: str,
+    ) -> TemplateResponse:
+        """Return the page that asks for words, and sends them with the action again."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "title": title,
+            "question": question,
+            "listed": listed,
+            "standard": standard,
+            "action": action,
+            "keys": list(rows.values_list("pk", flat=True)),
+            "page": request.POST.get("page", ""),
+        }
+        # What Django's own pages tell templates, so that links stay in this site.
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/chatkit_images/ask_words.html", context)
+
+    def back(self, request: HttpRequest) -> HttpResponseRedirect | None:
+        """Return to the page of the row, if the action was taken there."""
+        key = request.POST.get("page", "")
+        if not key:
+            return None
+        url = page_url(self.admin_site, self.model, "change", key)
+        return HttpResponseRedirect(url)
+
+
+class OwnerActions(RowActions):
+    """Blocks the owners of rows, and lets them chat again."""
+
+    row_actions: Sequence[str] = ("block_owners", "unblock_owners")
+
+    def has_block_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person may add a block by its own page."""
+        site, model = self.admin_site, models.OwnerBlock
+        if not site.is_registered(model):
+            return False
+        return bool(site.get_model_admin(model).has_add_permission(request))
+
+    def has_unblock_permission(self, request: HttpRequest) -> bool:
+        """Return whether the person may delete a block by its own page."""
+        site, model = self.admin_site, models.OwnerBlock
+        if not site.is_registered(model):
+            return False
+        return bool(site.get_model_admin(model).has_delete_permission(request))
+
+    def owners_of(self, rows: QuerySet[Any]) -> list[str]:
+        """Return the owners of rows, one more than an action takes if it is many."""
+        path = f"{getattr(self, 'owner_path', '')}owner"
+        found = rows.order_by(path).values_list(path, flat=True).distinct()
+        return [str(owner) for owner in found[: MOST_OWNERS + 1]]
+
+    @admin.action(permissions=["block"], description=_("Block the owner"))
+    def block_owners(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponseBase | None:
+        """Block the owners of rows, with words."""
+        owners = self.owners_of(queryset)
+        if len(owners) > MOST_OWNERS:
+            text = gettext("Choose rows of at most %(n)d owners.")
+            self.message_user(request, text % {"n": MOST_OWNERS}, messages.ERROR)
+            return self.back(request)
+        if "words" not in request.POST:
+            return self.ask_words(
+                request,
+                queryset,
+                "block_owners",
+                title=gettext("Block the owner"),
+                question=gettext(
+                    "They get no new answers, and answers on their way end within "
+                    "seconds:"
+                ),
+                listed=[clip(owner, 40) for owner in owners],
+                standard=brakes.block_words(),
+            )
+        words = request.POST["words"].strip()
+        rows = brakes.block(owners, words, request.user)
+        log(request, rows, ADDITION, [{"added": {}}])
+        count = len(owners)
+        text = ngettext("%(n)d owner is blocked.", "%(n)d owners are blocked.", count)
+        self.message_user(request, text % {"n": count}, messages.SUCCESS)
+        return self.back(request)
+
+    @admin.action(permissions=["unblock"], description=_("Unblock the owner"))
+    def unblock_owners(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> HttpResponseBase | None:
+        """Let the owners of rows chat again."""
+        owners = self.owners_of(queryset)
+        rows = brakes.unblock(owners[:MOST_OWNERS])
+        log(request, rows, DELETION, "")
+        text = ngettext(
+            "%(n)d owner may chat again.", "%(n)d owners may chat again.", len(rows)
+        )
+        self.message_user(request, text % {"n": len(rows)}, messages.SUCCESS)
+        return self.back(request)
+
+
+def log(request: HttpRequest, rows: Sequence[Model], flag: int, message: Any) -> None:
+    """Write what was done to rows into Django's log, if there are any."""
+    if rows:
+        LogEntry.objects.log_actions(str(request.user.pk), rows, flag, message)
