@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
 from chatkit_images.models import (
     Brake,
@@ -32,7 +33,7 @@ WORDS = "We are back at noon."
 
 def refusal(owner: str) -> tuple[str, str] | None:
     try:
-        check_brakes(owner)
+        check_brakes(RequestContext.for_owner(owner))
     except RequestRefused as refused:
         return refused.code, refused.message
     return None
@@ -165,7 +166,7 @@ def test_an_owner_is_blocked_by_key(make_user: Make) -> None:
     client.post(change(block), {"owner": "user:1", "words": ""})
     block.refresh_from_db()
     assert (block.owner, block.words) == (key, "")
-    # A visitor's key is a secret: lists show its beginning. The first says what is done.
+    # A visitor's key is a secret: lists show its beginning.
     for query in ("zzz", "0123456789"):
         html = client.get(change_list(OwnerBlock), {"q": query}).content.decode()
     assert "visitor:0123456…" in html
