@@ -26,7 +26,7 @@ def test_the_module_is_found_with_what_it_imports() -> None:
     found = Path(finders.find(FETCH))
     assert found == PACKAGE / "static" / FETCH
     imports = re.findall(r'from "\./(.+)"', found.read_text(encoding="utf-8"))
-    assert imports == ["chatkit-stream.js"]
+    assert imports == ["chatkit-repeats.js", "chatkit-stream.js"]
     assert all(finders.find(f"chatkit_images/{name}") for name in imports)
 
 

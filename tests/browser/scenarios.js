@@ -332,3 +332,79 @@ export async function follows() {
     status: await status("/chatkit/", "t", { fetch: server({ json: { busy: true, run: "r" } }).fetch }),
   };
 }
+
+// Repetitions, by a double of ChatKit.js's loader
+
+const ALONE = { "Content-Type": "application/json", Accept: "text/event-stream" };
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export async function sameAndAgain() {
+  const bad = { status: 502, html: "<h1>Bad gateway</h1>" };
+  const { fetch, requests } = server(bad, { chunks: [frame(1, created)] });
+  const chatkitFetch = createFetch({ fetch, csrfToken: "token", retrySeconds: 0 });
+  const say = async (text, metadata) => {
+    const body = JSON.stringify({ metadata, type: "threads.create", params: { text } });
+    const answer = await chatkitFetch("/chatkit/", { method: "POST", headers: ALONE, body });
+    return [answer.status, await answer.text()];
+  };
+  // It fails, and is repeated; then a person says the same, and something else.
+  await say("a");
+  await say("a", { try: 2 });
+  await say("a");
+  await say("b");
+  // Twice at once is what a person does, too.
+  await Promise.all([say("c"), say("c")]);
+  return requests.map(({ headers }) => headers["idempotency-key"]);
+}
+
+export async function hidden(order, pauseMs) {
+  const { stream, turn } = await import("/loader.js");
+  const first = [frame(1, created), frame(2, done("user")), frame(3, item("a"))];
+  const { fetch, requests } = server(
+    { chunks: first, end: "silence" }, { chunks: [frame(4, done("a"))] },
+  );
+  const options = { fetch, csrfToken: "token" };
+  const body = JSON.stringify({ type: "threads.create", params: { order, pauseMs } });
+  const asked = stream(createFetch(options), "/chatkit/", body, {});
+  await wait(100);
+  await turn("hidden", order);
+  await wait(pauseMs);
+  await turn("visible", order);
+  const { end, events } = await asked;
+  await wait(200);
+  return { end, events, requests };
+}
+
+export async function shownTooSoon() {
+  const { fetch, requests } = server({ chunks: [frame(1, created)], end: "silence" });
+  const { turn } = await import("/loader.js");
+  const abort = new AbortController();
+  await post(fetch, {}, { signal: abort.signal });
+  await turn("hidden", "after");
+  await turn("visible", "after");
+  abort.abort();
+  await wait(300);
+  return requests.length;
+}
+
+export async function readableRefusals(accept) {
+  const told = (code, allow_retry) => ({ message: code, error: { code, message: code, allow_retry } });
+  const answers = [
+    { status: 409, json: told("thread_locked", false) },
+    { status: 500, json: told("server_error", false) },
+    { status: 503, json: told("draining", true) },
+    { status: 502, html: "<h1>Bad gateway</h1>" },
+  ];
+  const seen = [];
+  for (const answer of answers) {
+    const { fetch } = server(answer);
+    const headers = { ...ALONE, Accept: accept };
+    for (const type of ["threads.create", "threads.list"]) {
+      const body = JSON.stringify({ type, params: {} });
+      const { response } = await post(fetch, { retrySeconds: 0 }, { headers, body });
+      const text = await response.text();
+      seen.push([response.status, text.startsWith("data: ") ? JSON.parse(text.slice(6)) : text[0]]);
+    }
+  }
+  return seen;
+}

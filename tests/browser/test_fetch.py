@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Script = Callable[..., Any]
 SCENARIOS = Path(__file__).with_name("scenarios.js")
+LOADER = Path(__file__).with_name("loader.js")
 PLAY = """async ([name, arguments_]) => {
     const scenarios = await import("/scenarios.js");
     return scenarios[name](...arguments_);
@@ -28,6 +29,7 @@ def blank(browser: Any, demo: str) -> Any:
         "**/blank/", lambda route: route.fulfill(body="", content_type="text/html")
     )
     page.route("**/scenarios.js", lambda route: route.fulfill(path=SCENARIOS))
+    page.route("**/loader.js", lambda route: route.fulfill(path=LOADER))
     page.goto(f"{demo}/blank/")
     yield page
     page.close()
@@ -294,3 +296,54 @@ def test_a_running_answer_is_followed(script: Script) -> None:
     # To look away is no stop.
     assert (seen["error"], seen["stops"]) == ("AbortError", 1)
     assert seen["status"] == {"busy": True, "run": "r"}
+
+
+def test_a_repetition_has_the_key_of_the_first_and_what_is_said_twice_has_its_own(
+    script: Script,
+) -> None:
+    failed, repeated, again, other, *twice = script("sameAndAgain")
+    assert failed == repeated
+    assert len({repeated, again, other, *twice}) == 5
+
+
+@pytest.mark.parametrize("pause", [0, 700])
+@pytest.mark.parametrize("order", ["before", "after", "late"])
+def test_a_hidden_tab_is_left_and_resumed(
+    script: Script, order: str, pause: int
+) -> None:
+    seen = script("hidden", order, pause)
+    assert seen["end"] == "ended"
+    assert types(seen["events"]) == [
+        "created t",
+        "item.done user",
+        "item.added a",
+        "item.done a",
+    ]
+    first, again = seen["requests"]
+    assert first["headers"]["idempotency-key"] == again["headers"]["idempotency-key"]
+    assert "last-event-id" not in first["headers"]
+    assert again["headers"]["last-event-id"] == "3"
+
+
+def test_who_has_just_come_back_presses_no_button(script: Script) -> None:
+    assert script("shownTooSoon") == 1
+
+
+def test_a_caller_that_reads_streams_alone_is_told_why_in_one(script: Script) -> None:
+    def error(message: str, may_retry: bool = False) -> dict[str, Any]:
+        told = {"type": "error", "code": "custom", "message": message}
+        return told | {"allow_retry": may_retry}
+
+    assert script("readableRefusals", "text/event-stream") == [
+        [200, error("thread_locked")],
+        [409, "{"],
+        [200, error("server_error")],
+        [500, "{"],
+        [200, error("draining", True)],
+        [503, "{"],
+        # A proxy says nothing that a person could read.
+        [502, "<"],
+        [502, "<"],
+    ]
+    statuses = [status for status, _ in script("readableRefusals", "*/*")]
+    assert statuses == [409, 409, 500, 500, 503, 503, 502, 502]

@@ -6,15 +6,13 @@
  * docs/resume.md describes its requests, and what happens when.
  */
 
-import { isStream, pause, read, route, teller, within } from "./chatkit-stream.js";
+import { isOfTab, Repeats } from "./chatkit-repeats.js";
+import { Book, FAILED, isStream, pause, read, route, teller, waitOf, within } from "./chatkit-stream.js";
 
 // Milliseconds; a timer takes no more.
 const NEVER = 2 ** 31 - 1;
-
-// A page that is left closes its streams. That is no stop by the person.
-let leaving = false;
-addEventListener("pagehide", () => { leaving = true; });
-addEventListener("pageshow", () => { leaving = false; });
+// Operations whose answer is a stream.
+const STREAMED = /^threads\.(create|add_\w+|retry_after_item|custom_action)$/;
 
 /**
  * Return a function for ChatKit.js's `api.fetch`, which can also be called as `fetch`.
@@ -31,6 +29,9 @@ addEventListener("pageshow", () => { leaving = false; });
  * @param {number} [options.retrySeconds] For how long a POST without an answer is sent again.
  * @param {number} [options.reconnectSeconds] For how long a lost stream is reconnected.
  * @param {number} [options.silenceSeconds] Silence after which a connection counts as lost.
+ * @param {boolean} [options.eventSource] Whether the caller, as ChatKit.js, repeats a request
+ *   with `Last-Event-ID` and reads no body of a refusal. Default: whether the request accepts
+ *   an event stream alone.
  * @param {(state: {lost: boolean, run: string | null}) => void} [options.onReconnect]
  *   Called when a connection is lost, and once more when it is back or given up.
  * @param {typeof globalThis.fetch} [options.fetch] What makes the requests.
@@ -38,8 +39,9 @@ addEventListener("pageshow", () => { leaving = false; });
 export function createFetch({
   url: endpoint, credentials: sent = "same-origin", headers: more, csrfToken,
   cookieName = "csrftoken", retrySeconds = 30, reconnectSeconds = 120,
-  silenceSeconds = 45, onReconnect = () => {}, fetch = globalThis.fetch,
+  silenceSeconds = 45, eventSource, onReconnect = () => {}, fetch = globalThis.fetch,
 } = {}) {
+  const repeats = new Repeats();
   const base = endpoint && route(endpoint, "");
   const foreign = Boolean(base) && base.origin !== location.origin;
   let told;
@@ -111,7 +113,7 @@ export function createFetch({
         }
         left = Boolean(signal?.aborted);
         lost(true);
-        spent += await pause(attempt, signal);
+        spent += await pause(attempt, signal, known ? waitOf(answer) : 0);
       }
     } finally {
       lost(false);
@@ -132,26 +134,53 @@ export function createFetch({
     if (!body) return insist(url, init, signal);
 
     signal?.throwIfAborted();
+    const turn = repeats.take(url.href, body);
+    const { asked } = turn;
     const kept = new Headers(init.headers);
+    const last = kept.get("Last-Event-ID") ?? "";
     kept.delete("Content-Type");
+    kept.delete("Last-Event-ID");
     const headers = new Headers(init.headers);
     headers.set("ChatKit-Resume", "1");
-    if (!headers.has("Idempotency-Key")) headers.set("Idempotency-Key", randomKey());
-    const gone = new AbortController();
+    if (!headers.has("Idempotency-Key")) headers.set("Idempotency-Key", asked.key);
+    const source = STREAMED.test(typeOf(body)) && (eventSource ?? isEventSource(headers));
+    // What the caller has been shown by its tries before this one.
+    const before = asked.rest;
+    const book = asked.book = last ? asked.book : new Book();
+    const gone = asked.rest = new AbortController();
     // Dictation is answered only when all of it is understood. All other answers begin at once.
     const silence = typeOf(body) === "input.transcribe" ? NEVER : undefined;
     const answer = insist(url, { ...init, headers, signal: gone.signal }, signal, silence);
     let over = false;
 
-    /** The caller wants no more events, so the run is stopped, unless the page is left. */
+    const opened = answer.then((response) => {
+      before?.abort();
+      const run = response.headers.get("ChatKit-Run");
+      const events = run && isStream(response) && read(response, run, {
+        url, signal: gone.signal, silenceSeconds, reconnectSeconds, onReconnect, book, last,
+        fetch: (to, more) => send(to, {
+          credentials: init.credentials, ...more, headers: new Headers([...kept, ...more.headers]),
+        }),
+      });
+      return { response, run, events };
+    });
+
+    /**
+     * The caller wants no more events. A hidden tab is left, and the same request may come once
+     * more when it is shown; until then its run keeps this reader. Otherwise the run is stopped.
+     */
     async function leave(reason) {
       if (over) return;
       over = true;
+      asked.book = book.copy();
+      turn.lose();
       // A request without an answer may have begun a run.
-      const run = (await answer.catch(() => null))?.headers.get("ChatKit-Run");
+      const { run, events } = (await opened.catch(() => null)) ?? {};
+      if (events) turn.leave(drain(events));
+      if (await isOfTab() || !turn.isNewest()) return;
+      turn.end();
       gone.abort(reason);
-      await new Promise((resolve) => setTimeout(resolve));
-      if (!run || leaving) return;
+      if (!run) return;
       const stop = { method: "POST", credentials: init.credentials, headers: kept, keepalive: true };
       await insist(route(url, `runs/${run}/stop/`), stop).catch(() => {});
     }
@@ -162,16 +191,16 @@ export function createFetch({
         leave(signal.reason);
       }, { once: true });
     });
-    const response = await Promise.race([answer, aborted]);
-    const run = response.headers.get("ChatKit-Run");
-    if (!run || !isStream(response)) return response;
-
-    const events = read(response, run, {
-      url, signal: gone.signal, silenceSeconds, reconnectSeconds, onReconnect,
-      fetch: (to, more) => send(to, {
-        credentials: init.credentials, ...more, headers: new Headers([...kept, ...more.headers]),
-      }),
+    const { response, events } = await Promise.race([opened, aborted]).catch((error) => {
+      turn.lose();
+      throw error;
     });
+    if (!events) {
+      over = true;
+      if (response.status < 500) turn.end();
+      else turn.lose();
+      return source ? readable(response) : response;
+    }
     const encoder = new TextEncoder();
     const stream = new ReadableStream({
       start(controller) {
@@ -181,11 +210,15 @@ export function createFetch({
         const { value, done } = await events.next();
         if (over) return;
         over = done;
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(`data: ${value}\n\n`));
+        if (!done && value.data === FAILED) turn.lose();
+        else if (done && asked.lostAt === null) turn.end();
+        if (done) return controller.close();
+        const id = source && value.id ? `id: ${value.id}\n` : "";
+        controller.enqueue(encoder.encode(`${id}data: ${value.data}\n\n`));
       },
-      cancel(reason) { leave(reason); },
-    });
+      cancel(reason) { return void leave(reason); },
+    // Nothing is taken from the events before the caller reads it, or it would be lost.
+    }, { highWaterMark: 0 });
     const { status, statusText } = response;
     return new Response(stream, { status, statusText, headers: response.headers });
   };
@@ -212,7 +245,7 @@ export async function follow(url, threadId, {
   const link = { url, signal, fetch, reconnectSeconds, silenceSeconds, onReconnect };
   const events = read(response, response.headers.get("ChatKit-Run"), link);
   return (async function* () {
-    for await (const data of events) yield JSON.parse(data);
+    for await (const { data } of events) yield JSON.parse(data);
   })();
 }
 
@@ -244,6 +277,30 @@ async function isAway(response) {
   return told?.error?.allow_retry ?? true;
 }
 
+/** Read events for nobody, so that their run keeps a reader. */
+async function drain(events) {
+  try {
+    for await (const event of events) void event;
+  } catch {
+    // The run was stopped, or another try reads it.
+  }
+}
+
+/** Whether a caller reads a stream of events and nothing else. */
+function isEventSource(headers) {
+  const accepted = headers.get("Accept") ?? "*/*";
+  return /text\/event-stream/.test(accepted) && !/json|\*\/\*/.test(accepted);
+}
+
+/** Return a refusal as a stream that says why, for a caller that reads nothing else. */
+async function readable(response) {
+  const told = response.status < 400 ? null : await response.clone().json().catch(() => null);
+  if (!told?.error?.message) return response;
+  const { message, allow_retry } = told.error;
+  const event = JSON.stringify({ type: "error", code: "custom", message, allow_retry });
+  return new Response(`data: ${event}\n\n`, { headers: { "Content-Type": "text/event-stream" } });
+}
+
 /** Whether a body is ChatKit's, and may be sent twice: a synchronous action may not. */
 function mayRepeat(body) {
   const type = typeOf(body);
@@ -264,15 +321,11 @@ async function get(url, { signal, fetch }, seconds = 0) {
     const response = await fetch(url, { signal, cache: "no-store" });
     if (response.ok) return response;
     if (spent >= seconds * 1000 || !(await isAway(response))) throw refusal(response);
-    spent += await pause(attempt, signal);
+    spent += await pause(attempt, signal, waitOf(response));
     signal.throwIfAborted();
   }
 }
 
 function refusal({ status }) {
   return Object.assign(new Error(`The server answered ${status}.`), { status });
-}
-
-function randomKey() {
-  return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }

@@ -1,14 +1,21 @@
 /** A run's events, read over as many connections as it takes. */
 
-const FAILED = JSON.stringify({ type: "error", code: "stream.error", allow_retry: true });
+// Milliseconds of the longest pause between two tries.
+const LONGEST = 8000;
+/** What a reader gets in place of an end that could not be reached. */
+export const FAILED = JSON.stringify({ type: "error", code: "stream.error", allow_retry: true });
 
-/** Yield the data of a run's events, over as many connections as it takes. */
+/**
+ * Yield the data of a run's events, over as many connections as it takes, with the number of
+ * the event where one has been reached.
+ *
+ * `link.last` is the number of the last event that the reader has, `link.book` what it shows.
+ */
 export async function* read(response, run, link) {
-  const { url, signal, fetch, onReconnect } = link;
+  const { url, signal, fetch, onReconnect, book = new Book() } = link;
   const [silence, patience] = [link.silenceSeconds * 1000, link.reconnectSeconds * 1000];
   const lost = teller(onReconnect, run);
-  const book = new Book();
-  let last = "", attempt = 0, spent = 0, asked = false;
+  let last = link.last ?? "", attempt = 0, spent = 0, asked = false;
   try {
     for (;;) {
       // Events without numbers are a digest, which counts once all of it is there.
@@ -23,22 +30,26 @@ export async function* read(response, run, link) {
           last = news.length ? id : last;
           held = [];
           if (news.length) asked = false;
-          if (news.length > 1) yield* book.replay(news);
-          else if (news.length) yield book.note(news[0]);
+          const shown = news.length > 1 ? [...book.replay(news)] : news.map((event) => book.note(event));
+          for (const [place, data] of shown.entries()) {
+            yield place < shown.length - 1 ? { data } : { data, id };
+          }
         }
         // Without a log the server sends what the database has, and ends. If that is an
         // error alone, it says nothing about the items.
-        yield* book.replay(held, held.some((event) => event.type !== "error"));
+        const all = held.some((event) => event.type !== "error");
+        for (const data of book.replay(held, all)) yield { data };
         // A proxy may end a stream in the middle. A second request shows whether it did.
         if (asked || !book.open.size) return;
         asked = true;
       } catch (error) {
         if (signal.aborted) throw error;
       }
+      let least = 0;
       for (response = null; !response;) {
-        if (spent > patience) return yield FAILED;
+        if (spent > patience) return yield { data: FAILED };
         lost(true);
-        spent += await pause(attempt++, signal);
+        spent += await pause(attempt++, signal, least);
         signal.throwIfAborted();
         const begun = Date.now();
         const headers = new Headers(last ? { "Last-Event-ID": last } : {});
@@ -47,9 +58,10 @@ export async function* read(response, run, link) {
         // Nobody reads an answer that comes too late, and it must not count as a reader.
         if (!answer) request.then((late) => late.body?.cancel(), () => {});
         spent += Math.min(Date.now() - begun, silence);
+        least = answer ? waitOf(answer) : 0;
         if (answer?.ok && isStream(answer)) response = answer;
         else if (answer && answer.status < 500 && answer.status !== 429) {
-          return asked || (yield FAILED);
+          return asked || (yield { data: FAILED });
         }
       }
     }
@@ -59,12 +71,21 @@ export async function* read(response, run, link) {
 }
 
 /** What the reader of a stream has been shown. */
-class Book {
+export class Book {
   /** Ids of items that have been added and are not done. */
   open = new Set();
   #done = new Set();
   /** The last event of each thing that the reader has seen. */
   #last = new Map();
+
+  /** Return the same for another reader of the same stream. */
+  copy() {
+    const made = new Book();
+    made.open = new Set(this.open);
+    made.#done = new Set(this.#done);
+    made.#last = new Map(this.#last);
+    return made;
+  }
 
   /** Write down an event that is passed on; returns its data. */
   note(event) {
@@ -130,10 +151,10 @@ export function teller(onReconnect, run) {
   };
 }
 
-/** Wait before another try, longer each time; returns for how long. */
-export async function pause(attempt, signal) {
-  const most = Math.min(8000, 500 * 2 ** attempt);
-  const wait = most / 2 + Math.random() * (most / 2);
+/** Wait before another try, longer each time and no less than asked; returns for how long. */
+export async function pause(attempt, signal, least = 0) {
+  const most = Math.min(LONGEST, 500 * 2 ** attempt);
+  const wait = Math.max(least, most / 2 + Math.random() * (most / 2));
   const over = new AbortController();
   await new Promise((resolve) => {
     setTimeout(resolve, wait);
@@ -143,6 +164,12 @@ export async function pause(attempt, signal) {
   });
   over.abort();
   return wait;
+}
+
+/** Return the milliseconds for which a response asks its client to wait. */
+export function waitOf(response) {
+  const seconds = Number(response.headers.get("Retry-After")) || 0;
+  return Math.min(LONGEST, Math.max(0, seconds * 1000));
 }
 
 /** Settle as a promise does; after so many milliseconds fail as a lost connection. */
