@@ -53,7 +53,7 @@ load().then(() => {
     api: {
       url: endpoint,
       domainKey,
-      fetch: createFetch(),
+      fetch: createFetch({ eventSource: true }),
       uploadStrategy: { type: "direct", uploadUrl: new URL("attachments/", endpoint).href },
     },
     composer: { attachments: { enabled: true } },
