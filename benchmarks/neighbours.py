@@ -31,8 +31,8 @@ HEADER += [f"{metric} ms" for metric in METRICS]
 HEADER += ["attackers got"]
 DESCRIPTION = """\
 An ordinary person (chat with an image and previews, upload of a photo, loading images,
-lists) beside visitors who attack this app. The same is measured beside the same traffic
-to an empty Django view in the same server.
+lists) beside visitors who attack this app. The same is measured beside the same attack
+on an empty Django view in the same server.
 """
 EPILOG = f"""\
 x        the person's time beside the attack on the app, divided by that beside the
@@ -158,8 +158,14 @@ def arguments() -> argparse.Namespace:
         ("databases", ["SQLite", "PostgreSQL"]),
         ("attacks", ROWS),
     ):
+        help = f"of {', '.join(choices)} (default: all)"
         parser.add_argument(
-            f"--{name}", nargs="+", choices=choices, default=choices, metavar="NAME"
+            f"--{name}",
+            nargs="+",
+            choices=choices,
+            default=choices,
+            metavar="NAME",
+            help=help,
         )
     for name, kind, default, text in (
         ("seconds", float, 60, "how long each side of a row lasts"),
