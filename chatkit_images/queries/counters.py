@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
 from .. import models
-from ..transactions import atomic, features
+from ..transactions import features
 
 UNIQUE = ("owner", "kind", "period")
 # The owner of what all people use together. No context has it.
@@ -44,14 +43,11 @@ def lock(owners: Iterable[str]) -> None:
     """
     for owner in sorted(set(owners)):
         rows = models.UseCounter.objects.filter(owner=owner, kind="", period="")
-        if rows.update(updated_at=timezone.now()):
-            continue
-        try:
-            with atomic():
-                models.UseCounter.objects.create(owner=owner)
-        except IntegrityError:
-            # Another transaction has made the row meanwhile.
-            rows.update(updated_at=timezone.now())
+        if not rows.update(updated_at=timezone.now()):
+            # Another transaction may make the row at this moment. MariaDB gives two
+            # plain inserts that wait for it a shared lock, and then they wait for each
+            # other; this takes the row as an update does.
+            _upsert([models.UseCounter(owner=owner)], ["updated_at"])
 
 
 def amounts(keys: Iterable[Key]) -> dict[Key, int]:
@@ -74,17 +70,19 @@ def add(changes: Mapping[Key, int]) -> None:
         for key, amount in amounts(changes).items()
         if changes[key]
     ]
+    _upsert(rows, ["amount", "updated_at"])
+
+
+def _upsert(rows: list[models.UseCounter], columns: list[str]) -> None:
+    """Insert rows; of those that are there set the columns."""
     can = features()
     if can.supports_update_conflicts:
         targets = UNIQUE if can.supports_update_conflicts_with_target else None
         models.UseCounter.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=targets,
-            update_fields=["amount", "updated_at"],
+            rows, update_conflicts=True, unique_fields=targets, update_fields=columns
         )
         return
     for row in rows:
-        values = {"amount": row.amount, "updated_at": now}
+        values = {name: getattr(row, name) for name in columns}
         same = {name: getattr(row, name) for name in UNIQUE}
         models.UseCounter.objects.update_or_create(**same, defaults=values)

@@ -19,6 +19,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
 from chatkit_images import checks
+from chatkit_images.conf.limits import DEFAULTS, GROUPS, SITE
 
 from . import pages
 from .pages import PAGES, ROOT, Block, blocks
@@ -181,6 +182,9 @@ def test_settings_in_the_text_exist(page: Path) -> None:
         *checks.tuning_keys(),
         *dir(global_settings),
         *VARIABLES,
+        *DEFAULTS,
+        *GROUPS,
+        *SITE,
     }
     for span in pages.spans(page):
         for name in re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)*\b", span):
@@ -217,6 +221,8 @@ def test_identifiers_in_the_text_exist() -> None:
         for action in model._meta.default_permissions
     }
     known = words_of_the_code() | set(dir(global_settings)) | codenames
+    # The codes of refusals.
+    known |= {name.lower() for name in DEFAULTS}
     known |= {"migrate_schemas", "override_settings"}
     # Of Django, of pgbouncer, and of the server of MariaDB.
     known |= {"override_settings", "max_prepared_statements", "mysql_tzinfo_to_sql"}

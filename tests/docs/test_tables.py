@@ -17,6 +17,7 @@ from django.urls import Resolver404, resolve
 
 import chatkit_images
 from chatkit_images import checks, models, notes, signals
+from chatkit_images.conf import limits
 from chatkit_images.context import RequestContext
 from chatkit_images.failures import Reason
 from chatkit_images.server import DjangoChatKitServer
@@ -213,3 +214,24 @@ def test_hooks_are_those_of_the_code() -> None:
     assert {name for name in listed if not hasattr(DjangoChatKitServer, name)} == {
         *converter
     }
+
+
+def test_limits_are_those_of_the_code() -> None:
+    def number(cell: str) -> int | None:
+        digits, _, unit = cell.replace(",", "").partition(" ")
+        if cell == "no limit":
+            return None
+        return int(digits) * {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}[unit]
+
+    for heading, column, known in (
+        ("What is limited", 2, limits.DEFAULTS),
+        ("What is limited", 3, limits.VISITORS),
+        ("An address", 1, limits.ADDRESS),
+    ):
+        table = rows("limits.md", heading)
+        told = {cells[0].strip("`"): number(cells[column]) for cells in table}
+        assert told == known
+    codes = {
+        cells[0].strip("`"): cells[4] for cells in rows("limits.md", "What is limited")
+    }
+    assert all(f"`{name.lower()}`" in cell for name, cell in codes.items())
