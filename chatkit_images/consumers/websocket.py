@@ -13,6 +13,8 @@ from .. import database, runs
 from ..exceptions import AuthenticationRequired, RequestRefused
 from ..models import Run
 from ..run_state import current_context
+from ..runs.doors import Door
+from ..views.streams import check_streams
 from .http import Gone, Message, Receive, Send, emit, until_gone
 from .staff_frames import StaffFrames, needs_database, rewritten
 from .watchers import REFUSALS, Watcher, admit, admit_again, hidden_events
@@ -56,6 +58,7 @@ class ThreadConsumer:
         thread_id = scope["url_route"]["kwargs"]["thread_id"]
         try:
             self._watcher = await database.call(admit, scope, thread_id)
+            door = await self._open()
         except Exception as refusal:
             if not isinstance(refusal, REFUSALS):
                 logger.exception("Nobody watches thread %s", thread_id)
@@ -77,7 +80,20 @@ class ThreadConsumer:
         finally:
             for task in tasks:
                 task.cancel()
+            runs.supervisor().doors.close(door)
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _open(self) -> Door | None:
+        """Count the connection as an open stream, unless it is one of staff.
+
+        Raises:
+            RequestRefused: If the person has too many.
+        """
+        if self._watcher.view is not None:
+            return None
+        context = self._watcher.context
+        await check_streams(context)
+        return runs.supervisor().doors.open(None, context)
 
     async def _look_again(self, scope: Message, thread_id: str) -> dict[str, Any]:
         """Return how to close the connection, when the person may not watch any more.

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import models, storage
 from ..conf import settings
-from ..queries import endings, inputs
+from ..queries import endings, inputs, use
 from ..querysets import DeletedFileQuerySet, GeneratedImageQuerySet
 from ..runs import releases
 from ..signal_handlers import left_behind, move_again
@@ -43,7 +43,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     runs = models.Run.objects.stale()
     unsent = models.Attachment.objects.filter(thread=None, created_at__lt=old)
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
-    refusals = inputs.outdated()
+    refusals, counters = inputs.outdated(), use.outdated()
     counts = {
         "dead runs": runs.count() if dry_run else releases.take_over(runs),
         "rows of visitors who logged in": left_behind().count()
@@ -54,6 +54,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "recovered images": 0 if dry_run else _recover(old),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
+        "old counters": counters.count() if dry_run else counters.delete()[0],
         "old refusals": refusals.count() if dry_run else refusals.delete()[0],
     }
     # The files of the rows above are deleted by now. Files that could not be deleted

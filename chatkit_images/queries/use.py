@@ -8,20 +8,25 @@ the ledger says of a run and what its rows say. So it may be called again at any
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from collections import Counter
 from typing import Any
 
 from django.db.models import Sum
+from django.utils import timezone
 
 from .. import models
 from ..conf import settings
 from ..periods import Period, now_here
+from ..querysets import OwnedQuerySet
 from ..transactions import atomic
 from . import counters
 from .counters import SITE, Key
 
 Kind = models.UseKind
+# Longer than any period. The ledger stays.
+COUNTER_DAYS = 62
 RUN, IMAGE, TOKENS = Kind.RUN.value, Kind.IMAGE.value, Kind.TOKENS.value
 
 
@@ -150,3 +155,9 @@ def forget(owner: str) -> None:
     """Make the use of an owner who is deleted nobody's."""
     models.UseEntry.objects.for_owner(owner).update(owner="", address="")
     models.UseCounter.objects.for_owner(owner).delete()
+
+
+def outdated() -> OwnedQuerySet[models.UseCounter]:
+    """Return the counters of periods that are over, and of owners who have gone."""
+    old = timezone.now() - datetime.timedelta(days=COUNTER_DAYS)
+    return models.UseCounter.objects.filter(updated_at__lt=old)

@@ -26,13 +26,13 @@ class Door:
     """An open stream.
 
     Attributes:
-        run_id: The run that is read.
+        run_id: The run that is read; ``None`` for a watcher of a thread.
         context: Who reads it.
         shut: Whether the person may read no further.
         words: What staff say about that, maybe nothing.
     """
 
-    def __init__(self, run_id: uuid.UUID, context: RequestContext) -> None:
+    def __init__(self, run_id: uuid.UUID | None, context: RequestContext) -> None:
         self.run_id = run_id
         self.context = context
         self.standing = standing.of(context)
@@ -47,15 +47,16 @@ class Doors:
     def __init__(self) -> None:
         self._doors: WeakSet[Door] = WeakSet()
 
-    def open(self, run_id: uuid.UUID, context: RequestContext) -> Door:
+    def open(self, run_id: uuid.UUID | None, context: RequestContext) -> Door:
         """Return a door, which the response keeps for as long as it is sent."""
         door = Door(run_id, context)
         self._doors.add(door)
         return door
 
-    def close(self, door: Door) -> None:
-        """Forget a door whose response is sent."""
-        self._doors.discard(door)
+    def close(self, door: Door | None) -> None:
+        """Forget a door whose response is sent, if there is one."""
+        if door is not None:
+            self._doors.discard(door)
 
     def check(self, context: RequestContext, limits: Limits) -> None:
         """Refuse one stream more than a person may have open in this process.
@@ -100,7 +101,8 @@ class Doors:
 
         def close(door: Door, words: str) -> None:
             door.shut, door.words = True, words
-            wake(door.run_id)
+            if door.run_id is not None:
+                wake(door.run_id)
 
         for door in self._doors:
             if door.context.tenant == tenant and door.standing in ended:

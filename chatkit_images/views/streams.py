@@ -77,7 +77,8 @@ async def stream_response(
     """
     context = current_context.get()
     # Whoever was admitted may lose the right to read on.
-    door = context and runs.supervisor().doors.open(run_id, context)
+    doors = runs.supervisor().doors
+    door = None if context is None else doors.open(run_id, context)
     try:
         first: runs.Batch = await anext(events, [])
     except BaseException:
@@ -104,8 +105,7 @@ async def stream_response(
             last = event_stream.chunk(event_stream.broken_off())
             yield event_stream.encode([(0, last)], ids)
         finally:
-            if door:
-                runs.supervisor().doors.close(door)
+            doors.close(door)
             await events.aclose()
 
     response = EventStream(body(first))

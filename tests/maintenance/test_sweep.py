@@ -27,6 +27,7 @@ from chatkit_images.models import (
     RefusedInput,
     Run,
     Thread,
+    UseCounter,
 )
 from chatkit_images.models.files import file_columns
 from chatkit_images.transactions import alias, atomic
@@ -41,6 +42,7 @@ NOTHING = {
     "recovered images": 0,
     "unsent attachments": 0,
     "old cursors": 0,
+    "old counters": 0,
     "old refusals": 0,
     "deleted files": 0,
     "half-written files": 0,
@@ -88,6 +90,9 @@ def leftovers() -> dict[str, Any]:
         host="api.example", created_at=LONG_AGO - datetime.timedelta(days=30)
     )
     RefusedInput.objects.create(host="api.example")
+    for days in (50, 70):
+        then = LONG_AGO - datetime.timedelta(days=days)
+        UseCounter.objects.create(owner=f"user:{days}", updated_at=then)
     half = Path(storages["default"].path(kept)).with_name(".0123.tmp")
     half.write_bytes(b"byt")
     os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
@@ -104,6 +109,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "recovered images": 0,
         "unsent attachments": 1,
         "old cursors": 1,
+        "old counters": 1,
         "old refusals": 1,
         "deleted files": 1,
         "half-written files": 1,
