@@ -207,13 +207,17 @@ class Settings(People, Use, Runs, Tuning):
         return tuple(self._get("ATTACHMENT_TYPES", default))
 
     @property
-    def STRIP_METADATA(self) -> bool:
-        """Whether EXIF, GPS positions and other metadata are removed from images.
+    def STRIP_METADATA(self) -> bool | str:
+        """Whether EXIF, GPS positions and other metadata are removed from uploads.
 
-        They are removed only from uploads; an image that a model made keeps its
-        provenance. The look of an image does not change. Default: ``True``.
+        The look of an image does not change, and an image that a model made stays as it
+        came. An upload with content credentials (C2PA) of its own is kept whole, as
+        these are lost with any other byte: so a photo that the camera has signed also
+        keeps the place where it was taken. ``"always"`` removes metadata from such
+        images too, and their credentials. Default: ``True``.
         """
-        return bool(self._get("STRIP_METADATA", True))
+        value = self._get("STRIP_METADATA", True)
+        return value if value == "always" else bool(value)
 
 
 settings = Settings()

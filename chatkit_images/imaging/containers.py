@@ -7,6 +7,7 @@ import struct
 from ..conf import settings
 from ..exceptions import ImageError
 from . import buffers, gif, jpeg, png, svg, webp
+from .credentials import are_own
 from .formats import GIF, JPEG, PNG, SVG, WEBP, sniff
 from .layout import Layout, TooComplex, damaged
 
@@ -59,20 +60,25 @@ def trim(data: bytes, *, keep: bool = False) -> bytes:
     try:
         if mime == SVG[0]:
             return svg.trimmed(data)
-        end = read(data, mime).end
+        return _trimmed(data, read(data, mime))
     except TooComplex:
         if not keep:
             raise
         return data
-    return data if end == len(data) else buffers.join([memoryview(data)[:end]])
 
 
-def strip(data: bytes) -> bytes:
+def strip(data: bytes, *, credentials: bool = True) -> bytes:
     """Return the image without metadata, and without the bytes after its end.
 
     EXIF (with it the place where a photo was taken), XMP, IPTC, text and comments go.
     What the image looks like stays to the bit: pixels, colour profile,
     transparency, animation and orientation. An SVG is only trimmed.
+
+    Args:
+        data: The image.
+        credentials: Whether an image with content credentials of its own is only
+            trimmed, too, as these say of what bytes the image has been made. They do
+            not outlive the loss of any.
 
     Raises:
         ImageError: If the type is unknown or the container damaged.
@@ -80,7 +86,18 @@ def strip(data: bytes) -> bytes:
     mime, _ = sniff(data)
     if mime == SVG[0]:
         return svg.trimmed(data)
-    return stripped(data, read(data, mime))
+    layout = read(data, mime)
+    if credentials and layout.credentials:
+        whole = _trimmed(data, layout)
+        if are_own(whole, layout):
+            return whole
+    return stripped(data, layout)
+
+
+def _trimmed(data: bytes, layout: Layout) -> bytes:
+    if layout.end == len(data):
+        return data
+    return buffers.join([memoryview(data)[: layout.end]])
 
 
 def stripped(data: bytes, layout: Layout) -> bytes:

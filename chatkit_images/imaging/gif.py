@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 
 from .layout import Layout, damaged
 
@@ -14,6 +15,8 @@ KEPT = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 # which have 255 bytes but for the last one of a row.
 MAX_PARTS = 40_000
 MAX_BLOCKS = 500_000
+# The label of an application, the size of its name, and the name.
+CREDENTIALS = bytes((APPLICATION, 11)) + b"C2PA_GIF"
 
 
 def read(data: bytes) -> Layout:
@@ -43,6 +46,8 @@ def read(data: bytes) -> Layout:
             stop, blocks = _skip(data, start + 2, blocks)
             if _is_kept(data, start + 1):
                 layout.keep(start, stop)
+            elif data.startswith(CREDENTIALS, start + 1):
+                layout.credentials += _blocks(data, start + 3 + data[start + 2], stop)
         else:
             raise damaged()
         if not blocks:
@@ -65,6 +70,13 @@ def _skip(data: bytes, position: int, blocks: int) -> tuple[int, int]:
         position += size + 1
         blocks -= 1
     return position + 1, blocks
+
+
+def _blocks(data: bytes, position: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the content of a row of blocks, up to a place."""
+    while position < stop and (size := data[position]):
+        yield position + 1, position + 1 + size
+        position += size + 1
 
 
 def _is_kept(data: bytes, label: int) -> bool:

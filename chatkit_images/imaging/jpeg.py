@@ -13,7 +13,8 @@ MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 # Bytes that are searched at once; other threads have their turn in between.
 WINDOW = 2**20
 START, END, SCAN, COMMENT, TEMPORARY = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
-APP0, APP1, APP15 = 0xE0, 0xE1, 0xEF
+APP0, APP1, APP11, APP15 = 0xE0, 0xE1, 0xEB, 0xEF
+CREDENTIALS = b"JP"
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Baseline, extended and progressive. No browser shows the others, and arithmetic coding
 # takes many times as long.
@@ -37,6 +38,7 @@ def read(data: bytes) -> Layout:
     layout.keep(0, 2)
     position, scans, turned = 2, 0, False
     progressive, components = False, 0
+    boxes: set[bytes] = set()
     for _ in range(MAX_SEGMENTS):
         start = _marker(data, position)
         code = data[start + 1]
@@ -74,6 +76,14 @@ def read(data: bytes) -> Layout:
                 layout.put(b"\xff\xe0\x00\x10" + body + b"\0\0")
         elif _is_kept(data, code, start + 4):
             layout.keep(start, position)
+        elif code == APP11 and data.startswith(CREDENTIALS, start + 4):
+            # The number of the box, that of the segment, and from the second segment on
+            # the head of the box once more.
+            number = data[start + 6 : start + 8]
+            layout.credentials.append(
+                (start + (20 if number in boxes else 12), position)
+            )
+            boxes.add(number)
         if code in FRAMES and not scans:
             layout.height, layout.width = struct.unpack_from(">HH", data, start + 5)
             if code not in PLAIN:

@@ -22,6 +22,7 @@ class Layout:
         held: Bytes that the decoder itself keeps of each pixel, until all are decoded.
         scales: Whether the decoder can make fewer pixels than are coded.
         parts: The image without its metadata: ranges of the data, and new bytes.
+        credentials: Where the parts of its content credentials are.
     """
 
     width: int = 0
@@ -33,6 +34,7 @@ class Layout:
     held: float = 0
     scales: bool = False
     parts: list[tuple[int, int] | bytes] = field(default_factory=list)
+    credentials: list[tuple[int, int]] = field(default_factory=list)
 
     def keep(self, start: int, stop: int) -> None:
         """Note a range of the data as a part of the image."""

@@ -17,6 +17,7 @@ KEPT = frozenset(
     b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs "
     b"sPLT acTL fcTL fdAT".split()
 )
+CREDENTIALS = b"caBX"
 # Depth and colour type of 8-bit RGB and RGBA.
 PLAIN = (b"\x08\x02", b"\x08\x06")
 # One colour that is transparent, and the control of an animation.
@@ -62,6 +63,8 @@ def read(data: bytes) -> Layout:
                 layout.put(chunk(b"eXIf", exif.minimal(layout.orientation)))
         elif kind in KEPT:
             layout.keep(start, stop)
+        elif kind == CREDENTIALS:
+            layout.credentials.append((start + 8, stop - 4))
         layout.end = stop
     return layout
 

@@ -11,6 +11,7 @@ from .layout import Layout, damaged
 HEADER = struct.Struct("<4sI")
 FIRST = 12
 KEPT = frozenset((b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"ICCP"))
+CREDENTIALS = b"C2PA"
 ANIMATED = (b"ANIM", b"ANMF")
 # Flags of an extended file.
 HAS_EXIF, HAS_XMP = 0x08, 0x04
@@ -43,6 +44,9 @@ def read(data: bytes) -> Layout:
             turned = False
         elif kind in KEPT:
             layout.keep(start, stop)
+        elif kind == CREDENTIALS:
+            _, length = HEADER.unpack_from(data, start)
+            layout.credentials.append((start + 8, start + 8 + length))
     if layout.parts == [(FIRST, layout.end)]:
         layout.parts = [(0, layout.end)]
     else:

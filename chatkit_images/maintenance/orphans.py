@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import QuerySet
+
 from .. import models, storage
 from ..conf import settings
 from ..models.files import file_columns
@@ -14,16 +18,21 @@ UNKNOWN_AT_ONCE = 100
 
 
 def find_orphans() -> tuple[int, list[str]]:
-    """Count all files, and return the names of old ones that no row names."""
-    listed, old = 0, []
+    """Count all files, and return the names of old ones that no row names.
+
+    The files are asked about as they are listed, so that only its time grows with them.
+    """
+    listed = 0
+    old: list[str] = []
+    found: list[str] = []
     for name, age in storage.listing():
         listed += 1
         if age > settings.SWEEP_GRACE_SECONDS:
             old.append(name)
-    found: list[str] = []
-    for start in range(0, len(old), BATCH):
-        found += _unknown(old[start : start + BATCH])
-    return listed, found
+            if len(old) == BATCH:
+                found += _unknown(old)
+                old = []
+    return listed, found + _unknown(old)
 
 
 def are_suspicious(orphans: list[str], listed: int) -> bool:
@@ -38,7 +47,29 @@ def are_suspicious(orphans: list[str], listed: int) -> bool:
 
 def adopt(names: list[str]) -> set[str]:
     """Give files to the images that have reserved their names; return those files."""
-    rows = models.GeneratedImage.objects.filter(
+    return {
+        name
+        for start in range(0, len(names), BATCH)
+        for name in _adopt(names[start : start + BATCH])
+    }
+
+
+def naming(names: list[str]) -> list[QuerySet[Any, str]]:
+    """Return one query for each column of files: which of the names it has.
+
+    Each is answered by the index of its column, without a sort.
+    """
+    return [
+        model._default_manager.filter(**{f"{field}__in": names})
+        .order_by()
+        .values_list(field, flat=True)
+        for model, fields in (file_columns() | {models.DeletedFile: ["name"]}).items()
+        for field in fields
+    ]
+
+
+def _adopt(names: list[str]) -> list[str]:
+    rows = models.GeneratedImage.objects.order_by().filter(
         key__in=[storage.key_of(name) for name in names]
     )
     endings.recover_all(
@@ -47,17 +78,15 @@ def adopt(names: list[str]) -> set[str]:
         rows.exclude(status__in=(Status.GENERATING, Status.COMPLETED, Status.BLOCKED))
     )
     reserved = set(rows.unfinished().values_list("key", flat=True))
-    owned = set(rows.filter(file__in=names).values_list("file", flat=True))
-    return {name for name in names if name in owned or storage.key_of(name) in reserved}
+    owned = set(
+        models.GeneratedImage.objects.order_by()
+        .filter(file__in=names)
+        .values_list("file", flat=True)
+    )
+    return [name for name in names if name in owned or storage.key_of(name) in reserved]
 
 
 def _unknown(names: list[str]) -> list[str]:
     """Return the names that no row has."""
-    known: set[str] = set()
-    columns = file_columns()
-    columns[models.DeletedFile] = ["name"]
-    for model, fields in columns.items():
-        for field in fields:
-            rows = model._default_manager.filter(**{f"{field}__in": names})
-            known.update(rows.values_list(field, flat=True))
+    known = {name for rows in naming(names) for name in rows} if names else ()
     return [name for name in names if name not in known]

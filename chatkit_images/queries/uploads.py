@@ -169,9 +169,21 @@ def _row(key: str, context: RequestContext) -> models.Attachment:
     return row
 
 
+def cleaned(data: bytes) -> bytes:
+    """Return an image as it is stored, by what ``STRIP_METADATA`` says.
+
+    Bytes after its end are always cut off.
+
+    Raises:
+        ImageError: If its type is unknown or its container damaged.
+    """
+    if not settings.STRIP_METADATA:
+        return imaging.trim(data)
+    return imaging.strip(data, credentials=settings.STRIP_METADATA != "always")
+
+
 def _store_image(data: bytes) -> StoredFile:
-    # Both cut off bytes after the end of the image.
-    data = imaging.strip(data) if settings.STRIP_METADATA else imaging.trim(data)
+    data = cleaned(data)
     info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
     name = storage.new_name("attachments", info.extension)
     storage.store(name, data)

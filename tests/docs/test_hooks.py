@@ -10,6 +10,7 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import Group, User
+from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from chatkit_images import storage
@@ -120,15 +121,18 @@ async def test_the_model_reads_the_projects_words(
     assert "Product: a red mug, 300 ml" in said
 
 
-async def test_the_final_image_is_marked(
+async def test_the_final_image_is_archived(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     answer(model, Image(data=png, partials=1))
     with serving(block("server.md", "Custom image handling")):
         await chat.say("a fox")
     image = await GeneratedImage.objects.aget()
-    assert (image.status, image.mime) == ("completed", "image/webp")
-    assert storage.read(str(image.file.name)) != png
+    assert image.status == "completed"
+    assert storage.read(str(image.file.name)) == png
+    _, [name] = default_storage.listdir("archive")
+    with default_storage.open(f"archive/{name}") as file:
+        assert file.read() == png
 
 
 async def test_images_are_read_past_the_sdks(

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import FileField, Model
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chatkit_images import models, storage, times
 from chatkit_images.maintenance import find_orphans, sweep
+from chatkit_images.maintenance.orphans import adopt, naming
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
@@ -364,6 +366,32 @@ def test_many_files_are_looked_up_in_batches(
     with django_assert_max_num_queries(3 * 6):
         listed, orphans = find_orphans()
         assert (listed, set(orphans)) == (5, set(names))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="It is SQLite's plan.")
+def test_each_column_of_files_is_asked_by_its_index() -> None:
+    queries = naming([storage.new_name("images", "png") for _ in range(500)])
+    assert len(queries) == 6
+    for rows in queries:
+        plan = rows.explain().splitlines()
+        assert plan and all(" SEARCH " in f" {step}" for step in plan), plan
+        assert "INDEX chatkit_" in plan[0], plan
+        assert "TEMP B-TREE" not in " ".join(plan)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_statement_of_the_sweep_does_not_grow(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_images.maintenance.orphans.BATCH", 20)
+    names = [storage.new_name("images", "png") for _ in range(20 * count)]
+    ages = [(name, 10.0**6) for name in names]
+    monkeypatch.setattr(storage, "listing", lambda: iter(ages))
+    with CaptureQueriesContext(connection) as queries:
+        assert find_orphans() == (20 * count, names)
+        assert adopt(names) == set()
+    assert len(queries) == count * (6 + 3)
+    assert max(len(query["sql"]) for query in queries) < 20 * 80 + 2500
 
 
 def test_a_position_is_called_by_its_key() -> None:
