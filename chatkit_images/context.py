@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.urls import get_script_prefix, get_urlconf
 from django.utils import translation
 
-from . import addresses, context_rows
+from . import addresses, context_rows, visitors
 from .conf import settings
 from .exceptions import AuthenticationRequired
 from .run_state import current_context
@@ -105,7 +105,7 @@ class RequestContext:
             return cls.for_owner(cls.get_owner(user, request), user, request)
         if user is not None or not settings.ALLOW_ANONYMOUS:
             raise AuthenticationRequired("Log in to chat.")
-        return cls.for_owner(visitor(request.session), None, request)
+        return cls.for_owner(visitors.of(request.session), None, request)
 
     @classmethod
     def for_user(

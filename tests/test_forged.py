@@ -83,7 +83,7 @@ def cells(ids: Ids) -> Iterator[Cell]:
         "run-events": [ids.run],
         "session-image": [ids.image, "full"],
     }
-    alone = {"chat", "upload-direct", "ready", "csrf"}
+    alone = {"chat", "upload-direct", "ready", "csrf", "limits"}
     for route in urls.urlpatterns:
         name = str(route.name)
         # A signed URL is its own authority; this is none.

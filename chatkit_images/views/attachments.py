@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
+from .. import visitors
 from ..attachment_store import DjangoAttachmentStore
 from ..conf import settings
 from ..context import RequestContext
@@ -35,7 +36,9 @@ class UploadView(JsonView):
             if isinstance(context, HttpResponseBase):
                 return context
             async with task_of(context):
-                return await receive(await read_file(request), context)
+                response = await receive(await read_file(request), context)
+                visitors.begin(request.session, context.owner)
+                return response
         except Exception as exception:
             return errors.from_exception(exception)
 

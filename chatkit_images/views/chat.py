@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from .. import database, runs
+from .. import database, runs, visitors
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import RequestRefused, UnexpectedResult
@@ -25,6 +25,13 @@ READS = (
     types.ThreadsGetByIdReq,
     types.ThreadsListReq,
     types.ItemsListReq,
+    types.InputTranscribeReq,
+)
+
+# What a visitor may begin with; all else is about something that they have.
+BEGINS = (
+    types.ThreadsCreateReq,
+    types.AttachmentsCreateReq,
     types.InputTranscribeReq,
 )
 
@@ -52,9 +59,23 @@ class ChatKitView(JsonView):
         vars(request).pop("_body", None)
         # ``process`` gets the body as it came, because a project may override it.
         parsed = REQUEST.validate_json(body)
-        server = get_server()
         if types.is_streaming_req(parsed):
-            return await self.stream(context, request, parsed, body)
+            response = await self.stream(context, request, parsed, body)
+        else:
+            response = await self.json(context, request, parsed, body)
+        if isinstance(parsed, BEGINS):
+            visitors.begin(request.session, context.owner)
+        return response
+
+    async def json(
+        self,
+        context: RequestContext,
+        request: HttpRequest,
+        parsed: types.NonStreamingReq,
+        body: bytes,
+    ) -> HttpResponseBase:
+        """Return the answer to a request that has no stream."""
+        server = get_server()
         key = idempotency_key(request)
         if key is not None and not isinstance(parsed, READS):
             # It begins no run, so the key of a run is not its own.
