@@ -12,6 +12,7 @@ __all__ = [
     "ImageError",
     "NotFoundError",
     "PlaceholderUnknown",
+    "ProviderAway",
     "RequestRefused",
     "StorageUnavailable",
     "UnexpectedResult",
@@ -54,6 +55,19 @@ class ImageError(ValueError):
 
 class PlaceholderUnknown(ValueError):
     """The model's input has a placeholder for an image of another run."""
+
+
+class ProviderAway(Exception):
+    """A provider is away for everybody, so it is not asked.
+
+    Args:
+        message: For logs and staff.
+        retry_after: Seconds after which it is asked again.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class StorageUnavailable(OSError):

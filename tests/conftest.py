@@ -19,7 +19,7 @@ from django.db import connection, connections
 from django.db.models.signals import post_migrate
 from PIL import Image
 
-from chatkit_images import database, storage
+from chatkit_images import breaker, database, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
@@ -146,6 +146,12 @@ def model(loopback: tuple[LoopbackAPI, str], settings: Any) -> LoopbackAPI:
     api.reset()
     settings.LOOPBACK_URL = url
     return api
+
+
+@pytest.fixture(autouse=True)
+def no_provider_is_away() -> Iterator[None]:
+    yield
+    breaker.forget()
 
 
 @pytest.fixture(autouse=True)

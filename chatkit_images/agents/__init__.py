@@ -6,6 +6,7 @@ from .http_client import ImageHttpxClient
 from .nested_images import nested
 from .open_streams import trackers
 from .outcomes import cut_off, of_failure
+from .providers import asking_provider
 from .streaming import stream_agent_response
 from .tools import expected_previews
 from .tracker import ImageTracker
@@ -13,6 +14,7 @@ from .tracker import ImageTracker
 __all__ = [
     "ImageHttpxClient",
     "ImageTracker",
+    "asking_provider",
     "cut_off",
     "of_failure",
     "expected_previews",

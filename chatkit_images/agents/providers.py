@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
 from agents import Agent, RunConfig
 
+from ..breaker import Question, Service, asking
+from ..context import RequestContext
 from ..queries.inputs import Provider
 
 logger = logging.getLogger(__name__)
@@ -30,13 +33,62 @@ def provider_of(agent: Agent[Any], config: RunConfig | None = None) -> Provider:
         # Without a key, say. What happens then is told by the run.
         logger.debug("The model %s has no provider: %r", name, error)
         return Provider("", str(name or "")[:MOST])
+    name = str(getattr(model, "model", "") or "")
+    host = urlsplit(_url(model)).netloc
+    return Provider(host[:MOST], name[:MOST])
+
+
+def service_of(agent: Agent[Any], config: RunConfig | None = None) -> Service:
+    """Return which service an agent asks, as ``breaker`` tells them apart.
+
+    Args:
+        agent: The agent.
+        config: The settings of its run, whose model goes before the agent's.
+    """
+    config = config or RunConfig()
+    try:
+        model = model_of(agent, config)
+    except Exception as error:
+        logger.debug("The agent %s has no model: %r", agent.name, error)
+        return Service("", str(config.model or agent.model or ""))
+    name = str(getattr(model, "model", "") or "")
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    return Service(_url(model) or kind, name)
+
+
+def asking_provider(
+    who: Agent[Any] | str,
+    context: RequestContext,
+    *,
+    model: str = "",
+    config: RunConfig | None = None,
+) -> AbstractContextManager[Question]:
+    """Ask a provider within, unless it is away for everybody: see ``breaker``.
+
+    ``stream_answer()`` does so itself. Call ``answered()`` of the question with the
+    first part of an answer; the end of the block counts as one.
+
+    Args:
+        who: An agent, or the URL of an API.
+        context: For whom.
+        model: The model, if ``who`` is a URL.
+        config: The settings of the agent's run.
+
+    Raises:
+        ProviderAway: When the block begins, if the provider is left alone.
+    """
+    if isinstance(who, str):
+        return asking(Service(who, model), context)
+    return asking(service_of(who, config), context)
+
+
+def _url(model: Any) -> str:
+    """Return the URL that a model asks, without a user name and a password."""
     # The SDK's models have a client, others the URL itself.
     client = getattr(model, "_client", None)
     url = getattr(client, "base_url", None) or getattr(model, "base_url", None) or ""
-    name = str(getattr(model, "model", "") or "")
-    # Without a user name and a password.
-    host = urlsplit(str(url)).netloc.rpartition("@")[2]
-    return Provider(host[:MOST], name[:MOST])
+    parts = urlsplit(str(url))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def model_of(agent: Agent[Any], config: RunConfig) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from agents import (
@@ -20,14 +20,28 @@ from .image_answers import is_complete
 from .tracker import ImageTracker
 from .words import Words
 
+# Events that a gateway may send although its provider has sent nothing.
+ERRORS = ("error", "response.failed")
 GUARDRAILS = (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered)
 
 
 class ResultTap:
-    """Stands in for a streamed run and takes the image events out of it."""
+    """Stands in for a streamed run and takes the image events out of it.
 
-    def __init__(self, result: RunResultStreaming, tracker: ImageTracker) -> None:
+    Args:
+        result: The run.
+        tracker: Takes the image events.
+        heard: Called with each event of the provider that is no error.
+    """
+
+    def __init__(
+        self,
+        result: RunResultStreaming,
+        tracker: ImageTracker,
+        heard: Callable[[], None] | None = None,
+    ) -> None:
         self._result = result
+        self._heard = heard or (lambda: None)
         self._tracker = tracker
         self._events = result.stream_events()
         self._step: asyncio.Task[Any] | None = None
@@ -140,6 +154,8 @@ class ResultTap:
         if self._closed or event.type != "raw_response_event":
             return
         data = event.data
+        if data.type not in ERRORS:
+            self._heard()
         if data.type == "response.output_item.done":
             self._kinds.add(data.item.type)
         elif data.type == "response.completed":

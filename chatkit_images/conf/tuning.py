@@ -63,6 +63,16 @@ class Tuning(Group):
         return float(self._tuned("RUN_STALE_SECONDS", 60))
 
     @property
+    def PROVIDER_PAUSE_SECONDS(self) -> float:
+        """Seconds for which a provider that is away is not asked. Default: 5.
+
+        People read that the service cannot answer, and when to try again. The pause
+        doubles each time that the provider is still away, to a minute. 0 lets each
+        run find out for itself.
+        """
+        return float(self._tuned("PROVIDER_PAUSE_SECONDS", 5))
+
+    @property
     def RUN_LOG_BYTES(self) -> int:
         """Bytes of a run's newest events that are kept as they are. Default: 1 MiB.
 

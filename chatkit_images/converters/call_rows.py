@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chatkit.types import GeneratedImage, ThreadMetadata
@@ -36,6 +36,8 @@ class CallRows:
         self.context = context
         # The images and files that went along to the model.
         self.inputs: Sequence[InputFile] = ()
+        # Called with each event of the provider.
+        self.heard: Callable[[], None] | None = None
         self._turn = Turn()
         # By their place in the turn, as everything else here.
         self._images: dict[str, models.GeneratedImage] = {}

@@ -7,8 +7,9 @@ returns a ``Failure``. Rows, words, retries and logs follow from it.
 
 from __future__ import annotations
 
+from .absence import Absence, absence_of
 from .failure import Failure
 from .reasons import Reason
 from .sources import attach, of
 
-__all__ = ["Failure", "Reason", "attach", "of"]
+__all__ = ["Absence", "Failure", "Reason", "absence_of", "attach", "of"]

@@ -143,10 +143,10 @@ def _of_exception(error: BaseException) -> Failure:
 
     An exception that only wraps another says less than that one.
     """
-    for one in _chain(error):
+    for one in chain(error):
         if isinstance(attached := getattr(one, ATTACHED, None), Failure):
             return attached
-    judged = [_judged(one) for one in _chain(error)]
+    judged = [_judged(one) for one in chain(error)]
     return next((failure for failure, sure in judged if sure), judged[0][0])
 
 
@@ -185,7 +185,7 @@ def _guess(error: BaseException) -> Reason:
     return Reason.UNKNOWN if carriers.is_of_provider(error) else Reason.INSTALLATION
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an exception, then what it was raised from, and the members of groups."""
     waiting, seen = [error], set[int]()
     while waiting and len(seen) < MOST_CAUSES:

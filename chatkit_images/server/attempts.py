@@ -18,9 +18,9 @@ from chatkit import types
 from chatkit.agents import AgentContext
 from django.db import Error
 
-from .. import failures, notes, times
+from .. import breaker, failures, notes, times
 from ..agents import stream_agent_response
-from ..agents.providers import provider_of
+from ..agents.providers import provider_of, service_of
 from ..awaiting import awaited
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
@@ -55,6 +55,8 @@ async def stream_answer(
     the same provider and model, for those of the next 30 days. The person reads what
     could not be used. Nothing is tried again once something of the answer was shown.
 
+    A provider that is away for everybody is not asked: see ``breaker``.
+
     Args:
         agent_context: The agent's context.
         history: The items that the model gets, oldest first.
@@ -76,29 +78,34 @@ async def stream_answer(
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     thread_id = agent_context.thread.id
+    service = service_of(agent, settings)
     refusals = Refusals(converter.files, partial(provider_of, agent, settings))
     await refusals.load(thread_id)
     first: Exception | None = None
     left = ATTEMPTS
     while True:
         left -= 1
+        breaker.check(service)
         agent_input = await converter.to_agent_input(history)
         saver.inputs = converter.sent
-        result = await awaited(run(agent_input))
-        events = stream_agent_response(agent_context, result, converter=saver)
         shown = False
+        result: RunResultStreaming | None = None
         try:
-            async with aclosing(events):
-                async for event in events:
-                    if first is not None and not shown:
-                        for note in await _settle(refusals, agent_context):
-                            yield note
-                    shown = True
-                    yield event
+            with breaker.asking(service, context) as question:
+                saver.heard = question.answered
+                result = await awaited(run(agent_input))
+                events = stream_agent_response(agent_context, result, converter=saver)
+                async with aclosing(events):
+                    async for event in events:
+                        if first is not None and not shown:
+                            for note in await _settle(refusals, agent_context):
+                                yield note
+                        shown = True
+                        yield event
         except Exception as error:
             failure = failures.of(error)
             # A tool may have run by the time of the second response.
-            begun = shown or bool(result.raw_responses)
+            begun = shown or result is None or bool(result.raw_responses)
             provider = partial(provider_of, agent, settings)
             if not begun and left and failure and safety.is_refused(failure, provider):
                 logger.warning("%s takes no %s", provider().host, safety.NAME)

@@ -8,6 +8,7 @@ from chatkit import types
 from chatkit.store import AttachmentStore
 
 from .. import database
+from ..agents import asking_provider
 from ..attachment_store import DjangoAttachmentStore
 from ..awaiting import awaited
 from ..conf import settings
@@ -54,8 +55,10 @@ class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
         """Turn dictation into text with ``TRANSCRIPTION_MODEL``."""
         extension = audio_input.media_type.rpartition("/")[2] or "webm"
         client = await awaited(self.get_openai_client())
-        result = await client.audio.transcriptions.create(
-            model=settings.TRANSCRIPTION_MODEL,
-            file=(f"audio.{extension}", audio_input.data, audio_input.media_type),
-        )
+        url, model = str(client.base_url), settings.TRANSCRIPTION_MODEL
+        with asking_provider(url, context, model=model):
+            result = await client.audio.transcriptions.create(
+                model=model,
+                file=(f"audio.{extension}", audio_input.data, audio_input.media_type),
+            )
         return types.TranscriptionResult(text=result.text)
