@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from chatkit.store import AttachmentStore
 from chatkit.types import Attachment, AttachmentCreateParams
@@ -52,7 +53,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         Raises:
             RequestRefused: If its size or declared type is not accepted.
         """
-        check_size(input.size)
+        uploads.check_size(input.size)
         if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
             raise file_types.refused_mime(input.mime_type)
         row = await database.call(
@@ -79,10 +80,22 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
 
         Raises:
             NotFoundError: If the owner has announced no such file.
-            RequestRefused: If its bytes are not accepted, or are there already.
+            RequestRefused: If its bytes are not accepted, or are there already, or if
+                too many uploads are in the works.
+            StorageUnavailable: If neither storage nor spool took them.
         """
         size = file.size or 0
-        check_size(size)
+        uploads.check_size(size)
+        with having_room(context, size):
+            return await self._upload(file, size, context, attachment_id)
+
+    async def _upload(
+        self,
+        file: UploadedFile[bytes],
+        size: int,
+        context: RequestContext,
+        attachment_id: str | None,
+    ) -> Attachment:
         limits = await self.limits_of(context)
         key = attachment_id or ""
         if attachment_id is not None:
@@ -97,13 +110,15 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
                 uploads.announce, key, said, context, limits, begun=True
             )
         try:
-            stored = await storage.run(uploads.store_file, file)
+            arrival = await storage.call("uploads", uploads.take_file, file)
+            for write in arrival.writes:
+                await write.done()
         except BaseException:
             if attachment_id is None:
                 # Also if the client has left.
                 await asyncio.shield(database.call(uploads.give_up, key, context))
             raise
-        row = await database.call(uploads.receive, key, stored, context)
+        row = await database.call(uploads.receive, key, arrival.stored, context)
         return attachments.to_attachment(row, context)
 
     async def delete_attachment(
@@ -124,9 +139,27 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             )
 
 
-def check_size(size: int) -> None:
-    """Refuse a file that is larger than ``MAX_ATTACHMENT_BYTES``, or empty."""
-    if size > settings.MAX_ATTACHMENT_BYTES:
-        raise RequestRefused("too_large", _("The file is too large."), status=413)
-    if size <= 0:
-        raise RequestRefused("empty_file", _("The file is empty."), status=400)
+@contextmanager
+def having_room(
+    context: RequestContext, size: int, *, only_look: bool = False
+) -> Iterator[None]:
+    """Have room for an upload within, or look whether there is any.
+
+    Raises:
+        RequestRefused: If there is none. Its owner is told when to try again.
+    """
+    try:
+        with ExitStack() as stack:
+            if only_look:
+                storage.room.look(context.scope, size)
+            else:
+                stack.enter_context(storage.room.have(context.scope, size))
+            yield
+    except storage.room.Full as full:
+        raise RequestRefused(
+            "too_many_uploads",
+            _("Too many files are being uploaded. Try again in a moment."),
+            status=503 if full.for_all else 429,
+            allow_retry=True,
+            retry_after=full.retry_after,
+        ) from full

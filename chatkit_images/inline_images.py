@@ -52,12 +52,12 @@ async def store_preview(url: str) -> str:
     if match is None:
         return ""
     try:
-        data = await storage.scale(receiving.preview, match[1])
+        data = await storage.call("scale", receiving.preview, match[1])
     except ImageError as error:
         logger.warning("The preview of an attachment is no image file: %s", error)
         return ""
     name = storage.new_name("thumbnails", "webp")
-    await storage.run(storage.store, name, data)
+    await storage.call("thumbnails", storage.store, name, data)
     return name
 
 

@@ -122,7 +122,7 @@ def examined(text: str) -> Examined:
     Raises:
         ImageError: If it is not an image that this project accepts.
     """
-    return examine(imaging.trim(imaging.decode_base64(text)))
+    return examine(imaging.trim(imaging.decode_base64(text), keep=True))
 
 
 def examine(data: bytes) -> Examined:
@@ -131,7 +131,7 @@ def examine(data: bytes) -> Examined:
     Raises:
         ImageError: If it is not an image that this project accepts.
     """
-    info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE)
+    info, thumbnail = imaging.examine(data, settings.THUMBNAIL_SIDE, keep=True)
     return Examined(data, info, thumbnail)
 
 
@@ -141,9 +141,7 @@ def preview(text: str) -> bytes:
     Raises:
         ImageError: If it is not an image that this project accepts.
     """
-    data = imaging.decode_base64(text)
-    imaging.inspect(data)
-    return imaging.scale(data, settings.THUMBNAIL_SIDE)
+    return imaging.scale(imaging.decode_base64(text), settings.THUMBNAIL_SIDE)
 
 
 def store(data: bytes, key: str) -> StoredImage:

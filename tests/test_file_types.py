@@ -73,7 +73,7 @@ TEXTS: dict[str, tuple[bytes, str]] = {
 
 def refusal(data: bytes, name: str = "fox.png") -> tuple[str, int, str]:
     with pytest.raises(RequestRefused) as caught:
-        uploads.store_file(SimpleUploadedFile(name, data))
+        uploads.take_file(SimpleUploadedFile(name, data))
     return caught.value.code, caught.value.status, caught.value.message
 
 

@@ -224,7 +224,7 @@ async def test_decoding_does_not_queue_behind_a_storage_that_hangs(
 async def test_a_final_does_not_queue_behind_previews(silent: threading.Event) -> None:
     names = [storage.new_name("images", "png") for _ in range(30)]
     previews = [
-        asyncio.create_task(storage.upload(name, b"bytes", aside=True))
+        asyncio.create_task(storage.upload(name, b"bytes", lane="aside"))
         for name in names
     ]
     await asyncio.sleep(0)

@@ -227,7 +227,8 @@ async def test_images_that_cannot_fit_any_more_are_not_read(
         note(*(file(f"{n}.png", "is too large to be shown") for n in "bcd")),
         ["Look"],
     ]
-    assert len(names) == 2
+    # One is read again to be drawn.
+    assert len(set(names)) == 2
 
 
 async def test_a_storage_that_hangs_does_not_hold_up_the_turn(

@@ -109,10 +109,10 @@ class Tuning(Group):
 
     @property
     def STORAGE_TIMEOUT(self) -> float:
-        """Seconds that a final image waits for the storage. Default: 10.
+        """Seconds that a write may take, from its beginning. Default: 10.
 
-        Afterwards it is complete and served from the spool; the write goes on by
-        itself.
+        Afterwards the file is served from the spool; the write goes on by itself. What
+        has waited as long for a thread goes to the spool as well.
         """
         return float(self._tuned("STORAGE_TIMEOUT", 10))
 
@@ -120,7 +120,8 @@ class Tuning(Group):
     def STORAGE_THREADS(self) -> int:
         """Threads that store final images. Default: 8. Read once per process.
 
-        Half as many threads store previews and thumbnails.
+        Half as many store previews, and half as many store uploads and read files for
+        the model.
         """
         return int(self._tuned("STORAGE_THREADS", 8))
 
@@ -128,7 +129,8 @@ class Tuning(Group):
     def STORAGE_MEMORY_BYTES(self) -> int:
         """Bytes of images that may wait for the storage in memory. Default: 128 MiB.
 
-        Above it final images wait in the spool and previews are left out.
+        Above it final images wait in the spool and previews are left out. An eighth as
+        much is there for uploads.
         """
         return int(self._tuned("STORAGE_MEMORY_BYTES", 128 * 2**20))
 
@@ -140,6 +142,15 @@ class Tuning(Group):
         a thumbnail; docs/images.md says what an image of each format needs.
         """
         return int(self._tuned("DECODE_MEMORY_BYTES", 208 * 2**20))
+
+    @property
+    def UPLOAD_WAITING_BYTES(self) -> int:
+        """Bytes of uploads that a process works on at once. Default: 128 MiB.
+
+        Half of them are there for one owner. Who finds no room is refused and told when
+        to try again (429, or 503 if there is none for anybody).
+        """
+        return int(self._tuned("UPLOAD_WAITING_BYTES", 128 * 2**20))
 
     @property
     def SWEEP_GRACE_SECONDS(self) -> int:

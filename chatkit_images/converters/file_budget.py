@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from openai.types.responses import (
     ResponseInputFileParam,
@@ -16,6 +18,7 @@ from ..conf import settings
 from . import parts
 from .redrawn import redraw
 
+T = TypeVar("T")
 # Type and bytes.
 Plain = tuple[str, bytes]
 # Bytes of an SVG whose source text goes to the model.
@@ -61,12 +64,12 @@ class FileBudget:
         """
         if self._full and (size or 0) > self._left:
             return None
-        data, found = await _read(name, container=True)
-        if imaging.is_svg(data):
-            return self._svg(data)
-        mime, plain = found or await redraw(name, data)
+        found = await _read(name, _plain)
+        if isinstance(found, bytes):
+            return self._svg(found)
+        mime, plain = found or await redraw(name)
         if len(plain) > self._left and not self._full:
-            mime, plain = await redraw(name, data, lossy=True)
+            mime, plain = await redraw(name, lossy=True)
             self._full = len(plain) > self._left
         if len(plain) > self._left:
             return None
@@ -79,8 +82,7 @@ class FileBudget:
         Raises:
             ImageError: If they are no image.
         """
-        data, found = await _read(name, container=True)
-        return found is not None and len(found[1]) == len(data)
+        return await _read(name, _is_plain)
 
     async def document(
         self, row: models.Attachment
@@ -88,7 +90,7 @@ class FileBudget:
         """Return a file that is no image; ``None`` if it does not fit."""
         if (row.bytes or 0) > self._files:
             return None
-        data, _ = await _read(str(row.file.name))
+        data = await _read(str(row.file.name), lambda data: data)
         # Other files of the message may have been read meanwhile.
         if len(data) > self._files:
             return None
@@ -114,16 +116,25 @@ class FileBudget:
         return parts.text(f"The source of this SVG image:\n{words}")
 
 
-async def _read(name: str, *, container: bool = False) -> tuple[bytes, Plain | None]:
-    """Return the bytes of a file, and what of them has the form for models.
+def _plain(data: bytes) -> Plain | bytes | None:
+    """Return what of an image has the form for models, or the source of an SVG."""
+    return data if imaging.is_svg(data) else imaging.as_it_is(data)
 
-    A storage that hangs counts as a failure. The container of an image is read in the
-    same thread: that takes a moment, and no turn of the threads that decode.
+
+def _is_plain(data: bytes) -> bool:
+    found = imaging.as_it_is(data)
+    return found is not None and len(found[1]) == len(data)
+
+
+async def _read(name: str, look: Callable[[bytes], T]) -> T:
+    """Return what a look at the bytes of a file finds, which must take a moment only.
+
+    It is done in the same thread, so that bytes of which nothing goes along are gone.
+    A storage that hangs counts as a failure.
     """
 
-    def read() -> tuple[bytes, Plain | None]:
-        data = storage.read(name)
-        return data, imaging.as_it_is(data) if container else None
+    def read() -> T:
+        return look(storage.read(name))
 
     async with asyncio.timeout(settings.STORAGE_TIMEOUT):
-        return await storage.run(read)
+        return await storage.call("read", read)

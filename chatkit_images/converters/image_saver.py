@@ -35,11 +35,13 @@ class ImageSaver(CallRows):
         with storage.backlog.hold(len(base64_image)):
             # The threads that decode finals are for finals only. In the threads that
             # store partial images a storage may hang.
-            received = await storage.scale(receiving.receive_partial, base64_image)
+            received = await storage.call(
+                "partials", receiving.receive_partial, base64_image
+            )
         if call_id in self._final:
             return None
         stored, data = received
-        await storage.upload(stored.name, data, aside=True)
+        await storage.upload(stored.name, data, lane="aside")
 
         def add() -> GeneratedImage | None:
             partial = images.add_partial(self._images[call_id], index, stored, elapsed)

@@ -16,23 +16,28 @@ _kept: OrderedDict[tuple[str, bool], tuple[str, bytes]] = OrderedDict()
 _lock = Lock()
 
 
-async def redraw(name: str, data: bytes, *, lossy: bool = False) -> tuple[str, bytes]:
+async def redraw(name: str, *, lossy: bool = False) -> tuple[str, bytes]:
     """Return type and bytes of a stored image, in the form for models.
 
     Args:
         name: Of its file, which never changes.
-        data: Its bytes.
         lossy: Whether few bytes count more than exact pixels.
 
     Raises:
         ImageError: If it cannot be decoded.
+        Exception: The storage's own, if it does not answer.
     """
     key = name, lossy
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-    found = await storage.scale(imaging.redraw, data, lossy=lossy)
+
+    def draw() -> tuple[str, bytes]:
+        # It is read here, because the bytes of all that wait would fill the memory.
+        return imaging.redraw(storage.read(name), lossy=lossy)
+
+    found = await storage.call("redraw", draw)
     if len(found[1]) <= MOST // SHARE:
         with _lock:
             _kept[key] = found

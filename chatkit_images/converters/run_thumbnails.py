@@ -49,12 +49,12 @@ class RunThumbnails:
 
 
 async def _store(sketch: imaging.Sketch | None) -> str:
-    data = await storage.scale(sketch.thumbnail) if sketch else b""
+    data = await storage.call("scale", sketch.thumbnail) if sketch else b""
     if not data:
         return ""
     name = storage.new_name("thumbnails", "webp")
     try:
-        await storage.upload(name, data, aside=True)
+        await storage.upload(name, data, lane="thumbnails")
     except StorageUnavailable as error:
         logger.warning("An image is left without a thumbnail: %s", error)
         return ""

@@ -12,7 +12,7 @@ from . import containers, png, svg
 from .formats import PNG, SVG, sniff
 from .layout import Layout, TooComplex
 from .pixels import damage, decoded
-from .thumbnails import Sketch
+from .thumbnails import TILE, Sketch, reduction
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +176,9 @@ def check(data: bytes, *, keep: bool = False) -> Outside:
 
 
 def _sketch(data: bytes, mime: str, layout: Layout, side: int) -> Sketch:
+    pixels = layout.width * layout.height
+    factor = reduction((layout.width, layout.height), side)
     # What is not made smaller is converted and scaled as it is.
-    work = min(layout.width * layout.height, (3 * side) ** 2) * WORK
-    with decoded(data, mime, layout, side, work) as pixels, damage():
-        return Sketch(pixels, side, layout.orientation).reduced()
+    work = pixels * WORK if factor < 2 else TILE**2 * WORK + 4 * pixels // factor**2
+    with decoded(data, mime, layout, side, work) as found, damage():
+        return Sketch(found, side, layout.orientation).reduced()

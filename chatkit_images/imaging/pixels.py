@@ -56,9 +56,9 @@ def decoded(
     pixels, shown = layout.width * layout.height, 1
     if layout.scales:
         shown = max(n for n in SCALES if n == 1 or longest >= n * side)
-    # A copy without metadata, and one for the decoder.
-    size = 2 * len(data) + int(pixels * layout.held)
-    size += pixels * layout.depth // shown**2 + work
+    # A copy without metadata, and one for the decoder. They are gone when work begins.
+    decoder = 2 * len(data) + int(pixels * layout.held)
+    size = pixels * layout.depth // shown**2 + max(decoder, work)
     with budget.hold(max(size, later)):
         yield load(data, mime, layout, side)
 

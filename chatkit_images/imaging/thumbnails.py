@@ -21,7 +21,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 # Pixels on a side of what is converted at once.
-TILE = 1024
+TILE = 512
 
 
 @dataclass(frozen=True)

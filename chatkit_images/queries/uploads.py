@@ -1,4 +1,4 @@
-"""Uploads: files are stored, then they get a row."""
+"""Uploads: files are looked at and stored, then they get a row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import limits as limit_checks
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An uploaded file that is in the storage, and what its bytes say."""
+    """An uploaded file that has a name in the storage, and what its bytes say."""
 
     name: str
     mime: str
@@ -32,15 +32,30 @@ class StoredFile:
     thumbnail: str = ""
 
 
-def store_file(file: UploadedFile[bytes]) -> StoredFile:
-    """Store a file if its bytes have an accepted type. Call it in a storage thread.
+@dataclass(frozen=True)
+class Arrival:
+    """An uploaded file that is being stored.
+
+    Attributes:
+        stored: The file as it will be stored.
+        writes: The writes of the file and its thumbnail.
+    """
+
+    stored: StoredFile
+    writes: tuple[storage.Upload, ...]
+
+
+def take_file(file: UploadedFile[bytes]) -> Arrival:
+    """Begin to store a file if its bytes have an accepted type; not for the event loop.
 
     Raises:
-        RequestRefused: If its type is not accepted, or it is an image that is damaged
+        RequestRefused: If its type is not accepted, or it is an image that is damaged,
             too complex, or larger than ``MAX_IMAGE_BYTES``, ``MAX_IMAGE_PIXELS`` or
             ``DECODE_MEMORY_BYTES``.
     """
-    data = file.read()
+    # One byte more tells a file that is longer than it was said to be.
+    data = file.read(settings.MAX_ATTACHMENT_BYTES + 1)
+    check_size(len(data))
     try:
         mime, _extension = imaging.sniff(data)
     except ImageError:
@@ -58,7 +73,7 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile:
             text = _("The image has too many pixels for a file of its type.")
         elif code == "too_complex":
             text = _("The image file has too many parts.")
-        elif error.code == "too_large":
+        elif code == "too_large":
             text = _("The file is too large.")
         elif _document_type(data) and not imaging.is_svg(data):
             # A text may begin as a GIF does.
@@ -66,6 +81,14 @@ def store_file(file: UploadedFile[bytes]) -> StoredFile:
         else:
             raise file_types.damaged(data) from error
         raise RequestRefused(code, text, status=413) from error
+
+
+def check_size(size: int) -> None:
+    """Refuse a file that is larger than ``MAX_ATTACHMENT_BYTES``, or empty."""
+    if size > settings.MAX_ATTACHMENT_BYTES:
+        raise RequestRefused("too_large", _("The file is too large."), status=413)
+    if size <= 0:
+        raise RequestRefused("empty_file", _("The file is empty."), status=400)
 
 
 def announce(
@@ -182,27 +205,37 @@ def cleaned(data: bytes) -> bytes:
     return imaging.strip(data, credentials=settings.STRIP_METADATA != "always")
 
 
-def _store_image(data: bytes) -> StoredFile:
+def _store_image(data: bytes) -> Arrival:
     data = cleaned(data)
     info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
     name = storage.new_name("attachments", info.extension)
-    storage.store(name, data)
+    writes = [_write(name, data)]
     thumbnail = storage.new_name("thumbnails", "webp") if preview else ""
     if thumbnail:
-        storage.store(thumbnail, preview)
+        writes.append(_write(thumbnail, preview))
     # An SVG has no size of its own.
     size = (info.width or None, info.height or None)
-    return StoredFile(name, info.mime, info.size, info.sha256, *size, thumbnail)
+    stored = StoredFile(name, info.mime, info.size, info.sha256, *size, thumbnail)
+    return Arrival(stored, tuple(writes))
 
 
-def _store_document(data: bytes) -> StoredFile:
+def _store_document(data: bytes) -> Arrival:
     mime = _document_type(data)
     if mime not in settings.ATTACHMENT_TYPES:
         raise file_types.refused(data)
     extension = "pdf" if mime == "application/pdf" else "txt"
     name = storage.new_name("attachments", extension)
-    storage.store(name, data)
-    return StoredFile(name, mime, len(data), hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    return Arrival(StoredFile(name, mime, len(data), digest), (_write(name, data),))
+
+
+def _write(name: str, data: bytes) -> storage.Upload:
+    # What waits for a storage that is slow waits on the disk.
+    fits = storage.backlog.fits(len(data), "uploads")
+    kept = not fits and storage.spooled(name, data)
+    return storage.Upload(
+        name, None if kept else data, lane="attachments", kind="uploads"
+    )
 
 
 def _document_type(data: bytes) -> str:

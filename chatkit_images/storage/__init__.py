@@ -6,19 +6,20 @@ does not take wait in the spool.
 
 from __future__ import annotations
 
-from . import backlog, spool
+from . import backlog, room, spool
 from .backend import get_storage, is_local, listing, unfinished
 from .fields import ProjectStorage
-from .lanes import decode, drain, later, run, scale
+from .lanes import call, decode, drain, later, run
 from .names import NAME, PREFIX, key_of, name_of, new_key, new_name
 from .reading import delete, exists, open_file, read
-from .writing import Upload, flush_spool, keep, store, upload
+from .writing import Upload, flush_spool, keep, spooled, store, upload
 
 __all__ = [
     "NAME",
     "PREFIX",
     "ProjectStorage",
     "Upload",
+    "call",
     "decode",
     "delete",
     "drain",
@@ -36,9 +37,10 @@ __all__ = [
     "new_name",
     "open_file",
     "read",
+    "room",
     "run",
-    "scale",
     "spool",
+    "spooled",
     "store",
     "unfinished",
     "upload",

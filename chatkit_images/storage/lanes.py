@@ -1,8 +1,9 @@
 """The threads that work on bytes. None of this ever runs on the event loop.
 
 Each kind of work has a lane of its own, so that urgent work never queues behind work
-that may be late: a final image behind partial images, or decoding behind a storage that
-hangs.
+that may be late, or that anybody may order: a final image behind partial images or
+uploads, or decoding behind a storage that hangs. Within a lane everybody has their
+turn.
 """
 
 from __future__ import annotations
@@ -11,73 +12,97 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cache, partial
-from threading import Barrier, Lock
+from threading import Lock
 from typing import Literal, ParamSpec, TypeVar
 
 from ..conf import settings
-from ..contexts import carried
+from ..contexts import carried, working_context
+from .turns import Threads
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 _making = Lock()
-Lane = Literal["decode", "storage", "aside", "scale", "background"]
+Lane = Literal[
+    "decode",
+    "storage",
+    "partials",
+    "aside",
+    "scale",
+    "thumbnails",
+    "redraw",
+    "read",
+    "uploads",
+    "attachments",
+    "spool",
+    "background",
+]
 
 
 @cache
-def executor(lane: Lane) -> ThreadPoolExecutor:
+def executor(lane: Lane) -> Threads:
     """Return the threads of a lane, made at the first use.
 
     They live as long as the process, because each thread has a boto3 session, and those
     are expensive to make.
     """
+    half = max(2, settings.STORAGE_THREADS // 2)
     threads = {
-        # Pillow frees the interpreter while it decodes, so cores are the limit. One
-        # core is left to the event loop, which would otherwise wait for its turn.
+        # Finals. Pillow frees the interpreter while it decodes, so cores are the limit.
+        # One core is left to the event loop, which would otherwise wait for its turn.
         "decode": max(1, (os.cpu_count() or 2) - 1),
         "storage": settings.STORAGE_THREADS,
-        "aside": max(2, settings.STORAGE_THREADS // 2),
-        # One core at most, because finals must not wait for this work.
+        # Partial images: what their containers say, and their way to the storage.
+        "partials": 1,
+        "aside": half,
+        # Thumbnails, likewise. One core at most, because finals must not wait for this.
         "scale": 1,
+        "thumbnails": 2,
+        # The model's input: files are drawn again, and read.
+        "redraw": 1,
+        "read": half,
+        # Uploads are looked at one by one, because anybody may order that.
+        "uploads": 1,
+        "attachments": half,
+        # What a storage does not take goes to the disk of this host.
+        "spool": 1,
         "background": 1,
     }[lane]
-    pool = ThreadPoolExecutor(threads, f"chatkit-images-{lane}")
-    # All threads start at once. The caller waits while a thread starts, and later the
-    # event loop would be the caller, among busy threads.
-    everybody = Barrier(threads)
-    for _ in range(threads):
-        pool.submit(everybody.wait)
-    return pool
+    return Threads(threads, f"chatkit-images-{lane}")
 
 
 async def decode(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function that works on the bytes of a final returns."""
-    return await _run("decode", partial(func, *args, **kwargs))
+    return await call("decode", partial(func, *args, **kwargs))
 
 
 async def run(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function that waits for the storage returns."""
-    return await _run("storage", partial(func, *args, **kwargs))
+    return await call("storage", partial(func, *args, **kwargs))
 
 
-async def scale(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return what a function that works on a thumbnail or a partial image returns."""
-    return await _run("scale", partial(func, *args, **kwargs))
+async def call(
+    lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Return what a function returns that is called in a lane."""
+    return await asyncio.wrap_future(begin(lane, func, *args, **kwargs))
 
 
 def begin(
     lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> Future[T]:
     """Have a function called in a lane; may be called in any thread."""
+    context = working_context()
     with _making:
-        pool = executor(lane)
-    return pool.submit(carried(func), *args, **kwargs)
+        threads = executor(lane)
+    job = partial(carried(func, context), *args, **kwargs)
+    return threads.submit(context.scope if context else "", job)
 
 
 def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-    """Call a function in the background, after those that were given before it.
+    """Call a function in the background, after those that its owner gave before it.
 
     Nobody waits for the function, so it must handle its own errors. If the process
     dies before, another job must find the work, as the sweep does.
@@ -91,8 +116,4 @@ def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
 
 def drain() -> None:
     """Wait until all calls given to ``later()`` are done. For tests and scripts."""
-    executor("background").submit(lambda: None).result()
-
-
-async def _run(lane: Lane, func: Callable[[], T]) -> T:
-    return await asyncio.wrap_future(begin(lane, func))
+    executor("background").drain()

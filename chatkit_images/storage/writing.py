@@ -7,8 +7,10 @@ import logging
 import random
 import threading
 import time
+from asyncio import FIRST_COMPLETED
 from collections.abc import Iterable
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
+from typing import Any
 
 from ..conf import settings
 from ..exceptions import StorageUnavailable
@@ -58,6 +60,11 @@ def keep(name: str, data: bytes) -> bool:
     """
     if backend.is_local() and backlog.fits(len(data)):
         return False
+    return spooled(name, data)
+
+
+def spooled(name: str, data: bytes) -> bool:
+    """Put bytes into the spool, and return whether it took them."""
     try:
         spool.keep(name, data)
     except OSError as error:
@@ -72,16 +79,26 @@ class Upload:
     Args:
         name: A name of the app's own.
         data: The bytes; ``None`` if ``keep`` has put them in the spool.
-        aside: Whether nobody waits for it, as for a partial image or a thumbnail.
+        lane: The threads in which it is written.
+        kind: Whose share of the memory it takes.
     """
 
-    def __init__(self, name: str, data: bytes | None, *, aside: bool = False) -> None:
-        self._name, self._data = name, data
+    def __init__(
+        self,
+        name: str,
+        data: bytes | None,
+        *,
+        lane: lanes.Lane = "storage",
+        kind: backlog.Kind = "images",
+    ) -> None:
+        self._name, self._data, self._kind = name, data, kind
+        # The time when a thread began with it.
+        self._begun: Future[float] = Future()
         size = len(data or b"")
-        self._write = lanes.begin("aside" if aside else "storage", self._store)
-        backlog.take(size)
+        self._write = lanes.begin(lane, self._store)
+        backlog.take(size, kind)
         # A write that hangs holds the bytes, however long.
-        self._write.add_done_callback(lambda _: backlog.give_back(size))
+        self._write.add_done_callback(lambda _: backlog.give_back(size, kind))
 
     @property
     def pending(self) -> bool:
@@ -91,7 +108,8 @@ class Upload:
     async def done(self) -> bool:
         """Wait for the write; after ``STORAGE_TIMEOUT`` leave the file in the spool.
 
-        A write that hangs goes on and may still succeed.
+        The time counts from when a thread begins to write. A write that hangs goes on
+        and may still succeed. If no thread was free for as long, it is not tried.
 
         Returns:
             Whether the storage has it.
@@ -100,13 +118,21 @@ class Upload:
             StorageUnavailable: If neither storage nor spool took it.
         """
         write = asyncio.wrap_future(self._write)
-        await asyncio.wait([write], timeout=settings.STORAGE_TIMEOUT)
-        if write.done():
-            return write.result()
-        # If the write has not begun, it need not begin.
-        write.cancel()
-        logger.warning("The storage is silent, %s stays in the spool", self._name)
-        await lanes.decode(_leave, self._name, self._data)
+        begun = asyncio.wrap_future(self._begun)
+        limit = settings.STORAGE_TIMEOUT
+        either: list[asyncio.Future[Any]] = [write, begun]
+        await asyncio.wait(either, timeout=limit, return_when=FIRST_COMPLETED)
+        if self._write.cancel():
+            why = "No thread was free to write %s for %s s, it stays in the spool"
+        else:
+            # It has begun, if only a moment ago.
+            left = limit - (time.monotonic() - await begun)
+            await asyncio.wait([write], timeout=left)
+            if write.done():
+                return write.result()
+            why = "The storage is silent, %s stays in the spool after %s s"
+        logger.warning(why, self._name, limit)
+        await lanes.call("spool", _leave, self._name, self._data)
         # The queue holds this object until a thread is free again.
         self._data = None
         return False
@@ -117,7 +143,12 @@ class Upload:
         lanes.later(self._discard)
 
     def _store(self) -> bool:
-        return store(self._name, self._data)
+        self._begun.set_result(time.monotonic())
+        is_stored = store(self._name, self._data)
+        if is_stored and self._kind == "uploads":
+            # No recovery looks for an upload whose process has died.
+            spool.drop(self._name)
+        return is_stored
 
     def _discard(self) -> None:
         # If the file were deleted first, the write would bring it back.
@@ -125,9 +156,11 @@ class Upload:
         delete(self._name)
 
 
-async def upload(name: str, data: bytes | None, *, aside: bool = False) -> bool:
+async def upload(
+    name: str, data: bytes | None, *, lane: lanes.Lane = "storage"
+) -> bool:
     """Begin an ``Upload`` and wait for it."""
-    return await Upload(name, data, aside=aside).done()
+    return await Upload(name, data, lane=lane).done()
 
 
 def flush_spool(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import IO, cast
+
 from channels.db import database_sync_to_async
 from chatkit.server import ChatKitServer
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
@@ -9,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from .. import visitors
-from ..attachment_store import DjangoAttachmentStore
+from .. import storage, visitors
+from ..attachment_store import DjangoAttachmentStore, having_room
 from ..conf import settings
 from ..context import RequestContext
 from ..contexts import task_of
@@ -36,7 +38,7 @@ class UploadView(JsonView):
             if isinstance(context, HttpResponseBase):
                 return context
             async with task_of(context):
-                response = await receive(await read_file(request), context)
+                response = await receive(request, context)
                 visitors.begin(request.session, context.owner)
                 return response
         except Exception as exception:
@@ -57,7 +59,7 @@ class AnnouncedUploadView(JsonView):
             find = database_sync_to_async(signed_urls.attachment_of)
             row, _variant, context = await find(request, token, "upload")
             async with task_of(context):
-                response = await receive(await read_file(request), context, row.pk)
+                response = await receive(request, context, row.pk)
         except Exception as exception:
             response = errors.from_exception(exception)
         return _with_cors(response)
@@ -77,10 +79,14 @@ class AnnouncedUploadView(JsonView):
 
 
 async def receive(
-    file: UploadedFile[bytes], context: RequestContext, key: str | None = None
+    request: HttpRequest, context: RequestContext, key: str | None = None
 ) -> HttpResponse:
-    """Store a file through the server's attachment store."""
-    attachment = await attachment_store(get_server()).upload(file, context, key)
+    """Store the file of a request through the server's attachment store."""
+    store = attachment_store(get_server())
+    with having_room(context, declared_length(request), only_look=True):
+        # Whoever finds no room is told so before the form is read.
+        file = await read_file(request)
+    attachment = await store.upload(file, context, key)
     return HttpResponse(encoding.dump(attachment), content_type="application/json")
 
 
@@ -103,24 +109,33 @@ async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
     Raises:
         RequestRefused: If it has no file, or one that is too large.
     """
-    limit = settings.MAX_ATTACHMENT_BYTES
     if request.content_type == "multipart/form-data":
-        files = await database_sync_to_async(lambda: request.FILES)()
+        files = await storage.call("uploads", lambda: request.FILES)
         file = files.get("file")
         if file is None:
             raise RequestRefused(
                 "no_file", _("Send the file in the field “file”."), status=400
             )
         return file
-    data = request.read(limit + 1)
     name = request.headers.get("X-File-Name", "file")
-    return SimpleUploadedFile(name, data, request.content_type or "")
+    kind, length = request.content_type or "", declared_length(request)
+    if length:
+        # It is read when it is its turn.
+        return UploadedFile(cast("IO[bytes]", request), name, kind, length)
+    most = settings.MAX_ATTACHMENT_BYTES + 1
+    data = await storage.call("uploads", request.read, most)
+    return SimpleUploadedFile(name, data, kind)
+
+
+def declared_length(request: HttpRequest) -> int:
+    """Return how many bytes a request says to have, 0 if it does not say."""
+    length = request.headers.get("Content-Length", "")
+    return int(length) if length.isascii() and length.isdigit() else 0
 
 
 def check_length(request: HttpRequest) -> None:
     """Refuse a body before it is parsed if its declared length is too large."""
-    length = request.headers.get("Content-Length", "0")
-    if length.isdigit() and int(length) > settings.MAX_ATTACHMENT_BYTES + OVERHEAD:
+    if declared_length(request) > settings.MAX_ATTACHMENT_BYTES + OVERHEAD:
         raise RequestRefused("too_large", _("The file is too large."), status=413)
 
 

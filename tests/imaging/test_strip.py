@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import struct
 from typing import Any
@@ -133,9 +134,10 @@ def test_a_webp_that_promises_exif_and_has_none_is_as_it_is() -> None:
 
 
 def upload(data: bytes) -> uploads.StoredFile:
-    stored = uploads.store_file(SimpleUploadedFile("a.jpg", data))
-    assert stored is not None
-    return stored
+    arrival = uploads.take_file(SimpleUploadedFile("a.jpg", data))
+    for write in arrival.writes:
+        assert asyncio.run(write.done())
+    return arrival.stored
 
 
 @pytest.mark.row("C14")
