@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import itertools
 import json
@@ -668,6 +669,11 @@ def admin_urls(rows: dict[type, Any]) -> Iterator[tuple[str, str]]:
 
 
 def pages_of(ids: Ids) -> list[tuple[str, str]]:
+    models.OwnerBlock.objects.create(owner="nobody", words=f"block {CANARY}")
+    models.Brake.objects.create(is_on=False, words=f"brake {CANARY}")
+    models.UseEntry.objects.create(
+        owner=CANARY, day=datetime.date.today(), kind="run", amount=1
+    )
     rows = {model: model._default_manager.first() for model in admin.site._registry}
     rows[models.Thread] = models.Thread.objects.get(pk=ids.thread)
     rows[models.GeneratedImage] = models.GeneratedImage.objects.get(pk=ids.image)
@@ -795,5 +801,8 @@ async def test_admin_shows_the_canaries_to_a_superuser(
         "Run",
         "RefusedInput",
         "DeletedFile",
+        "OwnerBlock",
+        "Brake",
+        "UseEntry",
     }
     assert images >= 5

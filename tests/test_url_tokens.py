@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from chatkit_images import url_tokens
+from tests.client import ChatClient
 
 
 def test_a_token_says_what_it_was_made_of() -> None:
-    said = url_tokens.read(url_tokens.make("image", "abc", "full", "user:1"))
+    said = url_tokens.read(url_tokens.make("attachment", "abc", "full", "user:1"))
     assert said is not None
-    assert (said.kind, said.key, said.variant) == ("image", "abc", "full")
+    assert (said.kind, said.key, said.variant) == ("attachment", "abc", "full")
     assert said.is_of("user:1")
     assert not said.is_of("user:2")
 
@@ -24,7 +26,7 @@ def test_the_digest_needs_the_projects_key(settings: Any) -> None:
 
 
 def test_an_old_key_is_good_as_long_as_it_is_a_fallback(settings: Any) -> None:
-    token = url_tokens.make("image", "abc", "full", "user:1")
+    token = url_tokens.make("attachment", "abc", "full", "user:1")
     old, settings.SECRET_KEY = settings.SECRET_KEY, "new"
     settings.SECRET_KEY_FALLBACKS = [old]
     said = url_tokens.read(token)
@@ -34,7 +36,7 @@ def test_an_old_key_is_good_as_long_as_it_is_a_fallback(settings: Any) -> None:
 
 
 def test_an_expired_token_is_read_only_on_demand() -> None:
-    token = url_tokens.make("image", "abc", "full", "user:1", expires=1)
+    token = url_tokens.make("attachment", "abc", "full", "user:1", expires=1)
     assert url_tokens.read(token) is None
     said = url_tokens.read(token, expired_ok=True)
     assert said is not None and said.is_of("user:1")
@@ -42,4 +44,48 @@ def test_an_expired_token_is_read_only_on_demand() -> None:
 
 def test_a_part_with_a_dot_is_refused() -> None:
     with pytest.raises(ValueError, match="must not have a dot"):
-        url_tokens.make("image", "a.b", "full", "user:1")
+        url_tokens.make("attachment", "a.b", "full", "user:1")
+
+
+# Signed, and still nothing that the app has made: by another version, or with a key
+# that somebody knows.
+MALFORMED = [
+    "",
+    "image",
+    "image.{key}.full",
+    "image.{key}.full.{scope}.xyz",
+    "image.{key}.full.{scope}.",
+    "image.no-uuid.full.{scope}.ffffffff",
+    "image..full.{scope}.ffffffff",
+    "image.{key}.full.{scope}.ffffffff.more",
+    "image.{key}\0.full.{scope}.ffffffff",
+    "attachment.a\0b.full.{scope}.ffffffff",
+    "upload.\ud83d.full.{scope}.ffffffff",
+    "image.{key}.full.{scope}.\u0663",
+]
+
+
+@pytest.mark.parametrize("value", MALFORMED)
+def test_what_is_signed_and_malformed_is_no_token(value: str) -> None:
+    key, scope = "0" * 32, url_tokens.digest("user:1")
+    text = value.format(key=key, scope=scope)
+    try:
+        signed = url_tokens._signer().sign(text)
+    except UnicodeEncodeError:
+        signed = text
+    assert url_tokens.read(signed) is None
+    url_tokens.is_signed(signed)
+
+
+@pytest.mark.parametrize("route", ["image", "attachment", "upload"])
+@pytest.mark.parametrize("value", [each for each in MALFORMED if "\ud83d" not in each])
+async def test_such_a_token_is_a_404(
+    transactional_db: None, route: str, value: str
+) -> None:
+    text = value.format(key="0" * 32, scope=url_tokens.digest("user:1"))
+    signed = url_tokens._signer().sign(text)
+    url = reverse(f"chatkit_images:{route}", args=[signed])
+    client = ChatClient()
+    send = client.put if route == "upload" else client.get
+    response = await send(url)
+    assert response.status_code == 404

@@ -7,6 +7,7 @@ import json
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -520,3 +521,87 @@ def shown(batches: list[Any]) -> str:
 
 
 Check = Callable[[], Awaitable[None]]
+
+
+async def plant(run_id: uuid.UUID, kind: str) -> None:
+    """Write something into a log that its process has not written."""
+    from redis.asyncio import Redis
+
+    from chatkit_images.runs.log.publisher import keys
+    from chatkit_images.runs.log.seals import seal
+
+    stream, digest = keys(run_id)
+    evil = b'data: {"type":"notice","level":"info","message":"evil"}\n\n'
+    sealed = seal(uuid.uuid4(), "chunk", 4, evil)
+    planted: dict[str, tuple[str, Any]] = {
+        "no seal": ("4-0", {"chunk": evil}),
+        "seal of another run": ("4-0", {"chunk": evil, "seal": sealed}),
+        "another number": (
+            "5-0",
+            {"chunk": evil, "seal": seal(run_id, "chunk", 4, evil)},
+        ),
+        "other bytes": (
+            "4-0",
+            {"chunk": evil, "seal": seal(run_id, "chunk", 4, b"good")},
+        ),
+        "an end": ("4-0", {"end": b"1"}),
+        "a chunk as an end": (
+            "4-0",
+            {"end": b"1", "seal": seal(run_id, "chunk", 4, b"1")},
+        ),
+        "other fields": ("4-0", {"x": b"1"}),
+        "a large number": ("18446744073709551615-18446744073709551615", {"x": b"1"}),
+    }
+    async with Redis.from_url(URL) as client:
+        if kind in planted:
+            number, fields = planted[kind]
+            await client.xadd(stream, fields, id=number)
+        else:
+            told = {"number": 9, "chunks": [evil.decode()], "seal": "00" * 16}
+            values = {"a digest": json.dumps(told), "no JSON": "{", "a list": "[]"}
+            await client.set(digest, values[kind])
+            await client.xtrim(stream, maxlen=0)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "no seal",
+        "seal of another run",
+        "another number",
+        "other bytes",
+        "an end",
+        "a chunk as an end",
+        "other fields",
+        "a large number",
+        "a digest",
+        "no JSON",
+        "a list",
+    ],
+)
+async def test_what_others_have_written_to_redis_is_not_believed(kind: str) -> None:
+    services.redis()
+    writer, reader = shared(), shared()
+    pair = Pair(writer, reader)
+    pair.append(1, 3)
+    # It has been published: another process has it.
+    log = await pair.open()
+    await pair.reach(log, 3)
+    await reader.aclose()
+    await plant(pair.run_id, kind)
+    reader = shared()
+    found = await reader.open(pair.run_id, running=True)
+    assert found is not None
+    batches = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.4):
+            async for batch in found.read():
+                batches.append(batch)
+    assert not found.complete
+    shown = b"".join(each for batch in batches for _, each in batch)
+    assert b"evil" not in shown
+    whole = kind not in ("a digest", "no JSON", "a list")
+    assert numbers(batches) == ([1, 2, 3] if whole else [])
+    await forget(pair.run_id)
+    await writer.aclose()
+    await reader.aclose()

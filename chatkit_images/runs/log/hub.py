@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from .memory import MemoryLog
 from .publisher import RETRY_SECONDS, keys
+from .seals import Kind, is_sealed, joined
 
 logger = logging.getLogger(__name__)
 # Seconds for which one read waits.
@@ -73,26 +74,36 @@ class Hub:
         value, entries = await pipe.execute()
         if value is None and not entries:
             return False
-        if entries and self._extend(copy, entries):
+        if entries and self._extend(run_id, copy, entries):
             return True
-        told: dict[str, Any] = {"number": 0} if value is None else json.loads(value)
-        if told["number"] <= copy.last:
+        number, chunks = _read_digest(run_id, value)
+        if number <= copy.last:
             return False
-        copy.seed(told["number"], [chunk.encode() for chunk in told["chunks"]])
-        return self._extend(copy, entries)
+        copy.seed(number, chunks)
+        return self._extend(run_id, copy, entries)
 
-    def _extend(self, copy: MemoryLog, entries: list[Any]) -> bool:
-        """Append the entries that a copy lacks; ``False`` if some are missing."""
+    def _extend(self, run_id: uuid.UUID, copy: MemoryLog, entries: list[Any]) -> bool:
+        """Append the entries that a copy lacks.
+
+        Returns:
+            ``False`` if some are missing, or were not written by this project.
+        """
         for entry in entries:
             number, fields = _number(entry), entry[1]
             if number <= copy.last:
                 continue
+            kind: Kind = "end" if b"end" in fields else "chunk"
+            data = fields.get(kind.encode(), b"")
             if number > copy.last + 1:
                 return False
-            if b"end" in fields:
+            if not is_sealed(fields.get(b"seal"), run_id, kind, number, data):
+                if run_id not in self._lacking:  # Said once, however long.
+                    logger.warning("An entry of run %s is none of ours", run_id)
+                return False
+            if kind == "end":
                 copy.close()
             else:
-                copy.append(fields[b"chunk"])
+                copy.append(data)
         return True
 
     async def _follow(self) -> None:
@@ -131,12 +142,25 @@ class Hub:
         for stream, entries in answer:
             run_id = followed[stream]
             copy = self._copies[run_id]
-            if self._extend(copy, entries) or await self._fill(run_id, copy):
+            if self._extend(run_id, copy, entries) or await self._fill(run_id, copy):
                 self._lacking.discard(run_id)
                 continue
             # Redis has lost the log, and the run's process has not yet noticed.
             self._lacking.add(run_id)
             await asyncio.sleep(BLOCK_SECONDS / 4)
+
+
+def _read_digest(run_id: uuid.UUID, value: bytes | None) -> tuple[int, list[bytes]]:
+    """Return the number and the chunks of a digest; 0 if this project has made none."""
+    try:
+        told = json.loads(value or b"{}")
+        number, chunks = told["number"], [chunk.encode() for chunk in told["chunks"]]
+        sealed = bytes.fromhex(told["seal"])
+        if is_sealed(sealed, run_id, "digest", number, joined(chunks)):
+            return number, chunks
+    except (AttributeError, KeyError, TypeError, ValueError):
+        logger.info("The digest of run %s is none of ours", run_id)
+    return 0, []
 
 
 def _number(entry: Any) -> int:

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError, ResponseError
 from ...conf import settings
 from .chunks import Batch
 from .memory import MemoryLog
+from .seals import Kind, joined, seal
 
 logger = logging.getLogger(__name__)
 # Seconds without an event after which Redis forgets a log. An image may take minutes.
@@ -37,6 +38,7 @@ class Publisher:
         self._redis = redis
         self._log = log
         self._stream, self._digest = keys(run_id)
+        self._run_id = run_id
         self._published = 0
         # Bytes since the last trimming, and the number up to which the next one goes.
         self._bytes = 0
@@ -76,14 +78,14 @@ class Publisher:
         following = range(self._published + 1, self._published + 1 + len(batch))
         if numbers == list(following):
             for number, chunk in batch:
-                pipe.xadd(self._stream, {"chunk": chunk}, id=f"{number}-0")
+                self._add(pipe, "chunk", number, chunk)
         else:
             self._set_digest(pipe, numbers[-1], [chunk for _, chunk in batch])
         self._bytes += sum(len(chunk) for _, chunk in batch)
         if self._bytes > settings.RUN_LOG_BYTES // 2:
             self._trim(pipe)
         if end is not None:
-            pipe.xadd(self._stream, {"end": b"1"}, id=f"{self._log.last + 1}-0")
+            self._add(pipe, "end", self._log.last + 1, b"1")
         for key in (self._stream, self._digest):
             pipe.expire(key, int(RUNNING_SECONDS if end is None else end) + 1)
         existed, *results = await pipe.execute(raise_on_error=False)
@@ -100,6 +102,11 @@ class Publisher:
             self._trim(again)
             await again.execute()
 
+    def _add(self, pipe: Any, kind: Kind, number: int, data: bytes) -> None:
+        """Add an entry, with its seal."""
+        fields = {kind: data, "seal": seal(self._run_id, kind, number, data)}
+        pipe.xadd(self._stream, fields, id=f"{number}-0")
+
     def _trim(self, pipe: Any) -> None:
         """Replace the entries before the last trimming by the digest."""
         batch = self._log.digest(self._published)
@@ -110,4 +117,6 @@ class Publisher:
 
     def _set_digest(self, pipe: Any, number: int, chunks: list[bytes]) -> None:
         value = {"number": number, "chunks": [chunk.decode() for chunk in chunks]}
+        sealed = seal(self._run_id, "digest", number, joined(chunks))
+        value["seal"] = sealed.hex()
         pipe.set(self._digest, json.dumps(value), ex=RUNNING_SECONDS)
