@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from chatkit_images.conf.limits import DEFAULTS, GROUPS
 from example_project.settings import *  # noqa: F403
 from example_project.settings import CHATKIT_IMAGES
 
@@ -13,3 +14,7 @@ CHATKIT_IMAGES |= {
     # The first is of the site of the demo, which is at 127.0.0.1; the second is not.
     "ORIGINS": [f"http://127.0.0.1:{port}", f"http://localhost:{port}"],
 }
+if "REPEATS" in os.environ:
+    # All visitors have one address, and more to say than people have.
+    groups = {name: dict.fromkeys(keys) for name, keys in GROUPS.items()}
+    CHATKIT_IMAGES["LIMITS"] = dict.fromkeys(DEFAULTS) | groups
