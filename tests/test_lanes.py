@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -33,6 +35,10 @@ def threads() -> Iterator[Threads]:
     found = Threads(1, "test")
     yield found
     found.shutdown()
+
+
+class Large:
+    """Something whose end can be seen."""
 
 
 class Held:
@@ -91,9 +97,21 @@ def test_a_job_that_is_cancelled_is_skipped(threads: Threads) -> None:
     assert held.released() == ["b1", "a2"]
 
 
-def test_an_error_is_the_callers_own(threads: Threads) -> None:
-    with pytest.raises(ZeroDivisionError):
-        threads.submit("a", lambda: 1 // 0).result(60)
+def test_an_error_is_the_callers_own_and_keeps_no_bytes(threads: Threads) -> None:
+    kept = []
+
+    def fail() -> None:
+        data = Large()
+        kept.append(weakref.ref(data))
+        raise ValueError(data)
+
+    gc.disable()
+    try:
+        assert isinstance(threads.submit("a", fail).exception(60), ValueError)
+        threads.drain()
+        assert kept[0]() is None
+    finally:
+        gc.enable()
     assert threads.submit("a", lambda: "next").result(60) == "next"
 
 

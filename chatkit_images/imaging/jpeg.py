@@ -29,7 +29,7 @@ MAX_SEGMENTS = 2000
 # Real images have ten, and each one, even an empty one, is a pass over all pixels. So
 # large images may have fewer.
 MAX_SCANS, LEAST_SCANS = 32, 12
-SCANNED_PIXELS = 10**9
+SCANNED_PIXELS = 500_000_000
 
 
 def read(data: bytes) -> Layout:

@@ -34,6 +34,7 @@ Lane = Literal[
     "thumbnails",
     "redraw",
     "read",
+    "forms",
     "uploads",
     "attachments",
     "spool",
@@ -63,7 +64,9 @@ def executor(lane: Lane) -> Threads:
         # The model's input: files are drawn again, and read.
         "redraw": 1,
         "read": half,
-        # Uploads are looked at one by one, because anybody may order that.
+        # Uploads: their forms are taken apart, which takes a moment. They are looked at
+        # one by one, because that may take a second and anybody may order it.
+        "forms": 2,
         "uploads": 1,
         "attachments": half,
         # What a storage does not take goes to the disk of this host.

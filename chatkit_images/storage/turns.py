@@ -77,6 +77,9 @@ class Threads:
         except BaseException as error:
             self._end(owner)
             future.set_exception(error)
+            # Its traceback has this frame. Whoever is done with the error is done with
+            # the bytes of the job, too, if it leads in no circle.
+            del found, future, func
         else:
             self._end(owner)
             future.set_result(result)

@@ -110,7 +110,7 @@ async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
         RequestRefused: If it has no file, or one that is too large.
     """
     if request.content_type == "multipart/form-data":
-        files = await storage.call("uploads", lambda: request.FILES)
+        files = await storage.call("forms", lambda: request.FILES)
         file = files.get("file")
         if file is None:
             raise RequestRefused(
@@ -123,7 +123,7 @@ async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
         # It is read when it is its turn.
         return UploadedFile(cast("IO[bytes]", request), name, kind, length)
     most = settings.MAX_ATTACHMENT_BYTES + 1
-    data = await storage.call("uploads", request.read, most)
+    data = await storage.call("forms", request.read, most)
     return SimpleUploadedFile(name, data, kind)
 
 
