@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
+from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 else:
     BaseModelAdmin = admin.ModelAdmin
 
-# Owners whom one action may block: as many as a person can check on the page.
-MOST_OWNERS = 100
+# Owners whom one action may block, with the users behind them: as many as a person can
+# check on the page.
+MOST_OWNERS, MOST_NAMES = 100, 500
 
 
 class RowActions(BaseModelAdmin):
@@ -41,14 +43,18 @@ class RowActions(BaseModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         """Add the actions that the person may take."""
-        offered = self.get_actions(request)
+        offered, original = self.get_actions(request), context["original"]
         url = page_url(self.admin_site, self.model, "changelist")
         context["row_actions"] = [
             {"name": name, "label": action[2], "url": url}
             for name in self.row_actions
-            if (action := offered.get(name))
+            if (action := offered.get(name)) and self.makes_sense(name, original)
         ]
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def makes_sense(self, action: str, row: Any) -> bool:
+        """Return whether an action would change anything for a row."""
+        return True
 
     def ask_words(
         self,
@@ -92,6 +98,11 @@ class OwnerActions(RowActions):
 
     row_actions: Sequence[str] = ("block_owners", "unblock_owners")
 
+    def makes_sense(self, action: str, row: Any) -> bool:
+        """Return whether the owner is blocked, or not yet."""
+        blocks = {"block_owners": False, "unblock_owners": True}
+        return blocks.get(action) in (None, row.owner_is_blocked)
+
     def has_block_permission(self, request: HttpRequest) -> bool:
         """Return whether the person may add a block by its own page."""
         site, model = self.admin_site, models.OwnerBlock
@@ -111,6 +122,24 @@ class OwnerActions(RowActions):
         path = f"{getattr(self, 'owner_path', '')}owner"
         found = rows.order_by(path).values_list(path, flat=True).distinct()
         return [str(owner) for owner in found[: MOST_OWNERS + 1]]
+
+    def named(self, rows: QuerySet[Any], owners: list[str]) -> list[str]:
+        """Return owners with the names of users who have rows of theirs."""
+        path = f"{getattr(self, 'owner_path', '')}"
+        username = f"{path}user__{get_user_model().USERNAME_FIELD}"
+        owner = f"{path}owner"
+        pairs = rows.filter(**{f"{owner}__in": owners, f"{username}__isnull": False})
+        names: dict[str, list[str]] = {}
+        found = pairs.order_by(owner).values_list(owner, username).distinct()
+        for key, name in found[:MOST_NAMES]:
+            names.setdefault(key, []).append(str(name))
+        return [
+            f"{clip(key, 16)} ({', '.join(names[key])})"
+            if key in names
+            # That of a visitor is a secret.
+            else clip(key, 16)
+            for key in owners
+        ]
 
     @admin.action(permissions=["block"], description=_("Block the owner"))
     def block_owners(
@@ -132,7 +161,7 @@ class OwnerActions(RowActions):
                     "They get no new answers, and answers on their way end within "
                     "seconds:"
                 ),
-                listed=[clip(owner, 40) for owner in owners],
+                listed=self.named(queryset, owners),
                 standard=brakes.block_words(),
             )
         words = request.POST["words"].strip()

@@ -96,6 +96,11 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
         counted: QuerySet[Any] = runs.annotate(images_of_run=images)
         return counted
 
+    def makes_sense(self, action: str, row: Any) -> bool:
+        """Return whether there is something to stop, too."""
+        running = row.status == models.Run.Status.RUNNING
+        return (action != "stop" or running) and super().makes_sense(action, row)
+
     def has_stop_permission(self, request: HttpRequest) -> bool:
         """Return whether the person may change runs, though no page does."""
         codename = f"{self.opts.app_label}.change_{self.opts.model_name}"

@@ -84,12 +84,15 @@ def test_every_page_says_that_the_brake_is_on(
 
 
 @pytest.fixture
-def rows(make_thread: Make, make_image: Make, make_attachment: Make) -> list[Any]:
+def rows(
+    make_thread: Make, make_image: Make, make_attachment: Make, make_user: Make
+) -> list[Any]:
     """Return a thread, a run, an image and an attachment of one owner."""
-    thread = make_thread(owner="team:7")
-    run = Run.objects.create(thread=thread, owner="team:7", operation="add")
+    owned = {"owner": "team:7", "user": make_user(username="zoe")}
+    thread = make_thread(**owned)
+    run = Run.objects.create(thread=thread, operation="add", **owned)
     image = make_image(thread=thread, run=run)
-    return [thread, run, image, make_attachment(thread=thread, owner="team:7")]
+    return [thread, run, image, make_attachment(thread=thread, **owned)]
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -104,13 +107,15 @@ def test_an_owner_is_blocked_and_unblocked_where_the_rows_are(
     html = client.get(change(row)).content.decode()
     assert 'name="action" value="block_owners"' in html
     asked = act(client, "block_owners", row, page=str(row.pk)).content.decode()
-    assert "team:7" in asked
+    assert "<li>team:7 (zoe)</li>" in asked
     assert "You may not chat here any more." in asked
     assert not OwnerBlock.objects.exists()
     done = act(client, "block_owners", row, page=str(row.pk), words=" Write to us. ")
     # Back on the page from which it came, which says so.
     assert done.redirect_chain == [(change(row), 302)]
     assert "1 owner is blocked." in done.content.decode()
+    assert 'value="block_owners"' not in done.content.decode()
+    assert 'value="unblock_owners"' in done.content.decode()
     assert 'ck-is-blocked">blocked<' in done.content.decode()
     block = OwnerBlock.objects.get()
     found = (block.owner, block.words, block.blocked_by)
