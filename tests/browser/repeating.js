@@ -70,17 +70,23 @@ class Page {
     this.shownAt = performance.now();
   }
 
-  /** Look at a thread after a reload: at its live answer, to the end. */
-  async look(wrapped) {
-    this.faults.length = 0;
-    const chatkitFetch = this.fetch(wrapped, 5);
+  /** Return the newest thread of the person. */
+  async newest(chatkitFetch) {
     const headers = { "Content-Type": "application/json" };
     const body = JSON.stringify({ type: "threads.list", params: { limit: 1 } });
-    const { data } = await (await chatkitFetch(CHAT, { method: "POST", headers, body })).json();
-    const thread = data[0]?.id ?? null;
-    const following = thread && this.app.follow(CHAT, thread, { fetch: chatkitFetch });
+    const response = await chatkitFetch(CHAT, { method: "POST", headers, body });
+    return (await response.json()).data[0]?.id ?? null;
+  }
+
+  /** Look for a thread after a reload, and at its live answer, to the end. */
+  async look(wrapped, before) {
+    this.faults.length = 0;
+    const chatkitFetch = this.fetch(wrapped, 5);
+    const thread = await this.newest(chatkitFetch);
+    if (!thread || thread === before) return null;
+    const following = this.app.follow(CHAT, thread, { fetch: chatkitFetch });
     // A thread goes with a first message that was not stored.
-    const events = await following?.catch((error) => {
+    const events = await following.catch((error) => {
       if (error.status !== 404) throw error;
     });
     for await (const event of events ?? []) void event;
@@ -92,6 +98,8 @@ class Page {
 async function sequence(seed, { wrapped }) {
   const { chance, below, pick } = dice(seed);
   const page = await Page.open();
+  // That of the sequence before.
+  const before = await page.newest(page.fetch(wrapped, 5));
   const said = {}, seen = [];
   let thread = null, stops = 0, text = "";
   for (let turn = 0; turn < 2 + below(2); turn++) {
@@ -129,7 +137,8 @@ async function sequence(seed, { wrapped }) {
       }
     }
     if (left) {
-      thread = await page.look(wrapped);
+      const found = await page.look(wrapped, before);
+      thread ??= found;
       seen.push({ text, end: "reloaded" });
       continue;
     }
@@ -138,7 +147,7 @@ async function sequence(seed, { wrapped }) {
     const count = (kind) => events.filter((each) => each.type === kind && each.item?.type === "user_message").length;
     const error = events.find((event) => event.type === "error")?.message;
     seen.push({ text, end, error, messages: count("thread.item.done") });
-    if (!thread) thread = await page.look(wrapped);
+    if (!thread) thread = await page.look(wrapped, before);
   }
   page.frame.remove();
   return { seed, said, stops, seen };

@@ -387,6 +387,19 @@ export async function shownTooSoon() {
   return requests.length;
 }
 
+export async function leftBeforeTheAnswer() {
+  const { fetch, requests } = server({ chunks: [frame(1, created)], end: "silence", wait: 900 });
+  const { turn } = await import("/loader.js");
+  const abort = new AbortController();
+  const asked = post(fetch, {}, { signal: abort.signal }).catch((error) => error.name);
+  await turn("hidden", "after");
+  abort.abort();
+  await turn("visible", "after");
+  // The answer comes long after the tab is shown.
+  await wait(1300);
+  return [await asked, requests.length];
+}
+
 export async function readableRefusals(accept) {
   const told = (code, allow_retry) => ({ message: code, error: { code, message: code, allow_retry } });
   const answers = [

@@ -329,6 +329,10 @@ def test_who_has_just_come_back_presses_no_button(script: Script) -> None:
     assert script("shownTooSoon") == 1
 
 
+def test_a_tab_that_leaves_before_the_answer_stops_nothing(script: Script) -> None:
+    assert script("leftBeforeTheAnswer") == ["AbortError", 1]
+
+
 def test_a_caller_that_reads_streams_alone_is_told_why_in_one(script: Script) -> None:
     def error(message: str, may_retry: bool = False) -> dict[str, Any]:
         told = {"type": "error", "code": "custom", "message": message}

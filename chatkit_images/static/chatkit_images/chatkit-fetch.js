@@ -174,10 +174,11 @@ export function createFetch({
       over = true;
       asked.book = book.copy();
       turn.lose();
+      const ofTab = isOfTab();
       // A request without an answer may have begun a run.
       const { run, events } = (await opened.catch(() => null)) ?? {};
       if (events) turn.leave(drain(events));
-      if (await isOfTab() || !turn.isNewest()) return;
+      if (await ofTab || !turn.isNewest()) return;
       turn.end();
       gone.abort(reason);
       if (!run) return;

@@ -10,6 +10,8 @@ const BEFORE = 100, AFTER = 500;
 // The time for which the page is hidden does not count.
 const FAILED = 120_000, LEFT = 30_000;
 
+// A worker has none, and is never hidden.
+const { document } = globalThis;
 let left = false, shownAt = -Infinity;
 const back = () => {
   left = false;
@@ -17,14 +19,14 @@ const back = () => {
 };
 addEventListener("pagehide", () => { left = true; });
 addEventListener("pageshow", back);
-document.addEventListener("resume", back);
-document.addEventListener("visibilitychange", () => {
+document?.addEventListener("resume", back);
+document?.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") back();
 });
 
 /** Whether nobody looks at the page, or nobody did a moment ago. */
 function isAway() {
-  return left || document.visibilityState === "hidden" || performance.now() - shownAt < AFTER;
+  return left || document?.visibilityState === "hidden" || performance.now() - shownAt < AFTER;
 }
 
 /** Resolve to whether an abort of this moment is the tab's, and not a person's. */
