@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.log import log_response
@@ -17,6 +18,7 @@ from django.views import View
 from .. import database
 from ..conf import settings
 from ..views import ChatKitView, errors, origins
+from .hardening import hardened, redirect_of
 from .requests import header_pairs, keep_session, make_request
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class ChatKitConsumer:
     """Answers with one of the asynchronous views of this package.
 
     Views, checks and answers are the same as with the URLconf, but the project's
-    middleware does not run. Sessions and users are Django's own, or those that Channels
+    middleware does not run. What Django's security middleware does is done if
+    ``MIDDLEWARE`` has it. Sessions and users are Django's own, or those that Channels
     has put into the scope. Database work goes through ``DATABASE_THREADS``. If the
     client leaves while the view waits, the view is cancelled.
     """
@@ -119,7 +122,11 @@ class ChatKitConsumer:
                 return errors.shown(request, errors.from_exception(exception))
             return response
 
-        response = await origins.shared(request, answer)
+        try:
+            response = redirect_of(request) or await origins.shared(request, answer)
+        except SuspiciousOperation as refusal:
+            response = errors.from_exception(refusal)
+        hardened(request, response)
         if response.status_code >= 400:
             # As Django's handler does.
             reason = response.reason_phrase
