@@ -74,6 +74,11 @@ export class ChatKitApi {
     });
   }
 
+  /** Return what the person has left. */
+  async limits() {
+    return (await this.#fetch("limits/", { method: "GET" })).json();
+  }
+
   /** Make a call that is answered with JSON. */
   async call(type, params) {
     return (await this.#send(type, params)).json();

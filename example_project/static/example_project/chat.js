@@ -4,6 +4,7 @@ import { ChatKitApi } from "./api.js";
 import { Composer } from "./composer.js";
 import { askTitle, confirmDelete, openLightbox, setUpDialogs } from "./dialogs.js";
 import { announce, byId } from "./dom.js";
+import { showLimits } from "./limits.js";
 import { Log } from "./render.js";
 import { Session } from "./session.js";
 import { Sidebar, threadTitle } from "./sidebar.js";
@@ -80,7 +81,7 @@ function show(next) {
 function onChange(changed, ids, event) {
   const { thread, busy } = changed;
   if (thread.id && busy) running.set(thread.id, changed);
-  else running.delete(thread.id);
+  else if (running.delete(thread.id)) showLimits(api);
   if (event?.type === "thread.created" || event?.type === "thread.updated") {
     sidebar.put(thread);
   }
@@ -114,6 +115,7 @@ async function send(message) {
     if (sending !== session) return;
     if (error.name !== "AbortError") showProblem(error);
     composer.restore(message);
+    showLimits(api);
     // Another page has asked in this chat.
     if (error.code === "run_in_progress") look();
   }
@@ -262,5 +264,6 @@ window.addEventListener("online", look);
 setUpDialogs();
 drawFrame();
 sidebar.load().catch(showProblem);
+showLimits(api);
 if (location.hash) openFromHash();
 else composer.focus();
