@@ -25,24 +25,6 @@ MAX_VALUES = 20_000
 MAX_DEPTH = 20
 
 
-@dataclass(frozen=True)
-class MessageSize:
-    """How large a message is.
-
-    Attributes:
-        parts: Its parts.
-        bytes: Bytes in UTF-8 of its text and of the data of its tags.
-    """
-
-    parts: int
-    bytes: int
-
-
-def size_of(message: types.UserMessageInput) -> MessageSize:
-    """Return the size of a message."""
-    return MessageSize(len(message.content), _walk(message).bytes)
-
-
 def check(request: types.ChatKitReq) -> None:
     """Refuse a request that is too large or too deep, before anything is written.
 
