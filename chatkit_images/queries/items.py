@@ -194,11 +194,13 @@ def to_items(
     keys = {uuid.UUID(image["key"]) for image in shown if "key" in image}
     keys |= references.image_keys(rows)
     if calls or keys:
-        # A text may refer to an image in another thread of the same owner.
-        found_images = models.GeneratedImage.objects.for_owner(context.owner).filter(
-            db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=keys)
-        )
-        known = identity.by_payload(found_images, thread_id)
+        # A text may refer to an image in another thread of the same owner. Some
+        # databases would answer a condition on the owner by all that the owner has.
+        found_images = models.GeneratedImage.objects.annotate(
+            whose=db.F("thread__owner")
+        ).filter(db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=keys))
+        own = [row for row in found_images if vars(row)["whose"] == context.owner]
+        known = identity.by_payload(own, thread_id)
     sent = {key for row in rows for key in row.payload.get("attachments", ())}
     named = references.file_ids(rows)
     owned = attachments.of_owner(sent | named, context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import models, storage, url_tokens
@@ -101,39 +101,44 @@ def _of_tokens(tokens: list[str], scope: str) -> dict[str, str]:
 
 def _of_images(names: list[str], keys: list[str], owner: str) -> dict[str, str]:
     """Return the references to an owner's images, by names of files and by keys."""
-    rows = models.GeneratedImage.objects.for_owner(owner).order_by()
-    # Each part of the statement uses an index of its own; one with OR would use none.
+    rows = models.GeneratedImage.objects.order_by()
     parts = [rows.filter(pk__in=keys)] if keys else []
     if names:
         parts += [rows.filter(file__in=names), rows.filter(thumbnail__in=names)]
     return {
         said: references.to_image(key)
-        for file, thumbnail, key in _all(parts, "file", "thumbnail", "pk")
+        for file, thumbnail, key in _owned(parts, "thread__owner", owner)
         for said in (file, thumbnail, str(key))
-        if said
     }
 
 
 def _of_attachments(names: list[str], owner: str) -> dict[str, str]:
     """Return the references to an owner's attachments, by names of files."""
-    if not names:
-        return {}
-    rows = models.Attachment.objects.for_owner(owner).order_by()
+    rows = models.Attachment.objects.order_by()
     parts = [rows.filter(file__in=names), rows.filter(thumbnail__in=names)]
     return {
         said: references.to_attachment(key)
-        for file, thumbnail, key in _all(parts, "file", "thumbnail", "pk")
+        for file, thumbnail, key in _owned(parts if names else [], "owner", owner)
         for said in (file, thumbnail)
-        if said
     }
 
 
-def _all(parts: list[Any], *columns: str) -> Iterable[tuple[Any, ...]]:
-    """Return columns of the rows of several queries, by one statement."""
+def _owned(
+    parts: list[Any], owner_field: str, owner: str
+) -> Iterator[tuple[str, str, Any]]:
+    """Yield file, thumbnail and key of the owner's rows of several queries.
+
+    It is one statement, of which each part uses an index of its own; one with OR would
+    use none. A condition on the owner would have some databases begin with all that the
+    owner has, and ask for each name again for each thread.
+    """
     if not parts:
-        return []
+        return
+    columns = ("file", "thumbnail", "pk", owner_field)
     first, *others = (rows.values_list(*columns) for rows in parts)
-    return list(first.union(*others, all=True) if others else first)
+    for *found, whose in first.union(*others, all=True) if others else first:
+        if whose == owner:
+            yield tuple(found)
 
 
 def _replaced(match: re.Match[str], known: dict[str, str]) -> str:
