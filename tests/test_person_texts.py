@@ -193,7 +193,7 @@ async def test_bytes_of_a_project_are_worked_on_in_threads_for_it(
         "chatkit-images-decode",
         *["chatkit-images-storage"] * 2,
         "chatkit-images-scale",
-        "chatkit-images-storage",
+        "chatkit-images-thumbnails",
     ]
     assert await models.GeneratedImage.objects.acount() == 1
 
