@@ -403,3 +403,23 @@ async def test_a_photo_of_too_many_pixels_is_told_so(
     assert refusal(answer) == expected
     assert files() == []
     assert not await models.Attachment.objects.aexists()
+
+
+@pytest.mark.parametrize("name", ["a.png\n", "x\u202egnp.exe\r\nX-Evil: 1", "", "../"])
+async def test_a_name_that_no_header_takes_is_cleaned_at_the_border(
+    client: ChatClient, png: bytes, name: str
+) -> None:
+    key, url = await announce(client, name=name, size=len(png))
+    response = await client.post(url, form(png))
+    made = response.json()
+    assert made["name"] in ("a.png", "xgnp.exeX-Evil: 1", "file")
+    path = made["preview_url"].removeprefix(HOST)
+    assert (await client.get(path)).status_code == 200
+    # A row of a version before has the name as it came.
+    await models.Attachment.objects.aupdate(name=name)
+    shown = await client.get(path)
+    assert (shown.status_code, "X-Evil" in shown.headers) == (200, False)
+    bare = await client.post(
+        DIRECT, png, content_type="image/png", headers={"X-File-Name": "a\tb/c.png"}
+    )
+    assert bare.json()["name"] == "c.png"

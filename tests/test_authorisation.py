@@ -380,6 +380,55 @@ async def test_item_of_my_other_thread_is_a_404(
     assert model.requests == []
 
 
+# Threads that staff have locked or closed
+
+CHANGES = [
+    "threads.add_user_message",
+    "threads.add_client_tool_output",
+    "threads.add_structured_input",
+    "threads.retry_after_item",
+    "threads.custom_action",
+    "threads.sync_custom_action",
+    "threads.update",
+    "threads.delete",
+    "items.feedback",
+]
+READS = ["threads.get_by_id", "threads.list", "items.list"]
+
+
+@pytest.mark.parametrize("status", ["locked", "closed"])
+@pytest.mark.parametrize("words", [None, "Under review."])
+async def test_locked_and_closed_threads_take_no_change(
+    chat: ChatClient,
+    theirs: Ids,
+    model: LoopbackAPI,
+    status: str,
+    words: str | None,
+) -> None:
+    assert {*CHANGES, *READS} == {
+        op for op in OPERATIONS if op.startswith(("threads.", "items."))
+    } - {"threads.create"}
+    await models.Thread.objects.aupdate(status=status, status_reason=words)
+    file = await models.Attachment.objects.exclude(thread=None).afirst()
+    before = await snapshot()
+    for op in CHANGES:
+        for way in WAYS[op]:
+            response = await chat.request_op(op, way(theirs, theirs))
+            assert response.status_code == 409, (op, await body_of(response))
+            error = json.loads(await body_of(response))["error"]
+            assert error["code"] == f"thread_{status}"
+            assert error["message"] == (words or f"This chat is {status}.")
+    if file is not None:
+        params = {"attachment_id": file.pk}
+        response = await chat.request_op("attachments.delete", params)
+        assert response.status_code == 409
+    assert await snapshot() == before
+    assert model.requests == []
+    for op in READS:
+        response = await chat.request_op(op, WAYS[op][0](theirs, theirs))
+        assert response.status_code == 200
+
+
 # Runs
 
 

@@ -61,7 +61,7 @@ class ThreadConsumer:
             door = await self._open()
         except Exception as refusal:
             if not isinstance(refusal, REFUSALS):
-                logger.exception("Nobody watches thread %s", thread_id)
+                logger.exception("Nobody watches thread %r", thread_id)
             # A thread of another owner gets the same answer as a missing one.
             return await send({"type": "websocket.close", "code": NOT_FOUND})
         # Each look finds out anew for whom it works.

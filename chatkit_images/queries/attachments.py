@@ -8,7 +8,7 @@ from chatkit import types
 from django.utils.translation import gettext as _
 
 from .. import file_urls, models
-from ..cleaning import clean, clean_json
+from ..cleaning import clean, clean_json, clean_mime, clean_name
 from ..context import RequestContext
 from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
@@ -47,7 +47,8 @@ def to_attachment(row: models.Attachment, context: RequestContext) -> types.Atta
     """Return a row as ChatKit's type, with URLs for the context's browser."""
     fields = {
         "id": row.pk,
-        "name": row.name,
+        # A row of before has the name as it came.
+        "name": clean_name(row.name),
         "mime_type": row.mime_type,
         "thread_id": row.thread_id,
         "metadata": row.metadata,
@@ -102,8 +103,8 @@ def _save(
     if attachment.thread_id is not None:
         _attach(row, attachment.thread_id, context)
     row.kind = attachment.type
-    row.name = clean(attachment.name)[:255]
-    row.mime_type = attachment.mime_type[:255]
+    row.name = clean_name(attachment.name)
+    row.mime_type = clean_mime(attachment.mime_type)
     row.metadata = clean_json(attachment.metadata)
     if thumbnail:
         models.DeletedFile.objects.schedule([row.thumbnail.name or ""])

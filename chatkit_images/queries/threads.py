@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import models, times
-from ..cleaning import clean, clean_json
+from ..cleaning import clean, clean_json, clean_line
 from ..context import RequestContext
 from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
@@ -161,7 +161,8 @@ def delete(thread_id: str, context: RequestContext) -> None:
 
 def clean_title(title: str) -> str:
     """Return a title as its column takes it."""
-    return clean(data_urls.Cutter().cut(title))[:255]
+    # A title may be a whole body, of which the beginning is enough.
+    return clean_line(data_urls.Cutter().cut(title)[:1000])[:255]
 
 
 def _values(thread: types.ThreadMetadata) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from .. import imaging, models, storage
-from ..cleaning import clean
+from ..cleaning import clean_mime, clean_name
 from ..conf import Limits, settings
 from ..context import RequestContext
 from ..exceptions import ImageError, NotFoundError, RequestRefused
@@ -124,8 +124,8 @@ def announce(
             owner=context.owner,
             user_id=context.user_id,
             kind=kind,
-            name=clean(params.name)[:255],
-            mime_type=clean(params.mime_type)[:255],
+            name=clean_name(params.name),
+            mime_type=clean_mime(params.mime_type),
             bytes=params.size,
             awaits_upload=True,
         )

@@ -18,6 +18,7 @@ from .following import follow
 from .live_run import LiveRun
 from .log import Batch, Batches
 from .polling import recent
+from .refusals import check_changeable
 from .registry import LIVE
 from .releases import find
 from .repeats import Replayed, check_replay
@@ -33,6 +34,7 @@ __all__ = [
     "LiveRun",
     "Replayed",
     "Watch",
+    "check_changeable",
     "check_replay",
     "drain",
     "find",

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from .. import storage, visitors
 from ..attachment_store import DjangoAttachmentStore, having_room
+from ..cleaning import clean_name
 from ..conf import settings
 from ..context import RequestContext
 from ..contexts import task_of
@@ -117,7 +118,7 @@ async def read_file(request: HttpRequest) -> UploadedFile[bytes]:
                 "no_file", _("Send the file in the field “file”."), status=400
             )
         return file
-    name = request.headers.get("X-File-Name", "file")
+    name = clean_name(request.headers.get("X-File-Name", ""))
     kind, length = request.content_type or "", declared_length(request)
     if length:
         # It is read when it is its turn.

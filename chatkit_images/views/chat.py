@@ -82,6 +82,8 @@ class ChatKitView(JsonView):
             await database.call(runs.check_replay, parsed, context, key)
         if isinstance(server, ProtocolServer):
             await server.check_request(parsed, context)
+        if not isinstance(parsed, READS):
+            await database.call(runs.check_changeable, parsed, context)
         result = await server.process(body, context)
         if not isinstance(result, NonStreamingResult):
             raise UnexpectedResult(server, parsed.type, NonStreamingResult, result)

@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.utils.http import content_disposition_header
 
 from .. import imaging, storage
+from ..cleaning import clean_name
 from . import errors
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def file_response(
     shown = mime in imaging.SHOWN
     response["Content-Type"] = mime if shown else "application/octet-stream"
     inline = inline and mime in imaging.INLINE
-    disposition = content_disposition_header(not inline, filename)
+    disposition = content_disposition_header(not inline, clean_name(filename))
     if disposition:
         response["Content-Disposition"] = disposition
     response["Cache-Control"] = f"private, max-age={max_age}" if max_age else "no-store"
