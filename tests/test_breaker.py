@@ -253,7 +253,7 @@ async def say(client: ChatClient) -> list[dict[str, Any]]:
     return await client.say("Draw a fox.")
 
 
-async def test_fifty_runs_ask_a_provider_that_is_away_five_times(
+async def test_the_sixth_run_does_not_ask_a_provider_that_is_away(
     transactional_db: None, model: LoopbackAPI, clock: list[float]
 ) -> None:
     for _ in range(12):

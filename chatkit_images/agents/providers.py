@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from agents import Agent, RunConfig
 
@@ -88,7 +88,8 @@ def _url(model: Any) -> str:
     client = getattr(model, "_client", None)
     url = getattr(client, "base_url", None) or getattr(model, "base_url", None) or ""
     parts = urlsplit(str(url))
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
 def model_of(agent: Agent[Any], config: RunConfig) -> Any:
