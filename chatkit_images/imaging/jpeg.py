@@ -27,8 +27,8 @@ JFIF_BYTES = 18
 # Above any real image: a profile of 255 pieces, a signed manifest of some megabytes.
 MAX_SEGMENTS = 2000
 # Real images have ten, and each one, even an empty one, is a pass over all pixels. So
-# large images may have fewer.
-MAX_SCANS, LEAST_SCANS = 32, 12
+# large images may have fewer, but what libjpeg writes by itself: 14, or 18 for inks.
+MAX_SCANS = 32
 SCANNED_PIXELS = 500_000_000
 
 
@@ -57,7 +57,7 @@ def read(data: bytes) -> Layout:
             raise damaged()
         if code == SCAN:
             scans += 1
-            if scans > _most_scans(layout):
+            if scans > _most_scans(layout, components):
                 raise layout.too_complex()
             if scans == 1 and not progressive and data[start + 4] == components:
                 # It has all there is of each row, so rows are decoded one by one.
@@ -96,9 +96,9 @@ def read(data: bytes) -> Layout:
     raise layout.too_complex()
 
 
-def _most_scans(layout: Layout) -> int:
+def _most_scans(layout: Layout, components: int) -> int:
     pixels = layout.width * layout.height or 1
-    return max(LEAST_SCANS, min(MAX_SCANS, SCANNED_PIXELS // pixels))
+    return max(2 + 4 * max(3, components), min(MAX_SCANS, SCANNED_PIXELS // pixels))
 
 
 def _coefficients(data: bytes, position: int) -> float:
