@@ -14,6 +14,8 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler  # noqa: 
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from .network import for_this_machine  # noqa: E402
+
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
@@ -79,6 +81,5 @@ if settings.LOOPBACK:
 
     from .drawing import draw
 
-    application = mount(
-        LOOPBACK_PREFIX, LoopbackAPI(delay=0.6, max_side=768, draw=draw), application
-    )
+    model = LoopbackAPI(delay=0.6, max_side=768, draw=draw)
+    application = mount(LOOPBACK_PREFIX, for_this_machine(model), application)

@@ -23,7 +23,8 @@ def secret_key(path: Path) -> str:
     """
     if key := os.environ.get("SECRET_KEY"):
         return key
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # A database and people's images will be beside it.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         # Exclusive creation: of two processes that start together one writes the
         # key and the other reads it.

@@ -19,6 +19,7 @@ DEMO_DIR = BASE_DIR / ".demo"
 
 SECRET_KEY = secret_key(DEMO_DIR / "secret_key")
 DEBUG = flag("DEBUG", default=True)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "example_project.reports.URLReporterFilter"
 ALLOWED_HOSTS = [
     host
     for host in os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
@@ -105,6 +106,8 @@ CHATKIT_IMAGES: dict[str, Any] = {
     "SERVER": "example_project.chat.DesignServer",
     # Anybody may try the demo: a visitor's chats belong to the session.
     "ALLOW_ANONYMOUS": True,
+    # No proxy is before the demo, so the address of a client is that of its connection.
+    "TRUSTED_PROXIES": [],
     "SPOOL_DIR": DEMO_DIR / "spool",
     # What several processes share.
     "RUN_LOG_URL": REDIS_URL or None,

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import socket
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,9 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.core.management.base import CommandParser
 from django.db import connections
+
+from example_project.environment import flag
+from example_project.network import hosts_of, is_loopback
 
 ADDRPORT = re.compile(r"^(?:(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+):)?(?P<port>\d+)$")
 
@@ -31,6 +35,8 @@ class Command(BaseCommand):
     def handle(self, *, addrport: str, verbosity: int, **options: Any) -> None:
         host, port = self.parse(addrport)
         self.require_free(host, port)
+        self.prepare_for(host)
+        self.keep_private(settings.DEMO_DIR)
         base_url = self.base_url(host, port)
         self.set_loopback_url(f"{base_url}/loopback/v1")
         call_command("migrate", interactive=False, verbosity=max(verbosity - 1, 0))
@@ -59,6 +65,28 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"Cannot serve at {host}:{port}: {reason}."
                 ) from None
+
+    def prepare_for(self, host: str) -> None:
+        """Let browsers of a network in, and show them nothing of the inside."""
+        self.networked = not is_loopback(host)
+        if not self.networked:
+            return
+        if flag("DEBUG", default=False):
+            raise CommandError(
+                f"DEBUG shows settings and code to everybody who reaches {host}. "
+                "Unset it, or serve at 127.0.0.1."
+            )
+        settings.DEBUG = False
+        if "ALLOWED_HOSTS" not in os.environ:
+            settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, *hosts_of(host)]
+
+    def keep_private(self, directory: Path) -> None:
+        """Let nobody else on this machine read the database, images and the key."""
+        os.umask(0o077)
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o700)
+        for path in directory.rglob("*"):
+            path.chmod(0o700 if path.is_dir() else 0o600)
 
     def base_url(self, host: str, port: int) -> str:
         """Return the URL a browser on this machine reaches the server under."""
@@ -104,9 +132,23 @@ class Command(BaseCommand):
             f"  ChatKit.js  {base_url}/chatkit.js/\n"
             f"  Admin       {base_url}/admin/  user {username}{secret}\n"
             f"  Model       {model}\n\n"
+            f"{self.warning()}"
             "Quit with Ctrl-C.\n"
         )
         self.stdout.flush()
+
+    def warning(self) -> str:
+        """Say what serving a network means."""
+        if not self.networked:
+            return ""
+        cost = (
+            "drawn on this machine" if settings.LOOPBACK else "paid with your API key"
+        )
+        return (
+            "  Everybody who reaches this address may chat, without a login; images\n"
+            f"  are {cost}. DEBUG is off. It answers to these hosts only, others by\n"
+            f"  ALLOWED_HOSTS: {', '.join(settings.ALLOWED_HOSTS)}\n\n"
+        )
 
     def serve(self, host: str, port: int) -> None:
         """Serve the ASGI application under Daphne until interrupted."""
