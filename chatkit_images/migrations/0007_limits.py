@@ -75,8 +75,8 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
             ],
             options={
-                'verbose_name': 'use',
-                'verbose_name_plural': 'ledger of use',
+                'verbose_name': 'entry of use',
+                'verbose_name_plural': 'entries of use',
                 'ordering': ['-pk'],
                 'base_manager_name': 'objects',
             },

@@ -47,8 +47,8 @@ class UseEntry(models.Model):
 
     class Meta:
         base_manager_name = "objects"
-        verbose_name = _("use")
-        verbose_name_plural = _("ledger of use")
+        verbose_name = _("entry of use")
+        verbose_name_plural = _("entries of use")
         ordering = ["-pk"]
         indexes = [
             models.Index(fields=["owner", "kind", "day"], name="chatkit_use_owner"),

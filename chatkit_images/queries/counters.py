@@ -55,7 +55,7 @@ def amounts(keys: Iterable[Key]) -> dict[Key, int]:
     wanted = dict.fromkeys(keys, 0)
     same = Q(pk=None)
     for key in wanted:
-        same |= Q(**key._asdict())
+        same |= Q(owner=key.owner, kind=key.kind, period=key.period)
     rows = models.UseCounter.objects.filter(same).order_by()
     for *key, amount in rows.values_list(*UNIQUE, "amount"):
         wanted[Key(*key)] = amount
@@ -66,7 +66,13 @@ def add(changes: Mapping[Key, int]) -> None:
     """Change counters whose owners are locked."""
     now = timezone.now()
     rows = [
-        models.UseCounter(**key._asdict(), amount=amount + changes[key], updated_at=now)
+        models.UseCounter(
+            owner=key.owner,
+            kind=key.kind,
+            period=key.period,
+            amount=amount + changes[key],
+            updated_at=now,
+        )
         for key, amount in amounts(changes).items()
         if changes[key]
     ]

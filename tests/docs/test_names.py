@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 
 from chatkit_images import checks
 from chatkit_images.conf.limits import DEFAULTS, GROUPS, SITE
+from chatkit_images.models import Thread
 
 from . import pages
 from .pages import PAGES, ROOT, Block, blocks
@@ -223,6 +224,7 @@ def test_identifiers_in_the_text_exist() -> None:
     known = words_of_the_code() | set(dir(global_settings)) | codenames
     # The codes of refusals.
     known |= {name.lower() for name in DEFAULTS}
+    known |= {f"thread_{status}" for status in Thread.Status}
     known |= {"migrate_schemas", "override_settings"}
     # Of Django, of pgbouncer, and of the server of MariaDB.
     known |= {"override_settings", "max_prepared_statements", "mysql_tzinfo_to_sql"}

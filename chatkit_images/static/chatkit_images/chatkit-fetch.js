@@ -242,7 +242,7 @@ export async function follow(url, threadId, {
   const path = `threads/${encodeURIComponent(threadId)}/events/`;
   const response = await get(route(url, path), { signal, fetch }, reconnectSeconds);
   if (response.status === 204) return null;
-  if (!isStream(response)) throw refusal(response);
+  if (!isStream(response)) throw await refusal(response);
   const link = { url, signal, fetch, reconnectSeconds, silenceSeconds, onReconnect };
   const events = read(response, response.headers.get("ChatKit-Run"), link);
   return (async function* () {
@@ -321,12 +321,15 @@ async function get(url, { signal, fetch }, seconds = 0) {
   for (let attempt = 0, spent = 0; ; attempt++) {
     const response = await fetch(url, { signal, cache: "no-store" });
     if (response.ok) return response;
-    if (spent >= seconds * 1000 || !(await isAway(response))) throw refusal(response);
+    if (spent >= seconds * 1000 || !(await isAway(response))) throw await refusal(response);
     spent += await pause(attempt, signal, waitOf(response));
     signal.throwIfAborted();
   }
 }
 
-function refusal({ status }) {
-  return Object.assign(new Error(`The server answered ${status}.`), { status });
+/** Return the error of an answer that is none, with the app's words if it has some. */
+async function refusal(response) {
+  const told = await response.clone().json().catch(() => null);
+  const message = told?.message ?? `The server answered ${response.status}.`;
+  return Object.assign(new Error(message), { status: response.status, code: told?.error?.code });
 }
