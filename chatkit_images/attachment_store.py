@@ -16,21 +16,21 @@ from .conf import Limits, settings
 from .context import RequestContext
 from .exceptions import RequestRefused
 from .queries import attachments, file_types, uploads
+from .queries import limits as limit_checks
 from .store import generate_id
-from .visitors import is_visitor
 
 
 async def limits_by_settings(context: RequestContext) -> Limits:
     """Return what a person may use, as the setting ``LIMITS`` says."""
-    return settings.limits_of(visitor=is_visitor(context.owner))
+    return limit_checks.by_settings(context)
 
 
 class DjangoAttachmentStore(AttachmentStore[RequestContext]):
     """ChatKit's ``AttachmentStore`` on Django's storages.
 
     A file comes in one step (``upload``) or in two (``create_attachment``, then
-    ``upload`` with its id). Its type is read from its bytes. Its room is taken before
-    its first byte is stored.
+    ``upload`` with its id). Its type is read from its bytes. It counts for the limits
+    before its first byte is stored.
 
     Attributes:
         limits_of: Returns what a person may use. Default: what the settings say; a

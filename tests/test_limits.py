@@ -27,7 +27,7 @@ from chatkit_images.models import (
     UseCounter,
     UseEntry,
 )
-from chatkit_images.runs.doors import Doors
+from chatkit_images.runs.client_streams import ClientStreams
 from chatkit_images.testing import LoopbackAPI
 from tests.chat import TestServer
 from tests.client import ChatClient, ask_asgi, message, read_events, thread_id
@@ -69,7 +69,7 @@ async def say(chat: ChatClient, text: str = "hello", **more: Any) -> Any:
         ({"MESSAGE_PARTS": 0}, 413, False, "A message has at most 0 parts."),
         ({"MESSAGE_BYTES": 4}, 413, False, "The message is too long: 5 bytes of"),
         ({"SITE": {"IMAGES_PER_DAY": 0}}, 429, True, "All images of today are made."),
-        ({"SITE": {"TOKENS_PER_DAY": 0}}, 429, True, "All images of today are made."),
+        ({"SITE": {"TOKENS_PER_DAY": 0}}, 429, True, "All answers of today are"),
     ],
 )
 async def test_a_message_is_refused_before_anything_is_written(
@@ -254,16 +254,16 @@ async def test_the_consumer_asks_the_same(
 async def test_one_stream_too_many_is_refused_until_another_is_closed(
     context: RequestContext, foreign: RequestContext
 ) -> None:
-    doors, limits = Doors(), {"OPEN_STREAMS": 2}
-    first = doors.open(Run().pk, context)
-    second = doors.open(Run().pk, context)
+    streams, limits = ClientStreams(), {"OPEN_STREAMS": 2}
+    first = streams.open(Run().pk, context)
+    second = streams.open(Run().pk, context)
     with pytest.raises(RequestRefused) as refusal:
-        doors.check(context, limits)
+        streams.check(context, limits)
     assert (refusal.value.status, refusal.value.code) == (429, "open_streams")
-    doors.check(foreign, limits)
-    doors.check(replace(context, tenant="other"), limits)
-    doors.close(first)
-    doors.check(context, limits)
+    streams.check(foreign, limits)
+    streams.check(replace(context, tenant="other"), limits)
+    streams.close(first)
+    streams.check(context, limits)
     assert second.context is context
 
 

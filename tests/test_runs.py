@@ -313,7 +313,7 @@ async def test_one_run_a_thread_where_no_constraint_can_say_so(
     with pytest.raises(RequestRefused) as refused:
         await sync_to_async(claim)("b")
     assert refused.value.code == "run_in_progress"
-    with pytest.raises(runs.Replayed):
+    with pytest.raises(runs.Repeated):
         await sync_to_async(claim)()
     create.assert_not_called()
 

@@ -13,7 +13,7 @@ from .. import failures
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ProviderAway
-from ..failures import Absence, Failure, Reason
+from ..failures import Failure, Presence, Reason
 from ..run_state import current_run
 from ..visitors import is_visitor
 from .circuit import Circuit, Failed, Service
@@ -55,16 +55,16 @@ class Question:
 
     def failed(self, error: BaseException) -> None:
         """Note what was raised before the service has sent anything."""
-        absence = failures.absence_of(error, self._service.url)
-        if absence is Absence.HERE:
+        presence = failures.presence_of(error, self._service.url)
+        if presence is Presence.HERE:
             self.answered()
-        elif absence is Absence.UNKNOWN:
+        elif presence is Presence.UNKNOWN:
             self.left()
         elif not self._over:
             self._over = True
             failure = failures.of(error)
             wait = (failure.retry_after if failure is not None else None) or 0.0
-            connected = absence is not Absence.UNREACHABLE
+            connected = presence is not Presence.UNREACHABLE
             failed = Failed(monotonic(), self.person, connected)
             with _lock:
                 # If the service has answered since, this one is of before.

@@ -17,7 +17,7 @@ from ..exceptions import AuthenticationRequired, NotFoundError
 from ..models import Run, ThreadItem
 from ..protocol import encoding
 from ..queries import items, preflight, threads
-from ..queries.brakes import check_brakes
+from ..queries.brakes import check_block
 from ..views import admission, origins
 from ..views.admission import authenticating, context_of
 from ..views.cookieless import without_cookies
@@ -79,7 +79,7 @@ def _owner(request: HttpRequest, thread_id: str) -> RequestContext:
     """Return the context of a thread's owner, if they send the request."""
     with working_for(context_of(request)) as context:
         threads.get(thread_id, context)
-        check_brakes(context, brake=False)
+        check_block(context)
         return context
 
 

@@ -13,7 +13,7 @@ from .. import database, runs
 from ..exceptions import AuthenticationRequired, RequestRefused
 from ..models import Run
 from ..run_state import current_context
-from ..runs.doors import Door
+from ..runs.client_streams import ClientStream
 from ..views.streams import check_streams
 from .http import Gone, Message, Receive, Send, emit, until_gone
 from .staff_frames import StaffFrames, needs_database, rewritten
@@ -58,7 +58,7 @@ class ThreadConsumer:
         thread_id = scope["url_route"]["kwargs"]["thread_id"]
         try:
             self._watcher = await database.call(admit, scope, thread_id)
-            door = await self._open()
+            stream = await self._open()
         except Exception as refusal:
             if not isinstance(refusal, REFUSALS):
                 logger.exception("Nobody watches thread %r", thread_id)
@@ -80,10 +80,10 @@ class ThreadConsumer:
         finally:
             for task in tasks:
                 task.cancel()
-            runs.supervisor().doors.close(door)
+            runs.supervisor().client_streams.close(stream)
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _open(self) -> Door | None:
+    async def _open(self) -> ClientStream | None:
         """Count the connection as an open stream, unless it is one of staff.
 
         Raises:
@@ -93,7 +93,7 @@ class ThreadConsumer:
             return None
         context = self._watcher.context
         await check_streams(context)
-        return runs.supervisor().doors.open(None, context)
+        return runs.supervisor().client_streams.open(None, context)
 
     async def _look_again(self, scope: Message, thread_id: str) -> dict[str, Any]:
         """Return how to close the connection, when the person may not watch any more.

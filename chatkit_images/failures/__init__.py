@@ -7,9 +7,9 @@ returns a ``Failure``. Rows, words, retries and logs follow from it.
 
 from __future__ import annotations
 
-from .absence import Absence, absence_of
 from .failure import Failure
+from .presence import Presence, presence_of
 from .reasons import Reason
 from .sources import attach, of
 
-__all__ = ["Absence", "Failure", "Reason", "absence_of", "attach", "of"]
+__all__ = ["Failure", "Presence", "Reason", "attach", "of", "presence_of"]

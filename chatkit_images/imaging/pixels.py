@@ -25,8 +25,6 @@ DECODERS: dict[str, type[ImageFile]] = {
     WEBP[0]: WebPImageFile,
     GIF[0]: GifImageFile,
 }
-
-
 # How many times fewer pixels on a side a decoder may make, if it can.
 SCALES = (8, 4, 2, 1)
 
@@ -64,6 +62,11 @@ def decoded(
 
 
 def load(data: bytes, mime: str, layout: Layout, side: int) -> ImageFile:
+    """Return the first frame, decoded. Its memory must be held already.
+
+    Raises:
+        ImageError: If the image is damaged, or has another size than its container.
+    """
     with damage():
         # Pillow would parse more metadata than is needed here.
         plain = containers.stripped(data, layout)

@@ -61,11 +61,11 @@ class UseEntry(models.Model):
 
 
 class UseCounter(models.Model):
-    """How much of one kind an owner has used in one period.
+    """How much of one kind a holder has used in one period.
 
     It is what limits are checked against; whoever grants something locks it first. The
     row without a kind is only locked: while one transaction has it, no other grants
-    anything to its owner.
+    anything to its holder: an owner, an address, or the whole site.
     """
 
     owner = KeyField(

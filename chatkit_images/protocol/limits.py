@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Mapping
 from chatkit.server import ChatKitServer
 
 from ..awaiting import awaited
-from ..conf import Limits, checked_limits, settings
+from ..conf import Limits, checked_limits
 from ..context import RequestContext
-from ..visitors import is_visitor
+from ..queries.limits import by_settings
 
 
 class LimitMixin(ChatKitServer[RequestContext]):
@@ -25,7 +25,7 @@ class LimitMixin(ChatKitServer[RequestContext]):
         asynchronous. A key that is left out keeps its default, and ``None`` is no
         limit. It is called for each run, each upload and each stream.
         """
-        return settings.limits_of(visitor=is_visitor(context.owner))
+        return by_settings(context)
 
 
 async def limits_for(
@@ -37,7 +37,7 @@ async def limits_for(
         TypeError: If ``get_limits()`` returns no limits.
         ValueError: If it names one that is not there.
     """
-    limits = settings.limits_of(visitor=is_visitor(context.owner))
+    limits = by_settings(context)
     if isinstance(server, LimitMixin):
         limits |= checked_limits(await awaited(server.get_limits(context)))
     return limits

@@ -14,23 +14,35 @@ from ..exceptions import RequestRefused
 from ..transactions import atomic
 
 
-def check_brakes(context: RequestContext, *, brake: bool = True) -> None:
+def check_stopped_by_staff(context: RequestContext) -> None:
     """Refuse what staff have stopped, with their words.
 
     Args:
         context: Who asks. The person may be blocked, or the owner.
-        brake: Whether a brake for everybody counts, too.
 
     Raises:
-        RequestRefused: If there is a block, or a brake.
+        RequestRefused: If there is a block or a brake.
     """
-    block = models.OwnerBlock.objects.filter(
-        owner__in={context.owner, context.person}
-    ).order_by()
-    found = block.values_list(Value("owner_blocked"), "words")
-    if brake:
-        on = models.Brake.objects.filter(is_on=True).order_by()
-        found = found.union(on.values_list(Value("generation_stopped"), "words"))
+    on = brakes_on().order_by().values_list(Value("generation_stopped"), "words")
+    _check(_blocks(context).union(on))
+
+
+def check_block(context: RequestContext) -> None:
+    """Refuse a person or an owner who is blocked; a brake does not count.
+
+    Raises:
+        RequestRefused: If there is a block.
+    """
+    _check(_blocks(context))
+
+
+def _blocks(context: RequestContext) -> QuerySet[Any, Any]:
+    owners = {context.owner, context.person}
+    rows = models.OwnerBlock.objects.filter(owner__in=owners).order_by()
+    return rows.values_list(Value("owner_blocked"), "words")
+
+
+def _check(found: QuerySet[Any, Any]) -> None:
     told = dict(found)
     if "owner_blocked" in told:
         words = told["owner_blocked"] or block_words()

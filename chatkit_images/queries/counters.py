@@ -1,4 +1,4 @@
-"""Counters of use, each changed by whoever has locked its owner's row.
+"""Counters of use, each changed by whoever has locked its holder's row.
 
 So a count is exact on every database, however many processes grant something at once.
 The lock is an update: SQLite has no other, and elsewhere whoever reads after it sees
@@ -17,7 +17,7 @@ from .. import models
 from ..transactions import features
 
 UNIQUE = ("owner", "kind", "period")
-# The owner of what all people use together. No context has it.
+# The holder of what all people use together. No owner has this key.
 SITE = "~site"
 
 
@@ -25,29 +25,30 @@ class Key(NamedTuple):
     """What one counter counts.
 
     Attributes:
-        owner: An isolation key, the digest of an address, or ``SITE``.
+        holder: An owner, the digest of an address, or ``SITE``. The column is
+            ``owner``.
         kind: A value of ``UseKind``.
         period: The name of a period.
     """
 
-    owner: str
+    holder: str
     kind: str
     period: str
 
 
-def lock(owners: Iterable[str]) -> None:
-    """Lock the counters of owners until the transaction ends.
+def lock(holders: Iterable[str]) -> None:
+    """Lock the counters of holders until the transaction ends.
 
     Call it before anything else in the transaction: all do, and in one order, so that
     no two wait for each other.
     """
-    for owner in sorted(set(owners)):
-        rows = models.UseCounter.objects.filter(owner=owner, kind="", period="")
+    for holder in sorted(set(holders)):
+        rows = models.UseCounter.objects.filter(owner=holder, kind="", period="")
         if not rows.update(updated_at=timezone.now()):
             # Another transaction may make the row at this moment. MariaDB gives two
             # plain inserts that wait for it a shared lock, and then they wait for each
             # other; this takes the row as an update does.
-            _upsert([models.UseCounter(owner=owner)], ["updated_at"])
+            _upsert([models.UseCounter(owner=holder)], ["updated_at"])
 
 
 def amounts(keys: Iterable[Key]) -> dict[Key, int]:
@@ -55,7 +56,7 @@ def amounts(keys: Iterable[Key]) -> dict[Key, int]:
     wanted = dict.fromkeys(keys, 0)
     same = Q(pk=None)
     for key in wanted:
-        same |= Q(owner=key.owner, kind=key.kind, period=key.period)
+        same |= Q(owner=key.holder, kind=key.kind, period=key.period)
     rows = models.UseCounter.objects.filter(same).order_by()
     for *key, amount in rows.values_list(*UNIQUE, "amount"):
         wanted[Key(*key)] = amount
@@ -63,11 +64,11 @@ def amounts(keys: Iterable[Key]) -> dict[Key, int]:
 
 
 def add(changes: Mapping[Key, int]) -> None:
-    """Change counters whose owners are locked."""
+    """Change counters whose holders are locked."""
     now = timezone.now()
     rows = [
         models.UseCounter(
-            owner=key.owner,
+            owner=key.holder,
             kind=key.kind,
             period=key.period,
             amount=amount + changes[key],

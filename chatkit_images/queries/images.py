@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,8 +18,6 @@ from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
 from . import fence, threads, use
-
-logger = logging.getLogger(__name__)
 
 
 def begin(

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..exceptions import RequestRefused
-from .counted import UPLOAD, Counted
+from .counted_limits import UPLOAD, CountedLimit
 from .counters import SITE
 from .use import IMAGE, TOKENS
 
@@ -24,22 +24,24 @@ def too_many_runs(most: int) -> RequestRefused:
     return refused("RUNS_AT_ONCE", text % {"limit": most}, wait=5)
 
 
-def used_up(rule: Counted, now: datetime.datetime) -> RequestRefused:
+def used_up(limit: CountedLimit, now: datetime.datetime) -> RequestRefused:
     """Return the refusal of what is used up."""
-    seconds = rule.period.seconds_left(now)
+    seconds = limit.period.seconds_left(now)
     later = now + datetime.timedelta(seconds=seconds)
-    if rule.holder == SITE:
+    if limit.holder == SITE and limit.kind == IMAGE:
         text = _("All images of today are made. There will be more in %(time)s.")
-    elif rule.kind == IMAGE:
+    elif limit.holder == SITE:
+        text = _("All answers of today are written. There will be more in %(time)s.")
+    elif limit.kind == IMAGE:
         text = _("You have used all %(limit)s images of today. More in %(time)s.")
-    elif rule.kind == TOKENS:
+    elif limit.kind == TOKENS:
         text = _("You have used all that you may use this month. More in %(time)s.")
-    elif rule.kind == UPLOAD:
+    elif limit.kind == UPLOAD:
         text = _("You have sent too many files. Send more in %(time)s.")
     else:
         text = _("You have asked too often. Ask again in %(time)s.")
-    words = text % {"limit": rule.limit, "time": _until(later, now, seconds)}
-    return refused(rule.name, words, wait=seconds)
+    words = text % {"limit": limit.most, "time": _until(later, now, seconds)}
+    return refused(limit.name, words, wait=seconds)
 
 
 def _until(later: datetime.datetime, now: datetime.datetime, seconds: int) -> str:

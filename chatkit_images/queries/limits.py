@@ -9,12 +9,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from .. import models
-from ..conf import Limits
+from ..conf import Limits, settings
 from ..context import RequestContext
 from ..periods import Period, now_here
+from ..querysets import OwnedQuerySet
+from ..visitors import is_visitor
 from . import counters
-from .brakes import check_brakes
-from .counted import UPLOAD, Counted, address_of, counted
+from .brakes import check_block, check_stopped_by_staff
+from .counted_limits import UPLOAD, CountedLimit, address_of, counted_limits
 from .counters import SITE, Key
 from .limit_words import refused, too_many_runs, used_up
 from .use import RUN, TOKENS, holders
@@ -35,13 +37,13 @@ def check_run(context: RequestContext, limits: Limits) -> None:
             too many runs at once, or if something is used up.
     """
     counters.lock(holders(context.owner, address_of(context)))
-    check_brakes(context)
-    running = models.Run.objects.for_owner(context.owner).running().count()
+    check_stopped_by_staff(context)
+    running = runs_at_once(context.owner)
     most = limits.get("RUNS_AT_ONCE")
     if most is not None and running >= most:
         raise too_many_runs(most)
-    rules = counted(context, limits)
-    _check([rule for rule in rules if rule.kind != UPLOAD], running)
+    found = counted_limits(context, limits)
+    _check([limit for limit in found if limit.kind != UPLOAD], running)
 
 
 def count_upload(context: RequestContext, limits: Limits) -> None:
@@ -54,13 +56,14 @@ def count_upload(context: RequestContext, limits: Limits) -> None:
     """
     holding = [who for who in (context.owner, address_of(context)) if who]
     counters.lock(holding)
-    check_brakes(context, brake=False)
-    _check([rule for rule in counted(context, limits) if rule.kind == UPLOAD])
+    check_block(context)
+    found = counted_limits(context, limits)
+    _check([limit for limit in found if limit.kind == UPLOAD])
     name = Period.MINUTE.name_at(now_here())
     counters.add({Key(who, UPLOAD, name): 1 for who in holding})
 
 
-def check_waiting(context: RequestContext, limits: Limits) -> None:
+def check_files_waiting(context: RequestContext, limits: Limits) -> None:
     """Refuse one more file that waits for its message. Locks the owner's counters.
 
     Call it in the transaction that makes the row of the file, before anything else.
@@ -69,10 +72,9 @@ def check_waiting(context: RequestContext, limits: Limits) -> None:
         RequestRefused: If the owner is blocked, or if too many files wait.
     """
     counters.lock([context.owner])
-    check_brakes(context, brake=False)
+    check_block(context)
     most = limits.get("ATTACHMENTS_WAITING")
-    rows = models.Attachment.objects.for_owner(context.owner).order_by()
-    if most is not None and rows.filter(thread=None).count() >= most:
+    if most is not None and files_waiting(context.owner) >= most:
         text = ngettext(
             "%(limit)d file waits for its message. Send or remove it first.",
             "%(limit)d files wait for a message. Send or remove some first.",
@@ -81,8 +83,8 @@ def check_waiting(context: RequestContext, limits: Limits) -> None:
         raise refused("ATTACHMENTS_WAITING", text % {"limit": most})
 
 
-def check_room(context: RequestContext, limits: Limits, size: int) -> None:
-    """Refuse a file for which there is no room. The owner's counters are locked.
+def check_stored(context: RequestContext, limits: Limits, size: int) -> None:
+    """Refuse bytes above ``BYTES_STORED``. The owner's counters are locked.
 
     Args:
         context: Whose file it is.
@@ -91,29 +93,58 @@ def check_room(context: RequestContext, limits: Limits, size: int) -> None:
             it is announced, with the size that was announced.
 
     Raises:
-        RequestRefused: If there is no room.
+        RequestRefused: If the owner would have too many.
     """
-    room = limits.get("BYTES_STORED")
-    if room is None:
-        return
-    rows = models.Attachment.objects.for_owner(context.owner).order_by()
-    stored = rows.aggregate(sum=Sum("bytes"))["sum"] or 0
-    if stored + size > room:
+    most = limits.get("BYTES_STORED")
+    if most is not None and bytes_stored(context.owner) + size > most:
         text = _("There is no room left for your files. Remove some first.")
         raise refused("BYTES_STORED", text)
 
 
-def _check(rules: list[Counted], running: int = 0) -> None:
+def by_settings(context: RequestContext) -> Limits:
+    """Return what a person may use, as the setting ``LIMITS`` says."""
+    return settings.limits_of(visitor=is_visitor(context.owner))
+
+
+def runs_at_once(owner: str) -> int:
+    """Return how many runs of an owner go on."""
+    return models.Run.objects.for_owner(owner).running().count()
+
+
+def files_waiting(owner: str) -> int:
+    """Return how many files of an owner are in no message yet."""
+    return _files(owner).filter(thread=None).count()
+
+
+def bytes_stored(owner: str) -> int:
+    """Return the bytes of an owner's files, with those that are announced."""
+    return _files(owner).aggregate(sum=Sum("bytes"))["sum"] or 0
+
+
+def _files(owner: str) -> OwnedQuerySet[models.Attachment]:
+    return models.Attachment.objects.for_owner(owner).order_by()
+
+
+def _check(limits: list[CountedLimit], running: int = 0) -> None:
+    """Refuse what is used up.
+
+    Args:
+        limits: What is checked.
+        running: How many runs of the owner go on.
+    """
     now = now_here()
-    used = counters.amounts(rule.key_at(now) for rule in rules)
-    for rule in rules:
-        amount = used[rule.key_at(now)]
-        if rule.kind == TOKENS:
-            if rule.holder == SITE:
-                running = models.Run.objects.running().count()
-            amount += running * _tokens_of_a_run(rule.holder, now)
-        if amount >= rule.limit:
-            raise used_up(rule, now)
+    used = counters.amounts(limit.key_at(now) for limit in limits)
+    for limit in limits:
+        amount = used[limit.key_at(now)]
+        if limit.kind == TOKENS:
+            at_once = (
+                models.Run.objects.running().count()
+                if limit.holder == SITE
+                else running
+            )
+            amount += at_once * _tokens_of_a_run(limit.holder, now)
+        if amount >= limit.most:
+            raise used_up(limit, now)
 
 
 def _tokens_of_a_run(holder: str, now: datetime.datetime) -> int:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Sum
-
-from .. import models
 from ..conf import Limits
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..periods import now_here
-from . import brakes, counters
-from .counted import counted
+from . import counters
+from .brakes import check_stopped_by_staff
+from .counted_limits import counted_limits
 from .counters import SITE
+from .limits import bytes_stored, files_waiting, runs_at_once
 
 
 def left(context: RequestContext, limits: Limits) -> dict[str, Any]:
@@ -25,13 +24,10 @@ def left(context: RequestContext, limits: Limits) -> dict[str, Any]:
         limits: What they may use.
     """
     found = _of_periods(context, limits)
-    rows = models.Attachment.objects.for_owner(context.owner).order_by()
     states: dict[str, Callable[[], int]] = {
-        "RUNS_AT_ONCE": lambda: (
-            models.Run.objects.for_owner(context.owner).running().count()
-        ),
-        "ATTACHMENTS_WAITING": lambda: rows.filter(thread=None).count(),
-        "BYTES_STORED": lambda: rows.aggregate(sum=Sum("bytes"))["sum"] or 0,
+        "RUNS_AT_ONCE": lambda: runs_at_once(context.owner),
+        "ATTACHMENTS_WAITING": lambda: files_waiting(context.owner),
+        "BYTES_STORED": lambda: bytes_stored(context.owner),
     }
     for name, limit in limits.items():
         if limit is not None and name in states:
@@ -44,22 +40,22 @@ def left(context: RequestContext, limits: Limits) -> dict[str, Any]:
 def _of_periods(context: RequestContext, limits: Limits) -> dict[str, dict[str, Any]]:
     now = now_here()
     # What the whole site has left is no person's to know.
-    rules = [rule for rule in counted(context, limits) if rule.holder != SITE]
-    used = counters.amounts(rule.key_at(now) for rule in rules)
+    mine = [each for each in counted_limits(context, limits) if each.holder != SITE]
+    used = counters.amounts(each.key_at(now) for each in mine)
     found: dict[str, dict[str, Any]] = {}
-    for rule in rules:
-        told = _told(rule.limit, used[rule.key_at(now)])
-        told["renewed_in"] = rule.period.seconds_left(now)
-        before = found.get(rule.name)
+    for each in mine:
+        told = _told(each.most, used[each.key_at(now)])
+        told["renewed_in"] = each.period.seconds_left(now)
+        before = found.get(each.name)
         # All visitors of an address may have less left together.
         if before is None or told["left"] < before["left"]:
-            found[rule.name] = told
+            found[each.name] = told
     return found
 
 
 def _stopped(context: RequestContext) -> str | None:
     try:
-        brakes.check_brakes(context)
+        check_stopped_by_staff(context)
     except RequestRefused as refusal:
         return refusal.message
     return None

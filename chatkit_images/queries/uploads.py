@@ -99,7 +99,7 @@ def announce(
     *,
     begun: bool = False,
 ) -> models.Attachment:
-    """Make the row of a file whose bytes will come later. Its room is taken from now.
+    """Make the row of a file whose bytes will come later. Its bytes count from now.
 
     Args:
         key: The id of the attachment.
@@ -109,16 +109,16 @@ def announce(
         begun: Whether its bytes are here already.
 
     Raises:
-        RequestRefused: If there is no room for it, or, if its bytes are here, if too
-            many files were sent.
+        RequestRefused: If the owner has too many files or bytes, or, if its bytes are
+            here, has sent too many files.
     """
     is_image = params.mime_type in imaging.INLINE
     kind = models.Attachment.Kind.IMAGE if is_image else models.Attachment.Kind.FILE
     with atomic():
         if begun:
             limit_checks.count_upload(context, limits)
-        limit_checks.check_waiting(context, limits)
-        limit_checks.check_room(context, limits, params.size)
+        limit_checks.check_files_waiting(context, limits)
+        limit_checks.check_stored(context, limits, params.size)
         return models.Attachment.objects.create(
             pk=key,
             owner=context.owner,
@@ -133,18 +133,18 @@ def announce(
 
 @atomic()
 def begin(key: str, size: int, context: RequestContext, limits: Limits) -> None:
-    """Check an announced file, and take the room for it, before its bytes are stored.
+    """Check an announced file, and count its bytes, before they are stored.
 
     Raises:
         NotFoundError: If the owner has announced no such file.
-        RequestRefused: If its bytes are there already, if there is no room for what is
-            more than was announced, or if too many files were sent.
+        RequestRefused: If its bytes are there already, if what is more than was
+            announced is too much, or if too many files were sent.
     """
     limit_checks.count_upload(context, limits)
     row = _row(key, context)
     more = size - (row.bytes or 0)
     if more > 0:
-        limit_checks.check_room(context, limits, more)
+        limit_checks.check_stored(context, limits, more)
         row.bytes = size
         row.save(update_fields=["bytes"])
 
@@ -177,7 +177,7 @@ def receive(key: str, stored: StoredFile, context: RequestContext) -> models.Att
 
 
 def give_up(key: str, context: RequestContext) -> None:
-    """Delete the row of a file whose bytes were not accepted: its room is free."""
+    """Delete the row of a file whose bytes were not accepted; they count no more."""
     rows = models.Attachment.objects.for_owner(context.owner)
     rows.filter(pk=key, awaits_upload=True).delete()
 

@@ -21,7 +21,7 @@ from .polling import recent
 from .refusals import check_changeable
 from .registry import LIVE
 from .releases import find
-from .repeats import Replayed, check_replay
+from .repeats import Repeated, check_repetition
 from .starting import start
 from .stopping import stop, stop_by_staff
 from .supervisor import supervisor
@@ -32,10 +32,10 @@ __all__ = [
     "Batch",
     "Batches",
     "LiveRun",
-    "Replayed",
+    "Repeated",
     "Watch",
     "check_changeable",
-    "check_replay",
+    "check_repetition",
     "drain",
     "find",
     "follow",

@@ -5,7 +5,6 @@ A claim is the right to write to a thread; see ``releases`` for its end.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import uuid
@@ -14,26 +13,17 @@ from chatkit import types
 from django.db import IntegrityError
 
 from .. import models
-from ..conf import Limits, settings
+from ..conf import Limits
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..queries import limits as limit_checks
-from ..queries import (
-    message_limits,
-    preflight,
-    requested,
-    threads,
-    use,
-)
-from ..queries.counted import address_of
+from ..queries import message_limits, preflight, requested, threads, use
+from ..queries.counted_limits import address_of
 from ..times import Now
 from ..transactions import atomic, features
-from ..visitors import is_visitor
 from .refusals import busy, check_open
 from .releases import take_over
-from .repeats import check_replay, request_digest
-
-logger = logging.getLogger(__name__)
+from .repeats import check_repetition, request_digest
 
 
 def worker_name() -> str:
@@ -67,19 +57,19 @@ def claim(
 
     Raises:
         NotFoundError: If the owner has no such thread.
-        Replayed: If a run answers the same request already.
+        Repeated: If a run answers the same request already.
         RequestRefused: If the thread is locked, closed or busy, if nothing is left of
             what the person may use, if the input that the request brings was answered
             meanwhile, or if the key is that of another request.
     """
     if limits is None:
-        limits = settings.limits_of(visitor=is_visitor(context.owner))
+        limits = limit_checks.by_settings(context)
     thread_id: str | None = getattr(request.params, "thread_id", None)
     thread = None if thread_id is None else threads.get(thread_id, context)
     if thread is not None:
         # A dead run answers nothing, so nobody waits for it.
         take_over(models.Run.objects.filter(thread_id=thread_id))
-    check_replay(request, context, idempotency_key)
+    check_repetition(request, context, idempotency_key)
     message_limits.check(request, limits, context)
     if thread is not None:
         check_open(thread)
@@ -88,7 +78,7 @@ def claim(
             limit_checks.check_run(context, limits)
             use.grant_run(run_id, context.owner, address_of(context))
             if _is_taken(thread_id):
-                check_replay(request, context, idempotency_key)
+                check_repetition(request, context, idempotency_key)
                 raise busy()
             if made is not None:
                 threads.insert(made, context)
@@ -117,7 +107,7 @@ def claim(
         return claim(run_id, request, context, idempotency_key, made, choice, limits)
     except IntegrityError:
         # There were two claims at once, and the other one was first.
-        check_replay(request, context, idempotency_key)
+        check_repetition(request, context, idempotency_key)
         if made is not None:
             # The project's own id for the thread is taken. ``save`` finds out by whom.
             return claim(

@@ -13,7 +13,7 @@ from ..context import RequestContext
 from ..exceptions import RequestRefused
 
 
-class Replayed(Exception):
+class Repeated(Exception):
     """The same request was sent before; ``run`` is the one that answers it."""
 
     def __init__(self, run: models.Run) -> None:
@@ -35,7 +35,7 @@ def request_digest(request: types.ChatKitReq) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_replay(
+def check_repetition(
     request: types.ChatKitReq,
     context: RequestContext,
     idempotency_key: str | None,
@@ -55,7 +55,7 @@ def check_replay(
         seen: Whether the client has seen events of the run, so that it may have ended.
 
     Raises:
-        Replayed: If there is one.
+        Repeated: If there is one.
         RequestRefused: If the key is that of another request.
     """
     digest = request_digest(request)
@@ -79,4 +79,4 @@ def check_replay(
             runs = runs.running().filter(stop_requested_at=None)
         run = runs.order_by("-created_at").first()
     if run is not None:
-        raise Replayed(run)
+        raise Repeated(run)

@@ -25,7 +25,7 @@ async def start(
 
     Raises:
         NotFoundError: If the owner has no such thread.
-        Replayed: If a run answers the same request already.
+        Repeated: If a run answers the same request already.
         RequestRefused: If the thread is locked, closed or busy.
         Draining: If this process drains.
     """

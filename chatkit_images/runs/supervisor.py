@@ -23,7 +23,7 @@ from ..context import RequestContext
 from ..queries import standing
 from ..queries.standing import Standing
 from . import takeovers
-from .doors import Doors
+from .client_streams import ClientStreams
 from .followed_logs import FollowedLogs
 from .log import MemoryLog
 from .polling import Poll, PollResult
@@ -66,14 +66,14 @@ class Supervisor:
         claimed: The runs of this process that have their claim, by id.
         followed_logs: The logs of other processes' runs that are read here.
         watches: The threads that are watched here.
-        doors: The streams that are open here.
+        client_streams: The streams that are open here.
     """
 
     def __init__(self) -> None:
         self.claimed: dict[uuid.UUID, Supervised] = {}
         self.followed_logs = FollowedLogs()
         self.watches = Watches()
-        self.doors = Doors()
+        self.client_streams = ClientStreams()
         # When the last heartbeat was written, and when dead runs were looked for.
         self._heartbeat_at = self._takeover_at = time.monotonic()
         self._polling: asyncio.Task[None] | None = None
@@ -154,7 +154,7 @@ class Supervisor:
         for run in self.claimed.values():
             of(run.context).claimed.append(run.id)
             of(run.context).people.append(run.context)
-        for context in self.doors.contexts:
+        for context in self.client_streams.contexts:
             of(context).people.append(context)
         for run_id, context in self.followed_logs.followed.items():
             of(context).followed.append(run_id)
@@ -216,7 +216,7 @@ class Supervisor:
             if run.context.tenant == tenant and key in people and not run.ending:
                 logger.info("Run %s is ended: its person may not chat", run.id)
                 run.withdraw(people[key])
-        self.doors.shut(tenant, people, self._wake)
+        self.client_streams.shut(tenant, people, self._wake)
 
     def _wake(self, run_id: uuid.UUID) -> None:
         """Wake the readers of a run."""

@@ -79,7 +79,7 @@ class ChatKitView(JsonView):
         key = idempotency_key(request)
         if key is not None and not isinstance(parsed, READS):
             # It begins no run, so the key of a run is not its own.
-            await database.call(runs.check_replay, parsed, context, key)
+            await database.call(runs.check_repetition, parsed, context, key)
         if isinstance(server, ProtocolServer):
             await server.check_request(parsed, context)
         if not isinstance(parsed, READS):
@@ -107,12 +107,12 @@ class ChatKitView(JsonView):
         server = get_server()
         try:
             if after and key is None:
-                check = partial(runs.check_replay, seen=True)
+                check = partial(runs.check_repetition, seen=True)
                 await database.call(check, parsed, context, key)
             run = await self.start(server, parsed, body, context, key)
-        except runs.Replayed as replayed:
+        except runs.Repeated as repeated:
             await check_streams(context)
-            before = replayed.run
+            before = repeated.run
             events = runs.follow(before, context, after, patient=patient, idle=idle)
             return await stream_response(before.pk, events, patient)
         events = run.events(patient=patient, idle=idle)
@@ -129,7 +129,7 @@ class ChatKitView(JsonView):
         """Start a run.
 
         Raises:
-            Replayed: If a run answers the same request already, even if the request
+            Repeated: If a run answers the same request already, even if the request
                 would be refused by now.
             Exception: Why the request cannot be answered.
         """
@@ -139,11 +139,11 @@ class ChatKitView(JsonView):
                 with database.ahead():
                     await server.check_request(parsed, context)
             return await runs.start(server, parsed, body, context, key)
-        except runs.Replayed:
+        except runs.Repeated:
             raise
         except Exception:
             if key is not None or hasattr(parsed.params, "thread_id"):
-                await database.call(runs.check_replay, parsed, context, key)
+                await database.call(runs.check_repetition, parsed, context, key)
             raise
 
 

@@ -44,7 +44,7 @@ async def check_streams(context: RequestContext) -> None:
         RequestRefused: With 429, after which the client tries again.
     """
     limits = await limits_for(get_server(), context)
-    runs.supervisor().doors.check(context, limits)
+    runs.supervisor().client_streams.check(context, limits)
 
 
 class EventStream(StreamingHttpResponse):
@@ -77,8 +77,8 @@ async def stream_response(
     """
     context = current_context.get()
     # Whoever was admitted may lose the right to read on.
-    doors = runs.supervisor().doors
-    door = None if context is None else doors.open(run_id, context)
+    streams = runs.supervisor().client_streams
+    stream = None if context is None else streams.open(run_id, context)
     try:
         first: runs.Batch = await anext(events, [])
     except BaseException:
@@ -90,9 +90,9 @@ async def stream_response(
             if batch:
                 yield event_stream.encode(batch, ids)
             async for batch in events:
-                if door and door.shut:
+                if stream and stream.shut:
                     with working_for(context):
-                        last = event_stream.chunk(event_stream.ended(door.words))
+                        last = event_stream.chunk(event_stream.ended(stream.words))
                     yield event_stream.encode([(0, last)], ids)
                     return
                 yield event_stream.encode(batch, ids)
@@ -105,7 +105,7 @@ async def stream_response(
             last = event_stream.chunk(event_stream.broken_off())
             yield event_stream.encode([(0, last)], ids)
         finally:
-            doors.close(door)
+            streams.close(stream)
             await events.aclose()
 
     response = EventStream(body(first))

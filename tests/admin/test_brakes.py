@@ -21,7 +21,7 @@ from chatkit_images.models import (
     Thread,
     UseEntry,
 )
-from chatkit_images.queries.brakes import check_brakes
+from chatkit_images.queries.brakes import check_stopped_by_staff
 
 from .paths import change, change_list, page
 from .test_changes import act
@@ -33,7 +33,7 @@ WORDS = "We are back at noon."
 
 def refusal(owner: str) -> tuple[str, str] | None:
     try:
-        check_brakes(RequestContext.for_owner(owner))
+        check_stopped_by_staff(RequestContext.for_owner(owner))
     except RequestRefused as refused:
         return refused.code, refused.message
     return None

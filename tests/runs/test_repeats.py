@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Run, Thread, ThreadItem
-from chatkit_images.runs import Replayed, claims
+from chatkit_images.runs import Repeated, claims
 from chatkit_images.runs.repeats import request_digest
 from chatkit_images.testing import Gate, LoopbackAPI, Text, ToolCall
 from tests.asking import DOORS, JSON, Answer, ask_op, door, scope
@@ -207,7 +207,7 @@ async def test_what_a_person_has_stopped_is_not_joined(
     run = await Run.objects.acreate(
         thread_id=key, owner=context.owner, request_digest=request_digest(request)
     )
-    with pytest.raises(Replayed) as joined:
+    with pytest.raises(Repeated) as joined:
         await sync_to_async(claims.claim)(run.pk, request, context)
     assert joined.value.run == run
     await Run.objects.filter(pk=run.pk).aupdate(stop_requested_at="2026-01-01T00:00Z")
@@ -233,8 +233,8 @@ async def test_of_two_claims_at_once_one_joins_the_other(
         monkeypatch.undo()
         other.save()
 
-    monkeypatch.setattr(claims, "check_replay", late)
-    with pytest.raises(Replayed) as joined:
+    monkeypatch.setattr(claims, "check_repetition", late)
+    with pytest.raises(Repeated) as joined:
         await sync_to_async(claims.claim)(Run().pk, request, context)
     assert joined.value.run == other
 
@@ -288,7 +288,7 @@ async def test_who_has_logged_in_meanwhile_finds_what_the_visitor_began(
     began = await Run.objects.acreate(owner="visitor:1", user=ann, **keyed)
     await Run.objects.acreate(owner="visitor:2", **keyed)
     claim = sync_to_async(claims.claim)
-    with pytest.raises(Replayed) as joined:
+    with pytest.raises(Repeated) as joined:
         await claim(Run().pk, request, context, "k")
     assert joined.value.run == began
     # The same key of another owner is another one.

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from chatkit_images import runs
 from chatkit_images.models import OwnerBlock, Run
-from chatkit_images.runs import doors, following
+from chatkit_images.runs import client_streams, following
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests.client import ChatClient, message, read_events
 from tests.teams import PATH
@@ -27,7 +27,7 @@ DEFAULT = "The staff of this site ended the answer."
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["chatkit_images.runs.supervisor"]
     monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(doors, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(client_streams, "GRACE_SECONDS", 0.2)
 
 
 async def begin(chat: ChatClient, gate: Gate) -> tuple[str, AsyncIterator[Any]]:

@@ -1,4 +1,4 @@
-"""Limits of what counters count, and whose they are."""
+"""The limits that counters are held against, and whose counters these are."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ UPLOAD = models.UseKind.UPLOAD.value
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A limit of what a counter counts.
+class CountedLimit:
+    """A limit of what one counter counts.
 
     Attributes:
         name: Its key in ``LIMITS``.
         holder: Whose counter it is.
         kind: What is counted.
         period: In which period.
-        limit: How much is allowed in it.
+        most: How much is allowed in it.
     """
 
     name: str
     holder: str
     kind: str
     period: Period
-    limit: int
+    most: int
 
     def key_at(self, now: datetime.datetime) -> Key:
         """Return the key of the counter at a time."""
         return Key(self.holder, self.kind, self.period.name_at(now))
 
 
+# What the limits of the settings count, and in which period.
 PERIODS = {
     "RUNS_PER_HOUR": (RUN, Period.HOUR),
     "IMAGES_PER_DAY": (IMAGE, Period.DAY),
@@ -61,14 +62,14 @@ def address_of(context: RequestContext) -> str:
     return f"~{digest.hexdigest()[:40]}"
 
 
-def counted(context: RequestContext, limits: Limits) -> list[Counted]:
-    """Return the limits that apply to a person, to the address and to the site."""
+def counted_limits(context: RequestContext, limits: Limits) -> list[CountedLimit]:
+    """Return what is counted for a person: for the owner, the address and the site."""
     groups = {context.owner: limits, SITE: settings.limits_of_site()}
     if address := address_of(context):
         groups[address] = settings.limits_of_address()
     return [
-        Counted(name, holder, *PERIODS[name], limit)
+        CountedLimit(name, holder, *PERIODS[name], most)
         for holder, group in groups.items()
-        for name, limit in group.items()
-        if name in PERIODS and limit is not None
+        for name, most in group.items()
+        if name in PERIODS and most is not None
     ]

@@ -1,4 +1,4 @@
-"""Whether an exception says that a provider is away, for whomever asks it."""
+"""Whether a provider is there, as an exception says that was raised while asking it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OWN = {"PoolTimeout"}
 PLAIN = (ConnectionError, TimeoutError, socket.gaierror)
 
 
-class Absence(enum.Enum):
+class Presence(enum.Enum):
     """What an exception says of a provider."""
 
     # It has answered, be it with a refusal.
@@ -36,7 +36,7 @@ class Absence(enum.Enum):
     UNKNOWN = "unknown"
 
 
-def absence_of(error: BaseException, url: str = "") -> Absence:
+def presence_of(error: BaseException, url: str = "") -> Presence:
     """Return what an exception says of a provider.
 
     Args:
@@ -46,16 +46,16 @@ def absence_of(error: BaseException, url: str = "") -> Absence:
     failure, errors = of(error), list(chain(error))
     said = [e for e in errors if carriers.is_of_provider(e) or isinstance(e, PLAIN)]
     if failure is None or not said or _elsewhere(errors, url):
-        return Absence.UNKNOWN
+        return Presence.UNKNOWN
     is_away = failure.reason in AWAY
     if failure.status is not None:
-        return Absence.FAILING if is_away and failure.status >= 500 else Absence.HERE
+        return Presence.FAILING if is_away and failure.status >= 500 else Presence.HERE
     if not is_away:
-        return Absence.UNKNOWN
+        return Presence.UNKNOWN
     names = {kind.__name__ for one in said for kind in type(one).__mro__}
     if not names.isdisjoint(OWN):
-        return Absence.UNKNOWN
-    return Absence.FAILING if names.isdisjoint(NOT_CONNECTED) else Absence.UNREACHABLE
+        return Presence.UNKNOWN
+    return Presence.FAILING if names.isdisjoint(NOT_CONNECTED) else Presence.UNREACHABLE
 
 
 def _elsewhere(errors: Iterable[BaseException], url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Open streams, each with its reader, who may lose the right to read on."""
+"""Streams that clients read here. Their people may lose the right to read on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from ..conf import Limits, settings
 from ..context import RequestContext
 from ..queries import standing
-from ..queries.counted import address_of
+from ..queries.counted_limits import address_of
 from ..queries.limit_words import refused
 from ..queries.standing import Standing
 
@@ -22,12 +22,14 @@ from ..queries.standing import Standing
 GRACE_SECONDS = 2.0
 
 
-class Door:
-    """An open stream.
+class ClientStream:
+    """A stream that one client reads, as long as it is open.
 
     Attributes:
         run_id: The run that is read; ``None`` for a watcher of a thread.
         context: Who reads it.
+        standing: What tells whether they still may chat.
+        holders: Whose ``OPEN_STREAMS`` it counts for.
         shut: Whether the person may read no further.
         words: What staff say about that, maybe nothing.
     """
@@ -41,22 +43,22 @@ class Door:
         self.words = ""
 
 
-class Doors:
-    """The open streams of this process. One is forgotten with its response."""
+class ClientStreams:
+    """All of them. One is forgotten with its response, even if nobody closes it."""
 
     def __init__(self) -> None:
-        self._doors: WeakSet[Door] = WeakSet()
+        self._streams: WeakSet[ClientStream] = WeakSet()
 
-    def open(self, run_id: uuid.UUID | None, context: RequestContext) -> Door:
-        """Return a door, which the response keeps for as long as it is sent."""
-        door = Door(run_id, context)
-        self._doors.add(door)
-        return door
+    def open(self, run_id: uuid.UUID | None, context: RequestContext) -> ClientStream:
+        """Count a stream; the response keeps it for as long as it is sent."""
+        stream = ClientStream(run_id, context)
+        self._streams.add(stream)
+        return stream
 
-    def close(self, door: Door | None) -> None:
-        """Forget a door whose response is sent, if there is one."""
-        if door is not None:
-            self._doors.discard(door)
+    def close(self, stream: ClientStream | None) -> None:
+        """Forget a stream whose response is sent, if there is one."""
+        if stream is not None:
+            self._streams.discard(stream)
 
     def check(self, context: RequestContext, limits: Limits) -> None:
         """Refuse one stream more than a person may have open in this process.
@@ -68,7 +70,9 @@ class Doors:
         most = {context.scope: limits.get("OPEN_STREAMS")}
         if address := address_of(context):
             most[address] = settings.limits_of_address().get("OPEN_STREAMS")
-        number = Counter(holder for door in self._doors for holder in door.holders)
+        number = Counter(
+            holder for stream in self._streams for holder in stream.holders
+        )
         for holder, limit in most.items():
             if limit is not None and number[holder] >= limit:
                 text = _("This chat is open in too many places. Close some of them.")
@@ -78,9 +82,9 @@ class Doors:
     def contexts(self) -> list[RequestContext]:
         """Return who reads: a person with an owner in a tenant once."""
         found = {
-            (door.context.tenant, door.standing): door.context
-            for door in self._doors
-            if not door.shut
+            (stream.context.tenant, stream.standing): stream.context
+            for stream in self._streams
+            if not stream.shut
         }
         return list(found.values())
 
@@ -90,21 +94,21 @@ class Doors:
         ended: Mapping[Standing, str],
         wake: Callable[[uuid.UUID], None],
     ) -> None:
-        """Shut the doors of those who may not chat any more, a moment later.
+        """Shut the streams of those who may not chat any more, a moment later.
 
         Args:
             tenant: The tenant.
             ended: Who they are, with the words of staff.
-            wake: Wakes the readers of a run, so that they see that their door is shut.
+            wake: Wakes the readers of a run, who then see that their stream is shut.
         """
         loop = asyncio.get_running_loop()
 
-        def close(door: Door, words: str) -> None:
-            door.shut, door.words = True, words
-            if door.run_id is not None:
-                wake(door.run_id)
+        def close(stream: ClientStream, words: str) -> None:
+            stream.shut, stream.words = True, words
+            if stream.run_id is not None:
+                wake(stream.run_id)
 
-        for door in self._doors:
-            if door.context.tenant == tenant and door.standing in ended:
-                words = ended[door.standing]
-                loop.call_later(GRACE_SECONDS, close, door, words, context=Context())
+        for stream in self._streams:
+            if stream.context.tenant == tenant and stream.standing in ended:
+                words = ended[stream.standing]
+                loop.call_later(GRACE_SECONDS, close, stream, words, context=Context())
