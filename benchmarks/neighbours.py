@@ -60,13 +60,16 @@ def main() -> None:
         memory=int(options.memory * 2**30),
         app=options.settings,
     )
-    os.sched_setaffinity(0, Cores().others)
+    # Looked at before this process, and with it its children, is held to some of them.
+    cores = Cores()
+    os.sched_setaffinity(0, cores.others)
     with tempfile.TemporaryDirectory(prefix="chatkit-images-benchmark-") as folder:
         databases = Databases(Path(folder), options.postgres)
         try:
             with spawn("neighbours_model.py", "2MB") as model:
                 photo = neighbours_files.photo()
-                bench = Neighbours(databases, line_of(model), photo, settings)
+                url = line_of(model)
+                bench = Neighbours(databases, url, photo, settings, cores)
                 print_table(HEADER, table(bench, options))
         finally:
             databases.close()

@@ -111,13 +111,18 @@ class Neighbours:
     """Measures rows, each side in a fresh server with a fresh database."""
 
     def __init__(
-        self, databases: Databases, url: str, photo: bytes, settings: Settings
+        self,
+        databases: Databases,
+        url: str,
+        photo: bytes,
+        settings: Settings,
+        cores: Cores | None = None,
     ) -> None:
         self._databases = databases
         self._url = url
         self._photo = photo
         self._settings = settings
-        self._cores = Cores()
+        self._cores = cores or Cores()
 
     def measure(self, row: Row) -> tuple[Side, Side]:
         """Return what was seen beside the app under attack, and the empty view."""
