@@ -21,6 +21,7 @@ from ..queries import message_limits, preflight, requested, threads, use
 from ..queries.counted_limits import address_of
 from ..times import Now
 from ..transactions import atomic, features
+from .log import seals
 from .refusals import busy, check_open
 from .releases import take_over
 from .repeats import check_repetition, request_digest
@@ -87,7 +88,7 @@ def claim(
                 thread_id=made.id if made else thread_id,
                 owner=context.owner,
                 user_id=context.user_id,
-                context=context.to_row(),
+                context=context.to_row() | seals.NOTE,
                 operation=request.type,
                 worker=worker_name(),
                 heartbeat_at=Now(),

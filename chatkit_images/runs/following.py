@@ -16,6 +16,7 @@ from ..queries import items, threads
 from ..server import get_server
 from .drain import Draining
 from .log import Batches, MemoryLog, get_logs
+from .log.seals import wants_seals
 from .registry import LIVE
 from .supervisor import supervisor
 
@@ -100,7 +101,7 @@ async def _open(run: Run) -> MemoryLog:
         Draining: If the log is not complete and this process drains.
     """
     running = run.status == Run.Status.RUNNING
-    log = await get_logs().open(run.pk, running)
+    log = await get_logs().open(run.pk, running, wants_seals(run))
     if log is None or (log.closed and not log.last):
         # Nothing writes to this log, so it is silent until the run has ended.
         log = MemoryLog()

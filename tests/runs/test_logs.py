@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
 import random
 import uuid
@@ -11,9 +12,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from chatkit_images.models import Run
 from chatkit_images.runs.log import MemoryLog, MemoryLogs
 from chatkit_images.runs.log.chunks import Chunks
+from chatkit_images.runs.log.seals import NOTE, wants_seals
 from tests import services
 from tests.faults.pipe import pipe
 from tests.tuning import tuned
@@ -605,3 +609,21 @@ async def test_what_others_have_written_to_redis_is_not_believed(kind: str) -> N
     await forget(pair.run_id)
     await writer.aclose()
     await reader.aclose()
+
+
+@pytest.mark.parametrize(
+    ("context", "age", "wanted"),
+    [
+        ({"owner": "user:1"} | NOTE, 0, True),
+        ({"owner": "user:1"}, 0, False),
+        (None, 0, False),
+        # Redis has no logs of theirs any more.
+        ({"owner": "user:1"}, 86400, True),
+    ],
+)
+def test_only_a_run_of_a_version_before_needs_no_seals(
+    context: Any, age: int, wanted: bool
+) -> None:
+    last = timezone.now() - datetime.timedelta(seconds=age)
+    assert wants_seals(Run(context=context, heartbeat_at=last)) == wanted
+    assert wants_seals(Run(context=context, finished_at=last)) == wanted

@@ -25,12 +25,15 @@ class MemoryLogs:
         log = self._logs[run_id] = MemoryLog()
         return log
 
-    async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
+    async def open(
+        self, run_id: uuid.UUID, running: bool = False, sealed: bool = True
+    ) -> MemoryLog | None:
         """Return the log of a run for readers; ``None`` if there is none.
 
         Args:
             run_id: The run.
             running: Whether the run goes on, so that a log may still come.
+            sealed: Whether entries without a seal are none of its own.
         """
         return self._logs.get(run_id)
 

@@ -32,10 +32,14 @@ class Hub:
         # The time since which there has been a reason to give a copy up.
         self._doubts: dict[uuid.UUID, float] = {}
         self._lacking: set[uuid.UUID] = set()
+        # Runs of processes of before, whose entries have no seals.
+        self._unsealed: set[uuid.UUID] = set()
         self._is_away = False
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, run_id: uuid.UUID, running: bool) -> MemoryLog | None:
+    async def open(
+        self, run_id: uuid.UUID, running: bool, sealed: bool = True
+    ) -> MemoryLog | None:
         """Return a copy that follows its log; ``None`` if Redis does not have it.
 
         If the run goes on, this always returns a copy. It is filled as soon as Redis is
@@ -43,6 +47,8 @@ class Hub:
         """
         if (known := self._known(run_id)) is not None:
             return known
+        if not sealed:
+            self._unsealed.add(run_id)
         copy = MemoryLog(is_copy=True)
         # A connection keeps the context that it is made in.
         fill = asyncio.create_task(self._fill(run_id, copy), context=Context())
@@ -52,6 +58,7 @@ class Hub:
             logger.warning("The log of run %s is not read: %s", run_id, error)
             found = False
         if not (found or running):
+            self._unsealed.discard(run_id)
             return None
         # Another reader may have made a copy meanwhile.
         copy = self._copies[run_id] = self._known(run_id) or copy
@@ -76,7 +83,7 @@ class Hub:
             return False
         if entries and self._extend(run_id, copy, entries):
             return True
-        number, chunks = _read_digest(run_id, value)
+        number, chunks = _read_digest(run_id, value, run_id not in self._unsealed)
         if number <= copy.last:
             return False
         copy.seed(number, chunks)
@@ -96,7 +103,10 @@ class Hub:
             data = fields.get(kind.encode(), b"")
             if number > copy.last + 1:
                 return False
-            if not is_sealed(fields.get(b"seal"), run_id, kind, number, data):
+            if not (
+                is_sealed(fields.get(b"seal"), run_id, kind, number, data)
+                or (run_id in self._unsealed and data)
+            ):
                 if run_id not in self._lacking:  # Said once, however long.
                     logger.warning("An entry of run %s is none of ours", run_id)
                 return False
@@ -122,6 +132,7 @@ class Hub:
                     copy.close(complete=False)
                     del self._copies[run_id]
                     self._lacking.discard(run_id)
+                    self._unsealed.discard(run_id)
                     self._doubts.pop(run_id, None)
 
     def _is_given_up(self, run_id: uuid.UUID, copy: MemoryLog) -> bool:
@@ -150,14 +161,16 @@ class Hub:
             await asyncio.sleep(BLOCK_SECONDS / 4)
 
 
-def _read_digest(run_id: uuid.UUID, value: bytes | None) -> tuple[int, list[bytes]]:
+def _read_digest(
+    run_id: uuid.UUID, value: bytes | None, sealed: bool
+) -> tuple[int, list[bytes]]:
     """Return the number and the chunks of a digest; 0 if this project has made none."""
     try:
         told = json.loads(value or b"{}")
         number, chunks = told["number"], [chunk.encode() for chunk in told["chunks"]]
-        sealed = bytes.fromhex(told["seal"])
-        if is_sealed(sealed, run_id, "digest", number, joined(chunks)):
-            return number, chunks
+        found = bytes.fromhex(told["seal"]) if sealed else None
+        if not sealed or is_sealed(found, run_id, "digest", number, joined(chunks)):
+            return int(number), chunks
     except (AttributeError, KeyError, TypeError, ValueError):
         logger.info("The digest of run %s is none of ours", run_id)
     return 0, []

@@ -60,14 +60,18 @@ class RedisLogs(MemoryLogs):
         self._publishers[run_id].cancel()
         super().forget(run_id)
 
-    async def open(self, run_id: uuid.UUID, running: bool = False) -> MemoryLog | None:
+    async def open(
+        self, run_id: uuid.UUID, running: bool = False, sealed: bool = True
+    ) -> MemoryLog | None:
         """Return the log of a run for readers; ``None`` if there is none.
 
         Args:
             run_id: The run.
             running: Whether the run goes on, so that a log may still come.
+            sealed: Whether entries without a seal are none of its own.
         """
-        return await super().open(run_id) or await self._hub.open(run_id, running)
+        known = await super().open(run_id)
+        return known or await self._hub.open(run_id, running, sealed)
 
     async def aclose(self) -> None:
         """Release tasks and connections."""

@@ -6,6 +6,7 @@ log of this run. Others may share the Redis, or its database, or have got in.
 
 from __future__ import annotations
 
+import datetime
 import hmac
 import uuid
 from collections.abc import Iterable
@@ -14,12 +15,32 @@ from hashlib import sha256
 from typing import Literal
 
 from django.conf import settings
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+
+from ...conf import settings as app_settings
+from ...models import Run
 
 Kind = Literal["chunk", "end", "digest"]
 SALT = b"chatkit_images.runs.log"
+# What the row of a run says if its log is sealed; processes of before say nothing.
+NOTE = {"_log": "sealed"}
 # Bytes of a seal. Guessing one takes as many tries as there are 128-bit keys.
 SIZE = 16
+
+
+def wants_seals(run: Run) -> bool:
+    """Whether only sealed entries of a run's log are its own.
+
+    Its row says so, which nobody changes by Redis. During an upgrade runs of a version
+    before say nothing; no longer than Redis keeps their logs.
+    """
+    said = run.context if isinstance(run.context, dict) else {}
+    if NOTE.items() <= said.items():
+        return True
+    last = run.finished_at or run.heartbeat_at
+    kept = datetime.timedelta(seconds=max(app_settings.RUN_LOG_SECONDS, 60))
+    return last < timezone.now() - kept
 
 
 def seal(run_id: uuid.UUID, kind: Kind, number: int, data: bytes) -> bytes:
