@@ -488,7 +488,7 @@ async def test_nul_in_text_is_replaced_everywhere(
         "attachments.create", name="e\x00f", size=3, mime_type="image/png;a=\x00"
     )
     row = await models.Attachment.objects.aget(pk=announced["id"])
-    assert (row.name, row.mime_type) == ("e�f", "image/png;a=�")
+    assert (row.name, row.mime_type) == ("e�f", "image/png")
 
 
 # Exceptions of the project

@@ -596,8 +596,9 @@ async def test_busy_thread_refuses_and_writes_nothing(
     before = await snapshot()
     retry = {"thread_id": key, "item_id": first["item"]["id"]}
     action = {"thread_id": key, "action": {"type": "press", "payload": 1}}
+    other = {"thread_id": key, "input": message("draw another")}
     for op, asked in (
-        ("threads.add_user_message", params),
+        ("threads.add_user_message", other),
         ("threads.retry_after_item", retry),
         ("threads.custom_action", action),
     ):

@@ -262,8 +262,8 @@ async def test_a_thread_may_go_in_the_last_moment_of_its_run(
 ) -> None:
     finish = RunQuerySet.finish
 
-    def finish_and_go(self: RunQuerySet, *args: Any) -> int:
-        ended = finish(self, *args)
+    def finish_and_go(self: RunQuerySet, *args: Any, **fields: Any) -> int:
+        ended = finish(self, *args, **fields)
         Thread.objects.all().delete()
         return ended
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from chatkit import types
 
+from ..queries import threads
+
 FULL = "_chatkit_images_thread"
 HIDDEN = (types.HiddenContextItem, types.SDKHiddenContextItem)
 
@@ -32,7 +34,8 @@ def public_thread(thread: types.ThreadMetadata) -> types.Thread:
     kept = [item for item in items.data if not isinstance(item, HIDDEN)]
     shown = types.Thread(
         id=thread.id,
-        title=thread.title,
+        # As its row has it.
+        title=thread.title and threads.clean_title(thread.title),
         created_at=thread.created_at,
         status=thread.status,
         allowed_image_domains=thread.allowed_image_domains,
