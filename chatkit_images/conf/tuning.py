@@ -120,7 +120,7 @@ class Tuning(Group):
     def STORAGE_THREADS(self) -> int:
         """Threads that store final images. Default: 8. Read once per process.
 
-        Half as many store previews, and half as many store uploads and read files for
+        Half as many store previews, as many store uploads, and as many read files for
         the model.
         """
         return int(self._tuned("STORAGE_THREADS", 8))
@@ -147,8 +147,8 @@ class Tuning(Group):
     def UPLOAD_WAITING_BYTES(self) -> int:
         """Bytes of uploads that a process works on at once. Default: 128 MiB.
 
-        Half of them are there for one owner. Who finds no room is refused and told when
-        to try again (429, or 503 if there is none for anybody).
+        Half of them are there for one owner; of files it is 24 of 64. Who finds no room
+        is refused and told when to try again (429, or 503 if there is none for anybody).
         """
         return int(self._tuned("UPLOAD_WAITING_BYTES", 128 * 2**20))
 
