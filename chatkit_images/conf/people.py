@@ -35,8 +35,8 @@ class People(Group):
         """Addresses and networks of the proxies whose ``X-Forwarded-For`` is believed.
 
         ``"unix"`` is a proxy that connects by a Unix socket; ``[]`` says that there is
-        none. Default: ``None``, contexts have no address, and the limits of an address in
-        ``LIMITS`` hold for nobody.
+        none. Default: ``None``, contexts have no address, so the limits of
+        an address, in ``LIMITS``, hold for nobody.
         """
         found = self._get("TRUSTED_PROXIES", None)
         return None if found is None else tuple(found)

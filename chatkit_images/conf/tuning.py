@@ -148,7 +148,7 @@ class Tuning(Group):
         """Bytes of uploads that a process works on at once. Default: 128 MiB.
 
         Half of them are there for one owner; of files it is 24 of 64. Who finds no room
-        is refused and told when to try again (429, or 503 if there is none for anybody).
+        is refused and told when to try again: 429, or 503 if nobody finds any.
         """
         return int(self._tuned("UPLOAD_WAITING_BYTES", 128 * 2**20))
 
