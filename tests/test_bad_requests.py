@@ -238,6 +238,33 @@ async def test_endless_list_of_ids_is_refused(
     assert refused == (400, "too_many")
 
 
+@pytest.mark.row("P01")
+@pytest.mark.parametrize("part", ["1", "{}", '",["'])
+async def test_endless_list_of_mistakes_is_refused_before_each_is_looked_at(
+    chat: ChatClient, part: str
+) -> None:
+    """A validator keeps objects for each: gigabytes for a body of ten megabytes."""
+    body = json.dumps({"type": "threads.create", "params": {"input": message("Hi")}})
+    wrong = body.replace("[]", f"[{f'{part},' * 30_000}1]")
+    response = await chat.post(URL, wrong, content_type="application/json")
+    assert await refusal(response) == (400, "too_many")
+
+
+@pytest.mark.row("P01")
+async def test_signs_in_a_text_are_no_values(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    await chat.say(',[{"\\,' * 9000)
+    assert model.requests
+
+
+@pytest.mark.row("P01")
+async def test_a_refusal_repeats_no_megabytes(chat: ChatClient) -> None:
+    body = json.dumps({"type": "x" * 100_000})
+    answer = await chat.post(URL, body, content_type="application/json")
+    assert answer.status_code == 400 and len(answer.content) < 2000
+
+
 # Methods and sites
 
 

@@ -15,6 +15,7 @@ from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import RequestRefused, UnexpectedResult
 from ..protocol import REQUEST, ProtocolServer
+from ..queries import sizes
 from ..server import get_server
 from . import errors
 from .admission import JsonView, respond
@@ -58,6 +59,7 @@ class ChatKitView(JsonView):
         # Django keeps a request for as long as its stream lasts.
         vars(request).pop("_body", None)
         # ``process`` gets the body as it came, because a project may override it.
+        sizes.check_body(body)
         parsed = REQUEST.validate_json(body)
         if types.is_streaming_req(parsed):
             response = await self.stream(context, request, parsed, body)

@@ -33,6 +33,8 @@ RESUME = "ChatKit-Resume"
 
 # Seconds over which clients spread that repeat a request after an outage.
 SPREAD_SECONDS = 4
+# Characters of what is said about a request that makes no sense.
+MAX_MESSAGE = 500
 
 
 class Refusal(JsonResponse):
@@ -169,7 +171,11 @@ def from_exception(exception: Exception) -> Refusal:
 
 
 def validation_message(exception: ValidationError) -> str:
-    """Return which part of a request is wrong, without repeating the request."""
+    """Return which part of a request is wrong, without repeating the request.
+
+    A key and a type are the client's own words, and may be a whole body.
+    """
     first = exception.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}" if where else str(first["msg"])
+    words = f"{where}: {first['msg']}" if where else str(first["msg"])
+    return words if len(words) <= MAX_MESSAGE else f"{words[:MAX_MESSAGE]}…"
