@@ -15,7 +15,7 @@ from . import database, storage
 from .conf import Limits, settings
 from .context import RequestContext
 from .exceptions import RequestRefused
-from .queries import attachments, file_types, uploads
+from .queries import attachments, file_types, uploaded_files, uploads
 from .queries import limits as limit_checks
 from .store import generate_id
 
@@ -53,7 +53,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         Raises:
             RequestRefused: If its size or declared type is not accepted.
         """
-        uploads.check_size(input.size)
+        uploaded_files.check_size(input.size)
         if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
             raise file_types.refused_mime(input.mime_type)
         row = await database.call(
@@ -85,7 +85,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             StorageUnavailable: If neither storage nor spool took them.
         """
         size = file.size or 0
-        uploads.check_size(size)
+        uploaded_files.check_size(size)
         with having_room(context, size):
             return await self._upload(file, size, context, attachment_id)
 
@@ -110,7 +110,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
                 uploads.announce, key, said, context, limits, begun=True
             )
         try:
-            arrival = await storage.call("uploads", uploads.take_file, file)
+            arrival = await storage.call("uploads", uploaded_files.take_file, file)
             for write in arrival.writes:
                 await write.done()
         except BaseException:

@@ -11,7 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from chatkit_images.exceptions import RequestRefused
-from chatkit_images.queries import uploads
+from chatkit_images.queries import uploaded_files
 from tests.image_files import SVG, frames, noise, png_of
 from tests.test_imaging import FOREIGN
 
@@ -73,7 +73,7 @@ TEXTS: dict[str, tuple[bytes, str]] = {
 
 def refusal(data: bytes, name: str = "fox.png") -> tuple[str, int, str]:
     with pytest.raises(RequestRefused) as caught:
-        uploads.take_file(SimpleUploadedFile(name, data))
+        uploaded_files.take_file(SimpleUploadedFile(name, data))
     return caught.value.code, caught.value.status, caught.value.message
 
 

@@ -46,12 +46,12 @@ def check_message(message: types.UserMessageInput, limits: Limits) -> None:
             most,
         )
         raise RequestRefused("message_parts", text % {"limit": most}, status=413)
-    room = limits.get("MESSAGE_BYTES")
-    if room is None:
+    most = limits.get("MESSAGE_BYTES")
+    if most is None:
         return
     size = sum(len(part.text.encode(errors="replace")) for part in message.content)
     size += len((message.quoted_text or "").encode(errors="replace"))
-    if size > room:
+    if size > most:
         text = _("The message is too long: %(size)s bytes of at most %(limit)s.")
-        words = text % {"size": size, "limit": room}
+        words = text % {"size": size, "limit": most}
         raise RequestRefused("message_bytes", words, status=413)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from .. import database, models
 from ..failures import Failure, Reason
@@ -25,14 +26,19 @@ async def stop(rows: RunQuerySet) -> bool:
     return bool(keys)
 
 
-def request_stop(rows: RunQuerySet) -> list[uuid.UUID]:
+def request_stop(rows: RunQuerySet, **why: Any) -> list[uuid.UUID]:
     """Write stops into the rows of running runs, and return their ids.
 
     Not for the event loop.
+
+    Args:
+        rows: The runs.
+        why: Columns that say so, if it is not the person who stops them.
     """
     releases.take_over(rows)
     keys = list(rows.running().values_list("pk", flat=True))
-    rows.request_stop()
+    # One that has begun since goes on: its id is not returned, so nobody would tell it.
+    models.Run.objects.filter(pk__in=keys).request_stop(**why)
     return keys
 
 
@@ -45,8 +51,5 @@ def stop_by_staff(rows: RunQuerySet, words: str = "") -> list[uuid.UUID]:
         rows: The runs.
         words: What their people read. Default: that staff have ended the answer.
     """
-    releases.take_over(rows)
-    keys = list(rows.running().values_list("pk", flat=True))
-    why = failure_columns.of_run(Failure(Reason.STOPPED_BY_STAFF, words=words))
-    models.Run.objects.filter(pk__in=keys).request_stop(**why)
-    return keys
+    failure = Failure(Reason.STOPPED_BY_STAFF, words=words)
+    return request_stop(rows, **failure_columns.of_run(failure))

@@ -16,7 +16,7 @@ from chatkit_images import file_urls, imaging, models, url_tokens
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import ImageError
 from chatkit_images.imaging import png
-from chatkit_images.queries import uploads
+from chatkit_images.queries import uploaded_files
 from tests.client import ChatClient
 from tests.imaging.samples import MPO, PLAIN, SECRET, exif
 
@@ -151,6 +151,6 @@ def test_the_setting_says_what_becomes_of_signed_uploads(
 ) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"STRIP_METADATA": value}
     data = signed["JPEG"]
-    assert (uploads.cleaned(data) == data) is bool(is_kept)
+    assert (uploaded_files.cleaned(data) == data) is bool(is_kept)
     plain = PLAIN["JPEG"]
-    assert uploads.cleaned(plain) == plain
+    assert uploaded_files.cleaned(plain) == plain

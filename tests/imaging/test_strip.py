@@ -13,7 +13,7 @@ from PIL import Image
 
 from chatkit_images import imaging, storage
 from chatkit_images.imaging import exif
-from chatkit_images.queries import uploads
+from chatkit_images.queries import uploaded_files
 from tests.image_files import SVG, shown
 from tests.imaging.samples import PLAIN, SAMPLES, SECRET, revealing
 
@@ -133,8 +133,8 @@ def test_a_webp_that_promises_exif_and_has_none_is_as_it_is() -> None:
     assert imaging.strip(bytes(data)) == imaging.strip(revealing("WEBP"))
 
 
-def upload(data: bytes) -> uploads.StoredFile:
-    arrival = uploads.take_file(SimpleUploadedFile("a.jpg", data))
+def upload(data: bytes) -> uploaded_files.StoredFile:
+    arrival = uploaded_files.take_file(SimpleUploadedFile("a.jpg", data))
     for write in arrival.writes:
         assert asyncio.run(write.done())
     return arrival.stored

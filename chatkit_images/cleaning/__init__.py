@@ -1,0 +1,25 @@
+"""Text from outside, made fit for columns, and names fit for headers and lists."""
+
+from __future__ import annotations
+
+from .names import clean_line, clean_mime, clean_name
+from .texts import (
+    clean,
+    clean_columns,
+    clean_json,
+    clean_source,
+    is_clean,
+    map_strings,
+)
+
+__all__ = [
+    "clean",
+    "clean_columns",
+    "clean_json",
+    "clean_line",
+    "clean_mime",
+    "clean_name",
+    "clean_source",
+    "is_clean",
+    "map_strings",
+]

@@ -1,0 +1,145 @@
+"""Files that people have uploaded: looked at, and on their way to the storage."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext as _
+
+from .. import imaging, storage
+from ..conf import settings
+from ..exceptions import ImageError, RequestRefused
+from . import file_types
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An uploaded file that has a name in the storage, and what its bytes say."""
+
+    name: str
+    mime: str
+    size: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    thumbnail: str = ""
+
+
+@dataclass(frozen=True)
+class ArrivingFile:
+    """An uploaded file that is being stored.
+
+    Attributes:
+        stored: The file as it will be stored.
+        writes: The writes of the file and its thumbnail.
+    """
+
+    stored: StoredFile
+    writes: tuple[storage.Upload, ...]
+
+
+def take_file(file: UploadedFile[bytes]) -> ArrivingFile:
+    """Begin to store a file if its bytes have an accepted type; not for the event loop.
+
+    Raises:
+        RequestRefused: If its type is not accepted, or it is an image that is damaged,
+            too complex, or larger than ``MAX_IMAGE_BYTES``, ``MAX_IMAGE_PIXELS`` or
+            ``DECODE_MEMORY_BYTES``.
+    """
+    # One byte more tells a file that is longer than it was said to be.
+    data = file.read(settings.MAX_ATTACHMENT_BYTES + 1)
+    check_size(len(data))
+    try:
+        mime, _extension = imaging.sniff(data)
+    except ImageError:
+        return _store_document(data)
+    if mime not in settings.ATTACHMENT_TYPES:
+        raise file_types.refused(data)
+    try:
+        return _store_image(data)
+    except ImageError as error:
+        code = error.code
+        if code == "too_many_pixels":
+            text = _("The image has too many pixels.")
+        elif code == "too_heavy":
+            code = "too_many_pixels"
+            text = _("The image has too many pixels for a file of its type.")
+        elif code == "too_complex":
+            text = _("The image file has too many parts.")
+        elif code == "too_large":
+            text = _("The file is too large.")
+        elif _document_type(data) and not imaging.is_svg(data):
+            # A text may begin as a GIF does.
+            return _store_document(data)
+        else:
+            raise file_types.damaged(data) from error
+        raise RequestRefused(code, text, status=413) from error
+
+
+def check_size(size: int) -> None:
+    """Refuse a file that is larger than ``MAX_ATTACHMENT_BYTES``, or empty."""
+    if size > settings.MAX_ATTACHMENT_BYTES:
+        raise RequestRefused("too_large", _("The file is too large."), status=413)
+    if size <= 0:
+        raise RequestRefused("empty_file", _("The file is empty."), status=400)
+
+
+def cleaned(data: bytes) -> bytes:
+    """Return an image as it is stored, by what ``STRIP_METADATA`` says.
+
+    Bytes after its end are always cut off.
+
+    Raises:
+        ImageError: If its type is unknown or its container damaged.
+    """
+    if not settings.STRIP_METADATA:
+        return imaging.trim(data)
+    return imaging.strip(data, credentials=settings.STRIP_METADATA != "always")
+
+
+def _store_image(data: bytes) -> ArrivingFile:
+    data = cleaned(data)
+    info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
+    name = storage.new_name("attachments", info.extension)
+    writes = [_write(name, data)]
+    thumbnail = storage.new_name("thumbnails", "webp") if preview else ""
+    if thumbnail:
+        writes.append(_write(thumbnail, preview))
+    # An SVG has no size of its own.
+    size = (info.width or None, info.height or None)
+    stored = StoredFile(name, info.mime, info.size, info.sha256, *size, thumbnail)
+    return ArrivingFile(stored, tuple(writes))
+
+
+def _store_document(data: bytes) -> ArrivingFile:
+    mime = _document_type(data)
+    if mime not in settings.ATTACHMENT_TYPES:
+        raise file_types.refused(data)
+    extension = "pdf" if mime == "application/pdf" else "txt"
+    name = storage.new_name("attachments", extension)
+    digest = hashlib.sha256(data).hexdigest()
+    return ArrivingFile(
+        StoredFile(name, mime, len(data), digest), (_write(name, data),)
+    )
+
+
+def _write(name: str, data: bytes) -> storage.Upload:
+    # What waits for a storage that is slow waits on the disk.
+    fits = storage.backlog.fits(len(data), "uploads")
+    kept = not fits and storage.spooled(name, data)
+    return storage.Upload(
+        name, None if kept else data, lane="attachments", kind="uploads"
+    )
+
+
+def _document_type(data: bytes) -> str:
+    if data.startswith(b"%PDF-"):
+        return "application/pdf"
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    # Text that a browser would run is accepted, because it is served as a download.
+    return "" if "\x00" in text else "text/plain"
