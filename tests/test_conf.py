@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from chatkit_images import conf
 from chatkit_images.checks import (
     check_databases,
+    check_deployment,
     check_settings,
     known_keys,
     tuning_keys,
@@ -515,3 +516,39 @@ def test_a_shared_log_needs_its_package(
         "chatkit_images.checks.surroundings.find_spec", lambda name: "there"
     )
     assert problems(settings, value) == []
+
+
+@pytest.mark.parametrize(
+    "more, warned",
+    [
+        ({}, False),
+        ({"ALLOW_ANONYMOUS": True}, True),
+        ({"ALLOW_ANONYMOUS": True, "TRUSTED_PROXIES": []}, False),
+    ],
+)
+def test_visitors_without_addresses_are_warned_of_at_a_deploy(
+    settings: Any, more: dict[str, Any], warned: bool
+) -> None:
+    settings.CHATKIT_IMAGES |= more
+    found = [message.id for message in check_deployment(None)]
+    assert found == ["chatkit_images.W008"] * warned
+
+
+@pytest.mark.parametrize(
+    "limits, problem",
+    [
+        ([], "CHATKIT_IMAGES['LIMITS'] must be a dict, got []."),
+        ({"RUNS": 1}, "CHATKIT_IMAGES['LIMITS'] There is no limit 'RUNS'; there are "),
+        ({"VISITORS": {"RUNS_AT_ONCE": "2"}}, "RUNS_AT_ONCE must be a whole number"),
+        ({"SITE": {"IMAGES_PER_DAY": -1}}, "IMAGES_PER_DAY must be 0 or above, got -1"),
+        ({"ADDRESS": {"THREAD_ITEMS": 1}}, "There is no limit 'THREAD_ITEMS'"),
+        ({"VISITORS": None, "RUNS_AT_ONCE": None}, ""),
+    ],
+)
+def test_limits_that_are_none_are_named(
+    settings: Any, limits: Any, problem: str
+) -> None:
+    settings.CHATKIT_IMAGES |= {"LIMITS": limits}
+    found = [m for m in check_settings(None) if m.id == "chatkit_images.E021"]
+    assert len(found) == bool(problem)
+    assert all(problem in message.msg for message in found)

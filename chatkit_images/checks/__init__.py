@@ -15,6 +15,7 @@ from .values import CHOICES, known_keys, tuning_keys
 __all__ = [
     "CHOICES",
     "check_databases",
+    "check_deployment",
     "check_settings",
     "known_keys",
     "register",
@@ -30,7 +31,6 @@ PARTS = (
     contexts.check_contexts,
     contexts.check_proxies,
     limits.check_limits,
-    limits.check_addresses,
     surroundings.check_storage,
     surroundings.check_base_url,
     surroundings.check_origins,
@@ -42,6 +42,7 @@ def register() -> None:
     """Register the checks; called by the app's ``ready()``."""
     checks.register("chatkit_images")(check_settings)
     checks.register("chatkit_images")(check_databases)
+    checks.register("chatkit_images", deploy=True)(check_deployment)
 
 
 def check_settings(
@@ -59,3 +60,11 @@ def check_databases(
 ) -> list[checks.CheckMessage]:
     """Check the options of the databases, and where the app's rows are."""
     return [*databases.check_connections(), *databases.check_routers()]
+
+
+def check_deployment(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Check what matters once strangers come, for ``check --deploy``."""
+    written = getattr(django_settings, "CHATKIT_IMAGES", {})
+    return [] if values.check_dicts(written) else list(limits.check_addresses(written))
