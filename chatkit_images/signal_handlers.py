@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings as django_settings
+from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import PermissionDenied
 from django.db import models as db
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, pre_delete
 
 from . import models
 from .context import SESSION_KEY, VISITOR, is_visitor
@@ -32,11 +33,12 @@ def connect() -> None:
         post_delete.connect(
             delete_files, sender=model, dispatch_uid=f"chatkit_images.{model.__name__}"
         )
-    post_delete.connect(
-        forget_use,
-        sender=django_settings.AUTH_USER_MODEL,
-        dispatch_uid="chatkit_images.forget_use",
-    )
+    # A proxy of the project's users is a sender of its own.
+    for user in apps.get_models():
+        if issubclass(user, get_user_model()):
+            uid = f"chatkit_images.{user._meta.label}"
+            pre_delete.connect(hold_use, sender=user, dispatch_uid=uid)
+            post_delete.connect(forget_use, sender=user, dispatch_uid=uid)
     user_logged_in.connect(move_at_login, dispatch_uid="chatkit_images.move_at_login")
     run_finished.connect(move_after_run, dispatch_uid="chatkit_images.move_to_user")
 
@@ -47,6 +49,14 @@ def delete_files(
     """Delete the files of a deleted row after the commit."""
     names = [getattr(instance, field).name for field in file_columns()[sender]]
     models.DeletedFile.objects.using(using).schedule(names)
+
+
+def hold_use(sender: Any, instance: Any, **kwargs: Any) -> None:
+    """Lock what a user has used before anything of the user is deleted.
+
+    Whoever grants something locks it before rows that point at the user.
+    """
+    use.hold(context_class().own_key(instance))
 
 
 def forget_use(sender: Any, instance: Any, **kwargs: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from channels.sessions import SessionMiddlewareStack
-from chatkit.types import AttachmentCreateParams
+from chatkit.store import AttachmentStore
+from chatkit.types import AttachmentCreateParams, FileAttachment
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
@@ -28,6 +29,7 @@ from chatkit_images.models import (
     UseEntry,
 )
 from chatkit_images.runs.client_streams import ClientStreams
+from chatkit_images.server import get_server
 from chatkit_images.testing import LoopbackAPI
 from tests.chat import TestServer
 from tests.client import ChatClient, ask_asgi, message, read_events, thread_id
@@ -98,6 +100,8 @@ async def test_a_full_thread_takes_no_message(chat: ChatClient, settings: Any) -
     response = await say(chat, thread_id=key)
     assert response.status_code == 429
     assert response.json()["error"]["code"] == "thread_items"
+    limit(settings, THREAD_ITEMS=10**30)
+    assert (await say(chat, thread_id=key)).status_code == 200
     assert (await say(chat)).status_code == 200
 
 
@@ -199,6 +203,49 @@ async def test_an_attachment_store_alone_has_the_limits_of_the_settings(
     with pytest.raises(RequestRefused) as refusal:
         await DjangoAttachmentStore().create_attachment(params, context)
     assert refusal.value.status == 429
+
+
+class ForeignStore(AttachmentStore[RequestContext]):
+    """A project's own store, whose files go elsewhere."""
+
+    async def create_attachment(
+        self, input: AttachmentCreateParams, context: RequestContext
+    ) -> FileAttachment:
+        key = self.generate_attachment_id(input.mime_type, context)
+        return FileAttachment(id=key, name=input.name, mime_type=input.mime_type)
+
+    async def delete_attachment(
+        self, attachment_id: str, context: RequestContext
+    ) -> None:
+        """Nothing is stored."""
+
+
+@pytest.mark.parametrize("name", ["ATTACHMENTS_WAITING", "UPLOADS_PER_MINUTE"])
+async def test_files_of_another_attachment_store_are_counted(
+    chat: ChatClient, settings: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get_server(), "attachment_store", ForeignStore())
+    limit(settings, **{name: 1})
+    params = {"name": "a.txt", "size": 4, "mime_type": "text/plain"}
+    assert (await chat.request_op("attachments.create", params)).status_code == 200
+    second = await chat.request_op("attachments.create", params)
+    assert (second.status_code, second.json()["error"]["code"]) == (429, name.lower())
+    assert await Attachment.objects.acount() == 1
+
+
+async def test_what_is_dictated_counts_as_an_upload_and_a_block_ends_it(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, ann: User
+) -> None:
+    limit(settings, UPLOADS_PER_MINUTE=1)
+    sound = {"audio_base64": "c291bmQ=", "mime_type": "audio/webm"}
+    assert (await chat.request_op("input.transcribe", sound)).status_code == 200
+    second = await chat.request_op("input.transcribe", sound)
+    assert (second.status_code, second.json()["error"]["code"]) == (
+        429,
+        "uploads_per_minute",
+    )
+    await OwnerBlock.objects.acreate(owner=f"user:{ann.pk}")
+    assert (await chat.request_op("input.transcribe", sound)).status_code == 403
 
 
 # Visitors and addresses

@@ -22,6 +22,10 @@ class Person(AbstractUser):
     left = models.BooleanField(default=False)
     # A project may hide those who have left.
     objects = Present()
+
+class Guest(Person):
+    class Meta:
+        proxy = True
 """
 SCRIPT = """
 import dataclasses, json
@@ -38,9 +42,9 @@ import django
 django.setup()
 from django.core.management import call_command
 call_command("migrate", run_syncdb=True, verbosity=0)
-from people.models import Person
+from people.models import Guest, Person
 from chatkit_images.context import RequestContext
-from chatkit_images.models import Attachment, Run, Thread
+from chatkit_images.models import Attachment, OwnerBlock, Run, Thread
 from chatkit_images.runs import releases
 
 ann, bob = (Person.objects.create_user(name) for name in ("ann", "bob"))
@@ -63,7 +67,9 @@ for model in (Thread, Run, Attachment):
         ("team:1", None), (f"user:{bob.pk}", bob.pk), ("team:1", bob.pk)
     ], (model, list(found))
 assert releases.interrupt(Run.objects.all()) == 3
-Person.objects.all().delete()
+OwnerBlock.objects.create(owner=f"user:{bob.pk}")
+Guest.objects.all().delete()
+assert not OwnerBlock.objects.exists()
 assert set(Thread.objects.values_list("owner", "user")) == {("team:1", None)}
 assert RequestContext.from_row(row).user is None
 """

@@ -12,6 +12,7 @@ from asgiref.sync import sync_to_async
 from chatkit import types
 from django.contrib.auth.models import User
 from django.db import connections
+from django.test.utils import CaptureQueriesContext
 
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused
@@ -25,7 +26,8 @@ from chatkit_images.models import (
 )
 from chatkit_images.periods import Period
 from chatkit_images.protocol.dispatch import REQUEST
-from chatkit_images.queries import use
+from chatkit_images.queries import counters, use
+from chatkit_images.run_state import RunState, current_run, current_state
 from chatkit_images.runs import claims, releases
 from chatkit_images.testing import FailedImage, Image, Images, LoopbackAPI, Text, Usage
 from tests.client import ChatClient, message, thread_id
@@ -132,6 +134,73 @@ async def test_what_a_deleted_user_has_used_stays_without_a_name(
     rows = [row async for row in UseEntry.objects.values_list("owner", "address")]
     assert rows == [("", "")] * before
     assert not await UseCounter.objects.filter(owner=f"user:{ann.pk}").aexists()
+
+
+@pytest.mark.django_db
+def test_the_use_of_a_user_is_locked_before_anything_of_theirs_is_deleted(
+    ann: User,
+) -> None:
+    claims.claim(uuid.uuid4(), ask(), RequestContext.for_user(ann))
+    with CaptureQueriesContext(connections["default"]) as queries:
+        ann.delete()
+    writes = [q["sql"] for q in queries if q["sql"].startswith(("UPDATE", "DELETE"))]
+    # Claims lock it before they make rows that point at the user.
+    assert "chatkit_images_usecounter" in writes[0]
+
+
+@pytest.mark.django_db
+def test_a_run_is_settled_with_the_locks_of_the_user_whom_its_visitor_has_become(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = RequestContext(user=None, owner="visitor:1")
+    run = claims.claim(uuid.uuid4(), ask(), context)
+    new, locked, lock = f"user:{ann.pk}", list[list[str]](), counters.lock
+
+    def move_first(owners: Any) -> None:
+        locked.append(list(owners))
+        lock(owners)
+        if len(locked) == 1:
+            use.move(context.owner, new)
+
+    monkeypatch.setattr(counters, "lock", move_first)
+    use.settle(run.pk, ended=True)
+    assert locked[0] == [context.owner] and locked[-1] == [new]
+    assert used("image") == 0
+
+
+@pytest.mark.django_db
+def test_a_run_whose_thread_is_deleted_has_used_its_tokens(ann: User) -> None:
+    run = claims.claim(uuid.uuid4(), ask(), RequestContext.for_user(ann))
+    Run.objects.filter(pk=run.pk).delete()
+    state = RunState(usage={"usage": {"total_tokens": 7}})
+    tokens = current_run.set(run.pk), current_state.set(state)
+    try:
+        releases.release(run.pk, Run.Status.CANCELLED)
+    finally:
+        current_run.reset(tokens[0])
+        current_state.reset(tokens[1])
+    assert (used("tokens"), used("image")) == (7, 1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "usage, tokens",
+    [
+        ({"total_tokens": 10**30}, 10**12),
+        ({"input_tokens": 5, "output_tokens": 2}, 7),
+        ({"total_tokens": "many", "input_tokens": 3, "output_tokens": -9}, 3),
+    ],
+)
+def test_a_run_ends_whatever_a_gateway_says_of_its_tokens(
+    ann: User, usage: dict[str, Any], tokens: int
+) -> None:
+    run = claims.claim(uuid.uuid4(), ask(), RequestContext.for_user(ann))
+    Run.objects.filter(pk=run.pk).update(usage=usage)
+    assert releases.release(run.pk, Run.Status.COMPLETED)
+    assert used("tokens") == tokens
+    # Its process may not know yet that another one has ended it.
+    use.settle(run.pk, ended=False)
+    assert used("image") == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,6 +13,7 @@ from ..conf import Limits, settings
 from ..context import RequestContext
 from ..periods import Period, now_here
 from ..querysets import OwnedQuerySet
+from ..transactions import atomic
 from ..visitors import is_visitor
 from . import counters
 from .brakes import check_block, check_stopped_by_staff
@@ -61,6 +62,28 @@ def count_upload(context: RequestContext, limits: Limits) -> None:
     _check([limit for limit in found if limit.kind == UPLOAD])
     name = Period.MINUTE.name_at(now_here())
     counters.add({Key(who, UPLOAD, name): 1 for who in holding})
+
+
+@atomic()
+def count_dictation(context: RequestContext, limits: Limits) -> None:
+    """Count what a person says as an upload.
+
+    Raises:
+        RequestRefused: If the owner is blocked, or has sent too much.
+    """
+    count_upload(context, limits)
+
+
+@atomic()
+def count_foreign(context: RequestContext, limits: Limits) -> None:
+    """Count a file that another attachment store is about to take.
+
+    Raises:
+        RequestRefused: If the owner is blocked, has sent too many files, or if too many
+            of them wait.
+    """
+    count_upload(context, limits)
+    check_files_waiting(context, limits)
 
 
 def check_files_waiting(context: RequestContext, limits: Limits) -> None:

@@ -13,6 +13,8 @@ from ..context import RequestContext
 from ..exceptions import RequestRefused
 from .limit_words import refused
 
+MOST_ITEMS = 10**9
+
 
 def check(request: types.StreamingReq, limits: Limits, context: RequestContext) -> None:
     """Refuse a message that is too large, and a thread that has too many items.
@@ -29,8 +31,9 @@ def check(request: types.StreamingReq, limits: Limits, context: RequestContext) 
         return
     items = models.ThreadItem.objects.for_owner(context.owner)
     items = items.filter(thread_id=clean(thread_id)).order_by()
-    # No more of them are read than matter.
-    if items[:most].count() >= most:
+    # No more of them are read than matter. A limit may be any number, what a
+    # database is asked for may not.
+    if items[: min(most, MOST_ITEMS)].count() >= most:
         text = _("This chat is full. Begin a new one.")
         raise refused("THREAD_ITEMS", text)
 

@@ -20,6 +20,7 @@ from .. import models
 from ..conf import settings
 from ..periods import Period, now_here
 from ..querysets import OwnedQuerySet
+from ..run_state import current_run, current_state
 from ..transactions import atomic
 from . import counters
 from .counters import SITE, Key
@@ -27,6 +28,8 @@ from .counters import SITE, Key
 Kind = models.UseKind
 # Longer than any period. The ledger stays.
 COUNTER_DAYS = 62
+# No run uses as many, and the columns of sums hold those of millions of such runs.
+MOST_TOKENS = 10**12
 RUN, IMAGE, TOKENS = Kind.RUN.value, Kind.IMAGE.value, Kind.TOKENS.value
 
 
@@ -68,8 +71,8 @@ def grant_run(run_id: uuid.UUID, owner: str, address: str) -> None:
 def settle(run_id: uuid.UUID, *, ended: bool) -> None:
     """Write to the ledger what has become of a run.
 
-    Does nothing for a run without an entry, or whose row is deleted: what it was
-    granted stays used.
+    Does nothing for a run without an entry. If its row is deleted, the images that it
+    was granted stay used.
 
     Args:
         run_id: The run.
@@ -77,21 +80,33 @@ def settle(run_id: uuid.UUID, *, ended: bool) -> None:
             nothing, and the reserved image is given back if there is none.
     """
     granted = models.UseEntry.objects.filter(run_id=run_id, kind=IMAGE)
-    first = granted.order_by("pk").values("owner", "address", "day").first()
-    if first is None:
-        return
-    with atomic():
-        counters.lock(holders(first["owner"], first["address"]))
-        # It may have been moved to a user who has logged in.
-        first = granted.order_by("pk").values("owner", "address", "day").first()
-        run = models.Run.objects.filter(pk=run_id).one()
-        if first is None or run is None:
-            return
+    granted = granted.order_by("pk")
+    first = granted.values("owner", "address", "day").first()
+    while first is not None:
+        with atomic():
+            locked = first
+            counters.lock(holders(first["owner"], first["address"]))
+            first = granted.values("owner", "address", "day").first()
+            if first == locked:
+                _settle(dict(first), run_id, ended)
+                return
+        # It was moved to a user who has logged in, whose counters are not locked yet.
+
+
+def _settle(first: dict[str, Any], run_id: uuid.UUID, ended: bool) -> None:
+    run = models.Run.objects.filter(pk=run_id).one()
+    if run is not None:
+        # Another process may have ended it meanwhile.
+        ended = ended or run.status != run.Status.RUNNING
         used = {IMAGE: _images(run_id, ended), TOKENS: tokens_of(run)}
-        entries = models.UseEntry.objects.filter(run_id=run_id).order_by()
-        noted = dict(entries.values_list("kind").annotate(Sum("amount")))
-        changes = {kind: used[kind] - noted.get(kind, 0) for kind in used}
-        _write(dict(first), run_id, {kind: by for kind, by in changes.items() if by})
+    else:
+        # Its thread is deleted, and only the run itself knows what it has used.
+        state = current_state.get() if current_run.get() == run_id else None
+        used = {} if state is None else {TOKENS: tokens_of(models.Run(**state.usage))}
+    entries = models.UseEntry.objects.filter(run_id=run_id).order_by()
+    noted = dict(entries.values_list("kind").annotate(Sum("amount")))
+    changes = {kind: used[kind] - noted.get(kind, 0) for kind in used}
+    _write(first, run_id, {kind: by for kind, by in changes.items() if by})
 
 
 def _write(first: dict[str, Any], run_id: uuid.UUID, changes: dict[str, int]) -> None:
@@ -126,11 +141,17 @@ def tokens_of(run: models.Run) -> int:
 
 
 def _total(usage: Any) -> int:
-    total = usage.get("total_tokens") if isinstance(usage, dict) else None
-    # A gateway may send anything.
-    if isinstance(total, bool) or not isinstance(total, int):
+    figures = usage if isinstance(usage, dict) else {}
+    total = _figure(figures.get("total_tokens"))
+    # A gateway may leave the sum out, or send anything.
+    parts = (_figure(figures.get(name)) for name in ("input_tokens", "output_tokens"))
+    return min(total or sum(parts), MOST_TOKENS)
+
+
+def _figure(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
         return 0
-    return max(0, total)
+    return max(0, value)
 
 
 def move(owner: str, new: str) -> None:
@@ -149,6 +170,15 @@ def move(owner: str, new: str) -> None:
     counters.add(changes)
     rows.delete()
     models.UseEntry.objects.for_owner(owner).update(owner=new)
+
+
+def hold(owner: str) -> None:
+    """Lock the use of an owner who is about to be deleted.
+
+    Call it before anything else in the transaction.
+    """
+    with atomic():
+        counters.lock([owner])
 
 
 def forget(owner: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from chatkit import types
@@ -11,11 +12,13 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from .. import database, runs, visitors
-from ..conf import settings
+from ..attachment_store import DjangoAttachmentStore
+from ..conf import Limits, settings
 from ..context import RequestContext
 from ..exceptions import RequestRefused, UnexpectedResult
 from ..protocol import REQUEST, ProtocolServer
-from ..queries import sizes
+from ..protocol.limits import limits_for
+from ..queries import limits, sizes
 from ..server import get_server
 from . import errors
 from .admission import JsonView, respond
@@ -86,6 +89,8 @@ class ChatKitView(JsonView):
             await server.check_request(parsed, context)
         if not isinstance(parsed, READS):
             await database.call(runs.check_changeable, parsed, context)
+        if (count := counting(server, parsed)) is not None:
+            await database.call(count, context, await limits_for(server, context))
         result = await server.process(body, context)
         if not isinstance(result, NonStreamingResult):
             raise UnexpectedResult(server, parsed.type, NonStreamingResult, result)
@@ -147,6 +152,18 @@ class ChatKitView(JsonView):
             if key is not None or hasattr(parsed.params, "thread_id"):
                 await database.call(runs.check_repetition, parsed, context, key)
             raise
+
+
+def counting(
+    server: ChatKitServer[RequestContext], request: types.NonStreamingReq
+) -> Callable[[RequestContext, Limits], None] | None:
+    """Return what counts a request that no other code does, if it counts."""
+    if isinstance(request, types.InputTranscribeReq):
+        return limits.count_dictation
+    own = isinstance(server.attachment_store, DjangoAttachmentStore)
+    if isinstance(request, types.AttachmentsCreateReq) and not own:
+        return limits.count_foreign
+    return None
 
 
 def idempotency_key(request: HttpRequest) -> str | None:
