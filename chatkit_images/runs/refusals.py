@@ -13,7 +13,7 @@ from ..queries import threads
 
 
 def check_open(thread: models.Thread) -> None:
-    """Refuse a thread that takes no messages."""
+    """Refuse a thread that takes no changes, messages among them."""
     if thread.status == models.Thread.Status.ACTIVE:
         return
     default = (
