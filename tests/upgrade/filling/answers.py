@@ -50,6 +50,9 @@ async def thread(client: Any, key: str) -> dict[str, Any]:
     found = await client.call("threads.get_by_id", thread_id=key)
     page = await client.call("items.list", thread_id=key, order="asc", limit=100)
     items = page["data"]
+    # A version before said nothing of the hosts of images if the project had not.
+    if found.get("allowed_image_domains") == ["testserver"]:
+        del found["allowed_image_domains"]
     assert not page["has_more"]
     answer: dict[str, Any] = await comparable(client, found | {"items": items})
     return answer
