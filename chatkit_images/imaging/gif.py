@@ -15,6 +15,8 @@ KEPT = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 # which have 255 bytes but for the last one of a row.
 MAX_PARTS = 40_000
 MAX_BLOCKS = 500_000
+# Blocks of content credentials, of which each place is noted: a dozen megabytes.
+MAX_CREDENTIALS = 50_000
 # The label of an application, the size of its name, and the name.
 CREDENTIALS = bytes((APPLICATION, 11)) + b"C2PA_GIF"
 
@@ -23,7 +25,7 @@ def read(data: bytes) -> Layout:
     """Return the layout of a GIF."""
     # A palette's numbers, and once more what the first frame covers.
     layout = Layout(depth=1, held=1)
-    blocks = MAX_BLOCKS
+    blocks, told = MAX_BLOCKS, 0
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     start = 13 + _table(flags)
     layout.keep(0, start)
@@ -43,10 +45,14 @@ def read(data: bytes) -> Layout:
             layout.keep(start, stop)
             layout.end = stop
         elif code == EXTENSION:
+            before = blocks
             stop, blocks = _skip(data, start + 2, blocks)
             if _is_kept(data, start + 1):
                 layout.keep(start, stop)
             elif data.startswith(CREDENTIALS, start + 1):
+                told += before - blocks
+                if told > MAX_CREDENTIALS:
+                    break
                 layout.credentials += _blocks(data, start + 3 + data[start + 2], stop)
         else:
             raise damaged()

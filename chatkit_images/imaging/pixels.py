@@ -27,6 +27,8 @@ DECODERS: dict[str, type[ImageFile]] = {
 }
 # How many times fewer pixels on a side a decoder may make, if it can.
 SCALES = (8, 4, 2, 1)
+# Bytes of memory for each row of decoded pixels.
+ROW = 8
 
 
 @contextmanager
@@ -57,6 +59,8 @@ def decoded(
     # A copy without metadata, and one for the decoder. They are gone when work begins.
     decoder = 2 * len(data) + int(pixels * layout.held)
     size = pixels * layout.depth // shown**2 + max(decoder, work)
+    # Pillow has a pointer to each row: most of it, if rows are of a pixel or two.
+    size += ROW * layout.height // shown
     with budget.hold(max(size, later)):
         yield load(data, mime, layout, side)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from xml.parsers import expat
 
-from . import buffers
 from .layout import TooComplex, damaged
 
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -22,6 +22,14 @@ HEAD = 4096
 MAX_TAGS, MAX_ATTRIBUTES = 400_000, 1_000_000
 # Declarations that give attributes to elements; editors write a dozen at most.
 MAX_DEFAULTS = 100
+# Attributes of one tag, which are all in memory at once. In a style or a script there
+# may be some thousand equals signs as well.
+MAX_IN_TAG = 20_000
+# Editors declare entities for the names of namespaces, and refer to each of them once.
+MAX_ENTITY, MAX_REFERENCES = 1000, 10_000
+# Bytes that are parsed at once. An error in a handler ends the parsing after them, and
+# a tag that is not complete yet is read again with the next ones.
+SLICE = 2**20
 
 
 def trimmed(data: bytes) -> bytes:
@@ -42,13 +50,20 @@ def end_of(data: bytes) -> int:
     """
     if data.count(b"<") > MAX_TAGS or data.count(b"=") > MAX_ATTRIBUTES:
         raise TooComplex()
+    if any(tag.count(b"=") > MAX_IN_TAG for tag in data.split(b"<")):
+        raise TooComplex()
+    if b"<!ENTITY" in data and data.count(b"&") > MAX_REFERENCES:
+        raise TooComplex()
     reader = _Reader()
     begin = _start_of(data)
     try:
-        for start in range(begin, len(data), buffers.SLICE):
-            reader.parser.Parse(data[start : start + buffers.SLICE], False)
+        for start in range(begin, len(data), SLICE):
+            reader.parser.Parse(data[start : start + SLICE], False)
         reader.parser.Parse(b"", True)
-    except (expat.ExpatError, LookupError) as error:
+    except TooComplex:
+        raise
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        # Python raises any of the last two for what a document says of its encoding.
         if not reader.end:
             raise damaged() from error
         end = begin + reader.end
@@ -63,32 +78,68 @@ def _start_of(data: bytes) -> int:
 
 
 class _Reader:
-    """Notes where the last tag of a document is, or ends if it has no content."""
+    """Notes where the last tag of a document is, or ends if it has no content.
+
+    Prefixes are looked up here. The parser would put the whole name of its namespace
+    before each name that has one: gigabytes, for a document of some kilobytes.
+    """
 
     def __init__(self) -> None:
         self.end = 0
-        self._depth = 0
-        # It loads nothing, and limits what entities expand to.
-        self.parser = expat.ParserCreate(namespace_separator=" ")
+        # The prefixes that each open element declares, and those of all of them.
+        self._open: list[list[str]] = []
+        self._known = Counter(["xml"])
+        # It loads nothing, limits what entities expand to, and keeps no names.
+        self.parser = expat.ParserCreate(intern=None)
         self.parser.StartElementHandler = self._start
         self.parser.EndElementHandler = self._stop
         self.parser.AttlistDeclHandler = self._default
+        self.parser.EntityDeclHandler = self._entity
         self.parser.specified_attributes = True
-        self._defaults = 0
+        self._defaults: dict[str, str] = {}
+        self._declarations = 0
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if not self._depth and name not in ("svg", f"{NAMESPACE} svg"):
-            raise damaged()
-        self._depth += 1
+        declared = [each[6:] for each in attributes if each.startswith("xmlns:")]
+        if declared:
+            self._known.update(declared)
+        if not self._open:
+            self._check_root(name, self._defaults | attributes)
+        self._open.append(declared)
+        for each in (name, *attributes):
+            prefix, colon, _ = each.partition(":")
+            if colon and prefix != "xmlns" and not self._known[prefix]:
+                raise damaged()
 
-    def _default(self, *declaration: object) -> None:
-        self._defaults += 1
-        if self._defaults > MAX_DEFAULTS:
+    def _check_root(self, name: str, attributes: dict[str, str]) -> None:
+        prefix, _, local = name.rpartition(":")
+        space = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", "")
+        if local != "svg" or space not in ("" if not prefix else NAMESPACE, NAMESPACE):
+            raise damaged()
+
+    def _default(
+        self, element: str, name: str, kind: str, value: str | None, required: bool
+    ) -> None:
+        self._declarations += 1
+        if self._declarations > MAX_DEFAULTS:
+            raise TooComplex()
+        if name.startswith("xmlns"):
+            self._defaults[name] = value or ""
+            self._known[name[6:]] += 1
+
+    def _entity(
+        self, name: str, is_parameter: bool, value: str | None, *others: object
+    ) -> None:
+        # One that stands for others may stand for gigabytes.
+        if value is not None and (
+            is_parameter or len(value) > MAX_ENTITY or "&" in value
+        ):
             raise TooComplex()
 
     def _stop(self, name: str) -> None:
-        self._depth -= 1
-        if not self._depth:
+        if declared := self._open.pop():
+            self._known.subtract(declared)
+        if not self._open:
             self.end = self.parser.CurrentByteIndex
 
 

@@ -6,6 +6,7 @@ import base64
 import io
 import struct
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -56,6 +57,9 @@ def arithmetic() -> bytes:
 MANY: dict[str, bytes] = {
     "extensions of a GIF": gif(bytes.fromhex("21f9040000000000 21fe00") * 400_000),
     "blocks of a GIF": gif(b"\x21\xfe" + b"\x01a" * 5_000_000 + b"\0"),
+    "credentials of a GIF": gif(
+        b"\x21\xff\x0bC2PA_GIF\x01\0\0" + b"\x01a" * 60_000 + b"\0"
+    ),
     "chunks of a PNG": png(chunk(b"prVt", b"") * 200_000),
     "frames of a PNG": png(chunk(b"fcTL", bytes(26)) * 100_000),
     "chunks of a WebP": riff(b"ABCD\0\0\0\0" * 500_000),
@@ -69,6 +73,14 @@ MANY: dict[str, bytes] = {
     + b"".join(b"<!ATTLIST g a%d CDATA 'x'>" % n for n in range(110))
     + b"]>"
     + SVG % (b"", b"<g/>" * 100_000),
+    "attributes of a tag of an SVG": SVG
+    % (b"".join(b' a%d=""' % n for n in range(30_000)), b""),
+    "references of an SVG": b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY a 'a'>]>"
+    + SVG % (b"", b"&a;" * 20_000),
+    "entities of an SVG": b"<?xml version='1.0'?><!--<svg-->"
+    b"<!DOCTYPE svg [<!ENTITY a '%b'>]>" % (b"a" * 100_000) + SVG % (b"", b""),
+    "entities in entities of an SVG": b"<?xml version='1.0'?><!DOCTYPE svg "
+    b"[<!ENTITY a 'a'><!ENTITY b '&a;'>]>" + SVG % (b"", b""),
 }
 
 
@@ -90,6 +102,18 @@ async def test_too_many_parts_are_refused_at_once_and_a_final_of_them_is_kept(
     info = arrival.stored.info
     assert (info.size, len(info.sha256)) == (len(data), 64)
     assert arrival.sketch is None
+
+
+def test_names_of_namespaces_are_not_put_before_each_name_that_has_one() -> None:
+    space = b' xmlns:a="%b"' % (b"u" * 100_000)
+    tags = b"".join(b'<a:g%d a:b=""/>' % n for n in range(5000))
+    data = SVG % (space, tags)
+    tracemalloc.start()
+    try:
+        assert imaging.trim(data) == data
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("data", [progressive(33), arithmetic()])

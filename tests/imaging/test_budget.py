@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -127,14 +128,23 @@ def test_each_format_takes_what_its_decoder_needs(kind: str, held: list[int]) ->
     data, pixel = KINDS[kind]
     # No smaller than it is coded.
     with pixels.decoded(data, *_known(data), side=1000):
-        assert budget.held() == int(2 * len(data) + pixel * 10**6)
+        assert budget.held() == int(2 * len(data) + pixel * 10**6) + 8 * 1000
 
 
 def test_a_jpeg_is_decoded_to_the_pixels_that_are_needed(held: list[int]) -> None:
     data = coded("RGB", "JPEG")
     with pixels.decoded(data, *_known(data), side=200) as found:
         assert found.size == (250, 250)
-        assert budget.held() == 2 * len(data) + 4 * 250**2
+        assert budget.held() == 2 * len(data) + 4 * 250**2 + 8 * 250
+
+
+def test_rows_of_one_pixel_take_more_than_the_pixel(held: list[int]) -> None:
+    """A pointer to each row is most of the memory of 40 million rows."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 40_000_000, 1, 0, 0, 0, 0))
+    data = png_of(1, 1)[:8] + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    with pytest.raises(ImageError) as caught:
+        imaging.inspect(data)
+    assert (caught.value.code, held) == ("too_heavy", [])
 
 
 @pytest.mark.parametrize("size", [(9_000_000, 1), (65_000, 100)])

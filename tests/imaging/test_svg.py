@@ -25,6 +25,10 @@ XLINK = b'xmlns:xlink="http://www.w3.org/1999/xlink"'
         + b"><g><text>\xc3\xa4 &amp; &lt;</text></g></svg>\n<!-- a -->\n",
         b"<svg " + XMLNS + b" " + XLINK + b'><use xlink:href="#a"/></svg>',
         b'<svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>',
+        b"<svg " + XMLNS + b'><g xml:space="preserve" xmlns:a="b" a:c=""/></svg>',
+        b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY ns 'http://www.w3.org/2000/svg'>"
+        b"<!ATTLIST svg xmlns:a CDATA #FIXED 'b'>]>"
+        b'<svg xmlns="&ns;" a:c=""><a:d/></svg>',
     ],
 )
 def test_what_is_well_formed_is_kept_as_it_is(data: bytes) -> None:
@@ -65,7 +69,13 @@ def test_what_a_file_needs_is_added_and_what_follows_is_cut_off(
         b"<svg " + XMLNS + b"><text>a & b</text></svg>",
         b"<svg " + XMLNS + b"><a:b/></svg>",
         b"<?xml version='1.0'?><html><svg " + XMLNS + b"/></html>",
+        b"<svg " + XMLNS + b'><g xmlns:a="b"/><a:b/></svg>',
+        b"<svg " + XMLNS + b'><g a:b=""/></svg>',
+        b'<svg xmlns="http://www.w3.org/1999/xhtml"/>',
+        b"<svg:svg " + XMLNS + b"/>",
         b"<?xml version='1.0' encoding='none'?>" + SVG,
+        b"<?xml version='1.0' encoding='utf-32'?>" + SVG,
+        b"<?xml version='1.0' encoding='punycode'?>" + SVG,
         b"<svg " + XMLNS + b">\xff</svg>",
         b"<svgs/>",
     ],
