@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from chatkit.store import AttachmentStore
 from chatkit.types import AttachmentCreateParams, FileAttachment
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.conf import settings as own
@@ -28,6 +31,8 @@ from chatkit_images.models import (
     UseCounter,
     UseEntry,
 )
+from chatkit_images.protocol import REQUEST
+from chatkit_images.runs.claims import claim
 from chatkit_images.runs.client_streams import ClientStreams
 from chatkit_images.server import get_server
 from chatkit_images.testing import LoopbackAPI
@@ -175,6 +180,51 @@ async def test_a_file_is_refused_by_both_strategies_before_it_is_stored(
         again = await chat.put(url, b"text", content_type="text/plain")
     assert (again.status_code, again.json()["error"]["code"]) == (status, name.lower())
     assert await Attachment.objects.exclude(file="").acount() == 1
+
+
+@pytest.mark.parametrize(
+    "most, outcome", [(0, (429, "uploads_per_minute")), (None, (400, "bad_form"))]
+)
+async def test_too_many_uploads_are_refused_before_their_forms_are_parsed(
+    chat: ChatClient, settings: Any, most: int | None, outcome: tuple[int, str]
+) -> None:
+    limit(settings, UPLOADS_PER_MINUTE=most)
+    chat.handler.enforce_csrf_checks = True
+    token = (await chat.get("/chatkit/csrf/")).json()["csrfToken"]
+    headers = {"X-CSRFToken": token}
+    no_form = {"data": b"no form", "content_type": "multipart/form-data"}
+    sent = await chat.post("/chatkit/attachments/", **no_form, headers=headers)
+    assert (sent.status_code, sent.json()["error"]["code"]) == outcome
+    # A token in the form counts as ever.
+    form = {"csrfmiddlewaretoken": token}
+    for wrong in ({"X-CSRFToken": "x"}, {}):
+        sent = await chat.post("/chatkit/attachments/", form, headers=wrong)
+        assert sent.json()["error"]["code"] in ("uploads_per_minute", "no_file")
+    sent = await chat.post("/chatkit/attachments/", headers={"X-CSRFToken": "x"})
+    assert sent.json()["error"]["code"] == "csrf_failed"
+
+
+@pytest.mark.parametrize("name", ["RUNS_AT_ONCE", "RUNS_PER_HOUR", "IMAGES_PER_DAY"])
+@pytest.mark.parametrize("blocked", [False, True])
+def test_who_asks_again_and_again_takes_no_lock(
+    transactional_db: None,
+    context: RequestContext,
+    settings: Any,
+    name: str,
+    blocked: bool,
+) -> None:
+    limit(settings, **{name: 0})
+    if blocked:
+        OwnerBlock.objects.create(owner=context.owner, words="No more.")
+    request = {"type": "threads.create", "params": {"input": message("hello")}}
+    parsed: Any = REQUEST.validate_python(request)
+    with (
+        CaptureQueriesContext(connection) as queries,
+        pytest.raises(RequestRefused) as refusal,
+    ):
+        claim(uuid.uuid4(), parsed, context)
+    assert refusal.value.code == ("owner_blocked" if blocked else name.lower())
+    assert {query["sql"].split()[0] for query in queries} == {"SELECT"}
 
 
 async def test_room_is_taken_when_it_is_announced_and_free_if_it_fails(

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from .. import models
 from ..conf import Limits, settings
 from ..context import RequestContext
+from ..exceptions import RequestRefused
 from ..periods import Period, now_here
 from ..querysets import OwnedQuerySet
 from ..transactions import atomic
@@ -20,12 +21,30 @@ from .brakes import check_block, check_stopped_by_staff
 from .counted_limits import UPLOAD, CountedLimit, address_of, counted_limits
 from .counters import SITE, Key
 from .limit_words import refused, too_many_runs, used_up
-from .use import RUN, TOKENS, holders
+from .use import IMAGE, RUN, TOKENS, holders
 
 # The code of the refusal of one run more than an owner may have at once.
 TOO_MANY_RUNS = "runs_at_once"
 # What a run is expected to use while nothing is known of an owner's runs.
 TOKENS_OF_A_RUN = 10_000
+
+
+def look_run(context: RequestContext, limits: Limits) -> None:
+    """Refuse a run for which nothing is left already, without a lock.
+
+    Others would wait for the locks of whoever asks again and again. What passes is
+    still to be checked, by ``check_run()``.
+
+    Raises:
+        RequestRefused: As ``check_run()``, but not by tokens.
+    """
+    found = counted_limits(context, limits)
+    try:
+        _check_running(context, limits)
+        _check([limit for limit in found if limit.kind in (RUN, IMAGE)])
+    except RequestRefused:
+        check_stopped_by_staff(context)
+        raise
 
 
 def check_run(context: RequestContext, limits: Limits) -> None:
@@ -39,12 +58,26 @@ def check_run(context: RequestContext, limits: Limits) -> None:
     """
     counters.lock(holders(context.owner, address_of(context)))
     check_stopped_by_staff(context)
-    running = runs_at_once(context.owner)
-    most = limits.get("RUNS_AT_ONCE")
-    if most is not None and running >= most:
-        raise too_many_runs(most)
+    running = _check_running(context, limits)
     found = counted_limits(context, limits)
     _check([limit for limit in found if limit.kind != UPLOAD], running)
+
+
+def look_upload(context: RequestContext, limits: Limits) -> None:
+    """Refuse an upload if too many were sent already, without a lock.
+
+    Call it before the body is parsed. What passes is still to be counted, by
+    ``count_upload()``.
+
+    Raises:
+        RequestRefused: If the owner has sent too many.
+    """
+    found = counted_limits(context, limits)
+    try:
+        _check([limit for limit in found if limit.kind == UPLOAD])
+    except RequestRefused:
+        check_block(context)
+        raise
 
 
 def count_upload(context: RequestContext, limits: Limits) -> None:
@@ -146,6 +179,15 @@ def bytes_stored(owner: str) -> int:
 
 def _files(owner: str) -> OwnedQuerySet[models.Attachment]:
     return models.Attachment.objects.for_owner(owner).order_by()
+
+
+def _check_running(context: RequestContext, limits: Limits) -> int:
+    """Return how many runs an owner has, if they may have one more."""
+    running = runs_at_once(context.owner)
+    most = limits.get("RUNS_AT_ONCE")
+    if most is not None and running >= most:
+        raise too_many_runs(most)
+    return running
 
 
 def _check(limits: list[CountedLimit], running: int = 0) -> None:

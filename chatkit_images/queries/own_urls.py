@@ -35,8 +35,13 @@ STORAGE_URL = re.compile(
     r"(?<![^\s\"'()<>])(?:https?://|/)[^\s\"'()<>]*?"
     rf"({storage.NAME.pattern})(?:\?[^\s\"'()<>]*)?"
 )
-# What a text has that has a URL of the kind; most have none.
-SIGNS = {OUR_URL: "/", SESSION_URL: "/images/", STORAGE_URL: f"{storage.PREFIX}/"}
+# What a text has that has a URL of the kind; most have none. It is found much sooner
+# than where such a URL begins, of which a text of paths has very many.
+SIGNS = {
+    OUR_URL: re.compile(r"/(?:image|attachment)\."),
+    SESSION_URL: re.compile(rf"/images/{UUID}/"),
+    STORAGE_URL: re.compile(storage.NAME.pattern),
+}
 
 
 def is_ours(url: str) -> bool:
@@ -64,7 +69,7 @@ def refer(value: Any, owner: str, scope: str = "") -> Any:
 
     def change(text: str) -> str:
         for pattern, sign in SIGNS.items():
-            if sign in text:
+            if sign.search(text):
                 text = pattern.sub(lambda match: _replaced(match, known), text)
         return text
 
@@ -75,7 +80,7 @@ def _mentioned(pattern: re.Pattern[str], texts: Iterable[str]) -> list[str]:
     """Return what the first URLs of a kind name, each once."""
     found: dict[str, None] = {}
     for text in texts:
-        if SIGNS[pattern] not in text:
+        if not SIGNS[pattern].search(text):
             continue
         for match in pattern.finditer(text):
             found[match[1]] = None

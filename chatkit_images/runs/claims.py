@@ -75,6 +75,7 @@ def claim(
     if thread is not None:
         check_open(thread)
     try:
+        limit_checks.look_run(context, limits)
         with atomic():
             limit_checks.check_run(context, limits)
             use.grant_run(run_id, context.owner, address_of(context))

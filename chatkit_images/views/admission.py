@@ -51,8 +51,7 @@ def admit(request: HttpRequest) -> RequestContext | HttpResponseBase:
     check = CsrfCheck(no_response)
     # The session may have the token.
     with within_tenant_of(request):
-        check.process_request(request)
-        refusal = check.process_view(request, no_response, (), {})
+        refusal = check.refusal(request)
     if refusal is None:
         return context_of(request)
     # A proxy may have made a header of a cookie, so the page counts in any case.

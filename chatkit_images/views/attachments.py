@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import IO, cast
 
+from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from chatkit.server import ChatKitServer
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
@@ -16,9 +18,10 @@ from ..attachment_store import DjangoAttachmentStore, having_room
 from ..cleaning import clean_name
 from ..conf import settings
 from ..context import RequestContext
-from ..contexts import task_of
+from ..contexts import carried, task_of
 from ..exceptions import RequestRefused
 from ..protocol import encoding
+from ..queries.limits import look_upload
 from ..server import get_server
 from . import errors, signed_urls
 from .admission import JsonView, admit
@@ -35,7 +38,8 @@ class UploadView(JsonView):
         """Store the file and return its attachment."""
         try:
             check_length(request)
-            context = await database_sync_to_async(admit)(request)
+            # Its connection stays open for what comes next; Django closes it.
+            context = await sync_to_async(admit)(request)
             if isinstance(context, HttpResponseBase):
                 return context
             async with task_of(context):
@@ -85,7 +89,11 @@ async def receive(
     """Store the file of a request through the server's attachment store."""
     store = attachment_store(get_server())
     with having_room(context, declared_length(request), only_look=True):
-        # Whoever finds no room is told so before the form is read.
+        # Whoever finds no room, or has sent too many, is told so before the form is
+        # read.
+        limits = await store.limits_of(context)
+        look = carried(partial(look_upload, context, limits), context)
+        await sync_to_async(look)()
         file = await read_file(request)
     attachment = await store.upload(file, context, key)
     return HttpResponse(encoding.dump(attachment), content_type="application/json")
