@@ -26,8 +26,9 @@ class Period(Enum):
         """Return after how many seconds the next period begins, at least 1."""
         start = now.replace(second=0, microsecond=0)
         if self is Period.MINUTE:
-            end = start + datetime.timedelta(minutes=1)
-        elif self is Period.HOUR:
+            # A sum would be in the first of two hours that have the same name.
+            return 60 - now.second
+        if self is Period.HOUR:
             end = start.replace(minute=0) + datetime.timedelta(hours=1)
         elif self is Period.DAY:
             end = start.replace(hour=0, minute=0) + datetime.timedelta(days=1)

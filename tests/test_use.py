@@ -6,6 +6,7 @@ import datetime
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -248,3 +249,9 @@ def test_a_period_ends_by_the_calendar(period: Period, name: str, left: int) -> 
     now = datetime.datetime(2026, 12, 1, 23, 59, 59, tzinfo=datetime.UTC)
     assert period.name_at(now) == name
     assert period.seconds_left(now) == left
+
+
+def test_a_minute_is_no_shorter_when_the_clock_is_set_back() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    now = datetime.datetime(2026, 10, 25, 2, 14, 10, tzinfo=zone, fold=1)
+    assert Period.MINUTE.seconds_left(now) == 50
