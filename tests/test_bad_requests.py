@@ -265,6 +265,33 @@ async def test_a_refusal_repeats_no_megabytes(chat: ChatClient) -> None:
     assert answer.status_code == 400 and len(answer.content) < 2000
 
 
+@pytest.mark.row("P01")
+async def test_an_answer_has_no_more_long_messages_than_fit_into_memory(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_images.queries.items.PAGE_SIZE", 2500)
+    key = thread_id(await chat.say("a" * 1000))
+    for letter in "bcd":
+        await chat.say(letter * (3000 if letter == "c" else 1000), thread_id=key)
+    everything = (await chat.call("threads.get_by_id", thread_id=key))["items"]
+    pages = [everything]
+    while pages[-1]["has_more"]:
+        after = pages[-1]["after"]
+        page = await chat.call(
+            "items.list", thread_id=key, after=after, limit=100, order="asc"
+        )
+        pages.append(page)
+    said = [
+        item["content"][0]["text"][0]
+        for page in pages
+        for item in page["data"]
+        if item["type"] == "user_message"
+    ]
+    assert said == ["a", "b", "c", "d"]
+    assert len(pages) > 2
+    assert all(len(json.dumps(page)) < 5500 or len(page["data"]) == 1 for page in pages)
+
+
 # Methods and sites
 
 

@@ -26,6 +26,9 @@ from . import (
 )
 from .inline_rows import NOTHING, Stored, Wanted
 
+# Characters of the texts of one answer, in memory until its client has read it. A
+# hundred long messages would be a hundred megabytes.
+PAGE_SIZE = 4 * 2**20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # How the ids of items begin that replace an image without a result.
 IMAGE_PREFIX = identity.PREFIX
@@ -39,7 +42,11 @@ def load_page(
     context: RequestContext,
     hidden: bool = True,
 ) -> types.Page[types.ThreadItem]:
-    """Return a page of a thread's items, with or without hidden context."""
+    """Return a page of a thread's items, with or without hidden context.
+
+    What a client asks for, which is without, ends before it has more than
+    ``PAGE_SIZE`` characters, but has an item at least.
+    """
     rows = models.ThreadItem.objects.for_owner(context.owner).filter(
         thread_id=clean(thread_id)
     )
@@ -48,14 +55,27 @@ def load_page(
         rows = rows.exclude(type__in=HIDDEN_TYPES)
     limit = pages.clamp(limit)
     found = list(rows.page(position, order)[: limit + 1])
+    more = len(found) > limit
+    if not hidden and (most := _fitting(found)) < min(limit, len(found)):
+        limit, more = most, True
     if not found:
         # The thread may have no items, or belong to another owner.
         threads.get(thread_id, context)
     return types.Page(
         data=to_items(found[:limit], thread_id, context),
-        has_more=len(found) > limit,
-        after=found[limit - 1].item_id if len(found) > limit else None,
+        has_more=more,
+        after=found[limit - 1].item_id if more else None,
     )
+
+
+def _fitting(rows: list[models.ThreadItem]) -> int:
+    """Return how many of some rows, one at least, fit into one answer."""
+    room = PAGE_SIZE
+    for count, row in enumerate(rows):
+        room -= sum(map(len, references.strings(row.payload)))
+        if room < 0:
+            return max(1, count)
+    return len(rows)
 
 
 def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadItem:
