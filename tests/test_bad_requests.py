@@ -14,10 +14,13 @@ import pytest
 from channels.db import database_sync_to_async
 from chatkit.errors import CustomStreamError
 from django.contrib.auth.models import User
+from django.core.exceptions import DisallowedHost
 from django.db import InterfaceError, OperationalError, connections
+from django.test import RequestFactory
 from django.urls import reverse
 
 from chatkit_images import models
+from chatkit_images.context import RequestContext
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import HTTPError, Image, LoopbackAPI, Text
 from tests.chat import TestServer
@@ -290,6 +293,18 @@ async def test_an_answer_has_no_more_long_messages_than_fit_into_memory(
     assert said == ["a", "b", "c", "d"]
     assert len(pages) > 2
     assert all(len(json.dumps(page)) < 5500 or len(page["data"]) == 1 for page in pages)
+
+
+@pytest.mark.row("P01")
+def test_a_host_longer_than_a_name_is_refused() -> None:
+    """Each URL of an answer would have it, and a text may refer to thousands."""
+    real, endless = (
+        RequestFactory().get(URL, headers={"Host": f"{'a' * length}.example.com"})
+        for length in (200, 60_000)
+    )
+    assert RequestContext.for_owner("a", request=real).base_url.endswith("example.com")
+    with pytest.raises(DisallowedHost):
+        RequestContext.for_owner("a", request=endless)
 
 
 # Methods and sites
