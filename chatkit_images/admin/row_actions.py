@@ -46,7 +46,7 @@ class RowActions(BaseModelAdmin):
         offered, original = self.get_actions(request), context["original"]
         url = page_url(self.admin_site, self.model, "changelist")
         context["row_actions"] = [
-            {"name": name, "label": action[2], "url": url}
+            {"name": name, "label": label_of(action), "url": url}
             for name in self.row_actions
             if (action := offered.get(name)) and self.makes_sense(name, original)
         ]
@@ -191,3 +191,9 @@ def log(request: HttpRequest, rows: Sequence[Model], flag: int, message: Any) ->
     """Write what was done to rows into Django's log, if there are any."""
     if rows:
         LogEntry.objects.log_actions(str(request.user.pk), rows, flag, message)
+
+
+def label_of(action: Any) -> str:
+    """Return the words of an action, which is a tuple before Django 6.1."""
+    label: str = action[2] if isinstance(action, tuple) else action.description
+    return label

@@ -24,7 +24,8 @@ def check_stopped_by_staff(context: RequestContext) -> None:
         RequestRefused: If there is a block or a brake.
     """
     on = brakes_on().order_by().values_list(Value("generation_stopped"), "words")
-    _check(_blocks(context).union(on))
+    # Django 6.1 orders a union as its first part is by default.
+    _check(_blocks(context).union(on).order_by())
 
 
 def check_block(context: RequestContext) -> None:

@@ -141,7 +141,9 @@ def _owned(
         return
     columns = ("file", "thumbnail", "pk", owner_field)
     first, *others = (rows.values_list(*columns) for rows in parts)
-    for *found, whose in first.union(*others, all=True) if others else first:
+    # Django 6.1 orders a union as its first part is by default.
+    rows = first.union(*others, all=True).order_by() if others else first
+    for *found, whose in rows:
         if whose == owner:
             yield tuple(found)
 

@@ -9,6 +9,7 @@ from chatkit import types
 from django.utils.translation import gettext as _
 
 from .. import models
+from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 
@@ -74,7 +75,7 @@ def check_repetition(
         thread_id = getattr(request.params, "thread_id", None)
         if thread_id is None:
             return
-        runs = runs.filter(thread_id=thread_id, request_digest=digest)
+        runs = runs.filter(thread_id=clean(thread_id), request_digest=digest)
         if not seen:
             runs = runs.running().filter(stop_requested_at=None)
         run = runs.order_by("-created_at").first()
