@@ -21,6 +21,8 @@ SETTINGS = {
     "ALLOW_ANONYMOUS": True,
     # Clients say by a header what address they have.
     "TRUSTED_PROXIES": ["127.0.0.1"],
+    # Those that a project has without any setting.
+    "LIMITS": {},
 }
 
 

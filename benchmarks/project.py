@@ -77,7 +77,7 @@ def configure(folder: Path, latency: float = 0.0, **others: Any) -> None:
                 "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
             },
         },
-        "CHATKIT_IMAGES": {"BASE_URL": "http://testserver"},
+        "CHATKIT_IMAGES": {"BASE_URL": "http://testserver", "LIMITS": None},
         "LOGGING_CONFIG": None,
     }
     settings.configure(**usual | others)

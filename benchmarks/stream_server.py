@@ -65,7 +65,8 @@ def configure(cell: dict[str, Any]) -> None:
         "MIDDLEWARE": MIDDLEWARE,
         "BENCHMARK_URL": cell.get("url", ""),
         "BENCHMARK_MODEL": cell.get("model", ""),
-        "CHATKIT_IMAGES": {"SERVER": "stream_apps.StreamServer"}
+        # One person does here what hundreds do elsewhere.
+        "CHATKIT_IMAGES": {"SERVER": "stream_apps.StreamServer", "LIMITS": None}
         | cell.get("settings", {}),
     }
     if "postgres" in cell:

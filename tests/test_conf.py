@@ -543,6 +543,7 @@ def test_visitors_without_addresses_are_warned_of_at_a_deploy(
         ({"SITE": {"IMAGES_PER_DAY": -1}}, "IMAGES_PER_DAY must be 0 or above, got -1"),
         ({"ADDRESS": {"THREAD_ITEMS": 1}}, "There is no limit 'THREAD_ITEMS'"),
         ({"VISITORS": None, "RUNS_AT_ONCE": None}, ""),
+        (None, ""),
     ],
 )
 def test_limits_that_are_none_are_named(

@@ -331,6 +331,9 @@ async def test_a_visitor_has_no_more_than_a_user(settings: Any) -> None:
     assert own.limits_of(visitor=True)["IMAGES_PER_DAY"] == 9
     limit(settings, VISITORS=None)
     assert own.limits_of(visitor=True) == own.limits_of(visitor=False)
+    settings.CHATKIT_IMAGES |= {"LIMITS": None}
+    limits = own.limits_of(visitor=True), own.limits_of_address(), own.limits_of_site()
+    assert all(most is None for group in limits for most in group.values())
 
 
 async def test_the_consumer_asks_the_same(

@@ -13,6 +13,8 @@ from ..conf.limits import DEFAULTS, GROUPS, checked_limits
 def check_limits(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     """Yield an error for each part of ``LIMITS`` that is none."""
     limits = values.get("LIMITS", {})
+    if limits is None:
+        return  # There are none.
     if not isinstance(limits, dict):
         yield _error(f"must be a dict, got {limits!r}.")
         return

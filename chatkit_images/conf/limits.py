@@ -55,13 +55,15 @@ class Use(Group):
 
     @property
     def LIMITS(self) -> dict[str, Any]:
-        """What one person may use; ``None`` switches a limit off.
+        """What one person may use; ``None`` switches a limit off, or all of them.
 
         Keys and defaults are in docs/limits.md, as are its groups ``"VISITORS"``,
         ``"ADDRESS"`` and ``"SITE"``. A server's ``get_limits()`` decides per person.
         Default: ``{}``, the defaults.
         """
         values = self._get("LIMITS", {})
+        if values is None:
+            return {**dict.fromkeys(DEFAULTS), **dict.fromkeys(GROUPS)}
         if not isinstance(values, dict):
             raise ImproperlyConfigured(
                 f"CHATKIT_IMAGES['LIMITS'] must be a dict, got {type(values).__name__}."

@@ -28,6 +28,7 @@ STORAGES = {
 if endpoint := os.environ["CHATKIT_FAULTS_S3"]:
     STORAGES["chatkit_images"] = s3_storage(endpoint, WORLD.name)
 CHATKIT_IMAGES = merged(
-    base.CHATKIT_IMAGES | {"SPOOL_DIR": WORLD / "spool"},
+    # One person does here what hundreds do elsewhere.
+    base.CHATKIT_IMAGES | {"SPOOL_DIR": WORLD / "spool", "LIMITS": None},
     json.loads(os.environ["CHATKIT_FAULTS_SETTINGS"]),
 )
