@@ -75,6 +75,7 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
         "run-events": [ids.run],
         "run-stop": [ids.run],
         "ready": [],
+        "limits": [],
         "csrf": [],
     }
     assert set(arguments) == {route.name for route in urls.urlpatterns}
@@ -281,6 +282,7 @@ ALLOWED = {
     "run-events": "GET, HEAD, OPTIONS",
     "run-stop": "POST, OPTIONS",
     "ready": "GET, HEAD, OPTIONS",
+    "limits": "GET, HEAD, OPTIONS",
     "csrf": "GET, HEAD, OPTIONS",
 }
 METHODS = ["PROPFIND", "TRACE", "PATCH", "DELETE", "OPTIONS"]
@@ -515,10 +517,10 @@ async def test_no_stream_says_what_an_exception_says(
     else:
         save = items.save
 
-        def save_questions(thread: str, item: Any, context: Any) -> None:
-            if item.type == "assistant_message":
+        def save_questions(*given: Any, **options: Any) -> None:
+            if given[1].type == "assistant_message":
                 fail()
-            save(thread, item, context)
+            save(*given, **options)
 
         monkeypatch.setattr(items, "save", save_questions)
     events = await chat.say("a red fox")
