@@ -52,8 +52,11 @@ class Readers:
 
         If it is patient, it may come back, here or in another process.
         """
-        if patient:
+        try:
             now = asyncio.get_running_loop().time()
+        except RuntimeError:
+            return  # A stream that nobody closed is forgotten, and its loop is over.
+        if patient:
             self._awaited_until = now + settings.RECONNECT_SECONDS
         if not self.count and not self._task.log.closed:
             # No reader takes the first event, so nothing needs to wait for that.
