@@ -25,16 +25,8 @@ def provider_of(agent: Agent[Any], config: RunConfig | None = None) -> Provider:
         agent: The agent.
         config: The settings of its run, whose model goes before the agent's.
     """
-    config = config or RunConfig()
-    try:
-        model = model_of(agent, config)
-    except Exception as error:
-        name = config.model or agent.model
-        # Without a key, say. What happens then is told by the run.
-        logger.debug("The model %s has no provider: %r", name, error)
-        return Provider("", str(name or "")[:MOST])
-    name = str(getattr(model, "model", "") or "")
-    host = urlsplit(_url(model)).netloc
+    model, name = _asked(agent, config or RunConfig())
+    host = urlsplit(_url(model)).netloc if model is not None else ""
     return Provider(host[:MOST], name[:MOST])
 
 
@@ -45,13 +37,9 @@ def service_of(agent: Agent[Any], config: RunConfig | None = None) -> Service:
         agent: The agent.
         config: The settings of its run, whose model goes before the agent's.
     """
-    config = config or RunConfig()
-    try:
-        model = model_of(agent, config)
-    except Exception as error:
-        logger.debug("The agent %s has no model: %r", agent.name, error)
-        return Service("", str(config.model or agent.model or ""))
-    name = str(getattr(model, "model", "") or "")
+    model, name = _asked(agent, config or RunConfig())
+    if model is None:
+        return Service("", name)
     kind = f"{type(model).__module__}.{type(model).__qualname__}"
     return Service(_url(model) or kind, name)
 
@@ -80,6 +68,17 @@ def asking_provider(
     if isinstance(who, str):
         return asking(Service(who, model), context)
     return asking(service_of(who, config), context)
+
+
+def _asked(agent: Agent[Any], config: RunConfig) -> tuple[Any, str]:
+    """Return the model that an agent asks, or ``None``, and the name of it."""
+    try:
+        model = model_of(agent, config)
+    except Exception as error:
+        # Without a key, say. What happens then is told by the run.
+        logger.debug("The agent %s has no model: %r", agent.name, error)
+        return None, str(config.model or agent.model or "")
+    return model, str(getattr(model, "model", "") or "")
 
 
 def _url(model: Any) -> str:
