@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
+from .asked import Asked
 from .files import file_field
 from .keys import KeyField
 from .partials import PartialImage
@@ -19,7 +20,7 @@ from .runs import Run
 from .threads import Thread, ThreadItem
 
 
-class GeneratedImage(models.Model):
+class GeneratedImage(Asked):
     """One image call of the model. It ends in exactly one final state."""
 
     ID_PREFIX = "img_"
@@ -155,6 +156,18 @@ class GeneratedImage(models.Model):
     )
     final_ms = models.PositiveIntegerField(
         _("time to final (ms)"), null=True, blank=True
+    )
+    arrived_at = models.DateTimeField(
+        _("arrived"),
+        null=True,
+        blank=True,
+        help_text=_("When all bytes of the final were here."),
+    )
+    stored_at = models.DateTimeField(
+        _("stored"),
+        null=True,
+        blank=True,
+        help_text=_("When the storage, or the spool, had the final."),
     )
     superseded_at = models.DateTimeField(
         _("superseded"),

@@ -18,6 +18,7 @@ from ..context import RequestContext
 from ..context_rows import locale_of
 from ..contexts import context_class, working_for
 from ..querysets import RunQuerySet
+from .asked import Asked
 from .keys import KeyField
 from .ownership import delete_own
 from .threads import Thread
@@ -25,7 +26,7 @@ from .threads import Thread
 logger = logging.getLogger(__name__)
 
 
-class Run(models.Model):
+class Run(Asked):
     """One turn of the agent, from a request to the end of its stream."""
 
     class Status(models.TextChoices):
@@ -72,6 +73,14 @@ class Run(models.Model):
     )
     requested_tool = models.CharField(
         _("requested tool"), max_length=255, blank=True, default="", db_default=""
+    )
+    model = models.CharField(
+        _("model"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("Which was asked."),
     )
     status = models.CharField(
         _("status"), max_length=16, choices=Status.choices, default=Status.RUNNING
