@@ -43,6 +43,8 @@ VARIABLES = {
     "MYSQL_USER",
     "OPENAI_AGENTS_DONT_LOG_MODEL_DATA",
     "OPENAI_API_KEY",
+    "PGHOST",
+    "REDIS_URL",
     "SOAK_SECONDS",
     "TENANT_APPS",
     "TEST_ROUTERS",
@@ -67,10 +69,13 @@ def check_command(line: str) -> None:
         assert set((extras or "s3").split(",")) <= set(
             PYPROJECT["project"]["optional-dependencies"]
         )
+    elif words == ["tox", "run"]:
+        assert (ROOT / "tox.ini").is_file()
     elif words[:3] == ["tox", "run", "-e"]:
         tox = configparser.ConfigParser()
         tox.read(ROOT / "tox.ini")
-        assert f"testenv:{words[3]}" in tox
+        for name in words[3].split(","):
+            assert f"testenv:{name}" in tox
     elif words[:2] == ["python", "manage.py"]:
         command = load_command_class(get_commands()[words[2]], words[2])
         command.create_parser("manage.py", words[2]).parse_args(words[3:])
@@ -96,6 +101,19 @@ def test_commands_in_the_text_exist(page: Path) -> None:
     for span in pages.spans(page):
         if span.startswith(("python ", 'pip install "', "tox ")):
             check_command(span)
+
+
+def test_workflows_run_environments_that_there_are() -> None:
+    tox = configparser.ConfigParser()
+    tox.read(ROOT / "tox.ini")
+    listed = tox["tox"]["env_list"]
+    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
+        found = re.findall(r"(?:env: \"?|tox run -e )([\w,-]+)", file.read_text())
+        assert found
+        for name in ",".join(found).split(","):
+            python, _, django = name.partition("-")
+            factors = python.removeprefix("py") in listed and django in listed
+            assert f"testenv:{name}" in tox or factors, name
 
 
 def test_readme_has_the_two_commands() -> None:
@@ -127,7 +145,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_linked(start: str) -> None:
     text = (ROOT / start).read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
-        if page.name != "index.md":
+        # The changelog's own page is the site's.
+        if page.name not in {"index.md", "changelog.md"}:
             assert f"{page.name})" in text, page.name
 
 
