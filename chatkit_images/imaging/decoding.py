@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..conf import settings
 from ..exceptions import ImageError
-from . import containers, png, svg
+from . import colours, containers, png, svg
 from .formats import PNG, SVG, sniff
 from .layout import Layout, TooComplex
 from .pixels import damage, decoded
@@ -181,4 +181,5 @@ def _sketch(data: bytes, mime: str, layout: Layout, side: int) -> Sketch:
     # What is not made smaller is converted and scaled as it is.
     work = pixels * WORK if factor < 2 else TILE**2 * WORK + 4 * pixels // factor**2
     with decoded(data, mime, layout, side, work) as found, damage():
-        return Sketch(found, side, layout.orientation).reduced()
+        profile = colours.profile_of(data, mime, found)
+        return Sketch(found, side, layout.orientation, profile).reduced()

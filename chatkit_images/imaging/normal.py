@@ -1,7 +1,8 @@
 """Images in the form that every provider of models documents as accepted.
 
 One frame, upright, 8-bit RGB or RGBA, as PNG, JPEG or WebP, and neither tiny nor huge.
-Providers refuse a whole request for an image in any other form.
+Providers refuse a whole request for an image in any other form. What is drawn again is
+in sRGB, as models are not known to read colour profiles.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 
 from PIL import Image
 
-from . import containers
+from . import colours, containers
 from .formats import JPEG, PNG, SVG, WEBP, sniff
 from .layout import damaged
 from .pixels import damage, decoded
@@ -67,23 +68,27 @@ def redraw(data: bytes, *, lossy: bool = False) -> tuple[str, bytes]:
     left = math.prod(size) // _reduction(size) ** 2
     later = max(left * SCALING, min(left, MOST**2) * WRITING)
     with decoded(data, mime, layout, MOST, 4 * left, later) as image, damage():
-        profile = image.info.get("icc_profile") if "RGB" in image.mode else None
+        profile = colours.profile_of(data, mime, image)
         factor = _reduction(image.size)
-        pixels = reduced(image, factor) if factor > 1 else eight_bit(image)
+        if factor > 1:
+            pixels = reduced(image, factor, profile)
+        else:
+            pixels = eight_bit(image, profile)
         del image
         if pixels.mode == "RGBA" and _is_opaque(pixels):
             pixels = pixels.convert("RGB")
         # Turning after scaling has fewer pixels to move; the box is a square.
         pixels.thumbnail((MOST, MOST))
+        pixels = colours.to_srgb(pixels, profile)
         turn = TURNS.get(layout.orientation)
         pixels = _grown(pixels if turn is None else pixels.transpose(turn))
         if not lossy and mime != JPEG[0] and math.prod(pixels.size) <= LOSSLESS_PIXELS:
-            data = _written(pixels, "PNG", profile, compress_level=6)
+            data = _written(pixels, "PNG", compress_level=6)
             if len(data) <= LOSSLESS_BYTES:
                 return PNG[0], data
         # JPEG knows no transparency.
         form, mime = ("WEBP", WEBP[0]) if pixels.mode == "RGBA" else ("JPEG", JPEG[0])
-        return mime, _written(pixels, form, profile, quality=85 if lossy else 90)
+        return mime, _written(pixels, form, quality=85 if lossy else 90)
 
 
 def _reduction(size: tuple[int, int]) -> int:
@@ -110,9 +115,8 @@ def _grown(pixels: Image.Image) -> Image.Image:
     return canvas
 
 
-def _written(
-    pixels: Image.Image, form: str, profile: bytes | None, **options: int
-) -> bytes:
+def _written(pixels: Image.Image, form: str, **options: int) -> bytes:
     out = io.BytesIO()
-    pixels.save(out, form, icc_profile=profile, **options)
+    # Pillow would write the profile that the pixels do not have any more.
+    pixels.save(out, form, icc_profile=None, **options)
     return out.getvalue()

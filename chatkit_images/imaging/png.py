@@ -18,6 +18,8 @@ KEPT = frozenset(
     b"sPLT acTL fcTL fdAT".split()
 )
 CREDENTIALS = b"caBX"
+# Chunks that say which colours the numbers mean; each rules out those behind it.
+MEANING = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
 # Depth and colour type of 8-bit RGB and RGBA.
 PLAIN = (b"\x08\x02", b"\x08\x06")
 # One colour that is transparent, and the control of an animation.
@@ -92,25 +94,33 @@ def verify(data: bytes) -> None:
 
 
 def joined(data: bytes) -> bytes:
-    """Return a PNG for Pillow's decoder, its image data in one chunk.
+    """Return a PNG for Pillow's decoder: pixels in one chunk, and no word of colours.
 
-    For each chunk the decoder would let go of the interpreter's lock. The checksum of
-    the one chunk is left out: Pillow does not check it, and ``verify`` has done so.
+    For each chunk the decoder would let go of the interpreter's lock, and it refuses an
+    image for a profile that is large or odd. The checksum of the one chunk is left out:
+    Pillow does not check it, and ``verify`` has done so.
     """
-    view = memoryview(data)
-    spans = [(start, stop) for kind, start, stop in chunks(data) if kind == b"IDAT"]
-    if len(spans) < 2 or any(end != start for (_, end), (start, _) in pairwise(spans)):
-        return data
-    length = sum(stop - start - 12 for start, stop in spans)
-    return buffers.join(
-        [
-            view[: spans[0][0]],
+    view, found = memoryview(data), list(chunks(data))
+    spans = [(start, stop) for kind, start, stop in found if kind == b"IDAT"]
+    cuts: list[tuple[int, int, list[bytes | memoryview]]]
+    cuts = [(start, stop, []) for kind, start, stop in found if kind in MEANING]
+    if len(spans) > 1 and all(end == start for (_, end), (start, _) in pairwise(spans)):
+        length = sum(stop - start - 12 for start, stop in spans)
+        bodies = (view[start + 8 : stop - 4] for start, stop in spans)
+        one: list[bytes | memoryview] = [
             HEADER.pack(length, b"IDAT"),
-            *(view[start + 8 : stop - 4] for start, stop in spans),
+            *bodies,
             bytes(4),
-            view[spans[-1][1] :],
         ]
-    )
+        cuts.append((spans[0][0], spans[-1][1], one))
+    if not cuts:
+        return data
+    parts: list[bytes | memoryview] = []
+    position = 0
+    for start, stop, instead in sorted(cuts, key=lambda cut: cut[0]):
+        parts += [view[position:start], *instead]
+        position = stop
+    return buffers.join([*parts, view[position:]])
 
 
 def chunks(

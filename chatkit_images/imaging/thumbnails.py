@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from . import colours
+
 logger = logging.getLogger(__name__)
 
 # How browsers turn an image upright by its EXIF.
@@ -32,18 +34,20 @@ class Sketch:
         pixels: As decoded, or a smaller copy.
         side: The thumbnail's longer side, in pixels.
         orientation: What EXIF says, 1 to 8.
+        profile: By which the pixels are converted to sRGB; empty for none.
     """
 
     pixels: Image.Image
     side: int
     orientation: int
+    profile: bytes = b""
 
     def reduced(self) -> Sketch:
         """Return a sketch with no more pixels than a good thumbnail needs."""
         factor = reduction(self.pixels.size, self.side)
         if factor < 2:
             return self
-        return replace(self, pixels=reduced(self.pixels, factor))
+        return replace(self, pixels=reduced(self.pixels, factor, self.profile))
 
     def thumbnail(self) -> bytes:
         """Return the thumbnail, empty if it fails."""
@@ -59,9 +63,10 @@ class Sketch:
         Raises:
             Exception: Pillow's own.
         """
-        pixels = eight_bit(self.pixels)
+        pixels = eight_bit(self.pixels, self.profile)
         # Turning after scaling has fewer pixels to move; the box is a square.
         pixels.thumbnail((self.side, self.side))
+        pixels = colours.to_srgb(pixels, self.profile)
         turn = TURNS.get(self.orientation)
         upright = pixels if turn is None else pixels.transpose(turn)
         out = io.BytesIO()
@@ -74,9 +79,12 @@ def reduction(size: tuple[int, int], side: int) -> int:
     return int(max(size) / (1.5 * side))
 
 
-def eight_bit(pixels: Image.Image) -> Image.Image:
-    """Return the pixels as RGB, or as RGBA if some may let something through."""
-    mode = "RGBA" if pixels.has_transparency_data else "RGB"
+def eight_bit(pixels: Image.Image, profile: bytes = b"") -> Image.Image:
+    """Return the pixels as RGB, or as RGBA if some may let something through.
+
+    Those of inks stay inks, if they have a profile.
+    """
+    mode = _mode(pixels, profile)
     if pixels.mode == "I;16":
         # Pillow would turn all but the darkest pixels white.
         pixels = pixels.point(lambda grey: grey * (1 / 256)).convert("L")
@@ -84,18 +92,24 @@ def eight_bit(pixels: Image.Image) -> Image.Image:
     return pixels if pixels.mode == mode else pixels.convert(mode)
 
 
-def reduced(pixels: Image.Image, factor: int) -> Image.Image:
-    """Return the pixels as RGB or RGBA, so many times smaller on each side.
+def reduced(pixels: Image.Image, factor: int, profile: bytes = b"") -> Image.Image:
+    """Return the pixels as ``eight_bit`` does, so many times smaller on each side.
 
     One part after the other, so that there is no second image of the full size.
     """
-    mode = "RGBA" if pixels.has_transparency_data else "RGB"
     width, height = pixels.size
-    small = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    size = -(-width // factor), -(-height // factor)
+    small = Image.new(_mode(pixels, profile), size)
     tile = factor * max(1, TILE // factor)
     for top in range(0, height, tile):
         for left in range(0, width, tile):
             box = left, top, min(left + tile, width), min(top + tile, height)
-            part = eight_bit(pixels.crop(box)).reduce(factor)
+            part = eight_bit(pixels.crop(box), profile).reduce(factor)
             small.paste(part, (left // factor, top // factor))
     return small
+
+
+def _mode(pixels: Image.Image, profile: bytes) -> str:
+    if profile and pixels.mode == "CMYK":
+        return "CMYK"
+    return "RGBA" if pixels.has_transparency_data else "RGB"

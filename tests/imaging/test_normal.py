@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from chatkit_images import imaging
 from chatkit_images.exceptions import ImageError
 from tests.image_files import SVG, image_file, noise
-from tests.refusable import IMAGES, PLAIN, refused_by_most, saved
+from tests.refusable import IMAGES, PLAIN, refused_by_most
 
 
 def sent(data: bytes) -> tuple[str, bytes]:
@@ -65,18 +65,6 @@ def test_it_looks_the_same() -> None:
     image = pixels(sent(IMAGES["palette.png"])[1])
     assert image.getpixel((0, 0)) == (255, 0, 0, 0)
     assert image.getpixel((63, 0)) == (0, 0, 255, 255)
-
-
-def test_colours_keep_their_profile() -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    wide = Image.new("RGB", (2100, 99), "red")
-    _, data = sent(saved(wide, "JPEG", icc_profile=profile))
-    with Image.open(io.BytesIO(data)) as image:
-        assert image.info["icc_profile"] == profile
-    # That of CMYK means nothing for RGB.
-    cmyk = saved(Image.new("CMYK", (64, 48)), "JPEG", icc_profile=profile)
-    with Image.open(io.BytesIO(sent(cmyk)[1])) as image:
-        assert "icc_profile" not in image.info
 
 
 def test_a_large_image_without_loss_becomes_a_smaller_one_with_some() -> None:
