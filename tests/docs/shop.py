@@ -111,6 +111,13 @@ def settings_of(part: Block, base_dir: Path) -> SimpleNamespace:
         names.pop(name, None)
     names |= {
         "BASE_DIR": base_dir,
+        # As startproject writes it.
+        "DATABASES": {
+            "default": {
+                "ENGINE": "django.db.backends.sqlite3",
+                "NAME": base_dir / "db.sqlite3",
+            }
+        },
         "INSTALLED_APPS": [
             app for app in names["INSTALLED_APPS"] if app.startswith("django.")
         ],

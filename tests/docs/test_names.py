@@ -41,8 +41,10 @@ VARIABLES = {
     "MYSQL_PWD",
     "MYSQL_TCP_PORT",
     "MYSQL_USER",
+    "OPENAI_AGENTS_DISABLE_TRACING",
     "OPENAI_AGENTS_DONT_LOG_MODEL_DATA",
     "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
     "PGHOST",
     "REDIS_URL",
     "SOAK_SECONDS",
@@ -76,6 +78,8 @@ def check_command(line: str) -> None:
         tox.read(ROOT / "tox.ini")
         for name in words[3].split(","):
             assert f"testenv:{name}" in tox
+    elif words[:3] == ["python", "-m", "chatkit_images.testing"]:
+        check_command(shlex.join(words[3:]))
     elif words[:2] == ["python", "manage.py"]:
         command = load_command_class(get_commands()[words[2]], words[2])
         command.create_parser("manage.py", words[2]).parse_args(words[3:])
