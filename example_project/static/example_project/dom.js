@@ -26,6 +26,15 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
+/** Append any number of nodes or texts to an element, and return it. */
+export function fill(element, nodes) {
+  // As many as there may be are too many arguments for a call.
+  const all = new DocumentFragment();
+  for (const node of nodes) all.append(node);
+  element.append(all);
+  return element;
+}
+
 /** Create one of the symbols of icons.svg; always next to a label. */
 export function icon(name) {
   const namespace = "http://www.w3.org/2000/svg";

@@ -1,18 +1,19 @@
 /** Draw a thread's items into the log: one entry per item, updated in place. */
 
 import { h, icon } from "./dom.js";
+import { showMarkdown } from "./markdown.js";
 import { promptFor, textOf } from "./thread.js";
 import { feedbackButtons, Tile } from "./tile.js";
 
 function paragraphs(text) {
-  return text.split(/\n{2,}/).filter(Boolean).map((part) => h("p", {}, part));
+  return text.split(/\n{2,}/).filter(Boolean).map((part) => h("p", { dir: "auto" }, part));
 }
 
 function attachmentChip(attachment) {
   const preview = attachment.type === "image" && attachment.preview_url;
   return h("li", { class: "chip" },
     preview && h("img", { src: preview, alt: "", class: "chip-image" }),
-    h("span", { class: "chip-name" }, attachment.name));
+    h("span", { class: "chip-name", dir: "auto", title: attachment.name }, attachment.name));
 }
 
 /** The log of the open thread. */
@@ -72,7 +73,7 @@ export class Log {
   _user_message() {
     const bubble = h("div", { class: "bubble" });
     const files = h("ul", { class: "chips", "aria-label": "Attached files" });
-    const element = h("li", { class: "entry user" }, h("h3", { class: "visually-hidden" }, "You"), files, bubble);
+    const element = h("li", { class: "entry user" }, h("h2", { class: "visually-hidden" }, "You"), files, bubble);
     return {
       element,
       update: (thread, item) => {
@@ -90,11 +91,11 @@ export class Log {
     const actions = h("div", { class: "actions" },
       ...feedbackButtons("answer", (kind) => this.actions.onFeedback(id, kind)));
     const element = h("li", { class: "entry assistant" },
-      h("h3", { class: "visually-hidden" }, "Designer"), text, actions);
+      h("h2", { class: "visually-hidden" }, "Designer"), text, actions);
     return {
       element,
       update: (thread, item) => {
-        text.replaceChildren(...paragraphs(textOf(item)));
+        showMarkdown(text, textOf(item), { open: thread.unfinished.has(item.id) });
         element.hidden = !text.childElementCount;
         actions.hidden = thread.unfinished.has(item.id);
       },
@@ -108,7 +109,7 @@ export class Log {
       onStale: this.actions.onStale,
     });
     const element = h("li", { class: "entry image" },
-      h("h3", { class: "visually-hidden" }, "Image"), tile.element);
+      h("h2", { class: "visually-hidden" }, "Image"), tile.element);
     return {
       element,
       update: (thread, item) =>
