@@ -8,12 +8,14 @@ from contextlib import ExitStack, contextmanager
 
 from chatkit.store import AttachmentStore
 from chatkit.types import Attachment, AttachmentCreateParams
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
 from . import database, storage
 from .conf import Limits, settings
 from .context import RequestContext
+from .contexts import given_to
 from .exceptions import RequestRefused
 from .queries import attachments, file_types, uploaded_files, uploads
 from .queries import limits as limit_checks
@@ -51,8 +53,10 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         """Announce a file and return where its bytes are to be sent.
 
         Raises:
+            ImproperlyConfigured: If ``SERVER`` is not set.
             RequestRefused: If its size or declared type is not accepted.
         """
+        context = self._given(context)
         uploaded_files.check_size(input.size)
         if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
             raise file_types.refused_mime(input.mime_type)
@@ -79,15 +83,32 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             attachment_id: Of an announced file; ``None`` makes a new attachment.
 
         Raises:
+            ImproperlyConfigured: If ``SERVER`` is not set.
             NotFoundError: If the owner has announced no such file.
             RequestRefused: If its bytes are not accepted, or are there already, or if
                 too many uploads are in the works.
             StorageUnavailable: If neither storage nor spool took them.
         """
+        context = self._given(context)
         size = file.size or 0
         uploaded_files.check_size(size)
         with having_room(context, size):
             return await self._upload(file, size, context, attachment_id)
+
+    def _given(self, context: RequestContext) -> RequestContext:
+        """Return the context of a new file, if somebody will know of the file later.
+
+        The store of another project knows nothing of its row: its URL would expire, and
+        the sweep would delete it as one that nobody has sent.
+        """
+        if settings.SERVER is None:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} needs CHATKIT_IMAGES['SERVER'], the dotted "
+                "path of the ChatKitServer whose files these are, with a DjangoStore "
+                "as its store. With a store of your own, use an AttachmentStore of "
+                "your own."
+            )
+        return given_to(self, context)
 
     async def _upload(
         self,
@@ -132,7 +153,9 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             NotFoundError: If the owner has no such attachment.
             RequestRefused: If a message shows it.
         """
-        row = await database.call(attachments.get, attachment_id, context)
+        row = await database.call(
+            attachments.get, attachment_id, given_to(self, context)
+        )
         if row.thread_id is not None:
             raise RequestRefused(
                 "attachment_in_use", _("A message shows this file; it stays.")

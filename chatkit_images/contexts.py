@@ -108,6 +108,28 @@ def checked(context: object) -> RequestContext:
     return context
 
 
+def given_to(piece: object, context: object) -> RequestContext:
+    """Return what a piece of this app was given, if it is a context.
+
+    A project that calls its server by itself may give its server anything.
+
+    Args:
+        piece: Who needs the context.
+        context: What it was given. It may have secrets, so its type alone is told.
+
+    Raises:
+        TypeError: If it is no ``RequestContext``.
+    """
+    if isinstance(context, RequestContext):
+        return context
+    raise TypeError(
+        f"{type(piece).__name__} needs a RequestContext, which says whose rows it may "
+        f"see, got {type(context).__name__}. Give the server's process() what "
+        "RequestContext.from_request(request) or RequestContext.for_user(user) "
+        "returns; values of your own go into fields of a subclass."
+    )
+
+
 def selects_more(cls: type[RequestContext]) -> bool:
     """Whether a class selects more than language and URLs, which go along anyway."""
     return cls.activate is not RequestContext.activate

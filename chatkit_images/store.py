@@ -9,6 +9,7 @@ from chatkit.store import Store, StoreItemType
 
 from . import database, inline_images
 from .context import RequestContext
+from .contexts import given_to
 from .queries import attachments, items, threads
 from .queries.inline_rows import Unstored
 
@@ -32,8 +33,8 @@ class DjangoStore(Store[RequestContext]):
     """ChatKit's ``Store`` on Django's ORM.
 
     Every method sees only what belongs to ``context.owner`` and raises
-    ``NotFoundError`` for the rest. Override ``generate_thread_id`` and
-    ``generate_item_id`` for ids of another form.
+    ``NotFoundError`` for the rest, and ``TypeError`` for a context of another kind.
+    Override ``generate_thread_id`` and ``generate_item_id`` for ids of another form.
     """
 
     def generate_thread_id(self, context: RequestContext) -> str:
@@ -53,25 +54,27 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, context: RequestContext
     ) -> types.ThreadMetadata:
         """Return a thread's metadata."""
-        row = await database.call(threads.get, thread_id, context)
+        row = await database.call(threads.get, thread_id, given_to(self, context))
         return threads.to_thread(row)
 
     async def save_thread(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> None:
         """Insert a thread, or update those of its values that changed."""
-        await database.call(threads.save, thread, context)
+        await database.call(threads.save, thread, given_to(self, context))
         threads.remember(thread)
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: RequestContext
     ) -> types.Page[types.ThreadMetadata]:
         """Return a page of the owner's threads, 1 to 100 of them."""
-        return await database.call(threads.load_page, limit, after, order, context)
+        return await database.call(
+            threads.load_page, limit, after, order, given_to(self, context)
+        )
 
     async def delete_thread(self, thread_id: str, context: RequestContext) -> None:
         """Delete a thread with its items, images and attachments."""
-        await database.call(threads.delete, thread_id, context)
+        await database.call(threads.delete, thread_id, given_to(self, context))
 
     async def load_thread_items(
         self,
@@ -83,7 +86,7 @@ class DjangoStore(Store[RequestContext]):
     ) -> types.Page[types.ThreadItem]:
         """Return a page of a thread's items, 1 to 100 of them."""
         return await database.call(
-            items.load_page, thread_id, after, limit, order, context
+            items.load_page, thread_id, after, limit, order, given_to(self, context)
         )
 
     async def load_visible_items(
@@ -96,20 +99,30 @@ class DjangoStore(Store[RequestContext]):
     ) -> types.Page[types.ThreadItem]:
         """Return a full page of what the client may see: no hidden context."""
         return await database.call(
-            items.load_page, thread_id, after, limit, order, context, hidden=False
+            items.load_page,
+            thread_id,
+            after,
+            limit,
+            order,
+            given_to(self, context),
+            hidden=False,
         )
 
     async def load_item(
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> types.ThreadItem:
         """Return one item."""
-        return await database.call(items.load, thread_id, item_id, context)
+        return await database.call(
+            items.load, thread_id, item_id, given_to(self, context)
+        )
 
     async def load_newest_message(
         self, thread_id: str, context: RequestContext
     ) -> types.UserMessageItem | None:
         """Return what the person has written last in a thread, if anything."""
-        return await database.call(items.load_newest_message, thread_id, context)
+        return await database.call(
+            items.load_newest_message, thread_id, given_to(self, context)
+        )
 
     async def add_thread_item(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
@@ -127,7 +140,9 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
         try:
-            await database.call(items.save, thread_id, item, context, inline=None)
+            await database.call(
+                items.save, thread_id, item, given_to(self, context), inline=None
+            )
         except Unstored as found:
             stored = await inline_images.store(thread_id, found.images, context)
             await database.call(items.save, thread_id, item, context, inline=stored)
@@ -142,12 +157,13 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, item_ids: list[str], context: RequestContext
     ) -> None:
         """Delete several items in one transaction."""
-        await database.call(items.delete, thread_id, item_ids, context)
+        await database.call(items.delete, thread_id, item_ids, given_to(self, context))
 
     async def save_attachment(
         self, attachment: types.Attachment, context: RequestContext
     ) -> None:
         """Insert or update an attachment's metadata."""
+        context = given_to(self, context)
         url = str(getattr(attachment, "preview_url", ""))
         thumbnail = await inline_images.store_preview(url)
         await database.call(attachments.save, attachment, context, thumbnail)
@@ -156,7 +172,9 @@ class DjangoStore(Store[RequestContext]):
         self, attachment_id: str, context: RequestContext
     ) -> types.Attachment:
         """Return an attachment's metadata."""
-        row = await database.call(attachments.get, attachment_id, context)
+        row = await database.call(
+            attachments.get, attachment_id, given_to(self, context)
+        )
         return attachments.to_attachment(row, context)
 
     async def delete_attachment(
@@ -166,4 +184,4 @@ class DjangoStore(Store[RequestContext]):
 
         A project's own attachment store may know attachments that have no row here.
         """
-        await database.call(attachments.delete, attachment_id, context)
+        await database.call(attachments.delete, attachment_id, given_to(self, context))

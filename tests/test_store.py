@@ -199,11 +199,33 @@ async def test_bytes_that_are_no_image_are_left_out(
     assert files() == []
 
 
-async def test_a_foreign_url_of_an_image_item_is_dropped(
-    store: DjangoStore, context: RequestContext, thread: types.ThreadMetadata
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        # A converter of the project's own has uploaded the image.
+        ("https://cdn.shop.example/a.png?v=1", True),
+        ("https://shop.example/chatkit/images/{token}/", False),
+        ("https://shop.example/chatkit/images/{key}/full/", False),
+        ("https://s3.example/chatkit_images/images/00/{hex}.png?Expires=1", False),
+        ("javascript:alert(1)", False),
+        ("/a.png", False),
+        (f"https://cdn.shop.example/{'a' * 2000}", False),
+    ],
+    ids=["foreign", "signed", "session", "storage", "script", "relative", "long"],
+)
+async def test_a_url_of_an_image_item_is_kept_if_it_is_not_ours(
+    store: DjangoStore,
+    context: RequestContext,
+    thread: types.ThreadMetadata,
+    url: str,
+    kept: bool,
 ) -> None:
-    await store.add_thread_item("thr_1", image_item("https://evil.example/a"), context)
-    assert await store.load_item("thr_1", "msg_ig_1", context) == image_item("")
+    key = uuid.UUID(int=7)
+    token = url_tokens.make("image", key.hex, "full", context.owner)
+    url = url.format(token=token, key=key, hex=key.hex)
+    await store.add_thread_item("thr_1", image_item(url), context)
+    shown = image_item(url if kept else "")
+    assert await store.load_item("thr_1", "msg_ig_1", context) == shown
 
 
 async def test_own_urls_in_text_are_kept_as_references_for_their_owner_only(

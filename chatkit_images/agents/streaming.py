@@ -51,8 +51,9 @@ async def stream_agent_response(
         converter, DjangoResponseStreamConverter
     ):
         raise TypeError(
-            "converter must be a DjangoResponseStreamConverter, got "
-            f"{type(converter).__name__}."
+            "The converter of this app's stream_agent_response() must be a "
+            f"DjangoResponseStreamConverter, got {type(converter).__name__}. With one "
+            "of another kind, use chatkit.agents.stream_agent_response()."
         )
     if converter is None:
         converter = DjangoResponseStreamConverter(

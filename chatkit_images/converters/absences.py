@@ -28,14 +28,15 @@ ENDS = {
 }
 
 
-def of_image(image: models.GeneratedImage, why: str) -> str:
+def of_image(image: models.GeneratedImage | None, why: str) -> str:
     """Return a line about an image that is not shown.
 
     Args:
-        image: Its row.
+        image: Its row, if it has one.
         why: The end of the sentence.
     """
-    return f"An image that was generated earlier{_subject(image)} {why}."
+    subject = "" if image is None else _subject(image)
+    return f"An image that was generated earlier{subject} {why}."
 
 
 def of_ended(image: models.GeneratedImage) -> str:

@@ -11,6 +11,7 @@ from chatkit.types import GeneratedImage, ThreadMetadata
 
 from .. import cleaning, database, file_urls, models, storage
 from ..context import RequestContext
+from ..contexts import given_to
 from ..queries import endings, images
 from ..queries.identity import call_key
 from ..queries.inputs import InputFile
@@ -33,7 +34,7 @@ class CallRows:
         # A project's converter may have further base classes.
         super().__init__(**options)
         self.thread = thread
-        self.context = context
+        self.context = given_to(self, context)
         # The images and files that went along to the model.
         self.inputs: Sequence[InputFile] = ()
         # Called with each event of the provider.

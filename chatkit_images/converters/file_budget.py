@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from openai.types.responses import (
@@ -67,9 +68,39 @@ class FileBudget:
         found = await _read(name, _plain)
         if isinstance(found, bytes):
             return self._svg(found)
-        mime, plain = found or await redraw(name)
+        return await self._fit(found, partial(redraw, name))
+
+    async def inline(
+        self, base64: str
+    ) -> ResponseInputImageParam | ResponseInputTextParam | None:
+        """Return an image that came as base64, as ``image()`` does.
+
+        Raises:
+            ImageError: If it cannot be decoded.
+        """
+
+        def look() -> tuple[bytes, Plain | bytes | None]:
+            data = imaging.decode_base64(base64)
+            return data, _plain(data)
+
+        data, found = await storage.call("redraw", look)
+        if isinstance(found, bytes):
+            return self._svg(found)
+
+        async def draw(*, lossy: bool = False) -> Plain:
+            return await storage.call(
+                "redraw", partial(imaging.redraw, data, lossy=lossy)
+            )
+
+        return await self._fit(found, draw)
+
+    async def _fit(
+        self, found: Plain | None, draw: Callable[..., Awaitable[Plain]]
+    ) -> ResponseInputImageParam | None:
+        """Return an image within what is left, drawn again if that helps."""
+        mime, plain = found or await draw()
         if len(plain) > self._left and not self._full:
-            mime, plain = await redraw(name, lossy=True)
+            mime, plain = await draw(lossy=True)
             self._full = len(plain) > self._left
         if len(plain) > self._left:
             return None

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from .. import times
 from ..context import RequestContext
+from ..contexts import given_to
 from ..run_state import current_state
 from ..store import DjangoStore
 from . import encoding, person_texts, visibility
@@ -64,7 +65,12 @@ class ProtocolServer(
     async def process(
         self, request: str | bytes | bytearray, context: RequestContext
     ) -> StreamingResult | NonStreamingResult:
-        """Answer a request, as ChatKit's own method does."""
+        """Answer a request, as ChatKit's own method does.
+
+        Raises:
+            TypeError: If the context is no ``RequestContext``.
+        """
+        context = given_to(self, context)
         parsed = REQUEST.validate_json(request)
         if types.is_streaming_req(parsed):
             return StreamingResult(self._process_streaming(parsed, context))

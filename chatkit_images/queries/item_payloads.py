@@ -53,10 +53,12 @@ def of_item(
         payload["attachments"] = [attachment.id for attachment in item.attachments]
     _cut(payload, item)
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
-        # A foreign URL is dropped, because it expires.
+        payload["image"] = {"id": item.image.id}
         if match := data_urls.DATA_IMAGE.fullmatch(item.image.url):
             find_image(item.image.id, match[1])
-        payload["image"] = {"id": item.image.id}
+        elif own_urls.is_foreign(item.image.url):
+            # A converter of the project's own has uploaded the image somewhere.
+            payload["image"]["url"] = item.image.url
 
     def show(match: re.Match[str]) -> str:
         image = find_image("", match[1])
@@ -164,4 +166,4 @@ def _shown(
     key = said.get("key", said["id"])
     image = images.get(key)
     name = said.get("name") or (image.image_id if image else said["id"])
-    return {"id": name, "url": image_url(key) or ""}
+    return {"id": name, "url": image_url(key) or said.get("url", "")}

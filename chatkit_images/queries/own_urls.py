@@ -35,6 +35,8 @@ STORAGE_URL = re.compile(
     r"(?<![^\s\"'()<>])(?:https?://|/)[^\s\"'()<>]*?"
     rf"({storage.NAME.pattern})(?:\?[^\s\"'()<>]*)?"
 )
+ABSOLUTE = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
+LONGEST = 2000
 # What a text has that has a URL of the kind; most have none. It is found much sooner
 # than where such a URL begins, of which a text of paths has very many.
 SIGNS = {
@@ -48,6 +50,13 @@ def is_ours(url: str) -> bool:
     """Whether this app has signed a URL, for any owner."""
     match = OUR_URL.fullmatch(url)
     return bool(match and url_tokens.is_signed(match[1]))
+
+
+def is_foreign(url: str) -> bool:
+    """Whether a URL leads to a file that this app knows nothing of."""
+    if len(url) > LONGEST or not ABSOLUTE.fullmatch(url):
+        return False
+    return not any(own.fullmatch(url) for own in (OUR_URL, SESSION_URL, STORAGE_URL))
 
 
 def refer(value: Any, owner: str, scope: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from chatkit import types
@@ -19,6 +20,9 @@ from ..transactions import atomic
 from . import data_urls, fence, pages
 
 LOADED = "_chatkit_images_loaded"
+# The newest threads that this process has made. ChatKit answers a first message with a
+# thread that is neither loaded nor saved, but a copy of it is.
+_made: deque[str] = deque(maxlen=5000)
 
 
 def remember(thread: types.ThreadMetadata) -> None:
@@ -29,6 +33,11 @@ def remember(thread: types.ThreadMetadata) -> None:
     """
     # Pydantic leaves such an attribute out of dumps and comparisons, and copies it.
     thread.__dict__[LOADED] = _values(thread)
+
+
+def has_row(thread: types.ThreadMetadata) -> bool:
+    """Whether a thread comes from this app's store. Does not ask the database."""
+    return LOADED in thread.__dict__ or thread.id in _made.copy()
 
 
 def give_title(thread_id: str, title: str, context: RequestContext) -> str | None:
@@ -104,6 +113,7 @@ def save(thread: types.ThreadMetadata, context: RequestContext) -> None:
 
 def insert(thread: types.ThreadMetadata, context: RequestContext) -> None:
     """Insert a thread."""
+    _made.append(thread.id)
     models.Thread.objects.create(
         pk=thread.id,
         owner=context.owner,

@@ -75,6 +75,8 @@ async def stream_answer(
         turn_config.set((agent_context, settings))
     converter, saver = await awaited(converter), await awaited(saver)
     context = agent_context.request_context
+    _check("get_thread_item_converter", converter, DjangoThreadItemConverter)
+    _check("get_response_stream_converter", saver, DjangoResponseStreamConverter)
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     thread_id = agent_context.thread.id
@@ -124,6 +126,19 @@ async def stream_answer(
             )
         else:
             return
+
+
+def _check(hook: str, converter: object, kind: type) -> None:
+    """Refuse a converter of another kind, before the model is asked.
+
+    Raises:
+        TypeError: If it is one.
+    """
+    if converter is not None and not isinstance(converter, kind):
+        raise TypeError(
+            f"{hook}() must return a {kind.__name__}, got {type(converter).__name__}. "
+            f"Derive your converter from {kind.__name__}, which has ChatKit's methods."
+        )
 
 
 async def _settle(

@@ -33,6 +33,12 @@ class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
         store: DjangoStore | None = None,
         attachment_store: AttachmentStore[RequestContext] | None = None,
     ) -> None:
+        if store is not None and not isinstance(store, DjangoStore):
+            raise TypeError(
+                f"The store of {type(self).__name__} must be a DjangoStore, got "
+                f"{type(store).__name__}. With a store of your own, derive your server "
+                "from chatkit.server.ChatKitServer and mount it at a view of your own."
+            )
         super().__init__(
             store or DjangoStore(), attachment_store or DjangoAttachmentStore()
         )

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from ..conf import settings
 from ..context import RequestContext
+from ..store import DjangoStore
 
 
 def get_server() -> ChatKitServer[RequestContext]:
@@ -19,7 +20,7 @@ def get_server() -> ChatKitServer[RequestContext]:
 
     Raises:
         ImproperlyConfigured: If ``CHATKIT_IMAGES["SERVER"]`` is not a
-            ``ChatKitServer``.
+            ``ChatKitServer``, or if its store is not a ``DjangoStore``.
     """
     if settings.SERVER is None:
         raise ImproperlyConfigured("CHATKIT_IMAGES['SERVER'] is not set.")
@@ -41,4 +42,12 @@ def load_server(path: str) -> ChatKitServer[RequestContext]:
             f"got {path!r}."
         )
     # A project's class takes what ChatKit's takes, or nothing.
-    return cast("Callable[[], ChatKitServer[RequestContext]]", server)()
+    made = cast("Callable[[], ChatKitServer[RequestContext]]", server)()
+    if not isinstance(made.store, DjangoStore):
+        # Its threads have no rows, to which claims, resumes and stops refer.
+        raise ImproperlyConfigured(
+            f"The store of CHATKIT_IMAGES['SERVER'], {path!r}, must be a DjangoStore, "
+            f"got {type(made.store).__name__}. Give the server a DjangoStore, or leave "
+            "SERVER unset and call the server's process() in a view of your own."
+        )
+    return made

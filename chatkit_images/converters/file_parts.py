@@ -1,0 +1,124 @@
+"""Images and files as parts of a model's input, or why they cannot be."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from urllib.parse import urlsplit
+
+from chatkit import types
+from openai.types.responses import ResponseInputContentParam
+
+from .. import file_urls, imaging, models
+from ..conf import settings
+from ..context import RequestContext
+from ..exceptions import ImageError
+from ..queries import data_urls, own_urls
+from . import parts
+from .file_budget import FileBudget
+
+logger = logging.getLogger(__name__)
+# A part, or ``None`` and the end of the sentence about what the model does not see.
+Part = tuple[ResponseInputContentParam | None, str]
+# Names that mean something in one network only.
+INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+GONE = "is gone"
+
+
+class FileParts:
+    """Makes the parts of one input, within its budget.
+
+    Args:
+        context: The owner of the rows.
+        halved: Whether an input of these files was too large for the provider.
+    """
+
+    def __init__(self, context: RequestContext, *, halved: bool = False) -> None:
+        self._context = context
+        self._budget = FileBudget(halved=halved)
+
+    async def image(self, image: models.GeneratedImage) -> Part:
+        """Return an image that has a row."""
+        name = str(image.file.name)
+        try:
+            if settings.MODEL_IMAGES == "signed_url" and (
+                await self._budget.may_go_by_url(name)
+            ):
+                return parts.image(file_urls.signed_url(image, self._context)), ""
+            return await self._budget.image(name, image.bytes), "is not shown again"
+        except ImageError:
+            return None, "is of a kind that cannot be shown"
+        except Exception:
+            # If the storage fails, the turn goes on without the image.
+            logger.warning("Image %s cannot be read", image.pk, exc_info=True)
+            return None, "is not available now"
+
+    async def attachment(self, row: models.Attachment) -> Part:
+        """Return a file that has a row and bytes, if only those of a preview."""
+        part: ResponseInputContentParam | None
+        try:
+            if row.mime_type in imaging.INLINE:
+                name = str(row.file.name or row.thumbnail.name)
+                part = await self._budget.image(name, row.bytes)
+            else:
+                part = await self._budget.document(row)
+        except ImageError:
+            return None, "is damaged"
+        except Exception:
+            logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
+            return None, "is not available now"
+        return part, "is too large to be shown"
+
+    async def image_elsewhere(self, item: types.GeneratedImageItem) -> Part:
+        """Return an image of an item whose image has no row, as of another store."""
+        url = item.image.url if item.image is not None else ""
+        return await self._elsewhere(url, item.id, "generated_image_to_input")
+
+    async def attachment_elsewhere(self, attachment: types.Attachment) -> Part:
+        """Return a file whose bytes another attachment store has."""
+        url = str(getattr(attachment, "preview_url", ""))
+        hook = "attachment_to_message_content"
+        if not url:
+            logger.warning(
+                "The model does not get the file %s, which is not in this app's "
+                "attachment store: override %s() of the converter",
+                attachment.id,
+                hook,
+            )
+            return None, GONE
+        return await self._elsewhere(url, attachment.id, hook)
+
+    async def _elsewhere(self, url: str, key: str, hook: str) -> Part:
+        if match := data_urls.DATA_IMAGE.fullmatch(url):
+            try:
+                return await self._budget.inline(match[1]), "is too large to be shown"
+            except ImageError as error:
+                logger.warning("The image of %s cannot be shown: %s", key, error)
+                return None, "is of a kind that cannot be shown"
+        if not url or own_urls.is_ours(url):
+            return None, GONE
+        if not is_public(url):
+            logger.warning(
+                "The model does not get the image of %s, because no provider can reach "
+                "its URL: override %s() of the converter",
+                key,
+                hook,
+            )
+            return None, "cannot be reached by this model"
+        logger.info("The model gets the image of %s by its URL, as it has no row", key)
+        return parts.image(url), ""
+
+
+def is_public(url: str) -> bool:
+    """Whether others than this machine and its network may reach a URL."""
+    try:
+        split = urlsplit(url)
+        host = (split.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if split.scheme not in ("http", "https"):
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(INNER)
