@@ -6,6 +6,7 @@ import configparser
 import importlib
 import importlib.util
 import re
+import runpy
 import shlex
 import tomllib
 from pathlib import Path
@@ -52,6 +53,7 @@ VARIABLES = {
     "TEST_ROUTERS",
     "TEST_USE_TZ",
 }
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -135,7 +137,7 @@ def test_readme_has_the_two_commands() -> None:
 @by_file
 def test_links_lead_somewhere(page: Path) -> None:
     text = pages.prose(page.read_text(encoding="utf-8"))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in LINK.findall(text):
         if target.startswith(("https://", "http://")):
             continue
         path, _, anchor = target.partition("#")
@@ -152,6 +154,24 @@ def test_every_page_is_linked(start: str) -> None:
         # The changelog's own page is the site's.
         if page.name not in {"index.md", "changelog.md"}:
             assert f"{page.name})" in text, page.name
+
+
+@pytest.mark.parametrize("repository", [None, "https://code.example/shop/app"])
+def test_links_of_the_readme_lead_somewhere_on_a_package_index(
+    repository: str | None,
+) -> None:
+    readme = runpy.run_path(str(ROOT / "setup.py"))["readme"]
+    text = PAGES[0].read_text(encoding="utf-8")
+    made = readme(text, repository, "1.0")
+    links = [link for link in LINK.findall(made) if not link.startswith("#")]
+    assert all(link.startswith(("https://", "http://")) for link in links)
+    if repository is None:
+        assert "Limits (`docs/limits.md`)" in made
+        assert "](docs/" not in made
+    else:
+        assert f"({repository}/blob/v1.0/docs/images.md#single-pieces)" in made
+        assert f"]({repository}/raw/v1.0/docs/images/chat.png)" in made
+        assert len(links) == len(LINK.findall(text))
 
 
 def exists(path: str) -> bool:

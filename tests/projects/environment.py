@@ -11,7 +11,7 @@ from pathlib import Path
 from .processes import SHELL
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCES = ("chatkit_images", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("chatkit_images", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 EXTRAS = "mysql,postgres,redis"
 # What the kinds need beside the app and its extras, as tox.ini has it.
 PACKAGES = {
