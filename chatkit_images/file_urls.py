@@ -90,8 +90,8 @@ async def storage_url(context: RequestContext) -> str:
             async with asyncio.timeout(STORAGE_SECONDS):
                 # It may take a client of the storage's service, but no request.
                 name = storage.new_name("images", "png")
-                known[context.tenant] = await storage.run(
-                    lambda: storage.get_storage().url(name)
+                known[context.tenant] = str(
+                    await storage.run(lambda: storage.get_storage().url(name))
                 )
         except Exception:
             # The app's own route serves what the storage's host does not.
@@ -128,5 +128,12 @@ def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
     # A storage would serve an SVG inline, and it does not have a spooled file yet.
     if mime not in imaging.INLINE or storage.spool.has(name):
         return ""
-    url = storage.get_storage().url(name)
+    try:
+        url = storage.get_storage().url(name)
+    except Exception:
+        # The image is there all the same, and a thread has to be read.
+        logger.warning("The storage makes no URL of %s", name, exc_info=True)
+        return ""
+    if not isinstance(url, str) or not url:
+        return ""
     return url if "://" in url else absolute(url, context)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import FileSystemStorage
 
 from chatkit_images import file_urls, storage, url_tokens
 from chatkit_images.context import RequestContext
@@ -75,6 +77,14 @@ def test_what_the_storage_cannot_serve_comes_from_the_app(
 
     def refuse(name: str, data: bytes) -> None:
         raise OSError("the disk is full")
+
+    row = image()
+    for error in (NotImplementedError(), KeyError("key"), TimeoutError("silence")):
+        url = Mock(side_effect=error)
+        monkeypatch.setattr(FileSystemStorage, "url", url)
+        assert "/chatkit/images/image." in file_urls.image_url(row, CONTEXT)
+    monkeypatch.setattr(FileSystemStorage, "url", lambda self, name: None)
+    assert "/chatkit/images/image." in file_urls.image_url(row, CONTEXT)
 
     monkeypatch.setattr(storage.backend, "put", refuse)
     assert "/chatkit/images/image." in file_urls.image_url(image(), CONTEXT)

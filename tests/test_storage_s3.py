@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
-from django.core.files.storage import storages
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from chatkit_images import storage
-from chatkit_images.storage import backend, s3
+from chatkit_images.storage import backend, overrides, s3
 
 pytest.importorskip("storages")
 pytest.importorskip("boto3")
@@ -115,19 +115,70 @@ def test_an_empty_bucket_has_an_empty_listing(bucket: Any) -> None:
     assert list(storage.listing()) == []
 
 
-def test_a_storage_that_compresses_or_saves_in_its_own_way_keeps_that(
-    bucket: Any, settings: Any
-) -> None:
+ON_THE_WAY = """
+    save _save open _open get_object_parameters _get_write_parameters _normalize_name
+    get_available_name get_alternative_name get_valid_name generate_filename exists
+    delete size listdir get_modified_time path connection bucket __getattribute__
+    __getattr__
+"""
+
+
+def own(self: Any, *args: Any) -> Any:
+    """A method of a project's own."""
+    return object.__getattribute__(self, *args)
+
+
+def test_a_storage_with_a_method_of_its_own_is_not_gone_past(bucket: Any) -> None:
     from storages.backends.s3 import S3Storage
 
-    class Own(S3Storage):
-        def _save(self, name: str, content: Any) -> str:
-            return name
+    for known in (S3Storage, FileSystemStorage):
+        for name in ON_THE_WAY.split():
+            if not (hasattr(known, name) or name == "__getattr__"):
+                continue
+            before = type("Before", (), {name: own})
+            behind = type("Behind", (Storage,), {name: own})
+            made = [
+                type("Own", (known,), {name: own})(),
+                type("Own", (before, known), {})(),
+                type("Own", (known, behind), {})(),
+                known(),
+            ]
+            if getattr(type(made[2]), name, None) is not own:
+                del made[2]  # The known class wins.
+            if isinstance(getattr(known, name, None), property) or name[0:2] == "__":
+                del made[-1]  # Python does not look for it in the object.
+            else:
+                vars(made[-1])[name] = own
+            for each in made:
+                assert not overrides.does_as(each, known), (type(each).__mro__, name)
+                assert not (s3.is_plain(each) or backend.is_directory(each))
 
-    assert s3.is_plain(storages["chatkit_images"])
+
+def test_values_and_new_methods_of_a_subclass_are_not_on_the_way(bucket: Any) -> None:
+    from storages.backends.s3 import S3Storage
+
+    class Named(S3Storage):
+        """Named by its class, as django-storages has it."""
+
+        bucket_name = "images"
+        location = "chat"
+
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.shop = "north"
+
+        def url(self, name: str, **more: Any) -> str:
+            return f"https://cdn.example/{name}"
+
+        def rotate(self) -> None:
+            """Does what the app does not ask for."""
+
+    assert s3.is_plain(storages["chatkit_images"]) and s3.is_plain(Named())
     assert not s3.is_plain(S3Storage(gzip=True))
-    assert not s3.is_plain(Own())
     assert not s3.is_plain(storages["default"])
+    local = storages["default"]
+    assert local.location and local.file_permissions_mode  # type: ignore[attr-defined]
+    assert backend.is_directory(local)
 
 
 def test_boto3s_own_timeouts_are_warned_of(bucket: Any, settings: Any) -> None:

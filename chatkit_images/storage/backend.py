@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from ..conf import settings
-from . import disk, s3
+from . import disk, overrides, s3
 from .names import checked, folder, is_own
 
 
@@ -22,7 +23,7 @@ def get_storage() -> Storage:
 
 def is_local() -> bool:
     """Whether the storage is a directory of this host, which takes files whole."""
-    return type(get_storage()) is FileSystemStorage
+    return is_directory(get_storage())
 
 
 def put(name: str, data: bytes) -> None:
@@ -32,7 +33,7 @@ def put(name: str, data: bytes) -> None:
         Exception: The storage's own.
     """
     storage = get_storage()
-    if type(storage) is FileSystemStorage:
+    if is_directory(storage):
         # FileSystemStorage writes in place: a kill would leave a cut file.
         path = Path(storage.path(checked(name)))
         return disk.write(
@@ -77,8 +78,15 @@ def listing() -> Iterator[tuple[str, float]]:
 def unfinished() -> Iterator[tuple[Path, float]]:
     """Yield path and age in seconds of what a killed write left on a local storage."""
     storage = get_storage()
-    if type(storage) is FileSystemStorage:
+    if is_directory(storage):
         yield from disk.unfinished(Path(storage.path(folder())))
+
+
+def is_directory(storage: Storage) -> TypeGuard[FileSystemStorage]:
+    """Whether a storage is Django's, and does nothing of its own."""
+    return type(storage) is FileSystemStorage and overrides.does_as(
+        storage, FileSystemStorage
+    )
 
 
 def _holds(storage: Storage, name: str, data: bytes) -> bool:

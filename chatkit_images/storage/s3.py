@@ -7,6 +7,8 @@ from typing import Any
 
 from django.core.files.storage import Storage
 
+from . import overrides
+
 try:
     from botocore.exceptions import ClientError
     from storages.backends.s3 import S3Storage
@@ -23,11 +25,11 @@ UNKNOWN = "NotImplemented"
 
 
 def is_plain(storage: Storage) -> bool:
-    """Whether a storage writes to S3 as django-storages does, without compression."""
+    """Whether a storage works on S3 as django-storages does, without compression."""
     return (
         S3Storage is not None
         and isinstance(storage, S3Storage)
-        and type(storage)._save is S3Storage._save
+        and overrides.does_as(storage, S3Storage)
         and not storage.gzip
     )
 
