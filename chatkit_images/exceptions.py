@@ -71,9 +71,18 @@ class ProviderAway(Exception):
 
 
 class StorageUnavailable(OSError):
-    """Neither the storage nor the spool took the bytes."""
+    """Neither the storage nor the spool took the bytes.
+
+    Args:
+        message: For logs and staff.
+        lasting: Whether neither will, until somebody mends it.
+    """
 
     code = "not_saved"
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class RequestRefused(Exception):

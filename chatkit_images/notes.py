@@ -156,6 +156,8 @@ def _default(row: Row) -> str:
     if reason in IMAGE_WORDS:
         return str(IMAGE_WORDS[reason])
     why = _with_wait(str(WORDS[reason]), reason, row)
+    if row.error_code == Reason.NOT_SAVED:
+        return _("The image was made but could not be saved. %(why)s") % {"why": why}
     return _("The image could not be generated. %(why)s") % {"why": why}
 
 

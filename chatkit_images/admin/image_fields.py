@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from .base import page_url
 from .image_model import ImageModelAdmin
-from .markup import EMPTY, badge, clip, owner_of, pretty, seconds, with_block
+from .markup import EMPTY, badge, clip, owner_of, pretty, remedy_of, seconds, with_block
 
 
 class GeneratedImageFields(ImageModelAdmin):
@@ -90,6 +90,11 @@ class GeneratedImageFields(ImageModelAdmin):
     def moderation_json(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show what the provider's moderation said."""
         return pretty(obj.moderation)
+
+    @admin.display(description=_("what mends it"))
+    def remedy(self, obj: models.GeneratedImage) -> str:
+        """Show what staff can do, if it is for them to mend."""
+        return remedy_of(obj)
 
     @admin.display(description=_("failure"))
     def failure_json(self, obj: models.GeneratedImage) -> SafeString | str:

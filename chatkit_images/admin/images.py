@@ -66,6 +66,7 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
         dates = [("created_at", "finished_at", "superseded_at")]
         error = [
             ("reason", "error_code"),
+            "remedy",
             "error_message",
             "moderation_json",
             "failure_json",

@@ -63,6 +63,11 @@ def pretty(value: Any) -> SafeString | str:
     return format_html('<pre class="ck-json" tabindex="0">{}</pre>', cut(text))
 
 
+def remedy_of(row: Any) -> str:
+    """Return what staff can do about the failure of a run or an image."""
+    return (row.failure or {}).get("remedy") or EMPTY
+
+
 def cut(text: str, length: int = JSON_LENGTH) -> str:
     """Return the text, or its beginning."""
     return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -17,7 +17,7 @@ from .. import models, notes, runs, times
 from ..failures import Reason
 from .base import ReadOnlyModelAdmin, count_of
 from .filters import ValueFilter
-from .markup import clip, duration, pretty
+from .markup import clip, duration, pretty, remedy_of
 from .row_actions import OwnerActions, log
 
 
@@ -62,7 +62,10 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
     )
     fieldsets = [
         (None, {"fields": [("state", "operation"), ("thread", "person"), "language"]}),
-        (_("Reason"), {"fields": [("reason", "error_code"), "error", "failure_json"]}),
+        (
+            _("Reason"),
+            {"fields": [("reason", "error_code"), "remedy", "error", "failure_json"]},
+        ),
         (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
         (_("Worker"), {"fields": [("worker", "heartbeat")]}),
         (
@@ -86,6 +89,7 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
         "usage_json",
         "tool_usage_json",
         "failure_json",
+        "remedy",
         "image_count",
     ]
 
@@ -168,6 +172,11 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
     def error_text(self, obj: models.Run) -> str:
         """Show the beginning of the error."""
         return clip(obj.error, 80)
+
+    @admin.display(description=_("what mends it"))
+    def remedy(self, obj: models.Run) -> str:
+        """Show what staff can do, if it is for them to mend."""
+        return remedy_of(obj)
 
     @admin.display(description=_("failure"))
     def failure_json(self, obj: models.Run) -> SafeString | str:

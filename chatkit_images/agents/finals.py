@@ -12,6 +12,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import ImageError, StorageUnavailable
+from ..failures import tell
 from ..imaging import Base64Image
 from ..receiving import whole
 from ..run_state import base64_of
@@ -107,10 +108,13 @@ async def save(
         The image as ChatKit shows it, or how the call ends without one.
     """
     if final.image is None:
+        tell(final.outcome.failure, f"Image call {call_id}")
         return final.outcome
     facts = image_columns.merged(begun, final.outcome.facts)
     try:
         return await converter.save_final(call_id, await whole(final.image), **facts)
     except (ImageError, StorageUnavailable) as error:
         logger.warning("Image call %s has no result: %s", call_id, error)
-        return outcomes.of_error(error, facts)
+        outcome = outcomes.of_error(error, facts)
+        tell(outcome.failure, f"Image call {call_id}")
+        return outcome

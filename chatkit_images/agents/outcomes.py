@@ -70,13 +70,16 @@ def unsaved(error: Exception, *, arrived: bool) -> ImageOutcome:
         error: What has failed.
         arrived: Whether the image has come, and has a row.
     """
-    late = arrived and isinstance(error, Error)
+    known = failures.of(error)
+    remedy = known.remedy if known is not None else ""
+    late = arrived and isinstance(error, Error) and not remedy
     return of_failure(
         Failure(
-            Reason.NOT_SAVED,
+            Reason.INSTALLATION if remedy else Reason.NOT_SAVED,
             code=notes.LATE if late else StorageUnavailable.code,
             message=str(error),
             error=type(error).__name__,
+            remedy=remedy,
         )
     )
 

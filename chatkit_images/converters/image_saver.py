@@ -154,7 +154,7 @@ class ImageSaver(CallRows):
 
         def end() -> GeneratedImage | None:
             try:
-                if fields.get("reason") == Reason.NOT_SAVED:
+                if Reason.NOT_SAVED in (fields.get("reason"), fields.get("error_code")):
                     endings.recover_here(image)  # The database is back.
                 image.end(status, **clean_image(fields))
             except models.GeneratedImage.DoesNotExist:

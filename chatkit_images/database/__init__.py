@@ -32,7 +32,7 @@ from django.utils.translation import get_language, override
 
 from ..context import RequestContext
 from ..contexts import carried
-from ..failures.exceptions import is_missing_table
+from ..failures import databases
 from ..run_state import current_run, current_state
 from ..url_state import urls_of
 from .workers import Kind, jobs
@@ -74,8 +74,8 @@ async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await once(func, *args, **kwargs)
         except (InterfaceError, OperationalError) as error:
-            if is_missing_table(error):
-                raise  # Waiting makes no tables.
+            if databases.cause_of(error):
+                raise  # Waiting makes no tables, and opens no file.
             logger.warning("A database call is retried in %s s: %s", pause, error)
             await asyncio.sleep(pause)
     return await once(func, *args, **kwargs)

@@ -10,6 +10,16 @@ from __future__ import annotations
 from .failure import Failure
 from .presence import Presence, presence_of
 from .reasons import Reason
+from .remedies import for_staff, tell
 from .sources import attach, of
 
-__all__ = ["Failure", "Presence", "Reason", "attach", "of", "presence_of"]
+__all__ = [
+    "Failure",
+    "Presence",
+    "Reason",
+    "attach",
+    "for_staff",
+    "of",
+    "presence_of",
+    "tell",
+]

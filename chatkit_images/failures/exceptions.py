@@ -5,30 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import re
 import socket
 import ssl
 
 from agents import exceptions as sdk
 from chatkit.errors import BaseStreamError, CustomStreamError
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError
 from pydantic import ValidationError
 
 from .. import exceptions as app
+from . import databases, storages
 from .reasons import Reason
 
-NO_TABLE = (
-    "no such table",
-    "no such column",
-    "does not exist",
-    "doesn't exist",
-    "unknown column",
-)
-# Names in the words of MySQL and MariaDB, such as 'shop_database.chatkit_images_run'.
-QUOTED = re.compile(r"'[\w.]+'")
-# A full or broken disk; the project's own files are in its way, or are not there.
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+# A broken disk; the project's own files are in its way, or are not there.
+DISK = {errno.EIO}
 FILES = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 MISTAKES = (
     ArithmeticError,
@@ -45,6 +35,8 @@ MISTAKES = (
 )
 # Where the SDKs read what a provider sends. What fails there is no fault of the site.
 READERS = ("openai.", "agents.models.", "agents.usage")
+# How HTTP clients call a URL that is none.
+BAD_URLS = {"UnsupportedProtocol", "InvalidURL", "LocationParseError"}
 GUARDRAILS = (
     sdk.InputGuardrailTripwireTriggered,
     sdk.OutputGuardrailTripwireTriggered,
@@ -64,7 +56,22 @@ def known(error: BaseException) -> tuple[Reason, str] | None:
             return Reason.NO_RESULT, "max_turns"
     if isinstance(error, GUARDRAILS):
         return Reason.BLOCKED, "guardrail"
-    return _of_app(error) or _of_database(error) or _of_python(error)
+    return _of_app(error) or databases.known(error) or _of_python(error)
+
+
+def never_asked(error: BaseException) -> str | None:
+    """Return the code of what keeps a client from asking a provider at all.
+
+    Libraries tell of it as of a connection that broke off.
+    """
+    name = type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "bad_certificate"
+    if (code := storages.cause_of(error)) and name in storages.UNASKED:
+        return code
+    if name == "LocalProtocolError" and "header value" in str(error):
+        return "bad_api_key"
+    return "bad_base_url" if name in BAD_URLS else None
 
 
 def words_of(error: BaseException) -> str:
@@ -73,18 +80,11 @@ def words_of(error: BaseException) -> str:
     return error.message if isinstance(error, told) else ""
 
 
-def is_missing_table(error: BaseException) -> bool:
-    """Whether a database says that a table or a column is not there."""
-    if not isinstance(error, ProgrammingError | OperationalError):
-        return False
-    text = QUOTED.sub("", str(error).lower())
-    return any(words in text for words in NO_TABLE) and "database" not in text
-
-
 def _of_app(error: BaseException) -> tuple[Reason, str] | None:
     match error:
         case app.StorageUnavailable():
-            return Reason.NOT_SAVED, error.code
+            lasts = Reason.INSTALLATION if error.lasting else Reason.NOT_SAVED
+            return lasts, error.code
         case app.ImageError():
             return Reason.NO_RESULT, error.code
         case app.ClaimLost():
@@ -108,21 +108,13 @@ def _of_app(error: BaseException) -> tuple[Reason, str] | None:
     return None
 
 
-def _of_database(error: BaseException) -> tuple[Reason, str] | None:
-    if is_missing_table(error):
-        return Reason.INSTALLATION, "missing_table"
-    if isinstance(error, OperationalError | InterfaceError):
-        return Reason.NOT_SAVED, "database"
-    if isinstance(error, DatabaseError):
-        return Reason.INSTALLATION, "database"
-    return None
-
-
 def _of_python(error: BaseException) -> tuple[Reason, str] | None:
     if isinstance(error, TimeoutError):
         return Reason.TIMEOUT, ""
     if isinstance(error, FILES):
-        return Reason.INSTALLATION, ""
+        return Reason.INSTALLATION, "files"
+    if type(error) is OSError and (code := storages.cause_of(error)):
+        return Reason.INSTALLATION, code
     if type(error) is OSError and error.errno in DISK:
         return Reason.NOT_SAVED, "disk"
     if isinstance(error, ConnectionError | EOFError | ssl.SSLError | socket.gaierror):

@@ -49,6 +49,7 @@ class Failure:
         moderation: Categories and stage of a moderation.
         error: The class of the exception.
         words: What the project tells the person; never anything of a provider's.
+        remedy: What staff can do about it; empty if it is not for them to mend.
     """
 
     reason: Reason
@@ -62,6 +63,7 @@ class Failure:
     moderation: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     words: str = ""
+    remedy: str = ""
 
     def __post_init__(self) -> None:
         """Make the words fit for rows."""
@@ -71,6 +73,7 @@ class Failure:
             change(self, name, without_secrets(getattr(self, name))[:MOST_NAME])
         change(self, "moderation", clean_json(_lean(self.moderation)))
         change(self, "words", clean(self.words))
+        change(self, "remedy", without_secrets(self.remedy)[:MOST_WORDS])
 
     @property
     def may_retry(self) -> bool:

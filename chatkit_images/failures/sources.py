@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
 
-from . import carriers, exceptions
+from . import carriers, exceptions, remedies
 from .bodies import Evidence, Reader, judged
 from .classify import judge
 from .codes import strong
@@ -49,6 +50,15 @@ def of(source: Any) -> Failure | None:
     """
     if source is None or isinstance(source, Failure):
         return source
+    failure = _read(source)
+    if failure is None or failure.remedy:
+        return failure
+    errors = chain(source) if isinstance(source, BaseException) else ()
+    remedy = remedies.remedy_of(failure, errors)
+    return dataclasses.replace(failure, remedy=remedy) if remedy else failure
+
+
+def _read(source: Any) -> Failure | None:
     if isinstance(source, BaseException):
         return _of_exception(source)
     if isinstance(source, BaseModel):
@@ -146,6 +156,11 @@ def _of_exception(error: BaseException) -> Failure:
     for one in chain(error):
         if isinstance(attached := getattr(one, ATTACHED, None), Failure):
             return attached
+        if (code := exceptions.never_asked(one)) is not None:
+            # Nothing was sent, whatever a client's library makes of it.
+            text = carriers.message_of(one)
+            name = type(error).__name__
+            return Failure(Reason.INSTALLATION, code=code, message=text, error=name)
     judged = [_judged(one) for one in chain(error)]
     return next((failure for failure, sure in judged if sure), judged[0][0])
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from chatkit import types
 
 from .. import models, notes
-from ..failures import Reason
+from ..failures import Reason, for_staff
 from .encoding import dump
 
 HEADERS = {
@@ -34,13 +35,20 @@ def chunk(event: types.ThreadStreamEvent) -> bytes:
     return b"data: %b\n\n" % dump(event)
 
 
-def failed(run: models.Run) -> types.ErrorEvent:
+def failed(run: models.Run, user: Any = None) -> types.ErrorEvent:
     """Return the event that ends the stream of a run without its result.
 
     A client shows the words of an event of this code only.
+
+    Args:
+        run: The row that says why.
+        user: Who reads it, if that is known. Staff also read what mends it.
     """
+    remedy = (run.failure or {}).get("remedy")
     return types.ErrorEvent(
-        code="custom", message=notes.words(run), allow_retry=notes.may_retry(run)
+        code="custom",
+        message=for_staff(notes.words(run), remedy, user),
+        allow_retry=notes.may_retry(run),
     )
 
 

@@ -130,10 +130,13 @@ class Answer:
         error = self._error or self._state.fault
         failure = failures.of(error) or failure_columns.STREAM_ERROR
         self._state.failure = failure
+        failures.tell(failure, f"Run {current_run.get()}")
         for tracker in trackers.get() or ():
             await tracker.abandon(of_failure(failure))
         run = self._ended(Status.FAILED, failure)
-        told = event if isinstance(error, BaseStreamError) else event_stream.failed(run)
+        told = event
+        if not isinstance(error, BaseStreamError):
+            told = event_stream.failed(run, self._context.user)
         ends = list(self.items.end())
         if failure.reason is Reason.NOT_SAVED:
             # The reader does not wait for a database that is away. The release of the

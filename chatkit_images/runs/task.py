@@ -17,7 +17,7 @@ from ..agents import ImageTracker
 from ..context import RequestContext
 from ..contexts import working_for
 from ..exceptions import UnexpectedResult
-from ..failures import Failure, Reason
+from ..failures import Failure, Reason, tell
 from ..protocol import ProtocolServer, event_stream
 from ..protocol.limits import limits_for
 from ..queries import endings
@@ -161,8 +161,9 @@ class RunTask:
         """
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)
         end = outcome.of_failure(failure)
+        tell(end.failure, f"Run {self.id}")
         run = models.Run(pk=self.id, status=end.status, **end.columns())
-        return event_stream.chunk(event_stream.failed(run))
+        return event_stream.chunk(event_stream.failed(run, self._context.user))
 
     def forget_images(self) -> None:
         """Forget the images: connections to the model keep the context of the run."""
@@ -236,7 +237,8 @@ class RunTask:
             done = types.ThreadItemDoneEvent(item=note)
             self.log.append(event_stream.chunk(done))
         if end.status != models.Run.Status.CANCELLED:
-            self.log.append(event_stream.chunk(event_stream.failed(run)))
+            ended = event_stream.failed(run, self._context.user)
+            self.log.append(event_stream.chunk(ended))
 
     def _fail(self, failure: Exception, end: RunOutcome) -> None:
         if not self.log.last:
@@ -244,4 +246,5 @@ class RunTask:
             self.failure = failure
             return
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)
+        tell(end.failure, f"Run {self.id}")
         self._tell(end)

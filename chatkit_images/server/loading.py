@@ -10,6 +10,7 @@ from chatkit.server import ChatKitServer
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from .. import failures
 from ..conf import settings
 from ..context import RequestContext
 from ..store import DjangoStore
@@ -32,9 +33,10 @@ def load_server(path: str) -> ChatKitServer[RequestContext]:
     """Return the server of the class that a dotted path names."""
     try:
         server = import_string(path)
-    except ImportError as error:
+    except Exception as error:
+        # Its module may raise anything at all.
         raise ImproperlyConfigured(
-            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error}"
+            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error!r}"
         ) from error
     if not (isinstance(server, type) and issubclass(server, ChatKitServer)):
         raise ImproperlyConfigured(
@@ -42,7 +44,16 @@ def load_server(path: str) -> ChatKitServer[RequestContext]:
             f"got {path!r}."
         )
     # A project's class takes what ChatKit's takes, or nothing.
-    made = cast("Callable[[], ChatKitServer[RequestContext]]", server)()
+    make = cast("Callable[[], ChatKitServer[RequestContext]]", server)
+    try:
+        made = make()
+    except Exception as error:
+        failure = failures.of(error)
+        if failure is not None and failure.may_retry:
+            raise  # Such as a database that is away.
+        raise ImproperlyConfigured(
+            f"CHATKIT_IMAGES['SERVER'] cannot be made: {path!r}: {error!r}"
+        ) from error
     if not isinstance(made.store, DjangoStore):
         # Its threads have no rows, to which claims, resumes and stops refer.
         raise ImproperlyConfigured(

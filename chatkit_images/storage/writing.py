@@ -14,6 +14,7 @@ from typing import Any
 
 from ..conf import settings
 from ..exceptions import StorageUnavailable
+from ..failures import remedies
 from . import backend, backlog, lanes, spool
 from .names import folder
 from .reading import delete
@@ -40,8 +41,11 @@ def store(name: str, data: bytes | None = None) -> bool:
     try:
         _retry(name, spool.path_of(name).read_bytes() if data is None else data)
     except Exception as error:
-        logger.warning("The storage refused %s, spooling it: %r", name, error)
-        _leave(name, data)
+        remedy = remedies.of_storage(error)
+        logger.warning(
+            "The storage refused %s, spooling it: %r %s", name, error, remedy
+        )
+        _leave(name, data, lasting=bool(remedy))
         return False
     waits = (settings.SPOOL_DIR / folder()).is_dir()
     if waits and _flushing.acquire(blocking=False):
@@ -68,7 +72,8 @@ def spooled(name: str, data: bytes) -> bool:
     try:
         spool.keep(name, data)
     except OSError as error:
-        logger.warning("The spool refused %s: %r", name, error)
+        remedy = remedies.of_storage(error)
+        logger.warning("The spool refused %s: %r %s", name, error, remedy)
         return False
     return True
 
@@ -183,7 +188,8 @@ def flush_spool(
         except FileNotFoundError:
             continue  # Another process has flushed it.
         except Exception as error:
-            logger.warning("The storage still refuses %s: %r", name, error)
+            remedy = remedies.of_storage(error)
+            logger.warning("The storage still refuses %s: %r %s", name, error, remedy)
             # To the end of the queue. The fault may be in this file, so the next flush
             # begins with another one.
             spool.hand_over(name)
@@ -193,13 +199,15 @@ def flush_spool(
     return moved
 
 
-def _leave(name: str, data: bytes | None) -> None:
+def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
     try:
         if data is not None:
             spool.keep(name, data)
     except OSError as error:
+        remedy = remedies.of_storage(error)
         raise StorageUnavailable(
-            f"Neither storage {settings.STORAGE!r} nor the spool took {name!r}."
+            f"Neither storage {settings.STORAGE!r} nor the spool took {name!r}.",
+            lasting=lasting and bool(remedy),
         ) from error
     spool.hand_over(name)
 
@@ -208,8 +216,8 @@ def _retry(name: str, data: bytes) -> None:
     for attempt in range(settings.STORAGE_ATTEMPTS):
         try:
             return backend.put(name, data)
-        except Exception:
-            if attempt + 1 == settings.STORAGE_ATTEMPTS:
+        except Exception as error:
+            if attempt + 1 == settings.STORAGE_ATTEMPTS or remedies.of_storage(error):
                 raise
             # Many writes fail together, so they are not retried at the same moment.
             pause = settings.STORAGE_BACKOFF_SECONDS * 2**attempt

@@ -7,6 +7,8 @@ from functools import partial
 
 from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -109,6 +111,7 @@ class ChatKitView(JsonView):
 
         A client that repeats its request with ``Last-Event-ID`` gets what follows.
         """
+        check_server_of(request)
         patient, idle = wants_resume(request), settings.HEARTBEAT_SECONDS
         key, after = idempotency_key(request), last_seen(request)
         server = get_server()
@@ -164,6 +167,21 @@ def counting(
     if isinstance(request, types.AttachmentsCreateReq) and not own:
         return limits.count_foreign
     return None
+
+
+def check_server_of(request: HttpRequest) -> None:
+    """Check that this process has an event loop that outlives the request.
+
+    A run ends with its loop, and under WSGI Django makes a loop for each request. What
+    a test makes, or a test client, names no server.
+
+    Raises:
+        ImproperlyConfigured: If the request came by WSGI.
+    """
+    if isinstance(request, WSGIRequest) and "SERVER_SOFTWARE" in request.environ:
+        raise ImproperlyConfigured(
+            "The project is served by WSGI, and a chat needs ASGI."
+        )
 
 
 def idempotency_key(request: HttpRequest) -> str | None:

@@ -25,6 +25,7 @@ from .. import failures
 from ..exceptions import AuthenticationRequired, NotFoundError, RequestRefused
 from ..failures import Failure, Reason
 from ..protocol import event_stream
+from ..run_state import current_context
 
 logger = logging.getLogger(__name__)
 # In a request: the client can resume a stream. It asks for the numbers of events.
@@ -123,6 +124,8 @@ def shown(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
 def from_exception(exception: Exception) -> Refusal:
     """Return the error for a client. It never contains the exception's own message.
 
+    Staff also read what mends it.
+
     An unexpected exception is logged under an id that is in the answer.
     """
     match exception:
@@ -157,8 +160,12 @@ def from_exception(exception: Exception) -> Refusal:
     logger.error("Request failed, incident %s", incident, exc_info=exception)
     failure = failures.of(exception) or Failure(Reason.INSTALLATION)
     if not failure.may_retry:
-        message = _("Something went wrong. (%(incident)s)")
-        return error(500, "server_error", message % {"incident": incident})
+        failures.tell(failure, f"Incident {incident}")
+        message = _("Something went wrong. (%(incident)s)") % {"incident": incident}
+        context = current_context.get()
+        user = context.user if context is not None else None
+        told = failures.for_staff(message, failure.remedy, user)
+        return error(500, "server_error", told)
     # The database or the provider is away, or busy for too long. The client retries.
     message = _("The server is busy. Try again in a moment. (%(incident)s)")
     return error(

@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError, ProgrammingError
 
 from chatkit_images import database
-from chatkit_images.failures.exceptions import is_missing_table
+from chatkit_images.failures.databases import is_missing_table
 
 DEADLOCK = (1213, "Deadlock found when trying to get lock; try restarting transaction")
 WAITED = (1205, "Lock wait timeout exceeded; try restarting transaction")

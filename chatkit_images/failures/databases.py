@@ -1,0 +1,115 @@
+"""What errors of databases mean: whether they pass, and what they are if they do not.
+
+The class of an exception does not say it: a driver raises ``OperationalError`` for a
+lost connection, and for a table that nobody has made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+)
+
+from .reasons import Reason
+
+# The code of what has no other.
+OTHER = "database"
+NO_TABLE = (
+    "no such table",
+    "no such column",
+    "has no column named",
+    "does not exist",
+    "doesn't exist",
+    "unknown column",
+)
+# Names in the words of MySQL and MariaDB, such as 'shop_database.chatkit_images_run'.
+QUOTED = re.compile(r"'[\w.]+'")
+# What databases say of what no waiting mends, by the code of the failure.
+LASTING = {
+    "database_access": re.compile(
+        r"password authentication failed|no password supplied|no pg_hba\.conf entry"
+        r"|authentication failed for user|role \"[^\"]*\" does not exist"
+        r"|(?:database|role) \"[^\"]*\" (?:does not exist|is not permitted)"
+        r"|access denied for user|unknown database|invalid connection option"
+        r"|permission denied for|command denied to user"
+    ),
+    "database_file": re.compile(r"unable to open database file"),
+    "database_read_only": re.compile(
+        r"readonly database|read-only (?:option|mode|file system)"
+    ),
+    "disk_full": re.compile(
+        r"disk is full|no space left on device|disk full|the table '[^']*' is full"
+    ),
+    "database_damaged": re.compile(
+        r"file is not a database|disk image is malformed|disk i/o error"
+    ),
+}
+
+
+def is_missing_table(error: BaseException) -> bool:
+    """Whether a database says that a table or a column is not there."""
+    if not isinstance(error, ProgrammingError | OperationalError):
+        return False
+    text = QUOTED.sub("", str(error).lower())
+    if "database" in text or re.search(r"\brole \"", text):
+        return False
+    return any(words in text for words in NO_TABLE)
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the code of what a database lacks; empty if it may be there in a moment.
+
+    An error that is none of a database's has no code either.
+    """
+    if not isinstance(error, DatabaseError | InterfaceError):
+        return ""
+    if is_missing_table(error):
+        return "missing_table"
+    text = str(error).lower()
+    for code, pattern in LASTING.items():
+        if pattern.search(text):
+            passes = code == "database_file" and _files_can_be_opened()
+            return "" if passes else code
+    passing = isinstance(error, OperationalError | InterfaceError)
+    return "" if passing else OTHER
+
+
+def known(error: BaseException) -> tuple[Reason, str] | None:
+    """Return the reason and the code of a database's error; ``None`` of any other."""
+    if code := cause_of(error):
+        return Reason.INSTALLATION, code
+    if isinstance(error, OperationalError | InterfaceError):
+        return Reason.NOT_SAVED, OTHER
+    return None
+
+
+def files() -> list[Path]:
+    """Return the files of the project's SQLite databases."""
+    names: list[Any] = [
+        options.get("NAME")
+        for options in connections.settings.values()
+        if str(options.get("ENGINE", "")).endswith(("sqlite3", "spatialite"))
+    ]
+    plain = [str(name) for name in names if name]
+    return [
+        Path(name).absolute()
+        for name in plain
+        if not name.startswith("file:") and ":memory:" not in name
+    ]
+
+
+def _files_can_be_opened() -> bool:
+    """Whether nothing stands in the way: then the process has too many files open."""
+    return all(
+        os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK)
+        for path in files()
+    )

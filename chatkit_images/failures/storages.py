@@ -1,0 +1,60 @@
+"""What the refusals of disks and storages mean, if they do not pass by themselves."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
+# By the codes of S3, and by the classes of what boto3 raises before it asks.
+CODES = {
+    "storage_rights": "AccessDenied AllAccessDisabled AccountProblem 403 Forbidden",
+    "storage_credentials": """
+        InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken InvalidToken
+        TokenRefreshRequired NoCredentialsError PartialCredentialsError
+        CredentialRetrievalError ProfileNotFound InvalidSecurity UnauthorizedAccess
+        NoAuthTokenError SSOTokenLoadError UnauthorizedSSOTokenError
+    """,
+    "storage_bucket": "NoSuchBucket InvalidBucketName ParamValidationError",
+    "storage_region": """
+        AuthorizationHeaderMalformed PermanentRedirect NoRegionError
+        IllegalLocationConstraintException InvalidRegionError
+    """,
+    "storage_checksum": "XAmzContentSHA256Mismatch InvalidArgument",
+}
+# What boto3 raises before it asks.
+UNASKED = {"NoCredentialsError", "PartialCredentialsError", "NoRegionError"}
+OPERATIONS = ("Object", "Bucket", "Part", "Upload")
+BY_CODE = {code: cause for cause, text in CODES.items() for code in text.split()}
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the cause of what a disk or a storage lacks, as remedies name it.
+
+    It is empty if the same write may succeed in a moment.
+    """
+    if isinstance(error, OSError) and error.errno in FULL:
+        return "disk_full"
+    if isinstance(error, OSError) and error.errno in CLOSED:
+        return "files"
+    if isinstance(error, ImproperlyConfigured) and "torage" in type(error).__name__:
+        return "storage_settings"
+    if not type(error).__module__.startswith(("boto3", "botocore")):
+        return ""
+    return BY_CODE.get(_code_of(error), "")
+
+
+def _code_of(error: Any) -> str:
+    """Return what S3 has answered, or the class of what kept boto3 from asking it."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, Mapping):
+        return type(error).__name__
+    # Models may be asked by boto3, too.
+    if not any(word in str(error.operation_name) for word in OPERATIONS):
+        return ""
+    told = response.get("Error")
+    return str(told.get("Code")) if isinstance(told, Mapping) else ""
