@@ -60,6 +60,11 @@ OWN_TESTS = (
     "shop/routers.py",
     # By tests/test_tokens.py, with the packages that read tokens.
     "shop/context.py",
+    # By tests/docs/test_hand_over.py, with the packages that they hand over to.
+    "gallery/apps.py",
+    "gallery/models.py",
+    "gallery/receivers.py",
+    "gallery/catch_up.py",
     *PROJECT_FILES,
 )
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

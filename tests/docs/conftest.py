@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from .projects import Manage, run
+
 COLUMNS = ("Django", "Python", "check", "migrate", "image", "url", "previews")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> tuple[Path, Manage]:
+    """A new project, and what runs its ``manage.py`` as the README does."""
+    run(tmp_path, "-m", "django", "startproject", "shop", ".")
+
+    def manage(*command: str) -> str:
+        return run(
+            tmp_path,
+            *("-m", "chatkit_images.testing", "--delay", "0.2"),
+            *(sys.executable, "manage.py", *command),
+            # For Django's test client.
+            PYTHONWARNINGS="ignore",
+        )
+
+    return tmp_path, manage
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

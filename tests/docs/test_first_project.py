@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .pages import ROOT, blocks
+from .pages import ROOT
+from .projects import INSTALLED, Manage, append_readme
 
-Manage = Callable[..., str]
-INSTALLED = "TOX_ENV_NAME" in os.environ
-# What a reader's processes do not have; elsewhere it may lead to this checkout.
-OURS = ("DJANGO_", "COV_", *(["PYTHONPATH"] if INSTALLED else []))
 # The page, one message as it would send it, and the image that comes of it.
 ASK = """
 import asyncio, json, platform, re
@@ -67,49 +61,6 @@ call_command("check", fail_level="WARNING")
 call_command("migrate", verbosity=0)
 print(json.dumps(asyncio.run(ask())))
 """
-
-
-def run(directory: Path, *command: str, **environment: str) -> str:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(OURS)
-    }
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=directory,
-        env=kept | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> tuple[Path, Manage]:
-    """A fresh project, and what runs its ``manage.py`` as the README does."""
-    run(tmp_path, "-m", "django", "startproject", "shop", ".")
-
-    def manage(*command: str) -> str:
-        return run(
-            tmp_path,
-            *("-m", "chatkit_images.testing", "--delay", "0.2"),
-            *(sys.executable, "manage.py", *command),
-            # For Django's test client.
-            PYTHONWARNINGS="ignore",
-        )
-
-    return tmp_path, manage
-
-
-def append_readme(directory: Path, *, s3: bool) -> None:
-    for part in blocks("python", "html"):
-        if part.page.name == "README.md" and (s3 or "S3Storage" not in part.text):
-            file = directory / part.name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a") as written:
-                # Nothing stands before the first line of a page.
-                written.write(part.text if written.tell() == 0 else f"\n{part.text}")
 
 
 def test_the_readme_makes_a_chat_of_a_new_project(

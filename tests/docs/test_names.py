@@ -54,6 +54,8 @@ VARIABLES = {
     "TEST_USE_TZ",
 }
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+# What the pages hand images over to.
+HANDED_TO = {"wagtail", "django-filer"}
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -67,6 +69,8 @@ def check_command(line: str) -> None:
         assert words[3:] == [".venv"]
     elif words == ["pip", "install", "tox"]:
         assert line.startswith(".venv/bin/"), "The system's pip may refuse."
+    elif words[:2] == ["pip", "install"] and words[2] in HANDED_TO:
+        assert len(words) == 3
     elif words[:2] == ["pip", "install"]:
         name, extras = re.fullmatch(r"([\w-]+)(?:\[([\w,]+)\])?", words[2]).groups()  # type: ignore[union-attr]
         assert name == PYPROJECT["project"]["name"]
@@ -269,6 +273,8 @@ def test_identifiers_in_the_text_exist() -> None:
     known |= {name.lower() for name in DEFAULTS}
     known |= {f"thread_{status}" for status in Thread.Status}
     known |= {"migrate_schemas", "override_settings"}
+    # Of Wagtail and of django-filer.
+    known |= {"WAGTAILIMAGES_EXTENSIONS", "easy_thumbnails", "get_usage", "is_public"}
     # Of Django, of pgbouncer, and of the server of MariaDB.
     known |= {"override_settings", "max_prepared_statements", "mysql_tzinfo_to_sql"}
     missing = {
