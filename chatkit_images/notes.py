@@ -28,6 +28,7 @@ Row = GeneratedImage | Run
 # How the ids of notes begin: of an answer or beside an image, and in place of an image.
 PREFIX, IMAGE_PREFIX = "note_", GeneratedImage.ID_PREFIX
 NOTE_ID = re.compile(rf"{PREFIX}.+|{IMAGE_PREFIX}[0-9a-f]{{32}}")
+ROW = re.compile(rf"(?:{PREFIX}|{IMAGE_PREFIX})([0-9a-f]{{32}})")
 WORDS = {
     Reason.BLOCKED: gettext_lazy("This request was blocked by the safety system."),
     Reason.REFUSED: gettext_lazy("This request was refused."),
@@ -64,6 +65,8 @@ IMAGE_WORDS = {
     Reason.NO_RESULT: gettext_lazy("The image could not be generated."),
     Reason.UNKNOWN: gettext_lazy("The image could not be generated."),
 }
+# What stands in the place of an image that somebody, or something, has removed.
+REMOVED = gettext_lazy("This image was removed.")
 # The code of an image whose bytes are safe, while its row cannot be written.
 LATE = "saved_later"
 # Reasons after which a person has to wait.
@@ -131,6 +134,26 @@ def is_note(item: types.ThreadItem) -> bool:
     """Whether an item is a note."""
     message = isinstance(item, types.AssistantMessageItem)
     return message and NOTE_ID.fullmatch(item.id) is not None
+
+
+def row_key(item_id: str) -> uuid.UUID | None:
+    """Return the key of the image or the run of which a note is; the rest has none."""
+    match = ROW.fullmatch(item_id)
+    return uuid.UUID(match[1]) if match else None
+
+
+def in_place_of_removed(item: types.ThreadItem) -> types.ThreadItem:
+    """Return an item as a client shows it: words if the image of it is gone.
+
+    Staff, a sweep or an erasure may remove an image at any moment, and its item stays.
+    """
+    if (
+        not isinstance(item, types.GeneratedImageItem)
+        or item.image is None
+        or item.image.url
+    ):
+        return item
+    return message(item.id, item.thread_id, item.created_at, str(REMOVED))
 
 
 def message(

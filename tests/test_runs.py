@@ -138,11 +138,14 @@ async def test_a_dead_run_gives_its_thread_back_and_its_image_an_end(
     assert (bare.status, bare.file.name) == ("interrupted", "")
     assert storage.read(name) == png
     page = await chat.call("threads.get_by_id", thread_id=key)
-    shown = page["items"]["data"][2:4]
+    shown = page["items"]["data"][2:5]
     assert shown[0]["image"]["id"] == image.image_id
     assert (await chat.get(shown[0]["image"]["url"])).content == png
     text = "The image was interrupted before it was ready."
-    assert shown[1]["content"][0]["text"] == text
+    assert [item["content"][0]["text"] for item in shown[1:]] == [
+        f"This is only a preview. {text}",
+        text,
+    ]
 
 
 async def test_a_run_that_beats_is_not_taken_over(chat: ChatClient) -> None:

@@ -216,7 +216,7 @@ class ImageCall:
             # What was not saved at first is saved now.
             self.outcome = ImageOutcome(Status.COMPLETED, facts=outcome.facts)
         await self._show_image(image)
-        if self.outcome.status == Status.FAILED:
+        if self.outcome.status != Status.COMPLETED:
             self.note = self._notes.beside(outcome)
             await self._emit(types.ThreadItemDoneEvent(item=self.note))
 

@@ -21,6 +21,8 @@ from . import failure_columns, items, recovery, use
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
+# How images have ended of which a person sees a preview, with a note beside it.
+PREVIEWS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
 
 def message_id(image: models.GeneratedImage) -> str:
@@ -83,7 +85,7 @@ def tells(run: models.Run) -> bool:
     return models.GeneratedImage.objects.filter(
         # A note is in its place, or beside its preview.
         Q(item__type="assistant_message", item__is_note=True)
-        | Q(item__type="generated_image", status=Status.FAILED),
+        | Q(item__type="generated_image", status__in=PREVIEWS),
         thread=run.thread_id,
         created_at__gte=run.created_at,
         reason=run.reason,
@@ -236,7 +238,7 @@ def _save_end(image: models.GeneratedImage, fenced: bool) -> None:
         text = notes.words(image)
         item = notes.message(key, image.thread_id, created_at, text)
     items.save(image.thread_id, item, context, fenced=fenced)
-    if image.is_shown and image.status == Status.FAILED:
+    if image.is_shown and image.status != Status.COMPLETED:
         text, key = notes.preview_words(image), notes.note_id(image)
         item = notes.message(key, image.thread_id, created_at, text)
         items.save(image.thread_id, item, context, fenced=fenced)

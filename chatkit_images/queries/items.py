@@ -45,7 +45,8 @@ def load_page(
     """Return a page of a thread's items, with or without hidden context.
 
     What a client asks for, which is without, ends before it has more than
-    ``PAGE_SIZE`` characters, but has an item at least.
+    ``PAGE_SIZE`` characters, but has an item at least. It has words in the place of an
+    image that was removed.
     """
     rows = models.ThreadItem.objects.for_owner(context.owner).filter(
         thread_id=clean(thread_id)
@@ -61,8 +62,9 @@ def load_page(
     if not found:
         # The thread may have no items, or belong to another owner.
         threads.get(thread_id, context)
+    data = to_items(found[:limit], thread_id, context)
     return types.Page(
-        data=to_items(found[:limit], thread_id, context),
+        data=data if hidden else [notes.in_place_of_removed(each) for each in data],
         has_more=more,
         after=found[limit - 1].item_id if more else None,
     )
@@ -204,23 +206,7 @@ def to_items(
     rows: list[models.ThreadItem], thread_id: str, context: RequestContext
 ) -> list[types.ThreadItem]:
     """Return rows of one thread as ChatKit's types, in at most three queries."""
-    known: dict[str, models.GeneratedImage] = {}
-    shown = [
-        row.payload["image"]
-        for row in rows
-        if row.type == "generated_image" and row.payload.get("image")
-    ]
-    calls = [image["id"] for image in shown if "key" not in image]
-    keys = {uuid.UUID(image["key"]) for image in shown if "key" in image}
-    keys |= references.image_keys(rows)
-    if calls or keys:
-        # A text may refer to an image in another thread of the same owner. Some
-        # databases would answer a condition on the owner by all that the owner has.
-        found_images = models.GeneratedImage.objects.annotate(
-            whose=db.F("thread__owner")
-        ).filter(db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=keys))
-        own = [row for row in found_images if vars(row)["whose"] == context.owner]
-        known = identity.by_payload(own, thread_id)
+    known = images_of(rows, thread_id, context)
     sent = {key for row in rows for key in row.payload.get("attachments", ())}
     named = references.file_ids(rows)
     owned = attachments.of_owner(sent | named, context)
@@ -238,3 +224,26 @@ def to_items(
         item_payloads.to_item(row, context, known, files, previews) for row in rows
     )
     return [item for item in found if item is not None]
+
+
+def images_of(
+    rows: list[models.ThreadItem], thread_id: str, context: RequestContext
+) -> dict[str, models.GeneratedImage]:
+    """Return the images to which rows of one thread refer, by what names them."""
+    shown = [
+        row.payload["image"]
+        for row in rows
+        if row.type == "generated_image" and row.payload.get("image")
+    ]
+    calls = [image["id"] for image in shown if "key" not in image]
+    keys = {uuid.UUID(image["key"]) for image in shown if "key" in image}
+    keys |= references.image_keys(rows)
+    if calls or keys:
+        # A text may refer to an image in another thread of the same owner. Some
+        # databases would answer a condition on the owner by all that the owner has.
+        found_images = models.GeneratedImage.objects.annotate(
+            whose=db.F("thread__owner")
+        ).filter(db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=keys))
+        own = [row for row in found_images if vars(row)["whose"] == context.owner]
+        return identity.by_payload(own, thread_id)
+    return {}

@@ -6,7 +6,7 @@ from contextlib import aclosing, nullcontext
 
 from chatkit import types
 
-from .. import database
+from .. import database, notes
 from ..conf import settings
 from ..context import RequestContext
 from ..contexts import working_for
@@ -141,7 +141,8 @@ def stored_events(run: Run, context: RequestContext) -> list[types.ThreadStreamE
             rows = rows.filter(created_at__lte=run.finished_at)
         rows = rows.exclude(type__in=items.HIDDEN_TYPES).order_by("created_at", "pk")
         found = items.to_items(list(rows), run.thread.pk, context)
-        events += [types.ThreadItemDoneEvent(item=item) for item in found]
+        shown = map(notes.in_place_of_removed, found)
+        events += [types.ThreadItemDoneEvent(item=item) for item in shown]
     broken = run.status in (Run.Status.FAILED, Run.Status.INTERRUPTED)
     if broken:
         events.append(event_stream.failed(run))

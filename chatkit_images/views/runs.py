@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 
 from .. import database, runs
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..models import Run
-from ..queries import preflight, threads
+from ..queries import preflight, states, threads
 from ..querysets import RunQuerySet
 from . import errors
 from .admission import JsonView, respond
 from .streams import check_streams, last_seen, stream_response
+
+NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 
 
 def of_thread(thread_id: str, context: RequestContext) -> RunQuerySet:
@@ -46,21 +51,53 @@ def current(thread_id: str, context: RequestContext) -> Run | None:
     return runs.find(of_thread(thread_id, context))
 
 
+def status_of(
+    thread_id: str, limit: int | None, after: str | None, context: RequestContext
+) -> dict[str, Any]:
+    """Return what is told of an owner's thread. Not for the event loop.
+
+    Raises:
+        NotFoundError: If the owner has no such thread, or it has no item ``after``.
+    """
+    preflight.check_ids([thread_id, *([after] if after else [])])
+    thread = threads.get(thread_id, context)
+    run = runs.find(thread.runs.all())
+    end = states.end_of(thread) if run is None else None
+    state = {"busy": run is not None, "run": run and str(run.pk), "end": end}
+    if limit is not None:
+        state["items"] = states.of_items(thread, after, limit, context)
+    return state
+
+
 class RunView(JsonView):
     """The base of the views of runs."""
 
 
 class ThreadStatusView(RunView):
-    """Says whether an answer is being written in a thread, and by which run."""
+    """Says whether an answer is being written in a thread, and how the last one ended.
+
+    With ``?items=20`` it also says what the newest 20 items do not say themselves, and
+    with ``&after=<item>`` the same of the items before that one.
+    """
 
     async def get(self, request: HttpRequest, thread_id: str) -> HttpResponseBase:
-        """Return ``{"busy": true, "run": "<id>"}``, or ``false`` and ``null``."""
-        return await respond(request, self.answer, thread_id)
+        """Return ``busy``, ``run``, ``end`` and maybe ``items``; see ``states``."""
+        asked = request.GET.get("items"), request.GET.get("after") or None
+        return await respond(request, self.answer, thread_id, *asked)
 
-    async def answer(self, context: RequestContext, thread_id: str) -> HttpResponseBase:
+    async def answer(
+        self,
+        context: RequestContext,
+        thread_id: str,
+        count: str | None = None,
+        after: str | None = None,
+    ) -> HttpResponseBase:
         """Return the status of an admitted request's thread."""
-        run = await database.call(current, thread_id, context)
-        state = {"busy": run is not None, "run": run and str(run.pk)}
+        if count is not None and not NUMBER.fullmatch(count):
+            message = _("The number of items is not a number.")
+            return errors.error(400, "invalid_request", message)
+        limit = None if count is None else int(count)
+        state = await database.call(status_of, thread_id, limit, after, context)
         response = JsonResponse(state)
         response["Cache-Control"] = "no-store"
         return response

@@ -464,7 +464,9 @@ async def check_reload(
         if item["type"] == "assistant_message"
         for part in item["content"]
     ]
+    beside = [each for each in texts if each.startswith("This is only a preview.")]
     assert texts.count(text) == (shows == "message")
+    assert len(beside) == (shows == "preview")
 
 
 async def shown_items(chat: ChatClient, key: str) -> list[dict[str, Any]]:

@@ -52,6 +52,7 @@ async def check(run: Run) -> None:
         text = item.payload["content"][0]["text"]
         assert TALK.startswith(text) or text in (
             "Done.",
+            "This is only a preview. The image was stopped before it was ready.",
             "The image was stopped before it was ready.",
             "The answer was stopped.",
         )

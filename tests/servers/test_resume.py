@@ -199,7 +199,7 @@ def test_a_second_tab_sees_what_there_is_and_then_the_same(
         key = first[0][1]["thread"]["id"]
         until(lambda: GeneratedImage.objects.filter(partials__isnull=False).exists())
         status = browser.get(f"/chatkit/threads/{key}/status/").json()
-        assert status == {"busy": True, "run": stream.run}
+        assert status == {"busy": True, "run": stream.run, "end": None}
         with browser.stream("GET", f"/chatkit/threads/{key}/events/") as other:
             tab = Numbered(other)
             assert tab.run == stream.run
@@ -208,10 +208,9 @@ def test_a_second_tab_sees_what_there_is_and_then_the_same(
         mine = [event for _, event in first + stream.rest()]
     assert shown(theirs) == shown(mine)
     until(lambda: not Run.objects.running().exists())
-    assert browser.get(f"/chatkit/threads/{key}/status/").json() == {
-        "busy": False,
-        "run": None,
-    }
+    status = browser.get(f"/chatkit/threads/{key}/status/").json()
+    assert (status["busy"], status["run"]) == (False, None)
+    assert (status["end"]["run"], status["end"]["status"]) == (stream.run, "completed")
     response = browser.get(f"/chatkit/threads/{key}/events/")
     assert (response.status_code, response.content) == (204, b"")
 

