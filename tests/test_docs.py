@@ -52,6 +52,8 @@ OWN_TESTS = (
     "shop/asgi.py",
     "shop/views.py",
     "shop/notes.py",
+    # By tests/docs/test_from_the_guide.py.
+    "shop/endpoint.py",
     # By tests/docs/test_teams.py.
     "shop/models.py",
     "shop/teams.py",

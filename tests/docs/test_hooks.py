@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from channels.db import database_sync_to_async
+from chatkit import agents as sdk
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.files.storage import default_storage
@@ -248,7 +249,8 @@ async def test_single_pieces_work_with_the_sdks_own_function(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
     answer(model, Image(data=png, partials=1), Image(result=False, partials=0))
-    with serving(block("images.md", "Single pieces")):
+    with serving(block("from-the-guide.md", "Step by step")) as made:
+        made.stream_agent_response = sdk.stream_agent_response
         events = await chat.say("two foxes")
     assert len(done_items(events, "generated_image")) == 1
     image = await GeneratedImage.objects.aget(status="completed")
