@@ -32,11 +32,14 @@ def run(directory: Path, *command: str, **environment: str) -> str:
     return done.stdout + done.stderr
 
 
-def append_readme(directory: Path, *, s3: bool) -> None:
+def append_page(page: str, directory: Path, *, s3: bool = False) -> None:
+    """Do what a page says; the second time it names the server, it replaces it."""
     for part in blocks("python", "html"):
-        if part.page.name == "README.md" and (s3 or "S3Storage" not in part.text):
+        wanted = part.page.name == page and part.name
+        if wanted and (s3 or "S3Storage" not in part.text):
             file = directory / part.name
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("a") as written:
+            replace = file.name == "chat.py"
+            with file.open("w" if replace else "a") as written:
                 # Nothing stands before the first line of a page.
                 written.write(part.text if written.tell() == 0 else f"\n{part.text}")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .pages import ROOT
-from .projects import INSTALLED, Manage, append_readme
+from .pages import ROOT, blocks
+from .projects import INSTALLED, Manage, append_page
 
 # The page, one message as it would send it, and the image that comes of it.
 ASK = """
@@ -63,11 +63,14 @@ print(json.dumps(asyncio.run(ask())))
 """
 
 
-def test_the_readme_makes_a_chat_of_a_new_project(
-    project: tuple[Path, Manage], record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("page", ["README.md", "tutorial.md"])
+def test_a_page_makes_a_chat_of_a_new_project(
+    page: str,
+    project: tuple[Path, Manage],
+    record_property: Callable[[str, object], None],
 ) -> None:
     directory, manage = project
-    append_readme(directory, s3=False)
+    append_page(page, directory)
     with (directory / "shop" / "settings.py").open("a") as file:
         file.write('\nALLOWED_HOSTS = ["testserver"]\n')
     # One process: to import all that there is takes most of its time.
@@ -93,10 +96,22 @@ def test_the_readme_makes_a_chat_of_a_new_project(
     }
 
 
+def test_the_tutorial_has_the_lines_of_the_readme() -> None:
+    """What it explains is what the README gives; its last block goes on."""
+    given = [part.text for part in blocks() if part.page.name == "README.md"]
+    (*same, _, _) = [
+        part.text
+        for part in blocks("python", "html")
+        if part.page.name == "tutorial.md"
+    ]
+    assert len(same) == 4
+    assert set(same) <= set(given)
+
+
 def test_the_readme_s_s3_block_can_be_appended(
     project: tuple[Path, Manage],
 ) -> None:
     pytest.importorskip("storages.backends.s3")
     directory, manage = project
-    append_readme(directory, s3=True)
+    append_page("README.md", directory, s3=True)
     assert "no issues" in manage("check", "--fail-level", "WARNING")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .pages import blocks
-from .projects import Manage, append_readme
+from .projects import Manage, append_page
 
 # The heading of a recipe; its package; the apps; a copy, its file.
 RECIPES = {
@@ -75,7 +75,7 @@ def test_image_is_handed_over_and_goes_with_its_chat(
     package, apps, copy, file = RECIPES[heading]
     pytest.importorskip(package)
     directory, manage = project
-    append_readme(directory, s3=False)
+    append_page("README.md", directory)
     (directory / "gallery").mkdir()
     (directory / "gallery" / "__init__.py").touch()
     for part in blocks("python"):

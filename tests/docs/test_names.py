@@ -102,6 +102,8 @@ def check_command(line: str) -> None:
             assert f"testenv:{name}" in tox
     elif words[:3] == ["python", "-m", "chatkit_images.testing"]:
         check_command(shlex.join(words[3:]))
+    elif words[0] == "django-admin":
+        assert words[1:] == ["startproject", "shop", "."]
     elif words[:2] == ["python", "manage.py"]:
         command = load_command_class(get_commands()[words[2]], words[2])
         command.create_parser("manage.py", words[2]).parse_args(words[3:])
