@@ -116,6 +116,11 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
 
     owner_field = "thread__owner"
 
+    def shown(self) -> Self:
+        """Return the images of their threads whose file their owner may see."""
+        rows = self.filter(superseded_at=None).exclude(file="")
+        return rows.exclude(status__in=("generating", "blocked"))
+
     def unfinished(self) -> Self:
         """Return the images that are still being generated."""
         return self.filter(status="generating")

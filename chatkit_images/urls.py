@@ -27,6 +27,9 @@ urlpatterns = [
     path("runs/<uuid:run_id>/stop/", views.StopView.as_view(), name="run-stop"),
     path("csrf/", views.CsrfTokenView.as_view(), name="csrf"),
     path("limits/", views.LimitsView.as_view(), name="limits"),
+    path("composer/", views.ComposerView.as_view(), name="composer"),
+    path("entities/", views.EntitiesView.as_view(), name="entities"),
+    path("entities/<str:entity_id>/", views.EntityView.as_view(), name="entity"),
     path("ready/", views.ReadyView.as_view(), name="ready"),
     path("images/<str:token>/", views.ImageView.as_view(), name="image"),
     path(

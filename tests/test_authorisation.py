@@ -213,6 +213,8 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
         token = url_tokens.make("image", ids.image.hex, variant, person.owner)
         url = reverse("chatkit_images:image", args=[token])
         yield f"image {variant}", lambda url=url: chat.get(url)
+    url = reverse("chatkit_images:entity", args=[f"img_{ids.image.hex}"])
+    yield "entity", lambda: chat.get(url)
     for variant in ("full", "thumbnail"):
         token = url_tokens.make("attachment", ids.attachment, variant, person.owner)
         url = reverse("chatkit_images:attachment", args=[token])
@@ -246,7 +248,8 @@ def test_every_operation_of_the_sdk_has_a_row() -> None:
 def test_every_route_has_a_row() -> None:
     tested = {"session-image", "image", "attachment", "upload", "stop"}
     tested |= {"status", "thread-events", "run-stop", "run-events"}
-    others = {"chat", "upload-direct", "ready", "csrf", "limits"}
+    tested |= {"entities", "entity"}
+    others = {"chat", "upload-direct", "ready", "csrf", "limits", "composer"}
     assert {route.name for route in urls.urlpatterns} == tested | others
 
 
@@ -295,6 +298,11 @@ async def test_strangers_see_only_their_own_where_nothing_is_named(
         expected = 401 if person.refusal == 401 else 200
         assert (op, response.status_code) == (op, expected), body
         assert CANARY.encode() not in body
+    url = reverse("chatkit_images:entities")
+    for query in ("", CANARY):
+        response = await person.chat.get(url, {"q": query})
+        assert response.status_code == expected
+        assert CANARY.encode() not in response.content
     file = {"file": SimpleUploadedFile("a.txt", b"text")}
     response = await person.chat.post(reverse("chatkit_images:upload-direct"), file)
     assert response.status_code == expected

@@ -82,8 +82,9 @@ def cells(ids: Ids) -> Iterator[Cell]:
         "run-stop": [ids.run],
         "run-events": [ids.run],
         "session-image": [ids.image, "full"],
+        "entity": [f"img_{ids.image.hex}"],
     }
-    alone = {"chat", "upload-direct", "ready", "csrf", "limits"}
+    alone = {"chat", "upload-direct", "ready", "csrf", "limits", "composer", "entities"}
     for route in urls.urlpatterns:
         name = str(route.name)
         # A signed URL is its own authority; this is none.

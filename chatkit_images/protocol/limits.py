@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from typing import Any
 
 from chatkit.server import ChatKitServer
 
+from .. import database
 from ..awaiting import awaited
 from ..conf import Limits, checked_limits
 from ..context import RequestContext
+from ..queries import limits_left
 from ..queries.limits import by_settings
 
 
@@ -27,6 +30,10 @@ class LimitMixin(ChatKitServer[RequestContext]):
         """
         return by_settings(context)
 
+    async def limits_left(self, context: RequestContext) -> dict[str, Any]:
+        """Return what a person has left, as the route ``limits/`` says it."""
+        return await left_for(self, context)
+
 
 async def limits_for(
     server: ChatKitServer[RequestContext], context: RequestContext
@@ -41,3 +48,11 @@ async def limits_for(
     if isinstance(server, LimitMixin):
         limits |= checked_limits(await awaited(server.get_limits(context)))
     return limits
+
+
+async def left_for(
+    server: ChatKitServer[RequestContext], context: RequestContext
+) -> dict[str, Any]:
+    """Return what a person has left, whatever class the project's server has."""
+    limits = await limits_for(server, context)
+    return await database.call(limits_left.left, context, limits)

@@ -8,10 +8,11 @@ from .. import database
 from ..context import RequestContext
 from ..queries import preflight, sizes
 from .choices import ChoiceMixin
+from .entities import EntityMixin
 from .limits import LimitMixin
 
 
-class RequestCheckMixin(ChoiceMixin, LimitMixin):
+class RequestCheckMixin(ChoiceMixin, LimitMixin, EntityMixin):
     """Checks a request before it writes, and answers where nothing may be generated."""
 
     async def check_request(

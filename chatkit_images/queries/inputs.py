@@ -57,9 +57,16 @@ def ended(
     return own.filter(pk=key, thread_id=clean(item.thread_id)).one()
 
 
-def refusals(thread_id: str) -> dict[Provider, dict[InputFile, str]]:
-    """Return the codes of the files of a thread that were refused lately."""
-    key = clean(thread_id)
+def refusals(
+    thread_id: str, images: Iterable[str] = ()
+) -> dict[Provider, dict[InputFile, str]]:
+    """Return the codes of files that were refused lately.
+
+    Args:
+        thread_id: The thread whose files they are.
+        images: Keys of images of other threads.
+    """
+    key, others = clean(thread_id), list(images)
     lately = models.RefusedInput.objects.filter(
         created_at__gt=timezone.now() - REMEMBERED
     )
@@ -67,6 +74,7 @@ def refusals(thread_id: str) -> dict[Provider, dict[InputFile, str]]:
     rows = [
         *lately.filter(image__thread_id=key),
         *lately.filter(attachment__thread_id=key),
+        *(lately.filter(image__pk__in=others) if others else ()),
     ]
     found: dict[Provider, dict[InputFile, str]] = {}
     for row in sorted(rows, key=lambda row: row.created_at):

@@ -24,6 +24,7 @@ from ..agents.providers import provider_of, service_of
 from ..awaiting import awaited
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from ..converters.mentions import image_keys
 from . import safety
 from .hooks import turn_config
 from .refused_inputs import Refusals, is_refusal
@@ -82,7 +83,7 @@ async def stream_answer(
     thread_id = agent_context.thread.id
     service = service_of(agent, settings)
     refusals = Refusals(converter.files, partial(provider_of, agent, settings))
-    await refusals.load(thread_id)
+    await refusals.load(thread_id, image_keys(history))
     first: Exception | None = None
     left = ATTEMPTS
     while True:

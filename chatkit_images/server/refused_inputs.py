@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -72,11 +72,16 @@ class Refusals:
         self._role_refused = False
         self.measure = ""
 
-    async def load(self, thread_id: str) -> None:
-        """Leave out the files of a thread that the provider has refused lately."""
+    async def load(self, thread_id: str, images: Iterable[str] = ()) -> None:
+        """Leave out the files that the provider has refused lately.
+
+        Args:
+            thread_id: The thread whose files they are.
+            images: Keys of images of other threads.
+        """
         files = self._files
         files.only, files.halved, files.note_role = None, False, "developer"
-        known = await database.call(inputs.refusals, thread_id)
+        known = await database.call(inputs.refusals, thread_id, images)
         # To find out who the provider is may take a client.
         if known or _without_developer:
             provider = self._provider()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .attachments import AnnouncedUploadView, UploadView
 from .chat import ChatKitView
+from .composer import ComposerView
 from .csrf import CsrfTokenView
+from .entities import EntitiesView, EntityView
 from .images import AttachmentView, ImageView, SessionImageView
 from .limits import LimitsView
 from .runs import (
@@ -19,7 +21,10 @@ __all__ = [
     "AnnouncedUploadView",
     "AttachmentView",
     "ChatKitView",
+    "ComposerView",
     "CsrfTokenView",
+    "EntitiesView",
+    "EntityView",
     "ImageView",
     "LimitsView",
     "ReadyView",

@@ -5,10 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 
-from .. import database
 from ..context import RequestContext
-from ..protocol.limits import limits_for
-from ..queries import limits_left
+from ..protocol.limits import left_for
 from ..server import get_server
 from .admission import JsonView, respond
 
@@ -26,8 +24,6 @@ class LimitsView(JsonView):
 
     async def answer(self, context: RequestContext) -> HttpResponseBase:
         """Return the limits of an admitted request's person."""
-        limits = await limits_for(get_server(), context)
-        left = await database.call(limits_left.left, context, limits)
-        response = JsonResponse(left)
+        response = JsonResponse(await left_for(get_server(), context))
         response["Cache-Control"] = "no-store"
         return response

@@ -76,6 +76,9 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
         "run-stop": [ids.run],
         "ready": [],
         "limits": [],
+        "composer": [],
+        "entities": [],
+        "entity": [f"img_{ids.image.hex}"],
         "csrf": [],
     }
     assert set(arguments) == {route.name for route in urls.urlpatterns}
@@ -283,6 +286,9 @@ ALLOWED = {
     "run-stop": "POST, OPTIONS",
     "ready": "GET, HEAD, OPTIONS",
     "limits": "GET, HEAD, OPTIONS",
+    "composer": "GET, HEAD, OPTIONS",
+    "entities": "GET, HEAD, OPTIONS",
+    "entity": "GET, HEAD, OPTIONS",
     "csrf": "GET, HEAD, OPTIONS",
 }
 METHODS = ["PROPFIND", "TRACE", "PATCH", "DELETE", "OPTIONS"]
