@@ -220,15 +220,16 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         """
         deleted = 0
         first: Exception | None = None
-        for row in self.order_by("pk"):
-            try:
-                storage.delete(row.name)
-            except Exception as error:
-                logger.warning("%s cannot be deleted: %r", row.name, error)
-                first = first or error
-                continue
-            row.delete()
-            deleted += 1
+        with storage.Patience() as patience:
+            for row in self.order_by("pk"):
+                try:
+                    patience.call(storage.delete, row.name)
+                except Exception as error:
+                    logger.warning("%s cannot be deleted: %r", row.name, error)
+                    first = first or error
+                    continue
+                row.delete()
+                deleted += 1
         if first is not None:
             raise first
         return deleted

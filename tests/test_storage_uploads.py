@@ -16,7 +16,7 @@ from django.core.files.storage import storages
 
 from chatkit_images import storage
 from chatkit_images.exceptions import StorageUnavailable
-from chatkit_images.storage import backend, backlog, disk, spool, writing
+from chatkit_images.storage import backend, backlog, disk, flushing, spool
 from tests.tuning import tuned
 
 Put = Callable[[str, bytes], None]
@@ -76,7 +76,7 @@ async def test_writes_that_have_not_begun_never_begin_once_given_up(
 
     assert set(spool.handed_over()) == set(names)
     # From here on nobody moves files out of the spool, as late writes have it done.
-    with patch.object(writing, "flush_spool", return_value=[]):
+    with patch.object(flushing, "flush_spool", return_value=[]):
         silent.set()
         # All threads are through with what they had, and with what waited for them.
         everybody = threading.Barrier(8)

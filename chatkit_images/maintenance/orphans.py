@@ -17,15 +17,18 @@ BATCH = 500
 UNKNOWN_AT_ONCE = 100
 
 
-def find_orphans() -> tuple[int, list[str]]:
+def find_orphans(errors: list[Exception] | None = None) -> tuple[int, list[str]]:
     """Count all files, and return the names of old ones that no row names.
 
     The files are asked about as they are listed, so that only its time grows with them.
+
+    Args:
+        errors: Gets what the storage raises about single files.
     """
     listed = 0
     old: list[str] = []
     found: list[str] = []
-    for name, age in storage.listing():
+    for name, age in storage.listing(errors):
         listed += 1
         if age > settings.SWEEP_GRACE_SECONDS:
             old.append(name)
@@ -45,12 +48,17 @@ def are_suspicious(orphans: list[str], listed: int) -> bool:
     return len(orphans) > max(UNKNOWN_AT_ONCE, listed / 2)
 
 
-def adopt(names: list[str]) -> set[str]:
-    """Give files to the images that have reserved their names; return those files."""
+def adopt(names: list[str], errors: list[Exception] | None = None) -> set[str]:
+    """Give files to the images that have reserved their names; return those files.
+
+    Args:
+        names: The files.
+        errors: Gets what single files raise.
+    """
     return {
         name
         for start in range(0, len(names), BATCH)
-        for name in _adopt(names[start : start + BATCH])
+        for name in _adopt(names[start : start + BATCH], errors)
     }
 
 
@@ -68,14 +76,15 @@ def naming(names: list[str]) -> list[QuerySet[Any, str]]:
     ]
 
 
-def _adopt(names: list[str]) -> list[str]:
+def _adopt(names: list[str], errors: list[Exception] | None) -> list[str]:
     rows = models.GeneratedImage.objects.order_by().filter(
         key__in=[storage.key_of(name) for name in names]
     )
     endings.recover_all(
         # A run may still be working on an unfinished image. Complete and blocked images
         # need no file.
-        rows.exclude(status__in=(Status.GENERATING, Status.COMPLETED, Status.BLOCKED))
+        rows.exclude(status__in=(Status.GENERATING, Status.COMPLETED, Status.BLOCKED)),
+        errors,
     )
     reserved = set(rows.unfinished().values_list("key", flat=True))
     owned = set(

@@ -35,10 +35,11 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
 
     Raises:
         SweepRefused: If most files are unknown. Everything else is done by then.
-        Exception: The storage's own. If the listing fails, it is raised at once; if a
-            deletion fails, after everything else. The next sweep finds again what was
-            left.
+        Exception: The storage's own. If the listing fails, it is raised at once; if it
+            is about one file, after everything else. The next sweep finds again what
+            was left.
     """
+    errors: list[Exception] = []
     old = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
     runs = models.Run.objects.stale()
     unsent = models.Attachment.objects.filter(thread=None, created_at__lt=old)
@@ -51,7 +52,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         else move_again(),
         "unfinished images": _end_images(old, dry_run),
         "spooled files": _flush(dry_run),
-        "recovered images": 0 if dry_run else _recover(old),
+        "recovered images": 0 if dry_run else _recover(old, errors),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
         "old counters": counters.count() if dry_run else counters.delete()[0],
@@ -61,22 +62,23 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     # are tried again and counted here.
     storage.drain()
     noted = models.DeletedFile.objects.all()
-    errors: list[Exception] = []
     counts["deleted files"] = noted.count() if dry_run else _delete_noted(noted, errors)
-    counts["half-written files"] = _delete_half_written(dry_run)
-    listed, unknown = orphans.find_orphans()
+    counts["half-written files"] = _delete_half_written(dry_run, errors)
+    listed, unknown = orphans.find_orphans(errors)
     if not dry_run:
-        adopted = orphans.adopt(unknown)
+        adopted = orphans.adopt(unknown, errors)
         counts["recovered images"] += len(adopted)
         unknown = [name for name in unknown if name not in adopted]
         if not force and orphans.are_suspicious(unknown, listed):
             raise SweepRefused(
                 f"{len(unknown)} of {listed} files are unknown to this database."
             )
-        for name in unknown:
-            _delete(name, errors)
+        with storage.Patience() as patience:
+            for name in unknown:
+                _delete(patience, name, errors)
     counts["unknown files"] = len(unknown)
     if errors:
+        logger.warning("The sweep left %s files for the next one", len(errors))
         raise errors[0]
     return counts
 
@@ -90,10 +92,10 @@ def _delete_noted(noted: DeletedFileQuerySet, errors: list[Exception]) -> int:
         return 0
 
 
-def _delete(name: str, errors: list[Exception]) -> None:
+def _delete(patience: storage.Patience, name: str, errors: list[Exception]) -> None:
     """Delete a file, or note why that fails."""
     try:
-        storage.delete(name)
+        patience.call(storage.delete, name)
     except Exception as error:
         logger.warning("%s cannot be deleted: %r", name, error)
         errors.append(error)
@@ -115,11 +117,11 @@ def _stale() -> datetime.datetime:
     return timezone.now() - datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
 
 
-def _recover(since: datetime.datetime) -> int:
+def _recover(since: datetime.datetime, errors: list[Exception]) -> int:
     """Complete images whose bytes are there, and show images that threads lack."""
     # The run of a younger image may be about to show it.
     complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
-    return endings.recover_all(_lost(since)) + endings.show_late(complete)
+    return endings.recover_all(_lost(since), errors) + endings.show_late(complete)
 
 
 def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
@@ -138,14 +140,18 @@ def _flush(dry_run: bool) -> int:
     return len(list(storage.spool.handed_over(aged=True)) if dry_run else flush_spool())
 
 
-def _delete_half_written(dry_run: bool) -> int:
+def _delete_half_written(dry_run: bool, errors: list[Exception]) -> int:
     """Delete what killed writes left on this host's disks."""
     count = 0
     for path, age in chain(storage.unfinished(), storage.spool.unfinished()):
         if age > settings.SWEEP_GRACE_SECONDS:
             count += 1
-            if not dry_run:
-                path.unlink(missing_ok=True)
+            try:
+                if not dry_run:
+                    path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("%s cannot be deleted: %r", path, error)
+                errors.append(error)
     return count
 
 

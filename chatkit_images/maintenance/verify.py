@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .. import models, storage
 
 Status = models.GeneratedImage.Status
+logger = logging.getLogger(__name__)
 # How many rows are read at a time.
 PAGE = 500
+# A storage that is silent about so many files would be so for days about all.
+IN_A_ROW = 10
 
 
 @dataclass(frozen=True)
@@ -19,23 +23,32 @@ class Finding:
 
     Attributes:
         image: Its row.
-        problem: ``"missing"`` or ``"changed"``.
+        problem: ``"missing"``, ``"changed"`` or ``"unreadable"``.
+        error: What the storage has raised, if the file is unreadable.
     """
 
     image: models.GeneratedImage
     problem: str
+    error: Exception | None = None
 
 
 def verify() -> Iterator[Finding]:
     """Read every complete image, in the order of their keys, and yield the wrong ones.
 
     Raises:
-        Exception: The storage's own, if it does not answer.
+        TimeoutError: If the storage is silent about ``IN_A_ROW`` files one after the
+            other.
     """
-    for image in _complete():
-        problem = _problem(image)
-        if problem is not None and _says_so_still(image):
-            yield Finding(image, problem)
+    silent = 0
+    with storage.Patience() as patience:
+        for image in _complete():
+            finding = _finding(image, patience)
+            is_silent = finding and isinstance(finding.error, TimeoutError)
+            silent = silent + 1 if is_silent else 0
+            if finding is not None and _says_so_still(image):
+                yield finding
+            if finding and finding.error and silent == IN_A_ROW:
+                raise finding.error
 
 
 def _complete() -> Iterator[models.GeneratedImage]:
@@ -51,12 +64,22 @@ def _complete() -> Iterator[models.GeneratedImage]:
         page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE])
 
 
-def _problem(image: models.GeneratedImage) -> str | None:
+def _finding(
+    image: models.GeneratedImage, patience: storage.Patience
+) -> Finding | None:
+    name = str(image.file.name)
+    if not storage.is_named(name):
+        return Finding(image, "missing")
     try:
-        data = storage.read(str(image.file.name))
-    except (FileNotFoundError, ValueError):
-        return "missing"
-    return None if hashlib.sha256(data).hexdigest() == image.sha256 else "changed"
+        data = patience.call(storage.read, name)
+    except FileNotFoundError:
+        return Finding(image, "missing")
+    except Exception as error:
+        logger.warning("%s cannot be read: %r", name, error)
+        return Finding(image, "unreadable", error)
+    if hashlib.sha256(data).hexdigest() == image.sha256:
+        return None
+    return Finding(image, "changed")
 
 
 def _says_so_still(image: models.GeneratedImage) -> bool:

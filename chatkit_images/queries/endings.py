@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 
 from chatkit import types
+from django.db import Error
 from django.db.models import F, Q
 
 from .. import file_urls, models, notes, times
@@ -15,7 +16,6 @@ from ..contexts import context_class
 from ..exceptions import ClaimLost, NotFoundError
 from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
-from ..run_state import current_context
 from ..transactions import atomic
 from . import failure_columns, items, recovery, use
 
@@ -106,19 +106,34 @@ def note(run: models.Run) -> None:
         items.save(thread.pk, item, context, fenced=False)
 
 
-def recover_all(images: GeneratedImageQuerySet) -> int:
+def recover_all(
+    images: GeneratedImageQuerySet, errors: list[Exception] | None = None
+) -> int:
     """Complete ended images whose bytes are there after all, and show them.
+
+    Args:
+        images: The images; all are tried.
+        errors: Gets what the storage raises about each.
 
     Returns:
         How many images this call completed.
 
     Raises:
-        Exception: The storage's own, if it does not answer.
+        Exception: The first of the errors, after all images, if nobody wants them.
     """
     recovered = 0
+    found: list[Exception] = []
     for image in images.select_related("run__user"):
-        with _working_on(image):
-            if recovery.recover(image):
+        with recovery.working_on(image):
+            try:
+                is_there = recovery.recover(image)
+            except Error:
+                raise  # Of the database.
+            except Exception as error:
+                logger.warning("Image %s cannot be looked for: %r", image.pk, error)
+                found.append(error)
+                continue
+            if is_there:
                 recovered += 1
                 if image.run is not None:
                     running = image.run.status == models.Run.Status.RUNNING
@@ -127,6 +142,10 @@ def recover_all(images: GeneratedImageQuerySet) -> int:
                 if image.superseded_at is None:
                     # An image that a guardrail or a retry took back stays out.
                     _show(image)
+    if errors is not None:
+        errors += found
+    elif found:
+        raise found[0]
     return recovered
 
 
@@ -151,7 +170,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     late = images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
     shown = 0
     for found in list(late.select_related("run__user")):
-        with _working_on(found), atomic():
+        with recovery.working_on(found), atomic():
             # The thread is locked, so that an item that is deleted meanwhile stays so.
             models.Thread.objects.locked().filter(pk=found.thread_id).first()
             image = late.filter(pk=found.pk).select_related("item").first()
@@ -180,7 +199,7 @@ def _end(images: GeneratedImageQuerySet, failure: Failure) -> int:
         # The thread may be deleted at any moment. If the image began after its run was
         # taken over, it has no place in the thread.
         gone = suppress(NotFoundError, models.GeneratedImage.DoesNotExist, ClaimLost)
-        with gone, _working_on(image):
+        with gone, recovery.working_on(image):
             ended += recover_here(image) or image.end(status, **columns)
             _show(image)
     return ended
@@ -197,17 +216,6 @@ def recover_here(image: models.GeneratedImage) -> bool:
         # A disk or a storage does not answer now. The sweep tries again.
         logger.warning("Image %s is not looked for", image.pk, exc_info=True)
         return False
-
-
-def _working_on(image: models.GeneratedImage) -> AbstractContextManager[None]:
-    """Work for whom the run of an image has worked, if this code does not.
-
-    A sweep works for nobody, but what it writes is for a person to read.
-    """
-    here, run = current_context.get(), image.run
-    if run is None or (here is not None and here.owner == run.owner):
-        return nullcontext()
-    return run.working()
 
 
 def _show(ended: models.GeneratedImage, *, fenced: bool = True) -> None:

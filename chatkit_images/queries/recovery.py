@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 
 from .. import imaging, models, receiving, storage
 from ..conf import settings
 from ..exceptions import ImageError
+from ..run_state import current_context
 from . import images
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def _read(name: str, here: bool) -> bytes | None:
     if here and not (storage.is_local() or storage.spool.has(name)):
         return None
     try:
-        return storage.read(name)
+        return storage.read(name) if here else storage.patiently(storage.read, name)
     except FileNotFoundError:
         return None
 
@@ -58,3 +60,14 @@ def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
         logger.info("Image call %s is recovered", image.call_id)
         images.announce(image)
     return True
+
+
+def working_on(image: models.GeneratedImage) -> AbstractContextManager[None]:
+    """Work for whom the run of an image has worked, if this code does not.
+
+    A sweep works for nobody, but what it writes is for a person to read.
+    """
+    here, run = current_context.get(), image.run
+    if run is None or (here is not None and here.owner == run.owner):
+        return nullcontext()
+    return run.working()

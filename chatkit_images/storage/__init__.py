@@ -9,14 +9,17 @@ from __future__ import annotations
 from . import backlog, room, spool
 from .backend import get_storage, is_local, listing, unfinished
 from .fields import ProjectStorage
+from .flushing import flush_spool
 from .lanes import call, decode, drain, later, run
-from .names import NAME, PREFIX, key_of, name_of, new_key, new_name
+from .names import NAME, PREFIX, is_named, key_of, name_of, new_key, new_name
+from .patience import Patience, patiently
 from .reading import delete, exists, open_file, read
-from .writing import Upload, flush_spool, keep, spooled, store, upload
+from .writing import Upload, keep, spooled, store, upload
 
 __all__ = [
     "NAME",
     "PREFIX",
+    "Patience",
     "ProjectStorage",
     "Upload",
     "call",
@@ -27,6 +30,7 @@ __all__ = [
     "flush_spool",
     "get_storage",
     "is_local",
+    "is_named",
     "keep",
     "key_of",
     "later",
@@ -36,6 +40,7 @@ __all__ = [
     "new_key",
     "new_name",
     "open_file",
+    "patiently",
     "read",
     "room",
     "run",

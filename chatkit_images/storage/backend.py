@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 
@@ -13,7 +13,10 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from ..conf import settings
 from . import disk, overrides, s3
-from .names import checked, folder, is_own
+from .names import checked, folder, is_own, key_of
+from .patience import Patience
+
+logger = logging.getLogger(__name__)
 
 
 def get_storage() -> Storage:
@@ -49,7 +52,7 @@ def put(name: str, data: bytes) -> None:
         return
     # Either the name is taken and this is a copy, or the storage gives names of its
     # own, which no row would have.
-    storage.delete(saved)
+    _delete_copy(storage, name, saved)
     if storage.exists(name):
         if _holds(storage, name, data):
             return  # An earlier try succeeded although it raised.
@@ -58,18 +61,25 @@ def put(name: str, data: bytes) -> None:
         saved = storage.save(name, ContentFile(data))
         if saved == name:
             return
-        storage.delete(saved)
+        _delete_copy(storage, name, saved)
     raise OSError(
         f"{type(storage).__name__} saved {name!r} as {saved!r}; it must keep names."
     )
 
 
-def listing() -> Iterator[tuple[str, float]]:
-    """Yield name and age in seconds of every file of this tenant in the storage."""
+def listing(errors: list[Exception] | None = None) -> Iterator[tuple[str, float]]:
+    """Yield name and age in seconds of every file of this tenant in the storage.
+
+    A file whose age is not to be had counts as new.
+
+    Args:
+        errors: Gets what the storage raises when it is asked for the age of a file.
+    """
     storage = get_storage()
+    errors = [] if errors is None else errors
     # S3 lists files with their dates; otherwise each date would take a request.
     is_s3 = s3.is_plain(storage)
-    dated = s3.listing(storage, folder()) if is_s3 else _dated(storage)
+    dated = s3.listing(storage, folder()) if is_s3 else _dated(storage, errors)
     for name, modified in dated:
         if is_own(name):
             yield name, time.time() - modified
@@ -90,20 +100,43 @@ def is_directory(storage: Storage) -> TypeGuard[FileSystemStorage]:
 
 
 def _holds(storage: Storage, name: str, data: bytes) -> bool:
-    """Whether a file has these bytes and no others."""
-    with suppress(NotImplementedError):  # Not every storage knows sizes.
-        if storage.size(name) != len(data):
-            return False
-    with storage.open(name, "rb") as file:
-        return bool(file.read() == data)
+    """Whether a file has these bytes and no others.
+
+    What cannot be read has none. The size that a storage tells may be another one, for
+    example that of what it has encrypted.
+    """
+    try:
+        with storage.open(name, "rb") as file:
+            return bool(file.read() == data)
+    except Exception as error:
+        logger.warning("%s is written again, it cannot be read: %r", name, error)
+        return False
 
 
-def _dated(storage: Storage) -> Iterator[tuple[str, float]]:
-    for name in _walk(storage, folder()):
-        if is_own(name):
-            # It may be deleted meanwhile.
-            with suppress(FileNotFoundError):
-                yield name, storage.get_modified_time(name).timestamp()
+def _delete_copy(storage: Storage, name: str, saved: str) -> None:
+    """Delete what a storage has saved under another name, if it can only be a copy."""
+    key = key_of(name)
+    if isinstance(saved, str) and saved != name and key and key in saved:
+        storage.delete(saved)
+
+
+def _dated(storage: Storage, errors: list[Exception]) -> Iterator[tuple[str, float]]:
+    with Patience() as patience:
+        for name in _walk(storage, folder()):
+            if not is_own(name):
+                continue
+            try:
+                found = patience.call(storage.get_modified_time, name)
+                modified = found.timestamp()
+            except FileNotFoundError:
+                continue  # It was deleted meanwhile.
+            except NotImplementedError:
+                raise  # It is so for each file.
+            except Exception as error:
+                logger.warning("The age of %s is unknown: %r", name, error)
+                errors.append(error)
+                modified = time.time()
+            yield name, modified
 
 
 def _walk(storage: Storage, path: str) -> Iterator[str]:

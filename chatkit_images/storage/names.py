@@ -61,12 +61,17 @@ def key_of(name: str) -> str:
     return match["key"] if match else ""
 
 
+def is_named(name: str) -> bool:
+    """Whether a name is one of the app's own, of whatever tenant."""
+    return NAME.fullmatch(name) is not None
+
+
 def checked(name: str) -> str:
     """Return a name of the app's own.
 
     Raises:
         ValueError: If it is not one.
     """
-    if not NAME.fullmatch(name):
+    if not is_named(name):
         raise ValueError(f"Not a name made by chatkit_images: {name!r}.")
     return name

@@ -27,8 +27,16 @@ def read(name: str) -> bytes:
         FileNotFoundError: If there is no such file.
         Exception: The storage's own, if it does not answer.
     """
+    parts = []
     with open_file(name) as file:
-        return file.read()
+        # A file of the project's own may give less than all at once.
+        while part := file.read():
+            if not isinstance(part, bytes):
+                raise OSError(
+                    f"The storage opened {name!r} as {type(part).__name__}, not bytes."
+                )
+            parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def exists(name: str) -> bool:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import threading
 import time
 from asyncio import FIRST_COMPLETED
-from collections.abc import Iterable
 from concurrent.futures import Future, wait
 from typing import Any
 
 from ..conf import settings
 from ..exceptions import StorageUnavailable
 from ..failures import remedies
-from . import backend, backlog, lanes, spool
-from .names import folder
+from . import backend, backlog, flushing, lanes, spool
 from .reading import delete
 
 logger = logging.getLogger(__name__)
-_flushing = threading.Lock()
 
 
 def store(name: str, data: bytes | None = None) -> bool:
@@ -47,9 +43,7 @@ def store(name: str, data: bytes | None = None) -> bool:
         )
         _leave(name, data, lasting=bool(remedy))
         return False
-    waits = (settings.SPOOL_DIR / folder()).is_dir()
-    if waits and _flushing.acquire(blocking=False):
-        lanes.later(_flush_one)
+    flushing.soon()
     return True
 
 
@@ -168,37 +162,6 @@ async def upload(
     return await Upload(name, data, lane=lane).done()
 
 
-def flush_spool(
-    names: Iterable[str] | None = None, *, limit: int | None = None
-) -> list[str]:
-    """Move files from the spool to the storage and return their names.
-
-    Stops at the first file that the storage refuses.
-
-    Args:
-        names: Which files. Default: those that were handed over.
-        limit: How many at most.
-    """
-    moved: list[str] = []
-    for name in spool.handed_over() if names is None else names:
-        if len(moved) == limit:
-            break
-        try:
-            backend.put(name, spool.path_of(name).read_bytes())
-        except FileNotFoundError:
-            continue  # Another process has flushed it.
-        except Exception as error:
-            remedy = remedies.of_storage(error)
-            logger.warning("The storage still refuses %s: %r %s", name, error, remedy)
-            # To the end of the queue. The fault may be in this file, so the next flush
-            # begins with another one.
-            spool.hand_over(name)
-            break
-        spool.drop(name)
-        moved.append(name)
-    return moved
-
-
 def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
     try:
         if data is not None:
@@ -222,13 +185,3 @@ def _retry(name: str, data: bytes) -> None:
             # Many writes fail together, so they are not retried at the same moment.
             pause = settings.STORAGE_BACKOFF_SECONDS * 2**attempt
             time.sleep(pause * random.uniform(0.75, 1.25))
-
-
-def _flush_one() -> None:
-    try:
-        flush_spool(limit=1)
-    except Exception:
-        # The file stays in the spool; the next write tries again.
-        logger.warning("The spool cannot be flushed", exc_info=True)
-    finally:
-        _flushing.release()

@@ -41,9 +41,11 @@ def file_response(
             SVG is shown in a page, and is a download when somebody opens it.
         max_age: Seconds that the person's own browser may keep it.
     """
+    if not storage.is_named(name):
+        return gone()
     try:
         response = HttpResponse(storage.read(name))
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         return gone()
     except Exception:
         # Whatever the storage raises, it may have the file at the next request.

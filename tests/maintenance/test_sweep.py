@@ -247,7 +247,6 @@ def test_a_commit_does_not_wait_for_the_storage(
 
     def slow(name: str) -> None:
         assert release.wait(60)
-        opened.append(connections[alias()].connection)
         delete(name)
 
     monkeypatch.setattr(storages["default"], "delete", slow)
@@ -261,7 +260,7 @@ def test_a_commit_does_not_wait_for_the_storage(
     # The thread leaves no connection behind.
     storage.later(lambda: opened.append(connections[alias()].connection))
     storage.drain()
-    assert opened[0] is not None and opened[1] is None
+    assert opened == [None]
 
 
 def test_a_note_that_cannot_be_settled_does_not_hold_up_the_others(
@@ -386,7 +385,7 @@ def test_a_statement_of_the_sweep_does_not_grow(
     monkeypatch.setattr("chatkit_images.maintenance.orphans.BATCH", 20)
     names = [storage.new_name("images", "png") for _ in range(20 * count)]
     ages = [(name, 10.0**6) for name in names]
-    monkeypatch.setattr(storage, "listing", lambda: iter(ages))
+    monkeypatch.setattr(storage, "listing", lambda errors: iter(ages))
     with CaptureQueriesContext(connection) as queries:
         assert find_orphans() == (20 * count, names)
         assert adopt(names) == set()
