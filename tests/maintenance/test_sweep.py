@@ -390,7 +390,7 @@ def test_a_statement_of_the_sweep_does_not_grow(
         assert find_orphans() == (20 * count, names)
         assert adopt(names) == set()
     assert len(queries) == count * (6 + 3)
-    assert max(len(query["sql"]) for query in queries) < 20 * 80 + 2500
+    assert max(len(query["sql"]) for query in queries) < 20 * 80 + 3000
 
 
 def test_a_position_is_called_by_its_key() -> None:
