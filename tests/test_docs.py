@@ -8,16 +8,19 @@ from __future__ import annotations
 import configparser
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from channels.routing import ProtocolTypeRouter
+from daphne.cli import CommandLineInterface
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
@@ -54,6 +57,7 @@ OWN_TESTS = (
     "shop/notes.py",
     # By tests/docs/test_from_the_guide.py.
     "shop/endpoint.py",
+    "shop/tasks.py",
     # By tests/docs/test_teams.py.
     "shop/models.py",
     "shop/teams.py",
@@ -83,7 +87,10 @@ def each(*languages: str, name: str | None = None) -> Any:
 
 
 def test_every_block_has_a_test() -> None:
-    tested = {"python", "sh", "js", "json", "html", "toml", "nginx", "ini", ""}
+    tested = {
+        *("python", "sh", "js", "json", "html", "toml", "nginx", "ini", "dockerfile"),
+        "",
+    }
     assert {part.language for part in blocks()} == tested
     names = {part.name for part in blocks("python") if part.name}
     assert names == {*OWN_TESTS, "shop/admin.py", "shop/receivers.py"}
@@ -266,8 +273,9 @@ def test_project_of_the_testing_page_passes(tmp_path: Path) -> None:
         (part,) = blocks("python", name=name)
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(part.text)
-    (config,) = blocks("toml")
-    (tmp_path / config.name).write_text(config.text)
+    config, strict = blocks("toml")
+    assert strict.text.startswith(config.text)
+    (tmp_path / config.name).write_text(strict.text)
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").write_text("")
     (tmp_path / "shop" / "chat.py").write_text(block("install.md", "The server").text)
@@ -331,6 +339,32 @@ def test_systemd_waits_for_the_drain() -> None:
     assert service["ExecStart"].endswith(
         "daphne -b 127.0.0.1 -p %i shop.asgi:application"
     )
+
+
+def test_container_runs_the_server_itself() -> None:
+    (part,) = blocks("dockerfile")
+    lines = [line.split(maxsplit=1) for line in part.text.splitlines()[1:]]
+    words = dict(lines)
+    assert list(words)[-1] == "CMD"
+    program, *arguments = json.loads(words["CMD"])
+    given = CommandLineInterface().parser.parse_args(arguments)
+    assert (program, given.application) == ("daphne", "shop.asgi:application")
+
+
+@each("python", name="shop/tasks.py")
+def test_tasks_call_the_commands(part: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr("django.core.management.call_command", called.append)
+    for name in ("celery", "django.tasks"):
+        if f"from {name} " in part.text:
+            # What the decorator adds is theirs; tests of the pages run it with them.
+            plain = ModuleType(name)
+            plain.__dict__.update(task=lambda task: task, shared_task=lambda task: task)
+            monkeypatch.setitem(sys.modules, name, plain)
+    made = shop.module("shop.tasks", part)
+    made.sweep()
+    made.verify()
+    assert called == ["chatkit_images_sweep", "chatkit_images_verify"]
 
 
 def test_settings_page_is_made_from_the_code() -> None:

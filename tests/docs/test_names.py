@@ -32,6 +32,7 @@ VARIABLES = {
     "ASGI_APPLICATION",
     "ATOMIC_REQUESTS",
     "CHATKIT_DOMAIN_KEY",
+    "CMD",
     "CHATKIT_IMAGES",
     "CONN_MAX_AGE",
     "CORS_ALLOWED_ORIGINS",
@@ -42,11 +43,13 @@ VARIABLES = {
     "MYSQL_PWD",
     "MYSQL_TCP_PORT",
     "MYSQL_USER",
+    "DJANGO_SUPERUSER_PASSWORD",
     "OPENAI_AGENTS_DISABLE_TRACING",
     "OPENAI_AGENTS_DONT_LOG_MODEL_DATA",
     "OPENAI_API_KEY",
     "OPENAI_BASE_URL",
     "PGHOST",
+    "PYTHONWARNINGS",
     "REDIS_URL",
     "SOAK_SECONDS",
     "TENANT_APPS",
@@ -125,6 +128,14 @@ def test_commands_exist(part: Block) -> None:
     for line in part.text.splitlines():
         for command in line.split(" && "):
             check_command(command)
+
+
+def test_scheduled_commands_exist() -> None:
+    lines = [line for part in blocks("") for line in part.text.splitlines()]
+    jobs = [line.partition(" && ")[2] for line in lines if " && " in line]
+    assert len(jobs) == 3
+    for job in jobs:
+        check_command(job.replace("venv/bin/", ""))
 
 
 @by_file
