@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
@@ -77,9 +78,11 @@ application: Application = ProtocolTypeRouter(
 )
 
 if settings.LOOPBACK:
-    from chatkit_images.testing import LoopbackAPI
+    from chatkit_images.testing import LoopbackAPI, default_model
 
-    from .drawing import draw
+    from .drawing import draw, knows
 
-    model = LoopbackAPI(delay=0.6, max_side=768, draw=draw)
+    model = LoopbackAPI(
+        delay=0.6, max_side=768, draw=draw, model=partial(default_model, knows=knows)
+    )
     application = mount(LOOPBACK_PREFIX, for_this_machine(model), application)

@@ -106,6 +106,8 @@ CHATKIT_IMAGES: dict[str, Any] = {
     "SERVER": "example_project.chat.DesignServer",
     # Anybody may try the demo: a visitor's chats belong to the session.
     "ALLOW_ANONYMOUS": True,
+    # The designer looks at images; its page offers nothing else.
+    "ATTACHMENT_TYPES": ["image/png", "image/jpeg", "image/webp", "image/gif"],
     # No proxy is before the demo, so the address of a client is that of its connection.
     "TRUSTED_PROXIES": [],
     "SPOOL_DIR": DEMO_DIR / "spool",
@@ -121,6 +123,19 @@ LOOPBACK_URL = os.environ.get(
     "CHATKIT_LOOPBACK_URL", "http://127.0.0.1:8000/loopback/v1"
 )
 CHATKIT_DOMAIN_KEY = os.environ.get("CHATKIT_DOMAIN_KEY", "domain_pk_localhost_dev")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"one_line": {"()": "example_project.logs.OneLine"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "filters": ["one_line"]}
+    },
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False}
+    },
+}
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "chat"

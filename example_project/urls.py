@@ -8,10 +8,11 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from . import views
+from . import chats, views
 
 urlpatterns = [
     path("", views.ChatView.as_view(), name="chat"),
+    path("chats/", chats.ChatsView.as_view(), name="chats"),
     path("chatkit.js/", views.ChatKitJSView.as_view(), name="chatkit-js"),
     path("chatkit/", include("chatkit_images.urls")),
     path("accounts/login/", LoginView.as_view(), name="login"),

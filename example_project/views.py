@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +12,13 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
+from chatkit_images.conf import settings as chatkit_settings
 from chatkit_images.context import visitor
 
 EXAMPLE_PROMPTS = [
     "A red fox in the snow",
     "Two houses by a lake",
-    "A lighthouse on a cliff at dusk",
+    "A white sailboat on the sea at dusk",
     "A slow sunrise over the mountains",
 ]
 
@@ -53,6 +55,12 @@ class ChatView(ChatPageView):
 
     template_name = "example_project/chat.html"
 
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "attachments": attachment_rules(),
+            "chats": reverse("chats"),
+        }
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(prompts=EXAMPLE_PROMPTS, **kwargs)
 
@@ -68,3 +76,15 @@ class ChatKitJSView(ChatPageView):
             "endpoint": self.request.build_absolute_uri(self.get_endpoint()),
             "domainKey": settings.CHATKIT_DOMAIN_KEY,
         }
+
+
+def attachment_rules() -> dict[str, Any]:
+    """Return which files a message takes, as ChatKit.js's ``attachments`` says it."""
+    return {
+        "maxSize": chatkit_settings.MAX_ATTACHMENT_BYTES,
+        "maxCount": 10,
+        "accept": {
+            mime: mimetypes.guess_all_extensions(mime)
+            for mime in chatkit_settings.ATTACHMENT_TYPES
+        },
+    }

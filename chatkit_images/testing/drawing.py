@@ -71,6 +71,12 @@ def draw(
     return f'{svg}data:image/png;base64,{data.decode()}"/></svg>'.encode()
 
 
+def knows(prompt: str) -> bool:
+    """Return whether any word of a prompt is drawn, and is not a colour alone."""
+    words = set(re.findall("[a-z]+", prompt.lower()))
+    return bool(words & (NAMES.keys() | LIGHTS.keys() | WATER))
+
+
 @lru_cache(maxsize=8)  # The previews of an image differ in their blur only.
 def _paint(prompt: str, size: Size, base: bytes | None, bare: bool) -> Image.Image:
     words, chance = re.findall("[a-z]+", prompt.lower()), Random(prompt)

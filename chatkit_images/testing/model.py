@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from . import request
+from . import drawing, request
 from .script import (
     JSON,
     Drop,
@@ -35,13 +35,21 @@ FOLLOW_UP = re.compile(
     r"|\b(again|instead|same|earlier|previous)\b",
     re.I,
 )
+KNOWN = "Name a fox, a cat, a house, a tree or a boat, a colour, and the weather."
 VARIATIONS = ("", ", seen another way", ", in a third light")
 
 
-def default_model(body: JSON) -> Sequence[Step]:
+def default_model(
+    body: JSON, *, knows: Callable[[str], bool] = drawing.knows
+) -> Sequence[Step]:
     """Draw what the user asked for, or talk when they did not ask for an image.
 
     Words such as "two", "slow" or "blocked" choose what happens to the image.
+
+    Args:
+        body: The request.
+        knows: Returns whether the drawing has anything for the words of a prompt; if
+            not, the answer says what it has.
     """
     text = request.last_user_text(body)
     if not wants_image(text):
@@ -59,11 +67,10 @@ def default_model(body: JSON) -> Sequence[Step]:
     for names, scenario in SCENARIOS.items():
         if words & set(names.split()):
             return [Text(opening), *scenario(image)]
-    return [
-        Text(opening),
-        image,
-        Text("Tell me what to change, for example “now at night”."),
-    ]
+    closing = "Tell me what to change, for example “now at night”."
+    if not base and not knows(text):
+        closing = f"I do not know how to draw that, so it became a pattern. {KNOWN}"
+    return [Text(opening), image, Text(closing)]
 
 
 def wants_image(text: str) -> bool:
@@ -78,10 +85,7 @@ def small_talk(text: str) -> str:
     if text.lower().startswith("thank"):
         return "You are welcome. What shall I draw next?"
     if text.endswith("?"):
-        return (
-            "I only know how to draw. Name a fox, a cat, a house, a tree or a boat, "
-            "a colour, and the weather."
-        )
+        return f"I only know how to draw. {KNOWN}"
     return "Hello! Tell me what to draw, for example “a red fox in the snow”."
 
 

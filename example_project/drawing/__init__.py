@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .canvas import draw
+from .wishes import knows
 
-__all__ = ["draw"]
+__all__ = ["draw", "knows"]

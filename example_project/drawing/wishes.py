@@ -65,6 +65,11 @@ class Wish:
         )
 
 
+def knows(prompt: str) -> bool:
+    """Return whether the drawing has anything for the words of a prompt."""
+    return read(prompt).scenic
+
+
 def read(prompt: str) -> Wish:
     """Return what the prompt wishes for; a colour belongs to the next subject."""
     words = re.findall(r"[a-z]+", prompt.lower())

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from PIL import Image
 
 from .chatting import images, say, wait_for_answer, wait_for_partial, wait_until_still
 
 if TYPE_CHECKING:
-    from playwright.sync_api import APIResponse, Page, Route
+    from playwright.sync_api import Page, Route
 
 Shot = Callable[["Page", str], Path]
 OpenPage = Callable[..., "Page"]
@@ -92,27 +90,6 @@ def test_refused_message_comes_back_with_the_reason(open_page: OpenPage) -> None
     assert images(page).count() == 1
 
 
-def test_a_chat_that_begins_before_the_list_is_there_is_listed(page: Page) -> None:
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        if '"threads.list"' in (route.request.post_data or ""):
-            held.append((route, route.fetch()))
-        else:
-            route.continue_()
-
-    page.route("**/chatkit/", hold)
-    page.reload()
-    page.locator("#welcome").wait_for()
-    say(page, "hello")
-    wait_for_answer(page)
-    ((route, answer),) = held
-    with page.expect_response("**/chatkit/"):
-        route.fulfill(response=answer)
-    page.wait_for_timeout(200)
-    assert page.locator(".thread").count() == 1
-
-
 def test_chats_are_listed_renamed_opened_and_deleted(page: Page, shot: Shot) -> None:
     say(page, "hello")
     wait_for_answer(page)
@@ -150,23 +127,6 @@ def test_feedback_thumbs_exclude_each_other(page: Page) -> None:
     bad.click()
     page.locator("[aria-label='Bad answer'][aria-pressed=true]").wait_for()
     assert good.get_attribute("aria-pressed") == "false"
-
-
-def test_attached_image_is_sent_along(page: Page, shot: Shot) -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (320, 240), "teal").save(data, "PNG")
-    file = {"name": "pond.png", "mimeType": "image/png", "buffer": data.getvalue()}
-    page.locator("#file").set_input_files([file])
-    page.locator(".chip:not(.loading)", has_text="pond.png").wait_for()
-    shot(page, "23-attached")
-    say(page, "make this brighter")
-    wait_for_answer(page)
-    preview = page.locator(".user .chip-image")
-    preview.wait_for()
-    page.wait_for_function(
-        "() => document.querySelector('.user .chip-image').naturalWidth > 0"
-    )
-    assert page.locator("#chips .chip").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -221,6 +181,29 @@ def test_page_works_under_a_strict_content_security_policy(
     images(page).wait_for()
 
 
+@pytest.mark.parametrize("path", ["/", "/chatkit.js/"])
+def test_a_page_without_scripts_says_so(open_page: OpenPage, path: str) -> None:
+    page = open_page(path, java_script_enabled=False)
+    assert page.get_by_role("heading", name="needs JavaScript").is_visible()
+    assert not page.get_by_text("Loading").is_visible()
+    assert not page.locator("#composer").is_visible()
+
+
+def test_states_are_seen_in_colours_of_the_persons_own(
+    open_page: OpenPage, shot: Shot
+) -> None:
+    page = open_page(forced_colors="active")
+    say(page, "a slow cat")
+    wait_for_partial(page)
+    bar = page.locator(".tile-bar")
+    looks = "bar => [bar, bar.firstElementChild].map(e => getComputedStyle(e))"
+    looks += ".map(style => style.backgroundColor)"
+    assert len(set(bar.evaluate(looks))) == 2
+    shot(page, "36-forced-colours")
+    page.get_by_role("button", name="Stop").click()
+    wait_for_answer(page)
+
+
 def test_chatkit_js_page_says_when_the_script_is_out_of_reach(
     open_page: OpenPage, demo: str, shot: Shot
 ) -> None:
@@ -229,73 +212,3 @@ def test_chatkit_js_page_says_when_the_script_is_out_of_reach(
     page.goto(f"{demo}/chatkit.js/")
     page.get_by_role("heading", name="could not be loaded").wait_for()
     shot(page, "33-chatkit-js")
-
-
-LONG = "a red fox in the snow, seen from afar, with many words " * 6
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"viewport": NARROW, "has_touch": True, "is_mobile": True}],
-    ids=["wide", "narrow"],
-)
-def test_lightbox_shows_all_of_an_image_whatever_its_prompt(
-    open_page: OpenPage, shot: Shot, options: dict
-) -> None:
-    page = open_page(**options)
-    say(page, LONG)
-    wait_for_answer(page)
-    images(page).first.click()
-    page.locator("#lightbox[open]").wait_for()
-    lightbox = page.locator("#lightbox")
-    caption = lightbox.locator(".caption")
-
-    def inside() -> None:
-        outer = lightbox.bounding_box()
-        assert outer["width"] <= page.viewport_size["width"]
-        for part in ("img", ".caption", "a", "form button"):
-            box = lightbox.locator(part).bounding_box()
-            assert outer["x"] <= box["x"], part
-            assert box["x"] + box["width"] <= outer["x"] + outer["width"] + 1, part
-            assert box["y"] + box["height"] <= outer["y"] + outer["height"] + 1, part
-        image = lightbox.locator("img").bounding_box()
-        middle = image["x"] + image["width"] / 2
-        assert abs(middle - page.viewport_size["width"] / 2) < 2
-
-    inside()
-    shot(page, f"34-lightbox-{page.viewport_size['width']}")
-    assert caption.bounding_box()["height"] < 40
-    caption.click()
-    inside()
-    assert caption.inner_text() == LONG.strip()
-    assert caption.bounding_box()["height"] > 40
-    shot(page, f"35-lightbox-{page.viewport_size['width']}-whole")
-    lightbox.get_by_role("button", name="Close").click()
-    page.locator("#lightbox[open]").wait_for(state="detached")
-
-
-DROP = """async ([target, name, type, bytes]) => {
-    const data = new DataTransfer();
-    data.items.add(new File([new Uint8Array(bytes)], name, {type}));
-    const send = (kind) => document.querySelector(target).dispatchEvent(
-        new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
-    const over = !send("dragover");
-    const hint = !document.querySelector("#drop-here").hidden;
-    return [over, hint, !send("drop")];
-}"""
-
-
-@pytest.mark.parametrize("target", ["#composer", "#log", "#welcome"])
-def test_an_image_dropped_on_the_chat_is_attached(page: Page, target: str) -> None:
-    data = io.BytesIO()
-    Image.new("RGB", (32, 24), "teal").save(data, "PNG")
-    dropped = [target, "pond.png", "image/png", list(data.getvalue())]
-    assert page.evaluate(DROP, dropped) == [True, True, True]
-    page.locator(".chip:not(.loading)", has_text="pond.png").wait_for()
-    assert not page.locator("#drop-here").is_visible()
-
-
-def test_a_file_dropped_beside_the_chat_opens_nothing(page: Page) -> None:
-    dropped = ["#sidebar", "pond.png", "image/png", [1]]
-    assert page.evaluate(DROP, dropped) == [True, False, True]
-    assert page.locator(".chip").count() == 0

@@ -1,6 +1,7 @@
 /** ChatKit's wire protocol: one endpoint, JSON in, JSON or an event stream out. */
 
 import { createFetch, follow, status } from "../chatkit_images/chatkit-fetch.js";
+import { sendFile } from "./upload.js";
 
 /** A request the server refused, or that never reached it. */
 export class ApiError extends Error {
@@ -54,16 +55,20 @@ export class ChatKitApi {
     this.#link = { onReconnect, fetch: createFetch({ onReconnect }) };
   }
 
-  async #fetch(path, options) {
+  async #answered(request) {
     let response;
     try {
-      response = await this.#link.fetch(this.endpoint + path, { method: "POST", ...options });
+      response = await request;
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ApiError("The server cannot be reached. Check the connection.");
     }
     if (!response.ok) throw await errorFrom(response);
     return response;
+  }
+
+  #fetch(path, options) {
+    return this.#answered(this.#link.fetch(this.endpoint + path, { method: "POST", ...options }));
   }
 
   #send(type, params, signal) {
@@ -102,10 +107,8 @@ export class ChatKitApi {
     return (await this.#fetch(path, {})).json();
   }
 
-  /** Upload a file; resolves to its attachment. */
-  async upload(file) {
-    const body = new FormData();
-    body.append("file", file);
-    return (await this.#fetch("attachments/", { body })).json();
+  /** Upload a file; resolves to its attachment. Takes the options of `sendFile`. */
+  async upload(file, options) {
+    return (await this.#answered(sendFile(`${this.endpoint}attachments/`, file, options))).json();
   }
 }

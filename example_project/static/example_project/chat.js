@@ -2,27 +2,35 @@
 
 import { ChatKitApi } from "./api.js";
 import { Composer } from "./composer.js";
-import { askTitle, confirmDelete, openLightbox, setUpDialogs } from "./dialogs.js";
+import { askTitle, confirmDelete, setUpDialogs } from "./dialogs.js";
 import { announce, byId } from "./dom.js";
+import { Lightbox } from "./lightbox.js";
 import { showLimits } from "./limits.js";
 import { Log } from "./render.js";
+import { Scroller } from "./scroller.js";
 import { Session } from "./session.js";
 import { Sidebar, threadTitle } from "./sidebar.js";
 import { textOf } from "./thread.js";
 
 const config = JSON.parse(byId("config").textContent);
 const api = new ChatKitApi(config.endpoint, onReconnect);
-const scroller = byId("scroller");
+const scroller = new Scroller(showEarlier);
+const lightbox = new Lightbox();
 
 // Sessions whose answer is still on its way when another chat is opened go on in
 // here, and are shown as they are when they are opened again.
 const running = new Map();
 let session = new Session(api, onChange);
 
-const composer = new Composer(api, { onSend: send, onStop: stop });
-const sidebar = new Sidebar(api, { onNew: startNew, onRename: rename, onDelete: remove });
+const composer = new Composer(api, config.attachments, { onSend: send, onStop: stop });
+const sidebar = new Sidebar(listChats, {
+  onNew: startNew,
+  onRename: rename,
+  onDelete: remove,
+  onProblem: showProblem,
+});
 const log = new Log(byId("log"), {
-  onOpen: openLightbox,
+  onOpen: (image) => lightbox.open(image),
   onRetry: retry,
   onFeedback: feedback,
   onStale: () => session.refresh().catch(showProblem),
@@ -37,6 +45,10 @@ function onReconnect({ lost }) {
 
 function showProblem(error) {
   composer.setProblem(error.message);
+}
+
+function showNoProblem() {
+  composer.setProblem("");
 }
 
 // Drawing
@@ -59,34 +71,32 @@ function drawFrame() {
   composer.setBusy(busy, thread.allowCancel);
 }
 
-function isAtEnd() {
-  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 120;
-}
-
-function scrollToEnd() {
-  scroller.scrollTop = scroller.scrollHeight;
-}
-
 function show(next) {
   session = next;
   composer.setProblem("");
   log.reset(session.thread);
   drawFrame();
   sidebar.select(session.thread.id);
-  scrollToEnd();
+  scroller.toEnd();
 }
 
 // Following a stream
 
 function onChange(changed, ids, event) {
   const { thread, busy } = changed;
-  if (thread.id && busy) running.set(thread.id, changed);
-  else if (running.delete(thread.id)) showLimits(api);
+  if (thread.id && busy && !running.has(thread.id)) {
+    running.set(thread.id, changed);
+    sidebar.put(thread);
+    sidebar.mark(thread.id, "drawing");
+  } else if (!busy && running.delete(thread.id)) {
+    sidebar.mark(thread.id, changed === session ? null : "done");
+    showLimits(api);
+  }
   if (event?.type === "thread.created" || event?.type === "thread.updated") {
     sidebar.put(thread);
   }
   if (changed !== session) return;
-  const follow = isAtEnd();
+  const follow = scroller.isFollowing;
   log.update(thread, ids);
   drawFrame();
   if (event) announceEvent(event);
@@ -95,7 +105,7 @@ function onChange(changed, ids, event) {
     history.replaceState(null, "", `#${thread.id}`);
     sidebar.select(thread.id);
   }
-  if (follow) scrollToEnd();
+  if (follow) scroller.follow();
 }
 
 function announceEvent(event) {
@@ -108,7 +118,7 @@ function announceEvent(event) {
 
 async function send(message) {
   const sending = session;
-  scrollToEnd();
+  scroller.toEnd();
   try {
     await sending.send(message);
   } catch (error) {
@@ -122,6 +132,7 @@ async function send(message) {
 }
 
 async function retry() {
+  showNoProblem();
   await session.retry().catch(showProblem);
 }
 
@@ -150,7 +161,7 @@ async function feedback(itemId, kind) {
 
 function focusChat() {
   // On a touch screen the keyboard would cover what was just opened.
-  if (matchMedia("(pointer: coarse)").matches) byId("title").focus();
+  if (matchMedia("(pointer: coarse)").matches) byId("title").focus({ preventScroll: true });
   else composer.focus();
 }
 
@@ -188,9 +199,16 @@ async function openFromHash() {
   }
 }
 
+async function listChats(query) {
+  const response = await fetch(`${config.chats}?${new URLSearchParams(query)}`).catch(() => null);
+  if (!response?.ok) throw new Error("The list of chats cannot be loaded. Check the connection.");
+  return response.json();
+}
+
 async function rename(thread, title) {
   const wanted = await askTitle(title);
   if (!wanted || wanted === thread.title) return;
+  showNoProblem();
   try {
     await api.call("threads.update", { thread_id: thread.id, title: wanted });
     sidebar.put({ ...thread, title: wanted });
@@ -205,6 +223,7 @@ async function rename(thread, title) {
 
 async function remove(thread, title) {
   if (!(await confirmDelete(title))) return;
+  showNoProblem();
   try {
     await api.call("threads.delete", { thread_id: thread.id });
     sidebar.remove(thread.id);
@@ -225,11 +244,10 @@ async function showEarlier() {
   try {
     await current.earlier();
     if (current !== session) return;
-    const fromEnd = scroller.scrollHeight - scroller.scrollTop;
-    log.prepend(current.thread);
-    drawFrame();
-    // What was in view stays in view.
-    scroller.scrollTop = scroller.scrollHeight - fromEnd;
+    scroller.keep(() => {
+      log.prepend(current.thread);
+      drawFrame();
+    });
   } catch (error) {
     showProblem(error);
   } finally {
@@ -238,9 +256,6 @@ async function showEarlier() {
 }
 
 byId("earlier").addEventListener("click", showEarlier);
-scroller.addEventListener("scroll", () => {
-  if (scroller.scrollTop < 80 && scroller.scrollHeight > scroller.clientHeight + 80) showEarlier();
-}, { passive: true });
 
 // The page
 

@@ -34,12 +34,13 @@ function load() {
   const loaded = new Promise((resolve, reject) => {
     script.addEventListener("load", resolve);
     script.addEventListener("error", reject);
-    setTimeout(reject, PATIENCE);
   });
   script.src = SCRIPT;
   script.async = true;
   document.head.append(script);
-  return loaded.then(() => customElements.whenDefined("openai-chatkit"));
+  const late = new Promise((_resolve, reject) => setTimeout(reject, PATIENCE));
+  // A script that is loaded may still define nothing.
+  return Promise.race([loaded.then(() => customElements.whenDefined("openai-chatkit")), late]);
 }
 
 function showOffline() {

@@ -1,5 +1,6 @@
 /** The message box: text, attached images, Send and Stop. */
 
+import { Attachments } from "./attachments.js";
 import { byId, h, iconButton } from "./dom.js";
 import { setUpDrop } from "./drop.js";
 
@@ -8,37 +9,39 @@ const DOUBLE_CLICK = 500;
 
 /** The form at the foot of the page. */
 export class Composer {
-  #files = new Map();
   #busy = false;
   #locked = "";
+  #problem = "";
   #sentAt = -DOUBLE_CLICK;
 
-  /** @param {{onSend: Function, onStop: Function}} actions */
-  constructor(api, { onSend, onStop }) {
-    this.api = api;
+  /**
+   * @param {object} rules Which files may be attached.
+   * @param {{onSend: Function, onStop: Function}} actions
+   */
+  constructor(api, rules, { onSend, onStop }) {
     this.onSend = onSend;
     this.form = byId("composer");
     this.text = byId("main");
-    this.chips = byId("chips");
     this.send = byId("send");
     this.stop = byId("stop");
     this.problem = byId("problem");
-    const file = byId("file");
+    this.files = new Attachments(api, rules, {
+      onChange: () => this.#refresh(),
+      onRefused: () => this.#showProblems(),
+      onRemove: () => this.focus(),
+    });
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
     this.text.addEventListener("input", () => this.#refresh());
     this.text.addEventListener("keydown", (event) => this.#keydown(event));
-    this.text.addEventListener("paste", (event) => this.attach(event.clipboardData.files));
+    this.text.addEventListener("paste", ({ clipboardData }) => {
+      if (clipboardData.files.length) this.attach(clipboardData.files);
+    });
     setUpDrop((files) => this.attach(files));
     this.stop.addEventListener("click", () => {
       if (performance.now() - this.#sentAt > DOUBLE_CLICK) onStop();
-    });
-    byId("attach").addEventListener("click", () => file.click());
-    file.addEventListener("change", () => {
-      this.attach(file.files);
-      file.value = "";
     });
     this.#refresh();
   }
@@ -61,76 +64,43 @@ export class Composer {
   /** Close the box with a reason, or open it with an empty one. */
   setLocked(reason) {
     this.#locked = reason;
-    this.text.disabled = byId("attach").disabled = Boolean(reason);
-    this.text.placeholder = reason || "Describe an image";
+    for (const control of [this.text, byId("attach"), byId("take")]) control.disabled = Boolean(reason);
+    this.text.placeholder = reason ? "This chat takes no messages." : "Describe an image";
+    byId("locked").textContent = reason;
+    byId("locked").hidden = !reason;
     this.#refresh();
   }
 
-  /** Say what went wrong above the box; an empty message takes it away. */
+  /** Say what went wrong above the box; an empty message takes all of it away. */
   setProblem(message) {
-    this.problem.textContent = message;
-    this.problem.hidden = !message;
+    this.#problem = message;
+    if (!message) this.files.refused = [];
+    this.#showProblems();
   }
 
   /** Put a message back that could not be sent, unless there is a newer one. */
   restore({ text, attachments }) {
     if (!this.text.value) this.text.value = text;
-    for (const attachment of attachments) this.#addChip({ attachment, name: attachment.name });
-    this.#refresh();
+    this.files.restore(attachments);
     this.focus();
   }
 
   /** Upload files and show them as chips. */
   attach(files) {
-    if (this.#locked) return;
-    for (const file of files) {
-      if (!file.type.startsWith("image/")) continue;
-      const entry = this.#addChip({ name: file.name, preview: URL.createObjectURL(file) });
-      this.api.upload(file).then(
-        (attachment) => {
-          // Removed while it was being uploaded: nobody will refer to it.
-          if (this.#files.has(entry)) entry.attachment = attachment;
-          else this.#discard(attachment);
-        },
-        (error) => {
-          this.#removeChip(entry);
-          this.setProblem(`${file.name}: ${error.message}`);
-        },
-      ).finally(() => {
-        this.#files.get(entry)?.classList.remove("loading");
-        this.#refresh();
-      });
-    }
-    this.#refresh();
+    if (!this.#locked) this.files.add(files);
   }
 
-  #addChip(entry) {
-    const preview = entry.preview ?? entry.attachment?.preview_url;
-    const chip = h("li", { class: entry.attachment ? "chip" : "chip loading" },
-      preview && h("img", { src: preview, alt: "", class: "chip-image" }),
-      h("span", { class: "chip-name" }, entry.name),
-      iconButton("close", `Remove ${entry.name}`, {
-        onclick: () => {
-          this.#removeChip(entry);
-          if (entry.attachment) this.#discard(entry.attachment);
-          this.focus();
-        },
-      }));
-    this.#files.set(entry, chip);
-    this.chips.append(chip);
-    return entry;
-  }
-
-  #removeChip(entry) {
-    this.#files.get(entry)?.remove();
-    this.#files.delete(entry);
-    if (entry.preview) URL.revokeObjectURL(entry.preview);
-    this.#refresh();
-  }
-
-  #discard(attachment) {
-    // The server's sweep finds what this call misses.
-    this.api.call("attachments.delete", { attachment_id: attachment.id }).catch(() => {});
+  #showProblems() {
+    const refused = this.files.refused.map(({ name, reason }) => h("p", {}, h("bdi", {}, name), `: ${reason}`));
+    const words = this.#problem && h("p", { dir: "auto" }, this.#problem);
+    this.problem.hidden = !words && !refused.length;
+    const close = iconButton("close", "Dismiss", {
+      onclick: () => {
+        this.setProblem("");
+        this.focus();
+      },
+    });
+    this.problem.replaceChildren(...(this.problem.hidden ? [] : [h("div", {}, words, ...refused), close]));
   }
 
   #keydown(event) {
@@ -143,8 +113,7 @@ export class Composer {
   #submit() {
     if (this.send.disabled || this.send.hidden) return;
     const text = this.text.value.trim();
-    const attachments = [...this.#files.keys()].map((entry) => entry.attachment);
-    for (const entry of [...this.#files.keys()]) this.#removeChip(entry);
+    const attachments = this.files.take();
     this.text.value = "";
     this.setProblem("");
     this.#refresh();
@@ -153,11 +122,9 @@ export class Composer {
   }
 
   #refresh() {
-    const files = [...this.#files.keys()];
-    const uploading = files.some((entry) => !entry.attachment);
-    const empty = !this.text.value.trim() && !files.length;
-    this.send.disabled = this.#busy || Boolean(this.#locked) || uploading || empty;
-    this.chips.hidden = !files.length;
+    const empty = !this.text.value.trim() && !this.files.count;
+    this.send.disabled = this.#busy || Boolean(this.#locked) || this.files.isUploading || empty;
+    this.files.list.hidden = !this.files.count;
     this.text.style.blockSize = "auto";
     this.text.style.blockSize = `${Math.min(this.text.scrollHeight, 200)}px`;
   }

@@ -1,4 +1,4 @@
-/** The page's dialogs: an image in full, a new title, a last question. */
+/** The page's dialogs: a new title, a last question. */
 
 import { byId } from "./dom.js";
 
@@ -26,25 +26,8 @@ export function confirmDelete(title) {
   return ask(byId("confirm"));
 }
 
-/** Show an image in full. */
-export function openLightbox({ url, prompt }) {
-  const dialog = byId("lightbox");
-  const image = byId("lightbox-image");
-  image.src = url;
-  image.alt = prompt;
-  const caption = byId("lightbox-caption");
-  caption.textContent = caption.title = prompt;
-  caption.ariaExpanded = "false";
-  byId("lightbox-download").href = url;
-  dialog.showModal();
-}
-
-/** Let Cancel, and a click beside a dialog, close it; a click on a caption shows all of it. */
+/** Let Cancel, and a click beside a dialog, close it. */
 export function setUpDialogs() {
-  const caption = byId("lightbox-caption");
-  caption.addEventListener("click", () => {
-    caption.ariaExpanded = String(caption.ariaExpanded !== "true");
-  });
   for (const dialog of document.querySelectorAll("dialog")) {
     dialog.addEventListener("click", (event) => {
       // Cancel is no submit button: Enter in a field would press the first of those.
