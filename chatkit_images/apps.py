@@ -14,7 +14,8 @@ class ChatKitImagesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, signal_handlers
+        from . import checks, reports, signal_handlers
 
         checks.register()
         signal_handlers.connect()
+        reports.connect()

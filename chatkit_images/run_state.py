@@ -14,6 +14,7 @@ from chatkit import types
 
 from .failures import Failure, Reason
 from .imaging import Base64Image, Placeholders
+from .timing import Asked
 
 if TYPE_CHECKING:
     from .context import RequestContext
@@ -54,6 +55,8 @@ class RunState:
         generated: The images that any agent of the run has made: the agent's name, and
             what tells the image from others.
         offers: What the person may choose in the composer, by hook, if it was asked.
+        trace: What of the request's trace goes on in the run.
+        asked: Whom it has asked, and where its time goes.
         served: Set when the first event was sent, or when no reader is there.
     """
 
@@ -71,6 +74,8 @@ class RunState:
     safety_identifier: str = ""
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
     offers: dict[str, frozenset[str] | None] = field(default_factory=dict)
+    trace: dict[str, str] = field(default_factory=dict)
+    asked: Asked = field(default_factory=Asked)
     served: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -11,14 +11,17 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
+from unittest.mock import AsyncMock, MagicMock
 
 import httpx2
 from agents import OpenAIChatCompletionsModel, OpenAIResponsesModel
+from agents.models import openai_responses
 from chatkit import types
 from django.db import connection
 from django.test import RequestFactory, override_settings
 from django.utils.functional import SimpleLazyObject
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai.types.responses import Response
 from openai.types.responses.response_output_item import ImageGenerationCall
 from PIL import Image
 
@@ -211,6 +214,16 @@ def image_call() -> ImageGenerationCall:
     return ImageGenerationCall(
         id="ig_1", type="image_generation_call", status="in_progress"
     )
+
+
+def numbered_response() -> Any:
+    """Return a response as the Agents SDK hands it out, with the id of its request."""
+    stream = openai_responses._ResponseStreamWithRequestId(
+        MagicMock(), request_id="req_1", cleanup=AsyncMock()
+    )
+    response = Response.model_construct()
+    stream._attach_request_id(MagicMock(response=response))
+    return response
 
 
 def responses_model() -> OpenAIResponsesModel:

@@ -13,10 +13,10 @@ ROOT = Path(chatkit_images.__file__).parent
 LAYERS = {
     0: "conf exceptions addresses visitors url_state context context_rows contexts"
     " run_state database transactions imaging storage url_tokens signals times cleaning"
-    " failures awaiting periods breaker",
+    " failures awaiting periods breaker timing",
     1: "querysets models",
     2: "file_urls notes receiving signal_handlers queries inline_images store"
-    " attachment_store converters agents",
+    " attachment_store converters agents reports",
     3: "protocol server runs maintenance",
     4: "views consumers",
     5: "urls routing admin templatetags management checks apps",

@@ -8,10 +8,20 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import models
+from .. import models, reports
 from .base import page_url
 from .image_model import ImageModelAdmin
-from .markup import EMPTY, badge, clip, owner_of, pretty, remedy_of, seconds, with_block
+from .markup import (
+    EMPTY,
+    badge,
+    clip,
+    owner_of,
+    phase_list,
+    pretty,
+    remedy_of,
+    seconds,
+    with_block,
+)
 
 
 class GeneratedImageFields(ImageModelAdmin):
@@ -58,6 +68,11 @@ class GeneratedImageFields(ImageModelAdmin):
     def final(self, obj: models.GeneratedImage) -> str:
         """Show seconds."""
         return seconds(obj.final_ms)
+
+    @admin.display(description=_("where the time went"))
+    def phases(self, obj: models.GeneratedImage) -> SafeString | str:
+        """Show each phase with its seconds."""
+        return phase_list(reports.phases_of(obj))
 
     @admin.display(description=_("token usage"))
     def usage_json(self, obj: models.GeneratedImage) -> SafeString | str:

@@ -60,10 +60,12 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
         """Return the facts of an image, and those of an error only if it has one."""
         asked: list[Any] = [("source", "model", "chat_model")]
         asked += [("quality", "size", "background", "output_format"), "details_json"]
-        times = [("partial_count", "first_partial", "final")]
+        times = [("partial_count", "first_partial", "final"), "phases"]
         usage = ["usage_json", "svg_usage_json"]
         facts = [("dimensions", "mime"), "sha256", "file_name"]
-        dates = [("created_at", "finished_at", "superseded_at")]
+        dates: list[Any] = [("requested_at", "first_event_at", "created_at")]
+        dates += [("arrived_at", "stored_at", "finished_at"), "superseded_at"]
+        asked_of: list[Any] = [("provider", "response_id", "request_id")]
         error = [
             ("reason", "error_code"),
             "remedy",
@@ -76,7 +78,7 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
             (_("Words"), ["prompt", "revised_prompt"]),
             (_("Generation"), [*asked, "made_from", *times, *usage]),
             (_("Image"), [*facts, *dates]),
-            (_("Run"), [("run", "run_state"), "response_id", "run_usage"]),
+            (_("Run"), [("run", "run_state"), *asked_of, "run_usage"]),
             (_("Thread"), [("thread", "person"), "item", "call_id"]),
         ]
         told = obj and (obj.reason or obj.error_code or obj.error_message)

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from .. import models
+from .. import models, reports
 from ..contexts import context_class
 
 JSON_LENGTH = 20_000
@@ -91,6 +91,16 @@ def seconds(ms: int | None) -> str:
     if ms is None:
         return EMPTY
     return gettext("%(seconds)s s") % {"seconds": f"{ms / 1000:.1f}"}
+
+
+def phase_list(phases: list[reports.Phase]) -> SafeString | str:
+    """Return where the time of a row went, a line for each phase."""
+    lines = [
+        ("ck-is-within" if each.within else "", each.label, seconds(each.ms))
+        for each in phases
+    ]
+    rows = format_html_join("", '<li class="{}">{}: {}</li>', lines)
+    return format_html('<ul class="ck-phases">{}</ul>', rows) if lines else EMPTY
 
 
 def duration(start: datetime.datetime, end: datetime.datetime | None) -> str:

@@ -13,11 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import models, notes, runs, times
+from .. import models, notes, reports, runs, times
 from ..failures import Reason
 from .base import ReadOnlyModelAdmin, count_of
 from .filters import ValueFilter
-from .markup import clip, duration, pretty, remedy_of
+from .markup import clip, duration, phase_list, pretty, remedy_of
 from .row_actions import OwnerActions, log
 
 
@@ -66,14 +66,24 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
             _("Reason"),
             {"fields": [("reason", "error_code"), "remedy", "error", "failure_json"]},
         ),
-        (_("Time"), {"fields": [("created_at", "finished_at", "took")]}),
+        (
+            _("Time"),
+            {
+                "fields": [
+                    ("created_at", "finished_at", "took"),
+                    ("requested_at", "first_event_at"),
+                    "phases",
+                ]
+            },
+        ),
         (_("Worker"), {"fields": [("worker", "heartbeat")]}),
         (
             _("Generation"),
             {
                 "fields": [
-                    ("requested_model", "requested_tool"),
-                    ("response_id", "image_count"),
+                    ("requested_model", "requested_tool", "model"),
+                    ("provider", "response_id", "request_id"),
+                    "image_count",
                     ("usage_json", "tool_usage_json"),
                     "safety_identifier",
                 ]
@@ -85,6 +95,7 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
         "person",
         "language",
         "took",
+        "phases",
         "heartbeat",
         "usage_json",
         "tool_usage_json",
@@ -152,6 +163,11 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
     def heartbeat(self, obj: models.Run) -> Any:
         """Show when its process said last that it is alive."""
         return times.of_clock(obj.heartbeat_at)
+
+    @admin.display(description=_("where the time went"))
+    def phases(self, obj: models.Run) -> SafeString | str:
+        """Show each phase with its seconds."""
+        return phase_list(reports.phases_of(obj))
 
     @admin.display(description=_("duration"))
     def took(self, obj: models.Run) -> str:

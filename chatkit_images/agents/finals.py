@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from chatkit import types
+from django.utils import timezone
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from ..converters import DjangoResponseStreamConverter
@@ -34,10 +36,12 @@ class Final:
     Attributes:
         image: The base64 of the image, ``None`` if there is none.
         outcome: How the call ends, if the app can store the image.
+        arrived_at: When it came.
     """
 
     image: str | Base64Image | None
     outcome: ImageOutcome
+    arrived_at: datetime.datetime = field(default_factory=timezone.now, compare=False)
 
     @property
     def is_provisional(self) -> bool:
@@ -111,6 +115,7 @@ async def save(
         tell(final.outcome.failure, f"Image call {call_id}")
         return final.outcome
     facts = image_columns.merged(begun, final.outcome.facts)
+    facts["arrived_at"] = final.arrived_at
     try:
         return await converter.save_final(call_id, await whole(final.image), **facts)
     except (ImageError, StorageUnavailable) as error:

@@ -61,7 +61,7 @@ async def stream_agent_response(
         )
     tracker = ImageTracker(context, converter)
     open_streams.note(tracker)
-    tap = ResultTap(result, tracker, converter.heard)
+    tap = ResultTap(result, tracker, converter.heard, converter.asked)
     tracker.close_source = tap.close_and_catch_up
     ids = ProviderIds(context)
     stream = sdk.stream_agent_response(

@@ -14,6 +14,7 @@ from agents import (
     StreamEvent,
 )
 
+from ..timing import Asked
 from .citations import make_convertible
 from .fitting import Fitting
 from .image_answers import is_complete
@@ -32,6 +33,7 @@ class ResultTap:
         result: The run.
         tracker: Takes the image events.
         heard: Called with each event of the provider that is no error.
+        asked: Notes when events come.
     """
 
     def __init__(
@@ -39,8 +41,12 @@ class ResultTap:
         result: RunResultStreaming,
         tracker: ImageTracker,
         heard: Callable[[], None] | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self._result = result
+        self._asked = asked or Asked()
+        if self._asked.requested_at is None:
+            self._asked.ask()
         self._heard = heard or (lambda: None)
         self._tracker = tracker
         self._events = result.stream_events()
@@ -134,6 +140,8 @@ class ResultTap:
             if getattr(item, "type", "") == "raw_response_event":
                 self._unseen.append(item)
                 self._judge(item)
+            elif isinstance(item, StreamEvent):
+                self._asked.hear()
             put(item)
 
         queue.put_nowait = keep  # type: ignore[method-assign]
@@ -154,6 +162,8 @@ class ResultTap:
         if self._closed or event.type != "raw_response_event":
             return
         data = event.data
+        response = getattr(data, "response", None)
+        self._asked.hear(data.type, getattr(response, "_request_id", None))
         if data.type not in ERRORS:
             self._heard()
         if data.type == "response.output_item.done":

@@ -92,6 +92,7 @@ class ImageTracker:
         if key not in self._branches:
             # It has its own expectation of previews, and shares all else.
             converter = copy.copy(self._converter)
+            converter.asked = converter.asked.nested()
             self._branches[key] = ImageTracker(
                 self.context, converter, columns, trunk=self
             )

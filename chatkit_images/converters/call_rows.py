@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import time
+import datetime
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from chatkit.types import GeneratedImage, ThreadMetadata
+from django.utils import timezone
 
-from .. import cleaning, database, file_urls, models, storage
+from .. import cleaning, database, file_urls, models, storage, timing
 from ..context import RequestContext
 from ..contexts import given_to
 from ..queries import endings, images
 from ..queries.identity import call_key
 from ..queries.inputs import InputFile
+from ..run_state import current_state
+from ..timing import Asked, Timings
 from .run_thumbnails import RunThumbnails
 from .turns import Turn
 
@@ -39,13 +43,17 @@ class CallRows:
         self.inputs: Sequence[InputFile] = ()
         # Called with each event of the provider.
         self.heard: Callable[[], None] | None = None
+        state = current_state.get()
+        # Whom the run has asked, and when.
+        self.asked = state.asked if state is not None else Asked()
         self._turn = Turn()
         # By their place in the turn, as everything else here.
         self._images: dict[str, models.GeneratedImage] = {}
         # The calls that have repeated an earlier image.
         self._replays: set[str] = set()
         self._keys: dict[str, str] = {}
-        self._began: dict[str, float] = {}
+        self._began: dict[str, datetime.datetime] = {}
+        self._timings: dict[str, Timings] = {}
         self._thumbnails = RunThumbnails()
         # The calls whose final has come.
         self._final: set[str] = set()
@@ -64,20 +72,27 @@ class CallRows:
             fields: Columns of ``GeneratedImage`` known by now, such as ``model``.
         """
         if call_id not in self._images:
-            self._began.setdefault(call_id, time.monotonic())
+            # Not when the row is made: the database may be away for a while.
+            began = self._began.setdefault(call_id, timezone.now())
+            if call_id not in self._timings:
+                self._timings[call_id] = Timings(self.asked.before())
+                self.asked.timings.count("images")
             # If two processes make the row, only the first may use the name in it; the
             # key of the other is in no row. A try that seemed to fail may have made the
             # row, so every try has the same key.
             key = self._keys.setdefault(call_id, storage.new_key())
-            image = await database.insist(
-                images.begin,
-                self.thread.id,
-                self._turn.place(call_id),
-                key,
-                self.context,
-                call_id=call_key(call_id if provider_id is None else provider_id),
-                **clean_image(fields),
-            )
+            with self._about(call_id):
+                image = await database.insist(
+                    images.begin,
+                    self.thread.id,
+                    self._turn.place(call_id),
+                    key,
+                    self.context,
+                    call_id=call_key(call_id if provider_id is None else provider_id),
+                    created_at=began,
+                    timings=self._timings[call_id].figures(),
+                    **clean_image({**self.asked.image_columns(), **fields}),
+                )
             self._images[call_id] = image
 
     def message_id(self, call_id: str) -> str:
@@ -111,8 +126,17 @@ class CallRows:
         url = file_urls.image_url(image, self.context)
         return GeneratedImage(id=image.image_id, url=url)
 
-    def _elapsed_ms(self, call_id: str) -> int:
-        return round((time.monotonic() - self._began[call_id]) * 1000)
+    @contextmanager
+    def _about(self, call_id: str, part: str = "") -> Iterator[Timings]:
+        """Count the time within for an image, and say its id in warnings."""
+        image, timings = self._images.get(call_id), self._timings[call_id]
+        name = call_id if image is None else image.image_id
+        with timing.about(name, timings, part):
+            yield timings
+
+    def _elapsed_ms(self, call_id: str, until: datetime.datetime | None = None) -> int:
+        elapsed = (until or timezone.now()) - self._began[call_id]
+        return max(0, round(elapsed.total_seconds() * 1000))
 
 
 def clean_image(fields: dict[str, Any]) -> dict[str, Any]:

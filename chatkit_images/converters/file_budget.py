@@ -13,7 +13,7 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
-from .. import imaging, models, storage
+from .. import imaging, models, storage, timing
 from ..cleaning import clean
 from ..conf import settings
 from . import parts
@@ -167,5 +167,11 @@ async def _read(name: str, look: Callable[[bytes], T]) -> T:
     def read() -> T:
         return look(storage.read(name))
 
+    timing.count("read_files")
+    with timing.measured("read"):
+        return await _within_time(read)
+
+
+async def _within_time(read: Callable[[], T]) -> T:
     async with asyncio.timeout(settings.STORAGE_TIMEOUT):
         return await storage.call("read", read)

@@ -8,8 +8,9 @@ from typing import Any
 
 from chatkit.types import GeneratedImage
 from django.db import Error
+from django.utils import timezone
 
-from .. import database, file_urls, models, receiving, storage
+from .. import database, file_urls, models, receiving, storage, timing
 from ..exceptions import NotFoundError
 from ..failures import Reason
 from ..queries import endings, identity, images, sources
@@ -32,6 +33,12 @@ class ImageSaver(CallRows):
         elapsed = self._elapsed_ms(call_id)
         if not storage.backlog.fits(len(base64_image)):
             return None
+        with self._about(call_id, "preview_"):
+            return await self._save_partial(call_id, index, base64_image, elapsed)
+
+    async def _save_partial(
+        self, call_id: str, index: int, base64_image: str | bytes, elapsed: int
+    ) -> GeneratedImage | None:
         with storage.backlog.hold(len(base64_image)):
             # The threads that decode finals are for finals only. In the threads that
             # store partial images a storage may hang.
@@ -78,16 +85,26 @@ class ImageSaver(CallRows):
         image = self._images[call_id]
         if image.status == image.Status.COMPLETED:
             return await database.insist(self._shown, call_id)
-        elapsed = self._elapsed_ms(call_id)
+        arrived_at = fields.setdefault("arrived_at", timezone.now())
+        fields["final_ms"] = self._elapsed_ms(call_id, arrived_at)
+        with self._about(call_id):
+            return await self._save_final(call_id, base64_image, fields)
+
+    async def _save_final(
+        self, call_id: str, base64_image: str | bytes, fields: dict[str, Any]
+    ) -> GeneratedImage:
         key = self._keys[call_id]
-        arrival = await storage.decode(receiving.receive, base64_image, key)
+        try:
+            arrival = await storage.decode(receiving.receive, base64_image, key)
+        finally:
+            # It may have waited for its row, too.
+            spent = timezone.now() - fields["arrived_at"]
+            timing.spend("decode", spent.total_seconds())
         # The thumbnail is made while the storage takes the image. If the storage has
         # done so already, the thumbnail waits until the image is shown.
         self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
-            return await self._complete(
-                call_id, arrival, final_ms=elapsed, **clean_image(fields)
-            )
+            return await self._complete(call_id, arrival, **clean_image(fields))
         except BaseException:
             await self._thumbnails.drop(call_id)
             raise
@@ -96,7 +113,11 @@ class ImageSaver(CallRows):
         self, call_id: str, arrival: receiving.Arrival, **fields: Any
     ) -> GeneratedImage:
         image, stored = self._images[call_id], arrival.stored
-        is_stored = await arrival.upload.done()
+        timings = self._timings[call_id]
+        with timing.measured("store"):
+            is_stored = await arrival.upload.done()
+        stored_at = timezone.now()
+        timings.note("stored_in", "storage" if is_stored else "spool")
 
         def complete() -> GeneratedImage:
             earlier = identity.replayed(image, stored.info.sha256)
@@ -110,6 +131,8 @@ class ImageSaver(CallRows):
                 image,
                 stored,
                 lambda row: sources.save(row, self.inputs, self.context),
+                stored_at=stored_at,
+                timings=timings.figures(),
                 **fields,
             )
             if is_stored:
@@ -120,7 +143,10 @@ class ImageSaver(CallRows):
                     storage.spool.drop(stored.name)
             return self._shown(call_id)
 
-        return await database.insist(complete)
+        shown = await database.insist(complete)
+        if call_id not in self._replays:
+            self.asked.timings.count("images_completed")
+        return shown
 
     async def save_thumbnail(self, call_id: str) -> None:
         """Note the thumbnail of a stored final and send ``image_saved``."""
@@ -129,12 +155,17 @@ class ImageSaver(CallRows):
         if call_id in self._replays:
             await self._thumbnails.drop(call_id)
             return
-        image, thumbnail = self._images[call_id], await self._thumbnails.take(call_id)
-        try:
-            await database.insist(images.announce, image, thumbnail)
-        except Error:
-            # The image is complete; without a thumbnail it is shown itself.
-            logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
+        image = self._images[call_id]
+        with self._about(call_id) as timings:
+            thumbnail = await self._thumbnails.take(call_id)
+            image.timings = timings.figures()
+            try:
+                await database.insist(images.announce, image, thumbnail)
+            except Error:
+                # The image is complete; without a thumbnail it is shown itself.
+                logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
+                # Others have to know of it all the same.
+                await database.once(images.announce, image)
 
     async def end_image(
         self, call_id: str, status: str, **fields: Any
@@ -150,15 +181,17 @@ class ImageSaver(CallRows):
             What the person sees: the newest partial image of a stopped call, or the
             image if the call has it already. ``None`` if there is nothing to see.
         """
-        image = self._images[call_id]
+        image, timings = self._images[call_id], self._timings[call_id]
 
         def end() -> GeneratedImage | None:
             try:
                 if Reason.NOT_SAVED in (fields.get("reason"), fields.get("error_code")):
                     endings.recover_here(image)  # The database is back.
-                image.end(status, **clean_image(fields))
+                figures = timings.figures()
+                image.end(status, **{**clean_image(fields), "timings": figures})
             except models.GeneratedImage.DoesNotExist:
                 raise NotFoundError(f"Thread {self.thread.id} not found") from None
             return self._shown(call_id) if image.is_shown else None
 
-        return await database.insist(end)
+        with self._about(call_id):
+            return await database.insist(end)

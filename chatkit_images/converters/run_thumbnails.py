@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from .. import imaging, storage
+from .. import imaging, storage, timing
 from ..exceptions import StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ class RunThumbnails:
         """
         self._sketches[call_id] = sketch
         if begin:
-            self._begun[call_id] = asyncio.ensure_future(_store(sketch))
+            self._begun[call_id] = asyncio.ensure_future(_made(sketch))
 
     async def take(self, call_id: str) -> str:
         """Return the name of a final's thumbnail, empty if there is none."""
         sketch = self._sketches.pop(call_id)
         begun = self._begun.pop(call_id, None)
-        return await (begun or _store(sketch))
+        return await (begun or _made(sketch))
 
     async def drop(self, call_id: str) -> None:
         """Forget the thumbnail of a final that is not stored."""
@@ -48,8 +48,15 @@ class RunThumbnails:
             storage.later(storage.delete, name)
 
 
-async def _store(sketch: imaging.Sketch | None) -> str:
-    data = await storage.call("scale", sketch.thumbnail) if sketch else b""
+async def _made(sketch: imaging.Sketch | None) -> str:
+    if sketch is None:
+        return ""
+    with timing.measured("thumbnail"), timing.part_of("thumbnail_"):
+        return await _store(sketch)
+
+
+async def _store(sketch: imaging.Sketch) -> str:
+    data = await storage.call("scale", sketch.thumbnail)
     if not data:
         return ""
     name = storage.new_name("thumbnails", "webp")

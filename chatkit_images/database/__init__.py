@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from django.db import InterfaceError, OperationalError
 from django.urls import get_script_prefix, get_urlconf
 from django.utils.translation import get_language, override
 
+from .. import timing
 from ..context import RequestContext
 from ..contexts import carried
 from ..failures import databases
@@ -70,14 +72,18 @@ async def call(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 
 async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Do as ``call`` does in a run, also outside of one."""
-    for pause in PAUSES:
+    for number, pause in enumerate(PAUSES, 1):
+        began = time.monotonic()
         try:
             return await once(func, *args, **kwargs)
         except (InterfaceError, OperationalError) as error:
             if databases.cause_of(error):
                 raise  # Waiting makes no tables, and opens no file.
-            logger.warning("A database call is retried in %s s: %s", pause, error)
+            most = len(PAUSES) + 1
+            timing.warn_of_try(logger, "A database call", error, number, most, pause)
+            timing.count("database_failures")
             await asyncio.sleep(pause)
+            timing.spend("database_wait", time.monotonic() - began)
     return await once(func, *args, **kwargs)
 
 
@@ -127,9 +133,20 @@ async def _submit(kind: Kind, func: partial[T]) -> T:
     context = copy_context()
     context.run(_called.set, True)
     future: Future[T] = Future()
-    work = _for_its_context(func)
+    work = _timed(_for_its_context(func))
     jobs(kind).put((future, partial(context.run, work)), _ahead.get())
     return await asyncio.wrap_future(future)
+
+
+def _timed(func: Callable[[], T]) -> Callable[[], T]:
+    """Return a function that counts how long it has waited for its thread."""
+    began = time.monotonic()
+
+    def call() -> T:
+        timing.spend("database_wait", time.monotonic() - began)
+        return func()
+
+    return call
 
 
 def _for_its_context(call: partial[T]) -> Callable[[], T]:

@@ -150,7 +150,7 @@ def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
         rows = models.GeneratedImage.objects.filter(pk=image.pk)
         with atomic():
             taken = rows.filter(thumbnail__in=("", thumbnail))
-            if not taken.update(thumbnail=thumbnail):
+            if not taken.update(thumbnail=thumbnail, timings=image.timings):
                 models.DeletedFile.objects.schedule([thumbnail])
         image.thumbnail = thumbnail
     signals.image_saved.send_robust(models.GeneratedImage, image=image)

@@ -56,7 +56,8 @@ def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
         storage.delete(name)
         return False
     stored = receiving.StoredImage(name, info, receiving.store_thumbnail(thumbnail))
-    if images.complete(image, stored):
+    timings = {**(image.timings or {}), "recovered": True}
+    if images.complete(image, stored, timings=timings):
         logger.info("Image call %s is recovered", image.call_id)
         images.announce(image)
     return True

@@ -10,6 +10,7 @@ from contextvars import Context
 from chatkit import types
 from chatkit.server import ChatKitServer
 
+from .. import reports, timing
 from ..agents import trackers
 from ..context import RequestContext
 from ..contexts import own_thread, task_of
@@ -67,6 +68,7 @@ class LiveRun:
         request.
         """
         loop = asyncio.get_running_loop()
+        self.task.state.trace = reports.carrier()
         task = loop.create_task(self._work(body), context=Context())
         self._asyncio_task = task
         LIVE[self.id] = self
@@ -139,6 +141,9 @@ class LiveRun:
         current_run.set(self.id)
         current_state.set(self.task.state)
         trackers.set(self.task.trackers)
+        reports.enter(self.task.state.trace)
+        figures = self.task.state.asked.timings
+        timing.subject.set(timing.Subject(run=str(self.id), timings=(figures,)))
         async with own_thread(), task_of(self.context):
             # The task claims, not the request: if the client leaves meanwhile, the
             # row is made all the same, and somebody has to release it.
@@ -147,7 +152,8 @@ class LiveRun:
 
     async def _claim(self) -> bool:
         try:
-            await self.task.claim()
+            with timing.measured("claim"):
+                await self.task.claim()
         except Exception as refusal:
             # A client that sends the request again, before ``disclaim`` is through, is
             # sent to this run and reads why it was refused.

@@ -15,6 +15,7 @@ from ..failures import Failure
 from ..queries import endings, failure_columns, pages, use
 from ..querysets import RunQuerySet
 from ..run_state import current_run
+from ..timing import Asked
 from ..transactions import atomic
 from .outcome import INTERRUPTED
 
@@ -65,6 +66,7 @@ def release(
     failure: Failure | None = None,
     *,
     answered: bool = True,
+    asked: Asked | None = None,
 ) -> bool:
     """End the row of a run and send ``run_finished``; ``False`` if it had ended.
 
@@ -76,16 +78,21 @@ def release(
         failure: Why it has no result.
         answered: Whether the run said anything. If not, it leaves no note, and a client
             that sends the same request again gets a new run.
+        asked: Whom the run has asked, and where its time went.
     """
     if current_run.get() == run_id:
-        return _release(run_id, status, failure, answered)
+        return _release(run_id, status, failure, answered, asked)
     run = models.Run.objects.select_related("user").filter(pk=run_id).one()
     with nullcontext() if run is None else run.working():
-        return _release(run_id, status, failure, answered)
+        return _release(run_id, status, failure, answered, asked)
 
 
 def _release(
-    run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
+    run_id: uuid.UUID,
+    status: str,
+    failure: Failure | None,
+    answered: bool,
+    asked: Asked | None,
 ) -> bool:
     # Images come first, because nothing checks the images of an ended run again.
     endings.end_images_of(run_id, status, failure)
@@ -95,7 +102,7 @@ def _release(
         _delete_empty_thread(run_id)
     # Before the run ends, because nothing counts what an ended run has used.
     use.settle(run_id, ended=True)
-    if not _finish(run_id, status, failure, answered):
+    if not _finish(run_id, status, failure, answered, asked):
         # Another process took the run over, and wrote texts in place of images. The run
         # may have received these images since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
@@ -109,7 +116,11 @@ def _release(
 
 @atomic()
 def _finish(
-    run_id: uuid.UUID, status: str, failure: Failure | None, answered: bool
+    run_id: uuid.UUID,
+    status: str,
+    failure: Failure | None,
+    answered: bool,
+    asked: Asked | None,
 ) -> bool:
     """End the row of a run, and leave the note of its answer in the same transaction.
 
@@ -118,7 +129,8 @@ def _finish(
     rows = models.Run.objects.filter(pk=run_id)
     thread_id = next(iter(rows.values_list("thread", flat=True)), None)
     models.Thread.objects.locked().filter(pk=thread_id).one()
-    if not rows.finish(status, **failure_columns.of_run(failure)):
+    columns = asked.run_columns() if asked is not None else {}
+    if not rows.finish(status, **failure_columns.of_run(failure), **columns):
         return False
     run = rows.select_related("thread__user").one()
     if run is not None and failure is not None and answered:

@@ -173,15 +173,15 @@ class RunTask:
     async def _release(self, end: RunOutcome, *, answered: bool) -> None:
         # If the release waited for other calls, the next message would be refused.
         with database.ahead():
-            await database.call(
-                releases.release, self.id, end.status, end.failure, answered=answered
-            )
+            await database.call(self._releasing(end, answered))
 
     async def _release_late(self, end: RunOutcome, answered: bool) -> None:
         with working_for(self._context):
-            await database.aside(
-                releases.release, self.id, end.status, end.failure, answered=answered
-            )
+            await database.aside(self._releasing(end, answered))
+
+    def _releasing(self, end: RunOutcome, answered: bool) -> partial[bool]:
+        release = partial(releases.release, self.id, end.status, end.failure)
+        return partial(release, answered=answered, asked=self.state.asked)
 
     async def _stream(self, body: bytes) -> str:
         """Write the stream to the log and return the last error event in it, if any.

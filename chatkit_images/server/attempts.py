@@ -18,7 +18,7 @@ from chatkit import types
 from chatkit.agents import AgentContext
 from django.db import Error
 
-from .. import breaker, failures, notes, times
+from .. import breaker, failures, notes, times, timing
 from ..agents import stream_agent_response
 from ..agents.providers import provider_of, service_of
 from ..awaiting import awaited
@@ -89,13 +89,16 @@ async def stream_answer(
     while True:
         left -= 1
         breaker.check(service)
-        agent_input = await converter.to_agent_input(history)
+        with timing.measured("input"):
+            agent_input = await converter.to_agent_input(history)
         saver.inputs = converter.sent
         shown = False
         result: RunResultStreaming | None = None
         try:
             with breaker.asking(service, context) as question:
                 saver.heard = question.answered
+                asked = provider_of(agent, settings)
+                saver.asked.ask(asked.host, asked.model)
                 result = await awaited(run(agent_input))
                 events = stream_agent_response(agent_context, result, converter=saver)
                 async with aclosing(events):
@@ -119,12 +122,11 @@ async def stream_answer(
             if not left or not refusals.react(failure, agent_input, is_last=is_last):
                 raise (first or error) from None
             first = first or error
-            logger.warning(
-                "The answer in thread %s is asked for again, %s: %s",
-                thread_id,
-                refusals.measure,
-                failure.summary(),
+            timing.count("model_retries")
+            what = (
+                f"The answer in thread {thread_id}, now asked for {refusals.measure},"
             )
+            timing.warn_of_try(logger, what, error, ATTEMPTS - left, ATTEMPTS, 0.0)
         else:
             return
 

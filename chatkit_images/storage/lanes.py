@@ -17,6 +17,7 @@ from functools import cache, partial
 from threading import Lock
 from typing import Literal, ParamSpec, TypeVar
 
+from .. import timing
 from ..conf import settings
 from ..contexts import carried, working_context
 from .turns import Threads
@@ -100,7 +101,7 @@ def begin(
     context = working_context()
     with _making:
         threads = executor(lane)
-    job = partial(carried(func, context), *args, **kwargs)
+    job = timing.carried(partial(carried(func, context), *args, **kwargs))
     return threads.submit(context.scope if context else "", job)
 
 

@@ -10,6 +10,7 @@ from asyncio import FIRST_COMPLETED
 from concurrent.futures import Future, wait
 from typing import Any
 
+from .. import timing
 from ..conf import settings
 from ..exceptions import StorageUnavailable
 from ..failures import remedies
@@ -39,7 +40,11 @@ def store(name: str, data: bytes | None = None) -> bool:
     except Exception as error:
         remedy = remedies.of_storage(error)
         logger.warning(
-            "The storage refused %s, spooling it: %r %s", name, error, remedy
+            "The storage refused %s, spooling it: %r %s",
+            name,
+            error,
+            remedy,
+            exc_info=True,
         )
         _leave(name, data, lasting=bool(remedy))
         return False
@@ -143,7 +148,8 @@ class Upload:
 
     def _store(self) -> bool:
         self._begun.set_result(time.monotonic())
-        is_stored = store(self._name, self._data)
+        with timing.measured("upload"):
+            is_stored = store(self._name, self._data)
         if is_stored and self._kind == "uploads":
             # No recovery looks for an upload whose process has died.
             spool.drop(self._name)
@@ -176,12 +182,17 @@ def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
 
 
 def _retry(name: str, data: bytes) -> None:
-    for attempt in range(settings.STORAGE_ATTEMPTS):
+    most = settings.STORAGE_ATTEMPTS
+    for attempt in range(most):
+        timing.count("store_tries")
         try:
             return backend.put(name, data)
         except Exception as error:
-            if attempt + 1 == settings.STORAGE_ATTEMPTS or remedies.of_storage(error):
+            if attempt + 1 == most or remedies.of_storage(error):
                 raise
             # Many writes fail together, so they are not retried at the same moment.
             pause = settings.STORAGE_BACKOFF_SECONDS * 2**attempt
-            time.sleep(pause * random.uniform(0.75, 1.25))
+            pause *= random.uniform(0.75, 1.25)
+            what = f"Writing {name}"
+            timing.warn_of_try(logger, what, error, attempt + 1, most, pause)
+            time.sleep(pause)

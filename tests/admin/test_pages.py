@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -131,8 +132,14 @@ def test_page_of_an_image_shows_image_previews_run_and_thread(
     thread, image, _upload, run, *_rest = everything(1)
     run.usage = {"output_tokens": 41}
     run.save()
+    now = timezone.now()
     models.GeneratedImage.objects.update(
-        final_ms=31840, response_id="resp_1", superseded_at=timezone.now()
+        final_ms=31840,
+        response_id="resp_1",
+        superseded_at=now,
+        requested_at=now - timedelta(seconds=4),
+        first_event_at=now - timedelta(seconds=1.5),
+        timings={"input_ms": 7100, "read_ms": 6900, "stored_in": "<spool>"},
     )
     html = root.get(change(image)).content.decode()
     for expected in (
@@ -145,6 +152,9 @@ def test_page_of_an_image_shows_image_previews_run_and_thread(
         "&quot;output_tokens&quot;: 41",
         "31.8 s",
         "superseded",
+        "preparing the input of the model: 7.1 s",
+        "of which reading earlier images and files: 6.9 s",
+        "waiting for the first event of the model: 2.5 s",
     ):
         assert expected in html
     assert "Error and moderation" not in html
