@@ -177,6 +177,21 @@ async def test_an_image_of_somebody_else_is_as_one_that_never_was(
     assert await search(chat, "secret") == []
 
 
+def test_a_search_reads_the_images_of_one_owner_only(
+    transactional_db: None, context: RequestContext, png: bytes
+) -> None:
+    build("user:other", None, "fox", png)
+    ids = build(context.owner, None, "fox", png)
+    with CaptureQueriesContext(connection) as queries:
+        (found,) = named_images.search("fox prompt", context)
+    assert found.pk == ids.image
+    chats, newest, fitting, whole = (each["sql"] for each in queries)
+    assert "LIMIT" in chats
+    # With an order and a limit a database may begin with the newest of everybody's.
+    for statement in (newest, fitting, whole):
+        assert "LIMIT" not in statement
+
+
 def test_mentions_are_looked_up_in_one_statement(
     transactional_db: None, context: RequestContext
 ) -> None:

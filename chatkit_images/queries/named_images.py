@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db.models import Q
 
@@ -14,6 +16,8 @@ from .identity import key_of
 
 # Images in one list to choose from.
 MOST_FOUND = 20
+# Among the newest images of the newest chats.
+MOST_SEARCHED, MOST_CHATS, CHATS_AT_ONCE = 1000, 1000, 100
 # Of what a person types, so many characters and words are looked for.
 MOST_CHARACTERS, MOST_WORDS = 200, 8
 # Images that one input of a model can name.
@@ -23,16 +27,43 @@ MOST_NAMED = 100
 def search(query: str, context: RequestContext) -> list[models.GeneratedImage]:
     """Return the newest images whose prompts have all words of a query.
 
+    It is asked at each key, so no statement sorts or searches more than the owner's
+    ``MOST_SEARCHED`` newest images: with an order and a limit a database may read the
+    images of everybody from the newest on.
+
     Args:
         query: What the person types; empty for the newest of all.
         context: Whose images they are.
     """
-    rows = _of_owner(context).select_related("thread")
-    for word in clean(query[:MOST_CHARACTERS]).split()[:MOST_WORDS]:
-        rows = rows.filter(
-            Q(prompt__icontains=word) | Q(revised_prompt__icontains=word)
-        )
-    return list(rows.order_by("-created_at", "-pk")[:MOST_FOUND])
+    keys = _newest(context)
+    words = clean(query[:MOST_CHARACTERS]).split()[:MOST_WORDS]
+    if words and keys:
+        rows = models.GeneratedImage.objects.filter(pk__in=keys)
+        for word in words:
+            rows = rows.filter(
+                Q(prompt__icontains=word) | Q(revised_prompt__icontains=word)
+            )
+        fitting = set(rows.order_by().values_list("pk", flat=True))
+        keys = [key for key in keys if key in fitting]
+    keys = keys[:MOST_FOUND]
+    found = models.GeneratedImage.objects.select_related("thread").in_bulk(keys)
+    # What is deleted meanwhile is not found.
+    return [found[key] for key in keys if key in found]
+
+
+def _newest(context: RequestContext) -> list[uuid.UUID]:
+    """Return the keys of the newest images in the owner's newest chats, in order."""
+    chats = models.Thread.objects.for_owner(context.owner)
+    ids = list(
+        chats.order_by("-created_at", "-id").values_list("pk", flat=True)[:MOST_CHATS]
+    )
+    found: list[tuple[datetime, uuid.UUID]] = []
+    while ids and len(found) < MOST_SEARCHED:
+        some, ids = ids[:CHATS_AT_ONCE], ids[CHATS_AT_ONCE:]
+        rows = models.GeneratedImage.objects.filter(thread__in=some).shown()
+        found += rows.order_by().values_list("created_at", "pk")
+    found.sort(reverse=True)
+    return [key for _, key in found[:MOST_SEARCHED]]
 
 
 def get(image_id: str, context: RequestContext) -> models.GeneratedImage | None:
