@@ -102,8 +102,17 @@ if options := s3_options():
         "OPTIONS": options,
     }
 
+# What the project names as its server, and the context that goes with it.
+SERVERS: dict[str, dict[str, str]] = {
+    "designer": {"SERVER": "example_project.chat.DesignServer"},
+    "portraits": {"SERVER": "example_project.servers.portraits.PortraitServer"},
+    "museum": {
+        "SERVER": "example_project.servers.museum.MuseumServer",
+        "CONTEXT": "example_project.servers.museum.MuseumContext",
+    },
+}
 CHATKIT_IMAGES: dict[str, Any] = {
-    "SERVER": "example_project.chat.DesignServer",
+    **SERVERS[os.environ.get("EXAMPLE_SERVER") or "designer"],
     # Anybody may try the demo: a visitor's chats belong to the session.
     "ALLOW_ANONYMOUS": True,
     # The designer looks at images; its page offers nothing else.

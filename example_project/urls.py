@@ -9,12 +9,14 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from . import chats, views
+from .servers import museum
 
 urlpatterns = [
     path("", views.ChatView.as_view(), name="chat"),
     path("chats/", chats.ChatsView.as_view(), name="chats"),
     path("chatkit.js/", views.ChatKitJSView.as_view(), name="chatkit-js"),
     path("chatkit/", include("chatkit_images.urls")),
+    path("museum/exhibits/", museum.exhibits, name="exhibits"),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
