@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +11,6 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.generic import TemplateView
 
-from chatkit_images.conf import settings as chatkit_settings
 from chatkit_images.context import visitor
 
 EXAMPLE_PROMPTS = [
@@ -56,10 +54,7 @@ class ChatView(ChatPageView):
     template_name = "example_project/chat.html"
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "attachments": attachment_rules(),
-            "chats": reverse("chats"),
-        }
+        return super().get_config() | {"chats": reverse("chats")}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(prompts=EXAMPLE_PROMPTS, **kwargs)
@@ -76,15 +71,3 @@ class ChatKitJSView(ChatPageView):
             "endpoint": self.request.build_absolute_uri(self.get_endpoint()),
             "domainKey": settings.CHATKIT_DOMAIN_KEY,
         }
-
-
-def attachment_rules() -> dict[str, Any]:
-    """Return which files a message takes, as ChatKit.js's ``attachments`` says it."""
-    return {
-        "maxSize": chatkit_settings.MAX_ATTACHMENT_BYTES,
-        "maxCount": 10,
-        "accept": {
-            mime: mimetypes.guess_all_extensions(mime)
-            for mime in chatkit_settings.ATTACHMENT_TYPES
-        },
-    }

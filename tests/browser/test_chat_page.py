@@ -33,6 +33,15 @@ def focused(page: Page) -> str:
     )
 
 
+def reach(page: Page, name: str, key: str) -> None:
+    """Press a key until what has that name has the focus."""
+    for _ in range(40):
+        if focused(page) == name:
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{name} is out of reach, at {focused(page)}.")
+
+
 def test_keyboard_alone_is_enough(page: Page, shot: Shot) -> None:
     assert focused(page) == "main"
     page.keyboard.type("a slow cat")
@@ -50,17 +59,40 @@ def test_keyboard_alone_is_enough(page: Page, shot: Shot) -> None:
     page.keyboard.press("Enter")
     wait_for_answer(page)
     images(page).last.wait_for()
-    for _ in range(30):
-        page.keyboard.press("Shift+Tab")
-        if focused(page).startswith("Open image"):
-            break
-    assert focused(page) == "Open image: a cat"
+    reach(page, "Open image: a cat", "Shift+Tab")
     page.keyboard.press("Enter")
     page.locator("#lightbox[open]").wait_for()
     shot(page, "20-lightbox")
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#lightbox-place").inner_text() == "1 of 2"
+    page.keyboard.press("ArrowRight")
+    reach(page, "lightbox-download", "Tab")
+    with page.expect_download():
+        page.keyboard.press("Enter")
     page.keyboard.press("Escape")
     page.locator("#lightbox[open]").wait_for(state="detached")
     assert focused(page) == "Open image: a cat"
+
+    reach(page, "Rename a slow cat on a wall", "Shift+Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.type("Cats")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Cats").wait_for()
+    reach(page, "new-chat", "Shift+Tab")
+    page.keyboard.press("Enter")
+    assert focused(page) == "main"
+    reach(page, "Attach images", "Shift+Tab")
+    page.locator("#file").evaluate(
+        "file => file.addEventListener('click', (event) => {"
+        " event.preventDefault(); file.dataset.asked = 'yes'; })"
+    )
+    page.keyboard.press("Enter")
+    page.locator("#file[data-asked=yes]").wait_for(state="attached")
+    reach(page, "Delete Cats", "Shift+Tab")
+    page.keyboard.press("Enter")
+    reach(page, "Delete", "Tab")
+    page.keyboard.press("Enter")
+    page.locator(".thread").wait_for(state="detached")
 
 
 def test_finished_messages_are_announced_and_deltas_are_not(page: Page) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Shot = Callable[["Page", str], Path]
 OpenPage = Callable[..., "Page"]
-RULES = "Images can be attached: PNG, JPEG, WebP or GIF, up to 20 MB each."
+RULES = "Attach PNG, JPEG, WebP or GIF images of up to 20 MB."
 
 
 def png() -> bytes:
@@ -58,7 +58,7 @@ def test_what_may_be_attached_is_told_before_and_why_not_by_name(
     open_page: OpenPage, shot: Shot
 ) -> None:
     page = open_page(expect="415")
-    assert page.locator("#rules").inner_text() == RULES
+    page.get_by_text(RULES, exact=True).wait_for()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))
     page.evaluate("""() => Object.defineProperty(File.prototype, "size", {

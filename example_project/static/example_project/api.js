@@ -84,6 +84,11 @@ export class ChatKitApi {
     return (await this.#fetch("limits/", { method: "GET" })).json();
   }
 
+  /** Return what the composer may send, as ChatKit.js's option of that name. */
+  async composer() {
+    return (await this.#fetch("composer/", { method: "GET" })).json();
+  }
+
   /** Make a call that is answered with JSON. */
   async call(type, params) {
     return (await this.#send(type, params)).json();

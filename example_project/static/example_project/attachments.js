@@ -8,19 +8,17 @@ export class Attachments {
   #files = new Map();
 
   /**
-   * @param {object} rules `{accept, maxSize, maxCount}`, as ChatKit.js has them.
    * @param {{onChange: () => void, onRefused: (refused: {name: string, reason: string}[]) => void,
    *   onRemove: () => void}} actions `onRefused` is told all that were refused since files
    *   were added last.
    */
-  constructor(api, rules, actions) {
+  constructor(api, actions) {
     this.api = api;
-    this.rules = rules;
+    this.rules = null;
     this.actions = actions;
     this.list = byId("chips");
     this.refused = [];
     for (const input of [byId("file"), byId("camera")]) {
-      input.accept = Object.keys(rules.accept).join(",");
       input.addEventListener("change", () => {
         this.add(input.files);
         input.value = "";
@@ -28,7 +26,14 @@ export class Attachments {
     }
     byId("attach").addEventListener("click", () => byId("file").click());
     byId("take").addEventListener("click", () => byId("camera").click());
-    byId("rules").textContent = sentence(rules);
+  }
+
+  /** Learn what may be attached, as ChatKit.js's option `attachments` says it. */
+  setRules(rules) {
+    this.rules = rules.enabled ? rules : { accept: {} };
+    for (const name of ["attach", "take"]) byId(name).hidden = !rules.enabled;
+    for (const name of ["file", "camera"]) byId(name).accept = Object.keys(this.rules.accept).join(",");
+    byId("rules").textContent = rules.enabled ? sentence(rules) : "";
   }
 
   get count() {
@@ -44,7 +49,7 @@ export class Attachments {
     this.refused = [];
     this.actions.onRefused([]);
     for (const file of [...files]) {
-      const reason = refusal(file, this.count, this.rules);
+      const reason = this.rules && refusal(file, this.count, this.rules);
       if (reason) this.#refuse(file.name, reason);
       else this.#upload(file);
     }
@@ -75,7 +80,7 @@ export class Attachments {
         this.#discard(attachment);
       } else if (attachment.type !== "image") {
         this.#discard(attachment);
-        throw new Error(`This is no image. ${sentence(this.rules)}`);
+        throw new Error("This is no image.");
       } else {
         entry.attachment = attachment;
         entry.bar.remove();

@@ -22,7 +22,7 @@ const lightbox = new Lightbox();
 const running = new Map();
 let session = new Session(api, onChange);
 
-const composer = new Composer(api, config.attachments, { onSend: send, onStop: stop });
+const composer = new Composer(api, { onSend: send, onStop: stop });
 const sidebar = new Sidebar(listChats, {
   onNew: startNew,
   onRename: rename,
@@ -280,5 +280,7 @@ setUpDialogs();
 drawFrame();
 sidebar.load().catch(showProblem);
 showLimits(api);
+// Without them each file is uploaded, and the server says why it is refused.
+api.composer().then(({ attachments }) => composer.setRules(attachments), () => {});
 if (location.hash) openFromHash();
 else composer.focus();

@@ -48,7 +48,16 @@ function showOffline() {
   byId("offline").hidden = false;
 }
 
-load().then(() => {
+/** Return which files, models and tools the server takes. */
+async function composerOptions() {
+  const response = await fetch(new URL("composer/", endpoint));
+  if (!response.ok) throw new Error(`The server answered ${response.status}.`);
+  return response.json();
+}
+
+const options = composerOptions().catch(() => ({ attachments: { enabled: true } }));
+
+load().then(async () => {
   const chatkit = byId("chatkit");
   chatkit.setOptions({
     api: {
@@ -57,7 +66,7 @@ load().then(() => {
       fetch: createFetch({ eventSource: true }),
       uploadStrategy: { type: "direct", uploadUrl: new URL("attachments/", endpoint).href },
     },
-    composer: { attachments: { enabled: true } },
+    composer: await options,
     initialThread: threadId,
   });
   // The open thread is in the address, where a reload finds it again.

@@ -14,18 +14,15 @@ export class Composer {
   #problem = "";
   #sentAt = -DOUBLE_CLICK;
 
-  /**
-   * @param {object} rules Which files may be attached.
-   * @param {{onSend: Function, onStop: Function}} actions
-   */
-  constructor(api, rules, { onSend, onStop }) {
+  /** @param {{onSend: Function, onStop: Function}} actions */
+  constructor(api, { onSend, onStop }) {
     this.onSend = onSend;
     this.form = byId("composer");
     this.text = byId("main");
     this.send = byId("send");
     this.stop = byId("stop");
     this.problem = byId("problem");
-    this.files = new Attachments(api, rules, {
+    this.files = new Attachments(api, {
       onChange: () => this.#refresh(),
       onRefused: () => this.#showProblems(),
       onRemove: () => this.focus(),
@@ -48,6 +45,11 @@ export class Composer {
 
   focus() {
     this.text.focus();
+  }
+
+  /** Say which files may be attached: `{enabled, accept, maxSize, maxCount}`. */
+  setRules(rules) {
+    this.files.setRules(rules);
   }
 
   /** Show Stop while an answer is on its way. */

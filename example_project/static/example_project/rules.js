@@ -18,9 +18,10 @@ export function size(bytes) {
 
 /** Return a sentence of what may be attached. */
 export function sentence({ accept, maxSize }) {
+  if (!Object.keys(accept).length) return "Files cannot be attached here.";
   const names = Object.keys(accept).map(typeName);
   const list = names.length > 1 ? `${names.slice(0, -1).join(", ")} or ${names.at(-1)}` : names[0];
-  return `Images can be attached: ${list}, up to ${size(maxSize)} each.`;
+  return `Attach ${list} images of up to ${size(maxSize)}.`;
 }
 
 /** Return why a file cannot be attached, beside so many others; empty if it can. */
