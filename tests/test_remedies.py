@@ -16,6 +16,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage.handler import InvalidStorageError
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, OperationalError, ProgrammingError
 from django.test import Client
 
@@ -25,6 +26,7 @@ from chatkit_images.failures.remedies import SENTENCES
 from chatkit_images.models import Run
 from chatkit_images.testing import HTTPError, LoopbackAPI
 from tests.client import ChatClient, message
+from tests.docs.pages import ROOT
 
 boto = pytest.importorskip("botocore.exceptions")
 REQUEST = httpx2.Request("POST", "https://provider.example/v1/responses")
@@ -240,3 +242,29 @@ async def test_staff_alone_read_what_mends_an_answer(
         url = f"/admin/chatkit_images/run/{run.pk}/change/"
         shown = await sync_to_async(page.get)(url)
         assert remedy in shown.content.decode()
+
+
+def test_a_command_says_in_a_sentence_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> None:
+        raise s3("AccessDenied")
+
+    name = "chatkit_images_verify"
+    monkeypatch.setattr(f"chatkit_images.management.commands.{name}.verify", refuse)
+    with pytest.raises(CommandError, match="s3:GetObject"):
+        call_command(name)
+
+
+def test_the_page_has_a_row_for_each_cause_with_its_words_and_its_remedy() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines()]
+    closed = OperationalError("unable to open database file")
+    for cause, remedy in SENTENCES.items():
+        beginning = remedy.partition("{")[0].rstrip(" :")
+        (row,) = [each for each in rows if each[-1] == beginning]
+        errors = CAUSES.get(cause, [closed])
+        told = "".join(failure.summary() for e in errors if (failure := failures.of(e)))
+        quoted = [words.strip("“”") for words in row[0].split("; ")]
+        parts = [part for words in quoted for part in words.split(" ... ")]
+        assert [part for part in parts if part not in told] == [], cause

@@ -10,6 +10,7 @@ from django.core.checks import run_checks
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from chatkit_images import storage
+from chatkit_images.checks import check_settings
 from chatkit_images.storage import backend, overrides, s3
 
 pytest.importorskip("storages")
@@ -18,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
+NEEDED = "when_required"
 NAME = f"chatkit_images/images/ab/{'ab' * 16}.png"
 
 
@@ -80,6 +82,9 @@ def test_a_name_that_is_taken_is_an_earlier_try(bucket: Any) -> None:
 
 def test_a_server_without_conditions_is_written_to_all_the_same(bucket: Any) -> None:
     bucket.add_client_error("put_object", "NotImplemented", http_status_code=501)
+    bucket.add_response("put_object", {}, request())
+    backend.put(NAME, b"bytes")
+    # From then on each file is sent once.
     bucket.add_response("put_object", {}, request())
     backend.put(NAME, b"bytes")
 
@@ -191,3 +196,27 @@ def test_boto3s_own_timeouts_are_warned_of(bucket: Any, settings: Any) -> None:
         "chatkit_images": settings.STORAGES["chatkit_images"] | {"OPTIONS": options}
     }
     assert "chatkit_images.W003" in ids()
+
+
+@pytest.mark.parametrize(
+    ("url", "config", "warned"),
+    [
+        ("https://objects.example", {}, True),
+        (
+            "https://objects.example",
+            {"request_checksum_calculation": "when_required"},
+            False,
+        ),
+        ("https://s3.eu-central-1.amazonaws.com", {}, False),
+        (None, {}, False),
+    ],
+)
+def test_checksums_for_other_services_are_warned_of(
+    settings: Any, url: str | None, config: dict[str, str], warned: bool
+) -> None:
+    fast = Config(connect_timeout=3, read_timeout=10, **config)
+    options = {"bucket_name": "b", "endpoint_url": url, "client_config": fast}
+    backend = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"default": backend}
+    ids = [found.id for found in check_settings(None)]
+    assert ids == ["chatkit_images.W012"] * warned

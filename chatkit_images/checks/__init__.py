@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 
-from . import contexts, databases, limits, surroundings, values
+from . import contexts, databases, limits, serving, surroundings, values
 from .values import CHOICES, known_keys, tuning_keys
 
 __all__ = [
@@ -35,6 +35,16 @@ PARTS = (
     surroundings.check_base_url,
     surroundings.check_origins,
     surroundings.check_log,
+    serving.check_urls,
+    serving.check_runserver,
+    serving.check_middleware,
+)
+# What may be right as it is, and what one process alone cannot know.
+ADVICE = (
+    limits.check_addresses,
+    databases.check_sqlite,
+    serving.check_processes,
+    serving.check_key,
 )
 
 
@@ -67,4 +77,6 @@ def check_deployment(
 ) -> list[checks.CheckMessage]:
     """Check what matters once strangers come, for ``check --deploy``."""
     written = getattr(django_settings, "CHATKIT_IMAGES", {})
-    return [] if values.check_dicts(written) else list(limits.check_addresses(written))
+    if values.check_dicts(written):
+        return []
+    return [message for part in ADVICE for message in part(written)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -25,6 +26,26 @@ def check_connections() -> Iterator[checks.CheckMessage]:
                 "where they pile up.",
                 hint="Remove CONN_MAX_AGE; PostgreSQL has a pool in OPTIONS.",
                 id="chatkit_images.W001",
+            )
+
+
+def check_sqlite(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Yield advice for each file of SQLite's whose writers do not wait in line."""
+    databases: dict[str, Any] = django_settings.DATABASES
+    for alias, database in databases.items():
+        if not database.get("ENGINE", "").endswith(("sqlite3", "spatialite")):
+            continue
+        options = database.get("OPTIONS", {})
+        begins = str(options.get("transaction_mode", "")).upper()
+        opens = str(options.get("init_command", "")).lower()
+        if begins in ("", "DEFERRED") or "wal" not in opens or "timeout" not in options:
+            yield checks.Warning(
+                f"DATABASES[{alias!r}] is SQLite as Django has it: when several people "
+                'write, some get "database is locked".',
+                hint='Write "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20,'
+                ' "init_command": "PRAGMA journal_mode=WAL; '
+                'PRAGMA synchronous=NORMAL;"}.',
+                id="chatkit_images.W011",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..storage import s3
+from . import places
 from .values import is_function
 
 CORS = "corsheaders."
@@ -34,9 +36,10 @@ def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         return
     try:
         server = import_string(path)
-    except (ImportError, AttributeError, TypeError) as error:
+    except Exception as error:
+        # Its module may raise anything at all.
         yield checks.Error(
-            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error}",
+            f"CHATKIT_IMAGES['SERVER'] cannot be imported: {path!r}: {error!r}",
             hint="Write the dotted path of a subclass of DjangoChatKitServer.",
             id="chatkit_images.E005",
         )
@@ -46,6 +49,15 @@ def check_server(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             "CHATKIT_IMAGES['SERVER'] must be the dotted path of a ChatKitServer, "
             f"got {path!r}.",
             hint="Write the dotted path of a subclass of DjangoChatKitServer.",
+            id="chatkit_images.E005",
+        )
+        return
+    try:
+        inspect.signature(server).bind()
+    except (TypeError, ValueError) as error:
+        yield checks.Error(
+            f"CHATKIT_IMAGES['SERVER'] cannot be made: {path!r}: {error}.",
+            hint="Give each argument of its __init__() a default.",
             id="chatkit_images.E005",
         )
 
@@ -88,6 +100,7 @@ def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             "botocore.config.Config(connect_timeout=3, read_timeout=10).",
             id="chatkit_images.W003",
         )
+    yield from places.check_place(alias, storage, values)
 
 
 def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

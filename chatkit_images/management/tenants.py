@@ -7,8 +7,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from .. import failures
 from ..context import RequestContext
 from ..contexts import all_contexts, working_for
+from ..failures.remedies import SENTENCES
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class TenantCommand(BaseCommand):
             if not contexts:
                 raise CommandError(f"CONTEXTS yields no tenant {only!r}.")
         if contexts == [None]:
-            return self.work(**options)
+            return self._work(options)
         failed = [name_of(each) for each in contexts if not self._try(each, options)]
         if failed:
             raise CommandError(f"It failed for {', '.join(failed)}.")
@@ -43,12 +45,27 @@ class TenantCommand(BaseCommand):
         """Do what the command does, for one tenant."""
         raise NotImplementedError
 
+    def _work(self, options: dict[str, Any]) -> None:
+        """Do the work, and say in a sentence what database or storage lack for it."""
+        try:
+            self.work(**options)
+        except CommandError:
+            raise
+        except Exception as error:
+            failure = failures.of(error)
+            remedy = failure.remedy if failure is not None else ""
+            if remedy == SENTENCES["project"]:
+                raise  # Its traceback says more.
+            if not remedy and not type(error).__module__.startswith("botocore"):
+                raise
+            raise CommandError(f"{error} {remedy}".strip()) from error
+
     def _try(self, context: RequestContext | None, options: dict[str, Any]) -> bool:
         """Do the work for a tenant; whatever happens, the next one has its turn."""
         self.stdout.write(f"{name_of(context)}:")
         try:
             with working_for(context):
-                self.work(**options)
+                self._work(options)
         except CommandError as error:
             self.stderr.write(str(error))
         except Exception as error:

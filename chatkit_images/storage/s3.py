@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from django.core.files.storage import Storage
 
@@ -21,7 +25,9 @@ PATIENCE = 60
 # Amazon's answer to a create-only write of a name that is taken.
 TAKEN = "PreconditionFailed"
 # Some servers of the same protocol do not know conditional writes.
-UNKNOWN = "NotImplemented"
+UNKNOWN = {"NotImplemented", "NotSupported"}
+# Storages that have said so.
+_unconditional: WeakSet[Any] = WeakSet()
 
 
 def is_plain(storage: Storage) -> bool:
@@ -38,6 +44,22 @@ def is_patient(storage: Any) -> bool:
     """Whether a storage has the timeouts of boto3, 60 seconds each."""
     config = storage.client_config
     return bool(max(config.connect_timeout, config.read_timeout) >= PATIENCE)
+
+
+def wants_checksums(storage: Any) -> bool:
+    """Whether a storage sends a service other than Amazon's what boto3 adds by itself.
+
+    Since 1.36 it adds a checksum to each write, which some services refuse.
+    """
+    if S3Storage is None or not isinstance(storage, S3Storage):
+        return False
+    host = urlsplit(str(storage.endpoint_url or "")).hostname or "amazonaws.com"
+    if host.endswith(("amazonaws.com", "amazonaws.com.cn")):
+        return False
+    config = storage.client_config
+    set_by = os.environ.get("AWS_REQUEST_CHECKSUM_CALCULATION", "").lower()
+    said = getattr(config, "request_checksum_calculation", None) or set_by
+    return bool(said != "when_required")
 
 
 def put(storage: Any, name: str, data: bytes) -> None:
@@ -58,13 +80,19 @@ def put(storage: Any, name: str, data: bytes) -> None:
         # Whoever opens it at the storage itself gets a download.
         request["ContentDisposition"] = "attachment"
     client = storage.connection.meta.client
+    if storage in _unconditional:
+        client.put_object(**request)
+        return
     try:
         client.put_object(IfNoneMatch="*", **request)
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code")
-        if code == UNKNOWN:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED:
             client.put_object(**request)
-        elif code != TAKEN:
+            # So the next image is sent once. Only a write that succeeded says so.
+            _unconditional.add(storage)
+        elif code != TAKEN and status != HTTPStatus.PRECONDITION_FAILED:
             raise
 
 
