@@ -26,10 +26,7 @@ PREVIEWS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
 
 def message_id(image: models.GeneratedImage) -> str:
-    """Return the id of the item that replaces an image without a result.
-
-    ``items.save`` links an item with such an id to its image.
-    """
+    """Return the id by which ``items.save`` links an item to its image's row."""
     return f"{items.IMAGE_PREFIX}{image.pk.hex}"
 
 
