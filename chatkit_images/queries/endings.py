@@ -21,8 +21,6 @@ from . import failure_columns, items, recovery, use
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
-# How images have ended of which a person sees a preview, with a note beside it.
-PREVIEWS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
 
 def message_id(image: models.GeneratedImage) -> str:
@@ -82,7 +80,7 @@ def tells(run: models.Run) -> bool:
     return models.GeneratedImage.objects.filter(
         # A note is in its place, or beside its preview.
         Q(item__type="assistant_message", item__is_note=True)
-        | Q(item__type="generated_image", status__in=PREVIEWS),
+        | Q(item__type="generated_image", status__in=failure_columns.PREVIEWS),
         thread=run.thread_id,
         created_at__gte=run.created_at,
         reason=run.reason,

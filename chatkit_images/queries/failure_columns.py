@@ -15,6 +15,8 @@ ENDED = {
     Reason.STOPPED_BY_STAFF: Status.CANCELLED,
     Reason.INTERRUPTED: Status.INTERRUPTED,
 }
+# How images have ended of which a person sees a preview, with a note beside it.
+PREVIEWS = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 NO_RESULT = Failure(
     Reason.NO_RESULT, code="no_result", message="The call had no result."
 )

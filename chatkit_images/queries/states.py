@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import models, notes
 from ..context import RequestContext
-from . import endings, items, pages
+from . import failure_columns, items, pages
 
 State = dict[str, Any]
 # Operations that bring a message. Others answer one that was there before.
@@ -114,7 +114,7 @@ def _of_images(
         image = images.get(said.get("key", said["id"]))
         if image is None:
             states[row.item_id] = {"kind": "removed", "of": "image"}
-        elif image.status in endings.PREVIEWS:
+        elif image.status in failure_columns.PREVIEWS:
             states[row.item_id] = {"kind": "preview", "of": "image"} | _why(image)
     return states
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from copy import copy
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,15 +11,20 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.translation import gettext as _
 
 from . import errors, origins
+
+logger = logging.getLogger(__name__)
 
 
 class CsrfCheck(CsrfViewMiddleware):
     """Django's CSRF check, with JSON instead of a page as its refusal."""
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-        return errors.error(403, "csrf_failed", f"CSRF: {reason}")
+        logger.warning("CSRF check failed: %s", reason)
+        message = _("This page is too old, or it may keep no cookies. Reload it.")
+        return errors.error(403, "csrf_failed", message)
 
     def _origin_verified(self, request: HttpRequest) -> bool:
         trusted = super()._origin_verified(request)  # type: ignore[misc]

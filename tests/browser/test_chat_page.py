@@ -100,8 +100,10 @@ def test_finished_messages_are_announced_and_deltas_are_not(page: Page) -> None:
     wait_for_answer(page)
     announcer = page.locator("#announcer")
     assert announcer.get_attribute("aria-live") == "polite"
-    assert announcer.locator("p").count() == 1
-    assert announcer.inner_text().startswith("Designer: Hello!")
+    said = announcer.locator("p").all_inner_texts()
+    assert [text for text in said if text != "Working on it."] == [
+        page.locator(".assistant .prose").inner_text().join(["Designer: ", ""])
+    ]
     assert page.locator("#log[aria-live]").count() == 0
 
 
@@ -147,18 +149,6 @@ def test_chats_are_listed_renamed_opened_and_deleted(page: Page, shot: Shot) -> 
     page.locator("#confirm").get_by_role("button", name="Delete").click()
     page.locator("#welcome").wait_for()
     assert threads.count() == 1
-
-
-def test_feedback_thumbs_exclude_each_other(page: Page) -> None:
-    say(page, "hello")
-    wait_for_answer(page)
-    good = page.get_by_role("button", name="Good answer")
-    bad = page.get_by_role("button", name="Bad answer")
-    good.click()
-    page.locator("[aria-label='Good answer'][aria-pressed=true]").wait_for()
-    bad.click()
-    page.locator("[aria-label='Bad answer'][aria-pressed=true]").wait_for()
-    assert good.get_attribute("aria-pressed") == "false"
 
 
 @pytest.mark.parametrize(

@@ -96,24 +96,41 @@ def test_stop_ends_the_image_and_nothing_spins(page: Page, shot: Shot) -> None:
     wait_for_answer(page)
     shot(page, "09-stopped")
     assert page.locator('.tile[data-phase="generating"]').count() == 0
-    assert page.locator('.tile[data-phase="stopped"]', has_text="Stopped").count() == 1
-    assert page.get_by_role("progressbar").count() == 0
-    page.reload()
-    page.locator(".user .bubble").wait_for()
-    assert page.locator('.tile[data-phase="generating"]').count() == 0
+    again = page.context.new_page()
+    again.goto(page.url)
+    mark = "Made before it was stopped"
+    for each in (page, again):
+        tile = each.locator('.tile[data-phase="stopped"]', has_text=mark)
+        tile.wait_for()
+        name = f"Open preview, {mark.lower()}: a slow boat"
+        tile.get_by_role("button", name=name).wait_for()
+        note = each.locator(".note.stopped", has_text="This is only a preview.")
+        note.get_by_role("button", name="Retry").wait_for()
+        assert each.get_by_role("progressbar").count() == 0
+        # What was not finished is not asked about.
+        assert each.get_by_role("button", name="Good answer").count() == 0
     say(page, "a tree")
     wait_for_answer(page)
     images(page).first.wait_for()
 
 
-def test_blocked_image_shows_its_reason(page: Page, shot: Shot) -> None:
+def test_blocked_image_shows_its_reason_and_a_way_on(page: Page, shot: Shot) -> None:
     say(page, "a forbidden scene")
     wait_for_answer(page)
-    shot(page, "10-blocked")
-    assert page.locator('.tile[data-phase="generating"]').count() == 0
-    assert images(page).count() == 0
-    said = page.locator("#log").inner_text().lower()
-    assert "safety" in said or "violence" in said
+    for name in ("10-blocked", "10-blocked-again"):
+        note = page.locator(".note.blocked")
+        note.get_by_role("heading", name="Blocked").wait_for()
+        shot(page, name)
+        assert page.locator(".tile").count() == 0
+        assert "It found violence." in note.inner_text()
+        assert page.get_by_role("button", name="Good answer").count() == 0
+        page.reload()
+    note.get_by_role("button", name="Change the words").click()
+    assert page.get_by_label("Your message").input_value() == "a forbidden scene"
+    note.get_by_role("button", name="Try again").click()
+    page.locator("#log[aria-busy=true]").wait_for(state="attached")
+    wait_for_answer(page)
+    assert page.locator(".user").count() == note.count() == 1
 
 
 def test_image_goes_on_after_a_reload(page: Page, shot: Shot) -> None:
@@ -134,14 +151,19 @@ def test_image_goes_on_after_a_reload(page: Page, shot: Shot) -> None:
 def test_failed_answer_can_be_retried(page: Page, shot: Shot, prompt: str) -> None:
     say(page, prompt)
     wait_for_answer(page, timeout=60_000)
-    alert = page.locator("#log [role=alert]")
-    alert.wait_for()
+    note = page.locator(".note.failed")
+    note.wait_for()
+    words = note.inner_text()
+    # As somebody sees it who was not there.
+    page.reload()
+    note.wait_for()
+    assert note.inner_text() == words
     shot(page, f"11-{prompt.split()[1]}")
     assert page.locator('.tile[data-phase="generating"]').count() == 0
-    retry = alert.get_by_role("button", name="Retry")
-    retry.click()
+    note.get_by_role("button", name="Retry").click()
+    page.locator("#log[aria-busy=true]").wait_for(state="attached")
     wait_for_answer(page, timeout=60_000)
     # The words ask for the same failure again; what counts is that they were asked.
-    alert.wait_for()
-    assert alert.count() == 1
+    note.wait_for()
+    assert note.count() == 1
     assert page.locator(".user").count() == 1

@@ -337,6 +337,6 @@ async function get(url, { signal, fetch }, seconds = 0) {
 /** Return the error of an answer that is none, with the app's words if it has some. */
 async function refusal(response) {
   const told = await response.clone().json().catch(() => null);
-  const message = told?.message ?? `The server answered ${response.status}.`;
+  const message = told?.message ?? "Something is wrong at the server. Try again in a moment.";
   return Object.assign(new Error(message), { status: response.status, code: told?.error?.code });
 }

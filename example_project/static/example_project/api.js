@@ -12,20 +12,37 @@ export class ApiError extends Error {
   }
 }
 
+// What a person reads in place of what is meant for programs, by the code or the status.
 const MESSAGES = {
-  401: "Please log in to chat.",
-  403: "The server refused this request. Reload the page and try again.",
-  404: "This chat does not exist any more.",
+  csrf_failed: "This page is too old, or it may keep no cookies. Reload it and try again.",
+  not_authenticated: "Log in to chat.",
+  not_found: "This is not there any more.",
+  invalid_request: "This page is too old for the server. Reload it and try again.",
+  401: "Log in to chat.",
+  403: "You may not do that here. Reload the page and try again.",
+  404: "This is not there any more.",
   413: "That is too large to send.",
 };
+const OFFLINE = "The server cannot be reached. Check the connection.";
+const AWAY = "Something is wrong at the server. Try again in a moment.";
+
+function wordsOf({ code, message, status }) {
+  return MESSAGES[code] ?? message ?? MESSAGES[status] ?? AWAY;
+}
 
 async function errorFrom(response) {
   const body = await response.json().catch(() => null);
   const { code, message } = body?.error ?? {};
-  return new ApiError(
-    message || MESSAGES[response.status] || `The server answered ${response.status}.`,
-    { code: code ?? "http", status: response.status },
-  );
+  const { status } = response;
+  return new ApiError(wordsOf({ code, message, status }), { code: code ?? "http", status });
+}
+
+/** Return an error of the fetch module's in words for a person. */
+function translated(error) {
+  if (error instanceof ApiError || error.name === "AbortError") return error;
+  const { code, status } = error;
+  if (!status) return new ApiError(OFFLINE);
+  return new ApiError(wordsOf({ code, status, message: code && error.message }), { code, status });
 }
 
 /** Yield the JSON of each `data:` frame of an event stream; there are no others. */
@@ -45,6 +62,9 @@ export async function* readEvents(stream) {
   }
 }
 
+/** How many items are asked for at once. */
+export const PAGE = 20;
+
 /** Client of one ChatKit endpoint. */
 export class ChatKitApi {
   #link;
@@ -61,7 +81,7 @@ export class ChatKitApi {
       response = await request;
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new ApiError("The server cannot be reached. Check the connection.");
+      throw new ApiError(OFFLINE);
     }
     if (!response.ok) throw await errorFrom(response);
     return response;
@@ -100,10 +120,19 @@ export class ChatKitApi {
     yield* readEvents(response.body);
   }
 
+  /**
+   * Return whether a thread is busy, how its last answer ended, and what its newest items,
+   * or those before one, do not say themselves.
+   */
+  status(threadId, after = null) {
+    const asked = { ...this.#link, items: PAGE, ...(after && { after }) };
+    return status(this.endpoint, threadId, asked).catch((error) => { throw translated(error); });
+  }
+
   /** Return the events of the answer that is being written in a thread, if there is one. */
-  async live(threadId, signal) {
-    const { busy } = await status(this.endpoint, threadId, this.#link);
-    return busy ? follow(this.endpoint, threadId, { ...this.#link, signal }) : null;
+  follow(threadId, signal) {
+    return follow(this.endpoint, threadId, { ...this.#link, signal })
+      .catch((error) => { throw translated(error); });
   }
 
   /** End the thread's running answer on the server; the stream then ends by itself. */

@@ -10,7 +10,8 @@ import { Log } from "./render.js";
 import { Scroller } from "./scroller.js";
 import { Session } from "./session.js";
 import { Sidebar, threadTitle } from "./sidebar.js";
-import { textOf } from "./thread.js";
+import { Speaker } from "./speaker.js";
+import { addLocal } from "./thread.js";
 
 const config = JSON.parse(byId("config").textContent);
 const api = new ChatKitApi(config.endpoint, onReconnect);
@@ -30,12 +31,15 @@ const sidebar = new Sidebar(listChats, {
   onProblem: showProblem,
 });
 const log = new Log(byId("log"), {
-  onOpen: (image) => lightbox.open(image),
+  onOpen: open,
   onRetry: retry,
+  onChange: (text) => composer.restore({ text, attachments: [] }),
+  onNew: startNew,
   onFeedback: feedback,
   onStale: () => session.refresh().catch(showProblem),
 });
 
+const speaker = new Speaker();
 let lostConnections = 0;
 
 function onReconnect({ lost }) {
@@ -58,14 +62,19 @@ function drawFrame() {
   const empty = !thread.id && !thread.items.size;
   byId("welcome").hidden = !empty;
   byId("title").hidden = empty;
-  byId("title").textContent = threadTitle(thread);
+  byId("title").textContent = thread.gone ? "Not found" : threadTitle(thread);
   document.title = thread.title ? `${thread.title} · Studio` : "Studio";
   byId("earlier").hidden = !thread.hasMore;
   // An image in the making says so itself.
   const drawing = [...thread.images.values()].some(({ phase }) => phase === "generating");
   byId("working").hidden = !busy || (drawing && !thread.progress);
   byId("working-text").textContent = thread.progress || "Working…";
-  byId("log").setAttribute("aria-busy", String(busy));
+  const logList = byId("log");
+  if (logList.getAttribute("aria-busy") !== String(busy)) {
+    speaker.busy(busy);
+    logList.setAttribute("aria-busy", String(busy));
+  }
+  log.finish(thread, busy);
   const { type, reason } = thread.status;
   composer.setLocked(type === "active" ? "" : reason || `This chat is ${type}.`);
   composer.setBusy(busy, thread.allowCancel);
@@ -99,7 +108,8 @@ function onChange(changed, ids, event) {
   const follow = scroller.isFollowing;
   log.update(thread, ids);
   drawFrame();
-  if (event) announceEvent(event);
+  checkLightbox();
+  if (event) speaker.tell(thread, event);
   if (event?.type === "thread.created") {
     // Not `location.hash`: that would open the thread that is on the page already.
     history.replaceState(null, "", `#${thread.id}`);
@@ -108,12 +118,17 @@ function onChange(changed, ids, event) {
   if (follow) scroller.follow();
 }
 
-function announceEvent(event) {
-  // Notices and errors announce themselves by their role.
-  if (event.type !== "thread.item.done") return;
-  const { item } = event;
-  if (item.type === "assistant_message") announce(`Designer: ${textOf(item)}`);
-  else if (item.type === "generated_image" && item.image) announce("An image is ready.");
+/** Show an image in full, and look whether it is there still. */
+function open(image) {
+  lightbox.open(image);
+  look();
+}
+
+/** Close the lightbox if its image is no more, and go to the words in its place. */
+function checkLightbox() {
+  const gone = lightbox.closeIfGone();
+  const entry = gone && log.focus(gone);
+  if (entry) announce(entry.innerText);
 }
 
 async function send(message) {
@@ -138,22 +153,41 @@ async function retry() {
 
 /** Find out what happened while nobody looked at this page, or it had no network. */
 function look() {
-  // What is out of reach now is looked for the next time.
-  if (!document.hidden) session.look().catch(() => {});
+  if (document.hidden) return;
+  const looking = session;
+  looking.look().catch((error) => {
+    // What is out of reach now is looked for the next time.
+    if (error.status !== 404 || looking !== session) return;
+    sidebar.remove(looking.thread.id);
+    showMissing();
+  });
+}
+
+/** Say that there is no such chat; its address stays, so that a reload says the same. */
+function showMissing() {
+  const next = new Session(api, onChange);
+  next.thread.gone = true;
+  addLocal(next.thread, { type: "missing" });
+  show(next);
 }
 
 async function stop() {
   await session.stop().catch(showProblem);
 }
 
-async function feedback(itemId, kind) {
-  const params = { thread_id: session.thread.id, item_ids: [itemId], kind };
+async function feedback(ids, kind) {
+  const judged = session;
+  const params = { thread_id: judged.thread.id, item_ids: ids, kind };
   try {
     await api.call("items.feedback", params);
-    return true;
+    for (const id of ids) {
+      judged.thread.states[id] = { ...judged.thread.states[id], feedback: kind };
+    }
+    if (judged !== session) return;
+    log.finish(judged.thread, judged.busy);
+    announce("Thank you for your opinion.");
   } catch (error) {
     showProblem(error);
-    return false;
   }
 }
 
@@ -193,7 +227,11 @@ async function openFromHash() {
     }
     next.join().catch(showProblem);
   } catch (error) {
-    history.replaceState(null, "", location.pathname);
+    if (location.hash.slice(1) !== id) return;
+    if (error.status === 404) {
+      showMissing();
+      return;
+    }
     show(new Session(api, onChange));
     showProblem(error);
   }

@@ -45,6 +45,14 @@ export class Lightbox {
     this.dialog.showModal();
   }
 
+  /** Close if its image has gone from the page; returns the id of the item of that. */
+  closeIfGone() {
+    if (!this.dialog.open || this.#frame.isConnected) return null;
+    const { item } = this.#frame.closest("[data-item]").dataset;
+    this.dialog.close();
+    return item;
+  }
+
   #keydown(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const isFromTheRight = getComputedStyle(this.dialog).direction === "rtl";

@@ -1,7 +1,10 @@
 /** One open chat: its state, and the answer that is on its way into it. */
 
-import { ApiError } from "./api.js";
+import { ApiError, PAGE } from "./api.js";
 import * as state from "./thread.js";
+
+// How often is asked for the end of an answer.
+const TRIES = 4;
 
 /** A thread together with its running stream. Reports changes, draws nothing. */
 export class Session {
@@ -20,7 +23,8 @@ export class Session {
   /** Load a thread that the server has, with its latest items. */
   async open(threadId) {
     // Before the items are read: what is done by then is among them.
-    this.#live = await this.api.live(threadId, this.#abort.signal);
+    const told = await this.api.status(threadId);
+    this.#live = told.busy ? await this.api.follow(threadId, this.#abort.signal) : null;
     const [thread, page] = await Promise.all([
       this.api.call("threads.get_by_id", { thread_id: threadId }),
       this.#page(threadId),
@@ -31,24 +35,57 @@ export class Session {
     this.thread.id = thread.id;
     state.reduce(this.thread, { type: "thread.updated", thread });
     state.addPage(this.thread, page);
+    state.learn(this.thread, told, page.data.map(({ id }) => id));
   }
 
   /** Load the items before those there are. */
   async earlier() {
-    state.addPage(this.thread, await this.#page(this.thread.id, this.thread.after));
+    const { id, after } = this.thread;
+    const [{ items }, page] = await Promise.all([this.api.status(id, after), this.#page(id, after)]);
+    state.addPage(this.thread, page);
+    state.learn(this.thread, { items }, page.data.map((item) => item.id));
   }
 
-  /** Load the latest items again: their image URLs are fresh, a lost end is there. */
-  async refresh() {
+  /**
+   * Load the latest items again: their image URLs are fresh, a lost end is there, and what
+   * was removed is told.
+   */
+  async refresh(told = null) {
+    const { id: threadId } = this.thread;
+    const [known, page] = await Promise.all([told ?? this.api.status(threadId), this.#page(threadId)]);
     const fresh = state.newThread();
-    state.addPage(fresh, await this.#page(this.thread.id));
+    state.addPage(fresh, page);
+    const { items, images, unfinished } = this.thread;
+    for (const [id, item] of fresh.items) {
+      // It may have been removed since its state was told.
+      const words = item.type === "assistant_message" && items.get(id)?.type === "generated_image";
+      if (words && !known.items[id]?.kind) known.items[id] = { ...known.items[id], kind: "removed", of: "image" };
+    }
+    const gone = state.missing(this.thread, fresh);
+    for (const id of gone) items.delete(id);
     for (const [id, item] of fresh.items) {
       // The stream knows better what is in the making.
-      if (this.thread.unfinished.has(id)) continue;
-      this.thread.items.set(id, item);
-      if (fresh.images.has(id)) this.thread.images.set(id, fresh.images.get(id));
+      if (unfinished.has(id)) continue;
+      items.set(id, item);
+      if (fresh.images.has(id)) images.set(id, fresh.images.get(id));
+      else images.delete(id);
     }
-    this.onChange(this, [...fresh.items.keys()]);
+    state.arrange(this.thread, [...fresh.items.keys()]);
+    const ids = [...fresh.items.keys()].filter((id) => !unfinished.has(id));
+    const learnt = state.learn(this.thread, known.busy ? { items: known.items } : known, ids);
+    this.onChange(this, [...gone, ...ids, ...learnt]);
+  }
+
+  /** Learn how the answer ended whose stream is over. */
+  async #learn() {
+    const { id } = this.thread;
+    if (!id) return;
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      const told = await this.api.status(id);
+      // The stream is over a moment before its run is.
+      if (!told.busy) return void await this.refresh(told);
+      await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** attempt));
+    }
   }
 
   /** Follow the answer that was on its way when the thread was opened. */
@@ -64,8 +101,9 @@ export class Session {
     this.#looking = true;
     const abort = new AbortController();
     try {
-      const live = await this.api.live(this.thread.id, abort.signal);
-      await this.refresh();
+      const told = await this.api.status(this.thread.id);
+      const live = told.busy ? await this.api.follow(this.thread.id, abort.signal) : null;
+      await this.refresh(told);
       // The person may have asked something meanwhile.
       if (live && !this.busy) await this.#follow(live);
     } finally {
@@ -75,7 +113,7 @@ export class Session {
   }
 
   #page(threadId, after = null) {
-    const params = { thread_id: threadId, order: "desc", limit: 20 };
+    const params = { thread_id: threadId, order: "desc", limit: PAGE };
     return this.api.call("items.list", after ? { ...params, after } : params);
   }
 
@@ -93,7 +131,7 @@ export class Session {
       quoted_text: null,
       inference_options: {},
     };
-    const gone = state.removeLocal(this.thread, "error");
+    const gone = state.removeLocal(this.thread, "error", "missing");
     const id = state.addLocal(this.thread, { type: "user_message", content, attachments });
     this.onChange(this, [...gone, id]);
     const { id: threadId } = this.thread;
@@ -103,10 +141,11 @@ export class Session {
 
   /** Have the last user message answered again. */
   async retry() {
-    const message = state.lastUserMessage(this.thread);
-    if (!message) return;
-    this.onChange(this, state.truncateAfter(this.thread, message.id));
-    const params = { thread_id: this.thread.id, item_id: message.id };
+    const { end } = this.thread;
+    const message = end ? end.retry_after : state.lastUserMessage(this.thread)?.id;
+    if (!message || this.busy) return;
+    this.onChange(this, state.truncateAfter(this.thread, message));
+    const params = { thread_id: this.thread.id, item_id: message };
     try {
       await this.#ask("threads.retry_after_item", params);
     } catch (error) {
@@ -138,6 +177,7 @@ export class Session {
     let begun = false;
     this.busy = true;
     this.thread.stopping = false;
+    this.thread.end = null;
     this.onChange(this, state.removeLocal(this.thread, "error"));
     try {
       for await (const event of events) {
@@ -149,9 +189,12 @@ export class Session {
       if (!begun || error.name !== "AbortError") throw error;
       return begun;
     } finally {
+      const done = state.settle(this.thread);
+      // What the server says of it is shown at once with the end.
+      if (begun) await this.#learn().catch(() => {});
       this.busy = false;
       const gone = begun ? [] : state.removeLocal(this.thread, "user_message");
-      this.onChange(this, [...gone, ...state.settle(this.thread)]);
+      this.onChange(this, [...gone, ...done]);
     }
   }
 }

@@ -13,6 +13,9 @@ export function newThread() {
     images: new Map(),
     // Items that have been added and are not done.
     unfinished: new Set(),
+    // What items do not say themselves, by their ids, and how the last answer ended.
+    states: {},
+    end: null,
     hasMore: false,
     after: null,
     allowCancel: true,
@@ -108,13 +111,20 @@ const reducers = {
     thread.progress = event.text;
   },
   notice: (thread, event) => [addLocal(thread, { ...event, type: "notice" })],
-  error: (thread, event) => [
-    addLocal(thread, {
-      type: "error",
-      message: event.message || "Something went wrong while answering.",
-      allowRetry: event.allow_retry,
-    }),
-  ],
+  error: (thread, event) => {
+    const message = event.message || "Something went wrong while answering.";
+    const last = [...thread.items.values()].at(-1);
+    thread.end = {
+      status: "failed", message, allow_retry: event.allow_retry,
+      retry_after: lastUserMessage(thread)?.id ?? null,
+    };
+    // The note that says so has come before, and stays when this page is gone.
+    if (last && textOf(last) === message) {
+      thread.states[last.id] = { kind: "note", of: "answer", ...thread.end };
+      return [last.id];
+    }
+    return [addLocal(thread, { type: "error", message, allowRetry: event.allow_retry })];
+  },
 };
 
 /** Apply one event; returns the ids of the items that changed. */
@@ -134,6 +144,30 @@ export function settle(thread) {
   return changed;
 }
 
+/**
+ * Take what the server tells of the newest items, or of those before them: it counts more
+ * than what this page has seen. Returns the ids of the items that are drawn anew.
+ */
+export function learn(thread, { end, items = {} }, ids) {
+  const changed = ids.filter((id) => thread.states[id] || items[id]);
+  for (const id of ids) {
+    if (items[id]) thread.states[id] = items[id];
+    else delete thread.states[id];
+    const image = thread.images.get(id);
+    if (image && items[id]?.kind === "preview") thread.images.set(id, { ...image, phase: "stopped" });
+  }
+  if (end === undefined) return changed;
+  thread.end = end;
+  const last = [...thread.items.values()].filter((item) => !item.local).at(-1);
+  // An end without a note is told all the same.
+  const gone = end ? removeLocal(thread, "error") : [];
+  if (end?.message && !end.note) {
+    const { message, allow_retry: allowRetry } = end;
+    gone.push(addLocal(thread, { type: "error", message, allowRetry }));
+  }
+  return [...changed, ...gone, ...(last ? [last.id] : [])];
+}
+
 /** Put a page of stored items, newest first, before or after those there are. */
 export function addPage(thread, page, { before = true } = {}) {
   const stored = new Map();
@@ -147,6 +181,26 @@ export function addPage(thread, page, { before = true } = {}) {
   thread.items = new Map(before ? [...stored, ...thread.items] : [...thread.items, ...stored]);
   thread.hasMore = page.has_more;
   thread.after = page.after ?? null;
+}
+
+/** Return the ids that a fresh page of the newest items has no more: they were deleted. */
+export function missing(thread, fresh) {
+  const ids = [...thread.items.values()].filter((item) => !item.local).map(({ id }) => id);
+  const start = fresh.hasMore ? ids.findIndex((id) => fresh.items.has(id)) : 0;
+  if (start < 0) return [];
+  return ids.slice(start).filter((id) => !fresh.items.has(id) && !thread.unfinished.has(id));
+}
+
+/** Put items into the server's order: those that are not named go first, new ones last. */
+export function arrange(thread, ids) {
+  const { items, unfinished } = thread;
+  const named = new Set(ids), known = [...items];
+  const isNew = (id, item) => item.local || unfinished.has(id);
+  thread.items = new Map([
+    ...known.filter(([id, item]) => !named.has(id) && !isNew(id, item)),
+    ...ids.filter((id) => !isNew(id, items.get(id))).map((id) => [id, items.get(id)]),
+    ...known.filter(([id, item]) => isNew(id, item)),
+  ]);
 }
 
 /** Return the latest user message that the server knows. */

@@ -1,10 +1,10 @@
 /** One generated image, from an empty frame through its partials to the final. */
 
-import { h, icon, iconButton } from "./dom.js";
+import { h, icon } from "./dom.js";
+import { previewWords } from "./ends.js";
 
 const LABELS = {
   generating: "Drawing…",
-  stopped: "Stopped",
   broken: "This image could not be loaded.",
 };
 
@@ -14,18 +14,18 @@ export class Tile {
   #retried = false;
 
   /**
-   * @param {{onOpen: Function, onFeedback: Function, onStale: Function}} actions
-   *   `onStale` is called once when the image cannot be loaded: its URL may have
-   *   expired, and a fresh one comes with the item.
+   * @param {{onOpen: Function, onStale: Function}} actions `onStale` is called when the
+   *   image cannot be loaded, once by itself and whenever the person asks for it: its URL may
+   *   have expired, and a fresh one comes with the item.
    */
-  constructor({ onOpen, onFeedback, onStale }) {
+  constructor({ onOpen, onStale }) {
     this.onStale = onStale;
     this.frame = h("button", {
       type: "button", class: "tile-frame", disabled: true,
-      onclick: () => onOpen({ url: this.#url, prompt: this.prompt }),
+      onclick: () => onOpen({ url: this.#url, prompt: this.alt, item: this.item }),
     });
     this.bar = h("div", {
-      class: "tile-bar", role: "progressbar", "aria-label": "Drawing the image",
+      class: "tile-bar", role: "progressbar",
       "aria-valuemin": "0", "aria-valuemax": "100",
     }, h("span"));
     this.status = h("p", { class: "tile-status" });
@@ -33,37 +33,57 @@ export class Tile {
       class: "icon-button", "aria-label": "Download image", title: "Download image",
       download: "", target: "_blank", rel: "noopener",
     }, icon("download"));
-    this.actions = h("div", { class: "actions" }, ...feedbackButtons("image", onFeedback), this.download);
+    this.again = h("button", { type: "button", class: "button tile-again", hidden: true, onclick: () => onStale() },
+      icon("retry"), "Load again");
+    this.caption = h("figcaption", { class: "tile-name" });
+    this.actions = h("div", { class: "actions" }, this.caption, this.download);
     this.element = h("figure", { class: "tile" },
-      h("div", { class: "tile-box" }, this.frame, this.bar, this.status), this.actions);
+      h("div", { class: "tile-box" }, this.frame, this.bar, this.status, this.again), this.actions);
   }
 
-  /** Show the item as it is now. */
-  update(item, view, prompt) {
-    this.prompt = prompt;
+  /**
+   * Show the item as it is now.
+   *
+   * @param {{phase: string, progress: number}} view
+   * @param {{prompt: string, name: string, state: object}} words `name` is "Image", or
+   *   "Image 2 of 3"; `state` is what the server has told of the item.
+   */
+  update(item, view, { prompt, name, state }) {
+    const several = name !== "Image";
+    this.item = item.id;
+    this.alt = several ? `${name}: ${prompt}` : prompt;
     this.view = view;
+    this.state = state;
+    this.name = several ? name : "image";
+    this.caption.textContent = several ? name : "";
+    for (const image of this.frame.children) image.alt = this.alt;
     this.#show(item.image?.url ?? null);
     this.#label();
   }
 
   #label(broken = false) {
     const { phase, progress } = this.view;
-    const final = phase === "done";
-    const name = final ? `Open image: ${this.prompt}` : `Image in progress: ${this.prompt}`;
+    const mark = phase === "stopped" ? previewWords(this.state) : LABELS[broken ? "broken" : phase] ?? "";
+    const what = {
+      done: "Open image", stopped: `Open preview, ${mark.toLowerCase()}`,
+    }[phase] ?? "Image in progress";
     this.element.dataset.phase = broken ? "broken" : phase;
-    this.frame.setAttribute("aria-label", name);
+    this.frame.setAttribute("aria-label", broken ? `Not loaded: ${this.alt}` : `${what}: ${this.alt}`);
     this.bar.hidden = phase !== "generating";
+    this.bar.setAttribute("aria-label", `Drawing ${this.name === "image" ? "the image" : this.name.toLowerCase()}`);
     // Without any progress yet the bar is indeterminate.
     if (progress > 0) this.bar.setAttribute("aria-valuenow", String(Math.round(progress * 100)));
     this.bar.firstElementChild.style.inlineSize = `${Math.max(progress, 0.04) * 100}%`;
-    this.status.textContent = LABELS[broken ? "broken" : phase] ?? "";
-    this.actions.hidden = phase === "generating" || !this.#url;
+    this.status.textContent = mark;
+    this.again.hidden = !broken;
+    this.download.hidden = phase === "generating" || !this.#url;
+    this.actions.hidden = this.download.hidden && !this.caption.textContent;
   }
 
   async #show(url) {
     if (!url || url === this.#url) return;
     this.#url = url;
-    const next = h("img", { src: url, alt: this.prompt, class: "tile-image" });
+    const next = h("img", { src: url, alt: this.alt, class: "tile-image" });
     try {
       // Until it can be painted at once the image before it stays.
       await next.decode();
@@ -76,6 +96,7 @@ export class Tile {
     this.element.style.setProperty("--ratio", `${next.naturalWidth} / ${next.naturalHeight}`);
     this.frame.append(next);
     this.frame.disabled = false;
+    this.#retried = false;
     this.download.href = url;
     requestAnimationFrame(() => next.classList.add("shown"));
     setTimeout(() => previous.forEach((image) => image.remove()), 600);
@@ -83,7 +104,7 @@ export class Tile {
 
   #fail() {
     this.#url = null;
-    if (this.view.phase !== "done") return;
+    if (this.view.phase === "generating") return;
     if (this.#retried) {
       this.#label(true);
     } else {
@@ -91,22 +112,4 @@ export class Tile {
       this.onStale();
     }
   }
-}
-
-/** Create the two thumbs; pressing one releases the other. */
-export function feedbackButtons(what, onFeedback) {
-  const kinds = { positive: ["up", `Good ${what}`], negative: ["down", `Bad ${what}`] };
-  const buttons = Object.entries(kinds).map(([kind, [symbol, label]]) =>
-    iconButton(symbol, label, {
-      "aria-pressed": "false",
-      async onclick(event) {
-        const pressed = event.currentTarget;
-        if (!(await onFeedback(kind))) return;
-        for (const button of buttons) {
-          button.setAttribute("aria-pressed", String(button === pressed));
-        }
-      },
-    }),
-  );
-  return buttons;
 }
