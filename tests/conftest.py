@@ -36,6 +36,7 @@ ON_REQUEST = (
     "benchmarks",
     "browser",
     "faults",
+    "pages",
     "projects",
     "providers",
     "servers",

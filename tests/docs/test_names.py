@@ -58,8 +58,11 @@ VARIABLES = {
     "TEST_USE_TZ",
 }
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-# What the pages hand images over to.
-HANDED_TO = {"wagtail", "django-filer"}
+# Packages that are neither the app nor what it needs.
+OTHERS = {
+    *("celery", "django-cors-headers", "django-filer", "django-oauth-toolkit"),
+    *("django-tenants", "djangorestframework", "pyjwt", "wagtail"),
+}
 # What ChatKit's guide has its reader write. "From ChatKit's guide to here" answers it.
 OF_THE_GUIDE = {
     "BlobAttachmentStore",
@@ -89,7 +92,7 @@ def check_command(line: str) -> None:
         assert words[3:] == [".venv"]
     elif words == ["pip", "install", "tox"]:
         assert line.startswith(".venv/bin/"), "The system's pip may refuse."
-    elif words[:2] == ["pip", "install"] and words[2] in HANDED_TO:
+    elif words[:2] == ["pip", "install"] and words[2] in OTHERS:
         assert len(words) == 3
     elif words[:2] == ["pip", "install"]:
         name, extras = re.fullmatch(r"([\w-]+)(?:\[([\w,]+)\])?", words[2]).groups()  # type: ignore[union-attr]

@@ -46,13 +46,14 @@ def interpreter(shared: Path) -> Path:
     with (shared / "venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (venv / "ready").exists():
-            make(venv, shared / "wheel")
+            wheel = build(shared / "wheel")
+            install(venv, f"{wheel}[{EXTRAS}]", *PACKAGES.values())
             (venv / "ready").touch()
     return venv / "bin" / "python"
 
 
-def make(venv: Path, scratch: Path) -> None:
-    """Build the wheel, and make a virtual environment of it."""
+def build(scratch: Path) -> Path:
+    """Build the wheel in a directory, and return its path."""
     # A build writes into its directory.
     tree = scratch / "tree"
     tree.mkdir(parents=True)
@@ -60,11 +61,17 @@ def make(venv: Path, scratch: Path) -> None:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copyfile
         copy(source, tree / name)
-    run(sys.executable, "-m", "venv", str(venv))
-    pip = (str(venv / "bin" / "python"), "-m", "pip", "--quiet")
+    pip = (sys.executable, "-m", "pip", "--quiet")
     run(*pip, "wheel", "--no-deps", "--wheel-dir", str(scratch), str(tree))
     (wheel,) = scratch.glob("*.whl")
-    run(*pip, "install", f"{wheel}[{EXTRAS}]", *PACKAGES.values())
+    return wheel
+
+
+def install(venv: Path, *requirements: str) -> None:
+    """Make a virtual environment, and install requirements there."""
+    run(sys.executable, "-m", "venv", str(venv))
+    pip = (str(venv / "bin" / "python"), "-m", "pip", "--quiet")
+    run(*pip, "install", *requirements)
 
 
 def run(*command: str) -> None:
