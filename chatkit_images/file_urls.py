@@ -73,7 +73,7 @@ def upload_url(attachment: models.Attachment, context: RequestContext) -> str:
 async def image_hosts(context: RequestContext) -> list[str]:
     """Return the hosts of the app's images, with a port if URLs have one."""
     urls = [absolute("/", context)]
-    if settings.IMAGE_URLS == "storage":
+    if settings.IMAGE_URLS == "storage" and settings.FILE_CIPHER is None:
         urls.append(await storage_url(context))
     hosts: dict[str, None] = {}
     for parts in map(urlsplit, urls):
@@ -125,6 +125,8 @@ def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
     """Return the storage's own URL of an image, empty if it is not to be used."""
     if settings.IMAGE_URLS != "storage" or not name:
         return ""
+    if settings.FILE_CIPHER is not None:
+        return ""  # A browser cannot decrypt.
     # A storage would serve an SVG inline, and it does not have a spooled file yet.
     if mime not in imaging.INLINE or storage.spool.has(name):
         return ""

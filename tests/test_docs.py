@@ -55,6 +55,8 @@ OWN_TESTS = (
     "shop/asgi.py",
     "shop/views.py",
     "shop/notes.py",
+    # By tests/docs/test_encryption.py, with the package that encrypts.
+    "shop/ciphers.py",
     # By tests/docs/test_from_the_guide.py.
     "shop/endpoint.py",
     "shop/tasks.py",
@@ -62,6 +64,8 @@ OWN_TESTS = (
     "shop/logs.py",
     "shop/sentry.py",
     "shop/metrics.py",
+    # Its suite is run by tests/testing/test_storage_contract.py.
+    "tests/test_storage.py",
     # By tests/docs/test_teams.py.
     "shop/models.py",
     "shop/teams.py",
@@ -120,15 +124,23 @@ def test_settings_pass_the_checks(
         pytest.importorskip("storages.backends.s3")
     if "RUN_LOG_URL" in part.text:
         pytest.importorskip("redis")
+    ciphers = {}
+    if "FILE_CIPHER" in part.text:
+        pytest.importorskip("cryptography", reason="The page's cipher needs it.")
+        monkeypatch.setenv("FILE_KEY_2026", "00" * 32)
+        code = next(blocks("python", name="shop/ciphers.py"))
+        ciphers = {"ciphers": shop.module("shop.ciphers", code)}
     values = shop.settings_of(part, tmp_path)
+    values.FILE_UPLOAD_TEMP_DIR = None
     server = shop.module("shop.chat", block("README.md", "Install", 2))
     monkeypatch.setattr("chatkit_images.checks.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.surroundings.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.databases.django_settings", values)
+    monkeypatch.setattr("chatkit_images.checks.ciphers.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.base.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.serving.django_settings", values)
-    with shop.installed(chat=server):
+    with shop.installed(chat=server, **ciphers):
         found = [message.msg for message in checks.check_settings(None)]
         if not hasattr(values, "BASE_DIR") or "SPOOL_DIR" not in part.text:
             # Some pages show a part of the settings, without directories.

@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 
-from . import contexts, databases, limits, serving, surroundings, values
+from . import ciphers, contexts, databases, limits, serving, surroundings, values
 from .values import CHOICES, known_keys, tuning_keys
 
 __all__ = [
@@ -32,6 +32,7 @@ PARTS = (
     contexts.check_proxies,
     limits.check_limits,
     surroundings.check_storage,
+    ciphers.check_cipher,
     surroundings.check_base_url,
     surroundings.check_origins,
     surroundings.check_log,

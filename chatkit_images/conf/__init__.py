@@ -128,6 +128,15 @@ class Settings(People, Use, Runs, Tuning):
         """
         return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).resolve()
 
+    @property
+    def FILE_CIPHER(self) -> str | None:
+        """Dotted path of the project's class that encrypts files.
+
+        With it, neither the storage nor the spool has plain files. docs/storage.md
+        shows such a class. Default: ``None``, no encryption.
+        """
+        return cast("str | None", self._get("FILE_CIPHER", None))
+
     # Images
 
     @property

@@ -117,7 +117,7 @@ def recover_all(
         Exception: The first of the errors, after all images, if nobody wants them.
     """
     recovered = 0
-    found: list[Exception] = []
+    found = [] if errors is None else errors
     for image in images.select_related("run__user"):
         with recovery.working_on(image):
             try:
@@ -137,9 +137,7 @@ def recover_all(
                 if image.superseded_at is None:
                     # An image that a guardrail or a retry took back stays out.
                     _show(image)
-    if errors is not None:
-        errors += found
-    elif found:
+    if errors is None and found:
         raise found[0]
     return recovered
 

@@ -14,11 +14,13 @@ from .lanes import call, decode, drain, later, run
 from .names import NAME, PREFIX, is_named, key_of, name_of, new_key, new_name
 from .patience import Patience, patiently
 from .reading import delete, exists, open_file, read
+from .sealing import Cipher
 from .writing import Upload, keep, spooled, store, upload
 
 __all__ = [
     "NAME",
     "PREFIX",
+    "Cipher",
     "Patience",
     "ProjectStorage",
     "Upload",

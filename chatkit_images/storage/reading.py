@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import IO
 
-from . import backend, spool
+from ..conf import settings
+from . import backend, sealing, spool
 
 
 def open_file(name: str) -> IO[bytes]:
@@ -12,12 +14,12 @@ def open_file(name: str) -> IO[bytes]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        Exception: The storage's own, if it does not answer.
+        Exception: The storage's own, if it does not answer, or the cipher's, if it
+            cannot decrypt the file.
     """
-    try:
-        return spool.path_of(name).open("rb")
-    except FileNotFoundError:
-        return backend.get_storage().open(name, "rb")
+    if settings.FILE_CIPHER is None:
+        return _stored(name)
+    return BytesIO(read(name))
 
 
 def read(name: str) -> bytes:
@@ -25,10 +27,11 @@ def read(name: str) -> bytes:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        Exception: The storage's own, if it does not answer.
+        Exception: The storage's own, if it does not answer, or the cipher's, if it
+            cannot decrypt the file.
     """
     parts = []
-    with open_file(name) as file:
+    with _stored(name) as file:
         # A file of the project's own may give less than all at once.
         while part := file.read():
             if not isinstance(part, bytes):
@@ -36,7 +39,19 @@ def read(name: str) -> bytes:
                     f"The storage opened {name!r} as {type(part).__name__}, not bytes."
                 )
             parts.append(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    data = parts[0] if len(parts) == 1 else b"".join(parts)
+    try:
+        return sealing.unseal(name, data)
+    except FileNotFoundError as error:
+        # The file is there. Nobody may think that it is gone.
+        raise OSError(f"{name!r} cannot be decrypted: {error}") from error
+
+
+def _stored(name: str) -> IO[bytes]:
+    try:
+        return spool.path_of(name).open("rb")
+    except FileNotFoundError:
+        return backend.get_storage().open(name, "rb")
 
 
 def exists(name: str) -> bool:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..conf import settings
-from . import disk
+from . import disk, sealing
 from .names import checked, folder, is_own
 
 # Seconds by which a file is made older when it is handed over. No other file is as old,
@@ -34,8 +34,9 @@ def keep(name: str, data: bytes) -> None:
 
     Raises:
         OSError: If the disk refuses it.
+        Exception: If it cannot be encrypted.
     """
-    disk.write(path_of(name), data)
+    disk.write(path_of(name), sealing.seal(name, data))
 
 
 def hand_over(name: str) -> None:

@@ -14,7 +14,8 @@ from .. import timing
 from ..conf import settings
 from ..exceptions import StorageUnavailable
 from ..failures import remedies
-from . import backend, backlog, flushing, lanes, spool
+from . import backend, backlog, flushing, lanes, sealing, spool
+from .names import checked
 from .reading import delete
 
 logger = logging.getLogger(__name__)
@@ -34,9 +35,11 @@ def store(name: str, data: bytes | None = None) -> bool:
 
     Raises:
         StorageUnavailable: If the spool refuses it too.
+        ValueError: If the name is not one of the app's own.
     """
+    checked(name)
     try:
-        _retry(name, spool.path_of(name).read_bytes() if data is None else data)
+        _retry(name, data, spool.path_of(name).read_bytes() if data is None else None)
     except Exception as error:
         remedy = remedies.of_storage(error)
         logger.warning(
@@ -70,7 +73,7 @@ def spooled(name: str, data: bytes) -> bool:
     """Put bytes into the spool, and return whether it took them."""
     try:
         spool.keep(name, data)
-    except OSError as error:
+    except Exception as error:  # Also of the project's cipher.
         remedy = remedies.of_storage(error)
         logger.warning("The spool refused %s: %r %s", name, error, remedy)
         return False
@@ -172,7 +175,7 @@ def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
     try:
         if data is not None:
             spool.keep(name, data)
-    except OSError as error:
+    except Exception as error:
         remedy = remedies.of_storage(error)
         raise StorageUnavailable(
             f"Neither storage {settings.STORAGE!r} nor the spool took {name!r}.",
@@ -181,12 +184,14 @@ def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
     spool.hand_over(name)
 
 
-def _retry(name: str, data: bytes) -> None:
+def _retry(name: str, data: bytes | None, sealed: bytes | None) -> None:
     most = settings.STORAGE_ATTEMPTS
     for attempt in range(most):
         timing.count("store_tries")
         try:
-            return backend.put(name, data)
+            if sealed is None:
+                sealed = sealing.seal(name, data or b"")
+            return backend.put(name, sealed)
         except Exception as error:
             if attempt + 1 == most or remedies.of_storage(error):
                 raise

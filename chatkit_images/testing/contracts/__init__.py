@@ -1,6 +1,7 @@
 """What every ``chatkit.store.Store`` must do, as tests to subclass.
 
-It needs pytest and pytest-asyncio, but no Django::
+It needs pytest and pytest-asyncio, but no Django. ``storages`` beside it has what a
+Django storage must do::
 
     from chatkit_images.testing.contracts import StoreContract
 
@@ -21,7 +22,15 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"{__name__}.{name}"
-        for name in ("calls", "concurrency", "items", "pages", "threads", "uploads")
+        for name in (
+            "calls",
+            "concurrency",
+            "items",
+            "pages",
+            "storages",
+            "threads",
+            "uploads",
+        )
     )
 )
 
