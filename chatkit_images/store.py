@@ -35,7 +35,14 @@ class DjangoStore(Store[RequestContext]):
     Every method sees only what belongs to ``context.owner`` and raises
     ``NotFoundError`` for the rest, and ``TypeError`` for a context of another kind.
     Override ``generate_thread_id`` and ``generate_item_id`` for ids of another form.
+
+    Attributes:
+        keeps_foreign_urls: Whether an image item keeps a URL of another host, which a
+            converter of the project's own has uploaded it to. By default no URL is
+            stored, as most expire, and a warning in the log says that one was left out.
     """
+
+    keeps_foreign_urls = False
 
     def generate_thread_id(self, context: RequestContext) -> str:
         """Return a new thread id."""
@@ -139,13 +146,17 @@ class DjangoStore(Store[RequestContext]):
     async def _save(
         self, thread_id: str, item: types.ThreadItem, context: RequestContext
     ) -> None:
+        given_to(self, context)
+        foreign = self.keeps_foreign_urls
         try:
             await database.call(
-                items.save, thread_id, item, given_to(self, context), inline=None
+                items.save, thread_id, item, context, inline=None, foreign=foreign
             )
         except Unstored as found:
             stored = await inline_images.store(thread_id, found.images, context)
-            await database.call(items.save, thread_id, item, context, inline=stored)
+            await database.call(
+                items.save, thread_id, item, context, inline=stored, foreign=foreign
+            )
 
     async def delete_thread_item(
         self, thread_id: str, item_id: str, context: RequestContext

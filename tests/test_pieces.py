@@ -87,6 +87,10 @@ def django_saver(thread: Any, context: Any) -> ResponseStreamConverter:
     return DjangoResponseStreamConverter(thread, context, partial_images=1)
 
 
+class Keeping(DjangoStore):
+    keeps_foreign_urls = True
+
+
 def uploading(thread: Any, context: Any) -> ResponseStreamConverter:
     return Uploading()
 
@@ -124,7 +128,7 @@ CASES: dict[str, tuple[Server | None, Server, list[Server]]] = {
         lambda: OwnServer(DjangoStore()),
         [
             lambda: OwnServer(DjangoStore()),
-            lambda: OwnServer(DjangoStore(), saver=uploading),
+            lambda: OwnServer(Keeping(), saver=uploading),
             lambda: OwnServer(DjangoStore(), reader=lambda context: Reading()),
         ],
     ),

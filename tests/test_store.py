@@ -213,16 +213,22 @@ async def test_bytes_that_are_no_image_are_left_out(
     ],
     ids=["foreign", "signed", "session", "storage", "script", "relative", "long"],
 )
-async def test_a_url_of_an_image_item_is_kept_if_it_is_not_ours(
+async def test_a_foreign_url_of_an_image_item_is_kept_by_a_store_that_says_so(
     store: DjangoStore,
     context: RequestContext,
     thread: types.ThreadMetadata,
     url: str,
     kept: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     key = uuid.UUID(int=7)
     token = url_tokens.make("image", key.hex, "full", context.owner)
     url = url.format(token=token, key=key, hex=key.hex)
+    await store.add_thread_item("thr_1", image_item(url), context)
+    assert await store.load_item("thr_1", "msg_ig_1", context) == image_item("")
+    assert ("keeps_foreign_urls" in caplog.text) is kept
+    monkeypatch.setattr(DjangoStore, "keeps_foreign_urls", True)
     await store.add_thread_item("thr_1", image_item(url), context)
     shown = image_item(url if kept else "")
     assert await store.load_item("thr_1", "msg_ig_1", context) == shown

@@ -23,6 +23,11 @@ from ..times import to_naive
 from . import data_urls, own_urls, references
 
 logger = logging.getLogger(__name__)
+LOST = (
+    "The URL of image item %s was left out, because it is another host's, and is not "
+    "there after a reload. Return a DjangoResponseStreamConverter from the server's "
+    "get_response_converter(), or set keeps_foreign_urls on a subclass of DjangoStore."
+)
 ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
 
 
@@ -31,8 +36,10 @@ def of_item(
     owner: str,
     find_image: Callable[[str, str], models.GeneratedImage | None],
     scope: str = "",
+    *,
+    foreign: bool = False,
 ) -> dict[str, Any]:
-    """Return the payload of an item's row, without base64 and URLs of ours.
+    """Return the payload of an item's row, without base64 and URLs.
 
     Args:
         item: The item.
@@ -41,6 +48,7 @@ def of_item(
             and returns its row, ``None`` if it is not stored. It is not asked about
             what a person has written.
         scope: The owner and their tenant, if there are tenants.
+        foreign: Whether an image of another host keeps its URL.
     """
     payload = _dump(item)
     for name, field in type(item).model_fields.items():
@@ -57,8 +65,10 @@ def of_item(
         if match := data_urls.DATA_IMAGE.fullmatch(item.image.url):
             find_image(item.image.id, match[1])
         elif own_urls.is_foreign(item.image.url):
-            # A converter of the project's own has uploaded the image somewhere.
-            payload["image"]["url"] = item.image.url
+            if foreign:
+                payload["image"]["url"] = item.image.url
+            else:
+                logger.warning(LOST, item.id)
 
     def show(match: re.Match[str]) -> str:
         image = find_image("", match[1])

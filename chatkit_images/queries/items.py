@@ -112,6 +112,7 @@ def save(
     *,
     fenced: bool = True,
     inline: Stored | None = NOTHING,
+    foreign: bool = False,
 ) -> None:
     """Insert an item, or update the item of that id in its place.
 
@@ -121,13 +122,16 @@ def save(
         context: Who asked.
         fenced: Whether a run that was taken over is refused.
         inline: The images that the item has as ``data:`` URLs. Others are left out.
+        foreign: Whether an image of another host keeps its URL.
 
     Raises:
         Unstored: If ``inline`` is ``None`` and the item has such images. Nothing is
             written; ``chatkit_images.inline_images`` stores them.
     """
     wanted = Wanted(inline)
-    payload = item_payloads.of_item(item, context.owner, wanted.find, context.scope)
+    payload = item_payloads.of_item(
+        item, context.owner, wanted.find, context.scope, foreign=foreign
+    )
     wanted.check()
     shown = _image_of(item, context, wanted)
     if shown is not None and isinstance(item, types.GeneratedImageItem):
