@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,12 @@ class Flaky:
 
     def __init__(self, real: Any, failures: int) -> None:
         self.real, self.failures, self.tries = real, failures, 0
+        self.error: Exception = ConnectionError("the network is down")
 
     def save(self, name: str, content: Any, max_length: Any = None) -> str:
         self.tries += 1
         if self.tries <= self.failures:
-            raise ConnectionError("the network is down")
+            raise self.error
         return str(self.real.save(name, content))
 
     def __getattr__(self, name: str) -> Any:
@@ -137,8 +139,9 @@ def flaky(monkeypatch: pytest.MonkeyPatch) -> Flaky:
     return proxy
 
 
-def test_a_refused_write_is_tried_again(flaky: Flaky) -> None:
-    flaky.failures = 2
+@pytest.mark.parametrize("error", [ConnectionError("down"), OSError(ENOSPC, "full")])
+def test_a_refused_write_is_tried_again(flaky: Flaky, error: Exception) -> None:
+    flaky.failures, flaky.error = 2, error
     name = storage.new_name("images", "png")
     storage.store(name, b"bytes")
     assert flaky.tries == 3

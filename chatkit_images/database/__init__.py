@@ -27,7 +27,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.urls import get_script_prefix, get_urlconf
 from django.utils.translation import get_language, override
 
@@ -76,8 +76,8 @@ async def insist(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         began = time.monotonic()
         try:
             return await once(func, *args, **kwargs)
-        except (InterfaceError, OperationalError) as error:
-            if databases.cause_of(error):
+        except (DatabaseError, InterfaceError) as error:
+            if not databases.may_pass(error):
                 raise  # Waiting makes no tables, and opens no file.
             most = len(PAUSES) + 1
             timing.warn_of_try(logger, "A database call", error, number, most, pause)

@@ -19,6 +19,7 @@ from django.db import (
     connections,
 )
 
+from . import server_codes
 from .reasons import Reason
 
 # The code of what has no other.
@@ -31,6 +32,8 @@ NO_TABLE = (
     "doesn't exist",
     "unknown column",
 )
+# What somebody, or the server itself, may have mended in the next moment.
+MAY_END = {"disk_full"}
 # Names in the words of MySQL and MariaDB, such as 'shop_database.chatkit_images_run'.
 QUOTED = re.compile(r"'[\w.]+'")
 # What databases say of what no waiting mends, by the code of the failure.
@@ -59,6 +62,8 @@ def is_missing_table(error: BaseException) -> bool:
     """Whether a database says that a table or a column is not there."""
     if not isinstance(error, ProgrammingError | OperationalError):
         return False
+    if (told := server_codes.cause_of(error)) is not None:
+        return told == "missing_table"
     text = QUOTED.sub("", str(error).lower())
     if "database" in text or re.search(r"\brole \"", text):
         return False
@@ -72,6 +77,8 @@ def cause_of(error: BaseException) -> str:
     """
     if not isinstance(error, DatabaseError | InterfaceError):
         return ""
+    if (told := server_codes.cause_of(error)) is not None:
+        return told
     if is_missing_table(error):
         return "missing_table"
     text = str(error).lower()
@@ -83,11 +90,18 @@ def cause_of(error: BaseException) -> str:
     return "" if passing else OTHER
 
 
+def may_pass(error: BaseException) -> bool:
+    """Whether it is worth while to ask a database again, if only for some seconds."""
+    if not isinstance(error, DatabaseError | InterfaceError):
+        return False
+    return cause_of(error) in ("", *MAY_END)
+
+
 def known(error: BaseException) -> tuple[Reason, str] | None:
     """Return the reason and the code of a database's error; ``None`` of any other."""
     if code := cause_of(error):
         return Reason.INSTALLATION, code
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, DatabaseError | InterfaceError):
         return Reason.NOT_SAVED, OTHER
     return None
 

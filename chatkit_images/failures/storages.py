@@ -48,6 +48,14 @@ def cause_of(error: BaseException) -> str:
     return BY_CODE.get(_code_of(error), "")
 
 
+def may_end(error: BaseException) -> bool:
+    """Whether what is lacking may be there in a moment, so that tries are worth while.
+
+    A disk has room again as soon as somebody's temporary files are gone.
+    """
+    return cause_of(error) == "disk_full"
+
+
 def _code_of(error: Any) -> str:
     """Return what S3 has answered, or the class of what kept boto3 from asking it."""
     response = getattr(error, "response", None)

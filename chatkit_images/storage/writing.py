@@ -13,7 +13,7 @@ from typing import Any
 from .. import timing
 from ..conf import settings
 from ..exceptions import StorageUnavailable
-from ..failures import remedies
+from ..failures import remedies, storages
 from . import backend, backlog, flushing, lanes, sealing, spool
 from .names import checked
 from .reading import delete
@@ -193,7 +193,8 @@ def _retry(name: str, data: bytes | None, sealed: bytes | None) -> None:
                 sealed = sealing.seal(name, data or b"")
             return backend.put(name, sealed)
         except Exception as error:
-            if attempt + 1 == most or remedies.of_storage(error):
+            lasts = remedies.of_storage(error) and not storages.may_end(error)
+            if attempt + 1 == most or lasts:
                 raise
             # Many writes fail together, so they are not retried at the same moment.
             pause = settings.STORAGE_BACKOFF_SECONDS * 2**attempt

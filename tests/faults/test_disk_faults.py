@@ -257,7 +257,8 @@ async def test_two_full_disks_are_told_of(
     assert done_items(events, "generated_image") == []
     assert of_type(events, "error") == []
     texts = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
-    assert "The image was made but could not be saved." in texts
+    said = "The image was made but could not be saved. This site has a fault"
+    assert [text for text in texts if text.startswith(said)]
     ballast.unlink()
     assert not [p for p in small_disk.rglob("*") if p.is_file()]
     model.respond_with(Image(data=FORMATS["png"], partials=0), Text("Done."))
