@@ -54,7 +54,9 @@ const scenarios = {
   async upload(url, token) {
     const { chatkitFetch } = await this.module(url, token);
     const body = new FormData();
-    body.append("file", new File(["text"], "a.txt", { type: "text/plain" }));
+    const dot = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+    const bytes = Uint8Array.from(atob(dot), (letter) => letter.charCodeAt(0));
+    body.append("file", new File([bytes], "a.gif", { type: "image/gif" }));
     const response = await chatkitFetch(new URL("attachments/", url), { method: "POST", body });
     return response.json();
   },

@@ -21,6 +21,7 @@ from .chatting import (
     say,
     wait_for_answer,
     wait_for_partial,
+    wait_until_still,
 )
 from .conftest import running
 from .wire import IMAGE, Wire, wired
@@ -80,7 +81,7 @@ def transcript(page: Page) -> list[str]:
     """Return what the log shows: the words, and the prompts of finished images."""
     return [
         str(text)
-        for text in page.locator("#log > li:visible").evaluate_all(
+        for text in page.locator("#log > li:not(.foot):visible").evaluate_all(
             "entries => entries.map(entry => (entry.querySelector('.tile')"
             " ? `${entry.querySelector('.tile').dataset.phase} image`"
             " : entry.querySelector('.prose, .bubble, p').textContent))"
@@ -129,8 +130,8 @@ def test_page_goes_on_after_the_network_was_away(
     wire.break_down()
     wire.go_on()
     page.get_by_text("Reconnecting…").wait_for()
-    page.wait_for_timeout(1000)
-    shot(page, "40-reconnecting")
+    wait_until_still(page)
+    shot(page, "43-reconnecting")
     wire.mend()
     page.locator("#connection").wait_for(state="hidden")
     wait_for_answer(page)

@@ -1,6 +1,6 @@
 /** The page's dialogs: a new title, a last question. */
 
-import { byId } from "./dom.js";
+import { byId, h } from "./dom.js";
 
 /** Show a dialog; resolves to whether it was confirmed. */
 function ask(dialog) {
@@ -22,7 +22,7 @@ export async function askTitle(title) {
 
 /** Ask whether to delete a chat. */
 export function confirmDelete(title) {
-  byId("confirm-text").textContent = `“${title}” and its images will be gone for good.`;
+  byId("confirm-text").replaceChildren("“", h("bdi", {}, title), "” and its images will be gone for good.");
   return ask(byId("confirm"));
 }
 
