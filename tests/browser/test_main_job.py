@@ -162,6 +162,8 @@ def test_failed_answer_can_be_retried(page: Page, shot: Shot, prompt: str) -> No
     assert page.locator('.tile[data-phase="generating"]').count() == 0
     note.get_by_role("button", name="Retry").click()
     page.locator("#log[aria-busy=true]").wait_for(state="attached")
+    # The button is gone.
+    assert page.evaluate("document.activeElement.id") == "main"
     wait_for_answer(page, timeout=60_000)
     # The words ask for the same failure again; what counts is that they were asked.
     note.wait_for()

@@ -88,6 +88,7 @@ def test_an_image_that_cannot_be_loaded_says_so_and_is_loaded_again(
     page.unroute_all()
     tile.get_by_role("button", name="Load again").click()
     images(page).wait_for()
+    assert page.evaluate("document.activeElement.className") == "tile"
 
 
 def test_a_chat_that_is_gone_says_so_at_its_address(

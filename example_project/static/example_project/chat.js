@@ -148,6 +148,8 @@ async function send(message) {
 
 async function retry() {
   showNoProblem();
+  // The button goes with what is answered again; the focus must not fall to the page.
+  focusChat();
   await session.retry().catch(showProblem);
 }
 
@@ -278,7 +280,7 @@ let loadingEarlier = false;
 async function showEarlier() {
   if (loadingEarlier || !session.thread.hasMore) return;
   loadingEarlier = true;
-  const current = session;
+  const current = session, pressed = document.activeElement === byId("earlier");
   try {
     await current.earlier();
     if (current !== session) return;
@@ -286,6 +288,7 @@ async function showEarlier() {
       log.prepend(current.thread);
       drawFrame();
     });
+    if (pressed && !current.thread.hasMore) byId("title").focus({ preventScroll: true });
   } catch (error) {
     showProblem(error);
   } finally {

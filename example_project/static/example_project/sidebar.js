@@ -63,7 +63,7 @@ export class Sidebar {
   /** Load the first page, or the one after `after`. */
   async load(after = null) {
     const find = this.find.value.trim();
-    const before = new Set(this.#threads);
+    const before = new Set(this.#threads), pressed = after && document.activeElement === this.more;
     const page = await this.ask({ ...(find && { find }), ...(after && { after }) });
     // Something else is looked for by now.
     if (find !== this.find.value.trim()) return;
@@ -74,6 +74,7 @@ export class Sidebar {
     this.#after = page.after;
     for (const { id, drawing } of page.data) this.#markAsTold(id, drawing);
     this.#draw();
+    if (pressed && this.more.hidden) this.list.querySelector("li:last-child a")?.focus();
     this.#lookAgain();
   }
 

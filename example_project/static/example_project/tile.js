@@ -33,11 +33,17 @@ export class Tile {
       class: "icon-button", "aria-label": "Download image", title: "Download image",
       download: "", target: "_blank", rel: "noopener",
     }, icon("download"));
-    this.again = h("button", { type: "button", class: "button tile-again", hidden: true, onclick: () => onStale() },
-      icon("retry"), "Load again");
+    this.again = h("button", {
+      type: "button", class: "button tile-again", hidden: true,
+      onclick: () => {
+        // The button goes; the focus must not fall to the page.
+        this.element.focus();
+        onStale();
+      },
+    }, icon("retry"), "Load again");
     this.caption = h("figcaption", { class: "tile-name" });
     this.actions = h("div", { class: "actions" }, this.caption, this.download);
-    this.element = h("figure", { class: "tile" },
+    this.element = h("figure", { class: "tile", tabIndex: -1 },
       h("div", { class: "tile-box" }, this.frame, this.bar, this.status, this.again), this.actions);
   }
 
