@@ -35,6 +35,7 @@ from tests.client import (
 from tests.servers.rows import dump
 from tests.servers.tour import OPERATIONS
 from tests.servers.world import Ids, build, unknown
+from tests.test_origins import addresses
 from tests.test_watchers import opens
 
 CANARY = "canary-9d2e"
@@ -494,6 +495,18 @@ async def test_signed_url_lives_to_its_last_second(
             if status == 200:
                 assert response["Cache-Control"].startswith("private")
                 assert response["Referrer-Policy"] == "no-referrer"
+
+
+async def test_no_route_leads_to_the_login_of_a_project_that_asks_for_one(
+    transactional_db: None, settings: Any
+) -> None:
+    path = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, path]
+    client = ChatClient()
+    for name, address in addresses().items():
+        for ask in (client.get, client.post):
+            response = await ask(address)
+            assert response.status_code not in (301, 302), name
 
 
 def token(kind: str, key: str, owner: str, variant: str = "full") -> str:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -133,8 +134,9 @@ def authenticating() -> Iterator[None]:
         raise
 
 
-# admit() checks CSRF, with a refusal that a program can read.
-@method_decorator(csrf_exempt, name="dispatch")
+# admit() checks CSRF and who asks, with a refusal that a program can read. A project's
+# LoginRequiredMiddleware would send signed URLs and tokens to the page of the login.
+@method_decorator([csrf_exempt, login_not_required], name="dispatch")
 class JsonView(View):
     """A view whose errors are JSON, and whose answers listed pages may read.
 

@@ -357,6 +357,22 @@ export async function sameAndAgain() {
   return requests.map(({ headers }) => headers["idempotency-key"]);
 }
 
+/** The token is of the cookie, or of a form where no script may read the cookie. */
+export async function tokens() {
+  const { fetch, requests } = server({ json: {} }, { json: {} }, { json: {} });
+  const chatkitFetch = createFetch({ fetch });
+  const say = () => chatkitFetch("/chatkit/", { method: "POST", body: "{}" });
+  const life = (seconds) => `csrftoken=cookie; path=/blank/; max-age=${seconds}`;
+  await say();
+  document.body.innerHTML = '<input type="hidden" name="csrfmiddlewaretoken" value="page">';
+  await say();
+  document.cookie = life(60);
+  await say();
+  document.cookie = life(0);
+  document.body.replaceChildren();
+  return requests.map(({ headers }) => headers["x-csrftoken"]);
+}
+
 export async function hidden(order, pauseMs) {
   const { stream, turn } = await import("/loader.js");
   const first = [frame(1, created), frame(2, done("user")), frame(3, item("a"))];

@@ -77,6 +77,12 @@ def test_numbers_and_heartbeats_stay_behind(script: Script) -> None:
     assert request["credentials"] == "same-origin"
 
 
+def test_the_page_has_the_token_where_no_script_may_read_its_cookie(
+    script: Script,
+) -> None:
+    assert script("tokens") == ["", "page", "cookie"]
+
+
 def test_a_cut_stream_is_read_on_behind_its_last_event(script: Script) -> None:
     seen = script("cuts")
     assert types(seen["events"]) == [

@@ -24,7 +24,7 @@ const STREAMED = /^threads\.(create|add_\w+|retry_after_item|custom_action)$/;
  * @param {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [options.headers] Further
  *   headers, such as `Authorization`.
  * @param {string | (() => string | Promise<string>)} [options.csrfToken] Where no script can
- *   read the cookie.
+ *   read the cookie, and the page has no `{% csrf_token %}`.
  * @param {string} [options.cookieName] Name of Django's CSRF cookie.
  * @param {number} [options.retrySeconds] For how long a POST without an answer is sent again.
  * @param {number} [options.reconnectSeconds] For how long a lost stream is reconnected.
@@ -58,7 +58,9 @@ export function createFetch({
     if (given !== undefined) return given;
     if (!foreign) {
       const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${cookieName}=`));
-      return decodeURIComponent(cookie?.slice(cookieName.length + 1) ?? "");
+      if (cookie) return decodeURIComponent(cookie.slice(cookieName.length + 1));
+      // Of `{% csrf_token %}`, where no script may read the cookie.
+      return document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
     }
     if (sent !== "include") return undefined;
     if (renew) told = undefined;
