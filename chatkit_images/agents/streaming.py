@@ -45,6 +45,7 @@ async def stream_agent_response(
         converter: Stores the images; by default one for the context's thread.
 
     Raises:
+        ImproperlyConfigured: If the thread is that of another store.
         TypeError: If the converter cannot store images.
     """
     if converter is not None and not isinstance(
@@ -59,6 +60,7 @@ async def stream_agent_response(
         converter = DjangoResponseStreamConverter(
             context.thread, context.request_context
         )
+    await converter.check_thread()
     tracker = ImageTracker(context, converter)
     open_streams.note(tracker)
     tap = ResultTap(result, tracker, converter.heard, converter.asked)

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from chatkit.types import GeneratedImage, ThreadMetadata
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from .. import cleaning, database, file_urls, models, storage, timing
 from ..context import RequestContext
 from ..contexts import given_to
-from ..queries import endings, images
+from ..queries import endings, images, threads
 from ..queries.identity import call_key
 from ..queries.inputs import InputFile
 from ..run_state import current_state
@@ -39,6 +40,7 @@ class CallRows:
         super().__init__(**options)
         self.thread = thread
         self.context = given_to(self, context)
+        self._checked = threads.is_known(thread)
         # The images and files that went along to the model.
         self.inputs: Sequence[InputFile] = ()
         # Called with each event of the provider.
@@ -82,6 +84,7 @@ class CallRows:
             # row, so every try has the same key.
             key = self._keys.setdefault(call_id, storage.new_key())
             with self._about(call_id):
+                await self.check_thread()
                 image = await database.insist(
                     images.begin,
                     self.thread.id,
@@ -94,6 +97,23 @@ class CallRows:
                     **clean_image({**self.asked.image_columns(), **fields}),
                 )
             self._images[call_id] = image
+
+    async def check_thread(self) -> None:
+        """Refuse a thread that ``DjangoStore`` has not.
+
+        Raises:
+            ImproperlyConfigured: If the thread is that of another store.
+        """
+        if self._checked or await database.insist(threads.has_row, self.thread):
+            self._checked = True
+            return
+        raise ImproperlyConfigured(
+            f"{type(self).__name__} needs a thread of DjangoStore, got "
+            f"{self.thread.id!r} of another store. An image is a row of its thread, "
+            "and its URL expires unless DjangoStore makes it anew. Use DjangoStore as "
+            "the server's store, or with a store of your own ChatKit's "
+            "ResponseStreamConverter."
+        )
 
     def message_id(self, call_id: str) -> str:
         """Return the id of the message that replaces an image without a result."""

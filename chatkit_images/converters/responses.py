@@ -6,12 +6,10 @@ import logging
 
 from chatkit.agents import ResponseStreamConverter
 from chatkit.types import ThreadMetadata
-from django.core.exceptions import ImproperlyConfigured
 
 from .. import receiving
 from ..context import RequestContext
 from ..exceptions import ImageError, StorageUnavailable
-from ..queries import threads
 from ..queries.identity import call_key
 from ..run_state import base64_of
 from .image_saver import ImageSaver
@@ -30,9 +28,6 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
         thread: The thread of the run.
         context: Who asked.
         partial_images: How many partial images an image is expected to have.
-
-    Raises:
-        ImproperlyConfigured: If the thread is that of another store.
     """
 
     def __init__(
@@ -42,15 +37,6 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
         partial_images: int | None = None,
     ) -> None:
         super().__init__(thread, context, partial_images=partial_images)
-        if not threads.has_row(thread):
-            # ChatKit's own function shows a placeholder before it calls a converter.
-            raise ImproperlyConfigured(
-                f"{type(self).__name__} needs a thread of DjangoStore, got "
-                f"{thread.id!r} of another store. An image is a row of its thread, and "
-                "its URL expires unless DjangoStore makes it anew. Use DjangoStore as "
-                "the server's store, or with a store of your own ChatKit's "
-                "ResponseStreamConverter."
-            )
         # The URL of the newest partial image of each call.
         self._partial_urls: dict[str, str] = {}
 

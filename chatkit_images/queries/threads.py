@@ -35,9 +35,14 @@ def remember(thread: types.ThreadMetadata) -> None:
     thread.__dict__[LOADED] = _values(thread)
 
 
-def has_row(thread: types.ThreadMetadata) -> bool:
-    """Whether a thread comes from this app's store. Does not ask the database."""
+def is_known(thread: types.ThreadMetadata) -> bool:
+    """Whether a thread comes from this app's store; the database is not asked."""
     return LOADED in thread.__dict__ or thread.id in _made.copy()
+
+
+def has_row(thread: types.ThreadMetadata) -> bool:
+    """Whether there is a row of a thread, whoever has it."""
+    return models.Thread.objects.filter(pk=clean(thread.id)).exists()
 
 
 def give_title(thread_id: str, title: str, context: RequestContext) -> str | None:
