@@ -221,7 +221,8 @@ def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
                 "CHATKIT_IMAGES['CONTEXT'] cannot be imported: "
                 "'tests.shared_default.Context': mutable default <class 'list'> for "
                 "field tags is not allowed: use default_factory.",
-                "Write the dotted path of a subclass of RequestContext.",
+                "Write @dataclass(frozen=True) above it, and give each field a "
+                "default: a list by field(default_factory=list).",
             ),
         ),
         (

@@ -31,6 +31,10 @@ METHODS = (
     "from_row",
 )
 DECORATE = "Write @dataclass(frozen=True) above it."
+DATACLASS = (
+    "Write @dataclass(frozen=True) above it, and give each field a default: "
+    "a list by field(default_factory=list)."
+)
 
 
 def check_context(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
@@ -40,10 +44,13 @@ def check_context(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         return
     try:
         found = import_string(path)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
+    except (ImportError, AttributeError) as error:
+        yield _context(f"cannot be imported: {path!r}: {error}", SUBCLASS)
+        return
+    except (TypeError, ValueError) as error:
         # A dataclass that inherits wrongly is a TypeError of its module, and one with a
         # list as a default is a ValueError.
-        yield _context(f"cannot be imported: {path!r}: {error}", SUBCLASS)
+        yield _context(f"cannot be imported: {path!r}: {error}", DATACLASS)
         return
     if not (isinstance(found, type) and issubclass(found, RequestContext)):
         yield _context(
