@@ -97,6 +97,20 @@ def test_a_run_that_is_taken_over_has_its_trace_once(ann: User, spans: Any) -> N
         assert span.attributes["error.type"] == "interrupted"
 
 
+@pytest.mark.parametrize("name", ["inject", "extract"])
+async def test_a_propagator_that_fails_costs_no_answer(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*args: Any) -> None:
+        raise RuntimeError("the propagator is broken")
+
+    monkeypatch.setattr(tracing.propagate, "inject", lambda found: found.update(a="b"))
+    monkeypatch.setattr(tracing.propagate, name, fail)
+    model.respond_with(Text("Here."))
+    await chat.say(PROMPT)
+    assert (await Run.objects.aget()).status == Run.Status.COMPLETED
+
+
 def test_without_the_package_nothing_is_connected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -8,6 +8,7 @@ as far as those go.
 from __future__ import annotations
 
 import datetime
+import logging
 from typing import Any
 
 from .. import models
@@ -21,6 +22,7 @@ try:
 except ImportError:
     trace = None  # type: ignore[assignment]
 
+logger = logging.getLogger(__name__)
 MS = 1_000_000
 GEN_AI = "gen_ai."
 # Facts that are attributes under another name.
@@ -39,17 +41,27 @@ def connect() -> None:
 
 
 def carrier() -> dict[str, str]:
-    """Return what of the present trace goes on in another task."""
+    """Return what of the present trace goes on in another task.
+
+    Propagators may be a project's own. If one fails, the run goes on without its trace.
+    """
     found: dict[str, str] = {}
     if trace is not None:
-        propagate.inject(found)
+        try:
+            propagate.inject(found)
+        except Exception:
+            logger.warning("A run has no trace of its request", exc_info=True)
+            return {}
     return found
 
 
 def enter(carried: dict[str, str]) -> None:
     """Go on with a trace, until the task of this code ends."""
     if carried:
-        otel_context.attach(propagate.extract(carried))
+        try:
+            otel_context.attach(propagate.extract(carried))
+        except Exception:
+            logger.warning("A run does not go on with a trace", exc_info=True)
 
 
 def trace_run(sender: Any, run: models.Run, **kwargs: Any) -> None:
