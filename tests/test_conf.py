@@ -595,11 +595,14 @@ def test_what_goes_wrong_later_is_told(
     assert [each[0] for each in problems(settings, SERVER | values)] == ids
 
 
+@pytest.mark.parametrize("app", ["django.core", "whitenoise.runserver_nostatic"])
 def test_a_runserver_without_asgi_is_told_while_it_starts(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
+    app: str, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = "chatkit_images.checks.serving"
-    monkeypatch.setattr(f"{where}.get_commands", lambda: {"runserver": "django.core"})
+    installed = [each for each in settings.INSTALLED_APPS if each != "daphne"]
+    settings.INSTALLED_APPS = installed
+    monkeypatch.setattr(f"{where}.get_commands", lambda: {"runserver": app})
     assert problems(settings, SERVER) == []
     monkeypatch.setattr(f"{where}.sys.argv", ["manage.py", "runserver"])
     assert [each[0] for each in problems(settings, SERVER)] == ["chatkit_images.W010"]

@@ -19,8 +19,9 @@ from ..context import RequestContext
 from ..contexts import context_class
 from ..failures.remedies import SENTENCES
 
-# The apps whose ``runserver`` speaks WSGI.
+# The apps whose ``runserver`` speaks WSGI. WhiteNoise's is that of the next app.
 WSGI = ("django.core", "django.contrib.staticfiles")
+WHITENOISE = "whitenoise.runserver_nostatic"
 SESSIONS = "django.contrib.sessions"
 CACHED = f"{SESSIONS}.backends.cached_db"
 
@@ -47,7 +48,9 @@ def check_runserver(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     daphne = "daphne" in django_settings.INSTALLED_APPS
     if daphne and not getattr(django_settings, "ASGI_APPLICATION", None):
         what = "ASGI_APPLICATION is not set, so the runserver of daphne does not start."
-    elif sys.argv[1:2] == ["runserver"] and get_commands().get("runserver") in WSGI:
+    elif sys.argv[1:2] == ["runserver"] and get_commands().get("runserver") in (
+        WSGI if daphne else (*WSGI, WHITENOISE)
+    ):
         what = "This runserver speaks WSGI, so the chat endpoint refuses messages."
     else:
         return
