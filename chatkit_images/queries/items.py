@@ -165,9 +165,7 @@ def save(
 
 
 def _image_of(
-    item: types.ThreadItem,
-    context: RequestContext,
-    wanted: Wanted,
+    item: types.ThreadItem, context: RequestContext, wanted: Wanted
 ) -> models.GeneratedImage | None:
     """Return the image that an item shows, if it is known."""
     if not isinstance(item, types.GeneratedImageItem) or item.image is None:
@@ -219,11 +217,8 @@ def to_items(
         for row in owned
         if row.pk in sent
     }
-    previews = {
-        row.pk: attachments.preview_url(row, context)
-        for row in owned
-        if row.pk in named
-    }
+    seen = [row for row in owned if row.pk in named]
+    previews = {row.pk: attachments.preview_url(row, context) for row in seen}
     found = (
         item_payloads.to_item(row, context, known, files, previews) for row in rows
     )
