@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from PIL import Image
 
 from .chatting import say, wait_for_answer
@@ -143,18 +142,17 @@ PASTE = """(bytes) => {
 }"""
 
 
-@pytest.mark.parametrize("target", ["#composer", "#log", "#welcome"])
-def test_an_image_dropped_on_the_chat_is_attached(page: Page, target: str) -> None:
-    dropped = [target, "pond.png", "image/png", list(png())]
-    assert page.evaluate(DROP, dropped) == [True, True, True]
-    chip(page, "pond.png").wait_for()
-    assert not page.locator("#drop-here").is_visible()
-
-
-def test_a_file_dropped_beside_the_chat_opens_nothing(page: Page) -> None:
+def test_an_image_dropped_on_the_chat_is_attached_and_beside_it_opens_nothing(
+    page: Page,
+) -> None:
+    for target in ("composer", "log", "welcome"):
+        dropped = [f"#{target}", f"{target}.png", "image/png", list(png())]
+        assert page.evaluate(DROP, dropped) == [True, True, True]
+        chip(page, f"{target}.png").wait_for()
+        assert not page.locator("#drop-here").is_visible()
     dropped = ["#sidebar", "pond.png", "image/png", [1]]
     assert page.evaluate(DROP, dropped) == [True, False, True]
-    assert page.locator(".chip").count() == 0
+    assert page.locator(".chip").count() == 3
 
 
 def test_an_image_that_is_pasted_or_taken_is_attached(open_page: OpenPage) -> None:
