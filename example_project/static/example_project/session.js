@@ -3,7 +3,7 @@
 import { ApiError, PAGE } from "./api.js";
 import * as state from "./thread.js";
 
-// How often is asked for the end of an answer.
+// How often is asked for the end of an answer, or for a stop of one that has not begun.
 const TRIES = 4;
 
 /** A thread together with its running stream. Reports changes, draws nothing. */
@@ -163,7 +163,12 @@ export class Session {
       return;
     }
     this.thread.stopping = true;
-    await this.api.stop(this.thread.id);
+    const asked = this.#abort;
+    // The stop may come to the server before the answer has begun there.
+    for (let attempt = 0; attempt < TRIES && this.busy && this.#abort === asked; attempt++) {
+      if ((await this.api.stop(this.thread.id)).stopped) return;
+      await new Promise((resolve) => setTimeout(resolve, 200 * 2 ** attempt));
+    }
   }
 
   async #ask(type, params) {
