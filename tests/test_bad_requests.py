@@ -272,7 +272,7 @@ async def test_a_refusal_repeats_no_megabytes(chat: ChatClient) -> None:
 async def test_an_answer_has_no_more_long_messages_than_fit_into_memory(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit_images.queries.items.PAGE_SIZE", 2500)
+    monkeypatch.setattr("chatkit_images.queries.pages.PAGE_SIZE", 2500)
     key = thread_id(await chat.say("a" * 1000))
     for letter in "bcd":
         await chat.say(letter * (3000 if letter == "c" else 1000), thread_id=key)

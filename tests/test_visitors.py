@@ -84,7 +84,7 @@ async def test_who_only_looks_gets_no_session() -> None:
     for op, wrong in refused.items():
         assert (await chat.request_op(op, wrong)).status_code >= 400
     values = {"token": "x", "variant": "full", "thread_id": "thr_x"}
-    values |= {"key": key, "run_id": key}
+    values |= {"key": key, "run_id": key, "entity_id": "img_x"}
     for route in urls.urlpatterns:
         if route.name == "csrf":
             continue

@@ -26,9 +26,6 @@ from . import (
 )
 from .inline_rows import NOTHING, Stored, Wanted
 
-# Characters of the texts of one answer, in memory until its client has read it. A
-# hundred long messages would be a hundred megabytes.
-PAGE_SIZE = 4 * 2**20
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # How the ids of items begin that replace an image without a result.
 IMAGE_PREFIX = identity.PREFIX
@@ -57,7 +54,7 @@ def load_page(
     limit = pages.clamp(limit)
     found = list(rows.page(position, order)[: limit + 1])
     more = len(found) > limit
-    if not hidden and (most := _fitting(found)) < min(limit, len(found)):
+    if not hidden and (most := pages.fitting(found)) < min(limit, len(found)):
         limit, more = most, True
     if not found:
         # The thread may have no items, or belong to another owner.
@@ -68,16 +65,6 @@ def load_page(
         has_more=more,
         after=found[limit - 1].item_id if more else None,
     )
-
-
-def _fitting(rows: list[models.ThreadItem]) -> int:
-    """Return how many of some rows, one at least, fit into one answer."""
-    room = PAGE_SIZE
-    for count, row in enumerate(rows):
-        room -= sum(map(len, references.strings(row.payload)))
-        if room < 0:
-            return max(1, count)
-    return len(rows)
 
 
 def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadItem:

@@ -10,6 +10,12 @@ from django.db import models as db
 from .. import models
 from ..cleaning import clean
 from ..exceptions import NotFoundError
+from . import references
+
+# Characters of the texts of one answer, in memory until its client has read it. A
+# hundred long messages would be a hundred megabytes.
+PAGE_SIZE = 4 * 2**20
+
 
 MAX_PAGE = 100
 
@@ -49,3 +55,13 @@ def bury(scope: str, rows: list[tuple[str, Any, datetime.datetime]]) -> None:
         models.DeletedPosition(scope=scope, key=key, position=str(pk), stood_at=at)
         for key, pk, at in rows
     )
+
+
+def fitting(rows: list[models.ThreadItem]) -> int:
+    """Return how many of some rows, one at least, fit into one answer."""
+    room = PAGE_SIZE
+    for count, row in enumerate(rows):
+        room -= sum(map(len, references.strings(row.payload)))
+        if room < 0:
+            return max(1, count)
+    return len(rows)
