@@ -232,9 +232,12 @@ async def test_an_answer_of_images_only_is_paid_for_once(
 async def test_a_blocked_image_ends_with_its_reason(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = []
-    receiver = failures.append
-    image_failed.connect(lambda image, **kw: receiver(image.status), weak=False)
+    failures: list[str] = []
+
+    def hear(image: GeneratedImage, **kwargs: Any) -> None:
+        failures.append(image.status)
+
+    image_failed.connect(hear)
     awful = FailedImage(categories=("violence",), stage="output", partials=1)
     answer(model, awful)
 
@@ -264,7 +267,7 @@ async def test_a_blocked_image_ends_with_its_reason(
         "assistant_message",
     ]
     assert page["items"]["data"][1]["content"][0]["text"] == text
-    image_failed.receivers.clear()
+    image_failed.disconnect(hear)
     assert failures == ["blocked"]
     # Its preview is for staff: the URLs that the client got, and others, are dead.
     assert storage.read(image.file.name)
