@@ -23,7 +23,6 @@ from ..failures.remedies import SENTENCES
 WSGI = ("django.core", "django.contrib.staticfiles")
 WHITENOISE = "whitenoise.runserver_nostatic"
 SESSIONS = "django.contrib.sessions"
-CACHED = f"{SESSIONS}.backends.cached_db"
 
 
 def check_urls(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

@@ -8,7 +8,6 @@ decoded nor kept. Every search here takes linear time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
@@ -41,12 +40,6 @@ GAP = re.compile(r"[\s>]{1,16}")
 LINE = 40
 # How often an item says that something was left out.
 REMARKS = 20
-
-
-def of_images(text: str) -> Iterator[str]:
-    """Yield the base64 of the ``data:`` images in a text."""
-    for match in DATA_IMAGE.finditer(text):
-        yield match[1]
 
 
 def remark() -> str:

@@ -24,9 +24,10 @@ from . import data_urls, own_urls, references
 
 logger = logging.getLogger(__name__)
 LOST = (
-    "The URL of image item %s was left out, because it is another host's, and is not "
-    "there after a reload. Return a DjangoResponseStreamConverter from the server's "
-    "get_response_converter(), or set keeps_foreign_urls on a subclass of DjangoStore."
+    "The URL of image item %s was left out, because it leads to another host: after a "
+    "reload the image is not there. Return a DjangoResponseStreamConverter from the "
+    "server's get_response_stream_converter(), or set keeps_foreign_urls on a subclass "
+    "of DjangoStore."
 )
 ADAPTER: TypeAdapter[types.ThreadItem] = TypeAdapter(types.ThreadItem)
 

@@ -20,7 +20,6 @@ from .dialect import (
 )
 
 WORDS = "Your request was rejected as a result of our safety system."
-POLICY = "image_content_policy_violation"
 AZURE: JSON = {
     "error": {
         "code": "content_filter",
