@@ -1,4 +1,4 @@
-"""HTTP endpoints: the chat, runs, images, uploads."""
+"""HTTP endpoints: the chat, what its composer may send, runs, images, uploads."""
 
 from __future__ import annotations
 

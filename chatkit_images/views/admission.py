@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -185,6 +185,11 @@ class JsonView(View):
             return response
 
         return answer()
+
+
+def unkept(answer: Mapping[str, Any]) -> JsonResponse:
+    """Return an answer in JSON that no cache keeps: it holds for one person, now."""
+    return JsonResponse(answer, headers={"Cache-Control": "no-store"})
 
 
 def finish(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

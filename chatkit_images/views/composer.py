@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from ..context import RequestContext
 from ..protocol.composer import composer_options
 from ..server import get_server
-from .admission import JsonView, respond
+from .admission import JsonView, respond, unkept
 
 
 class ComposerView(JsonView):
@@ -25,6 +25,4 @@ class ComposerView(JsonView):
 
     async def answer(self, context: RequestContext) -> HttpResponseBase:
         """Return the options for an admitted request's person."""
-        response = JsonResponse(await composer_options(get_server(), context))
-        response["Cache-Control"] = "no-store"
-        return response
+        return unkept(await composer_options(get_server(), context))

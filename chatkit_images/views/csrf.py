@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import get_token
 
-from .admission import JsonView
+from .admission import JsonView, unkept
 from .pages import CsrfCheck, no_response
 
 
@@ -20,6 +20,5 @@ class CsrfTokenView(JsonView):
         """Return ``{"csrfToken": "..."}``, and set the cookie that goes with it."""
         check = CsrfCheck(no_response)
         check.process_request(request)
-        response = JsonResponse({"csrfToken": get_token(request)})
-        response["Cache-Control"] = "no-store"
+        response = unkept({"csrfToken": get_token(request)})
         return check.process_response(request, response)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..protocol.entities import entities_for, preview_for
 from ..server import get_server
-from .admission import JsonView, respond
+from .admission import JsonView, respond, unkept
 
 
 class EntitiesView(JsonView):
@@ -25,7 +25,7 @@ class EntitiesView(JsonView):
         """Return what an admitted request's person can name."""
         query = request.GET.get("q", "")
         found = await entities_for(get_server(), query, context)
-        return told({"entities": found})
+        return unkept({"entities": found})
 
 
 class EntityView(JsonView):
@@ -40,11 +40,4 @@ class EntityView(JsonView):
         preview = await preview_for(get_server(), entity_id, context)
         if preview is None:
             raise NotFoundError(f"Entity {entity_id} not found")
-        return told({"preview": preview})
-
-
-def told(said: dict[str, object]) -> JsonResponse:
-    """Return an answer that nothing keeps: URLs in it are for one person."""
-    response = JsonResponse(said)
-    response["Cache-Control"] = "no-store"
-    return response
+        return unkept({"preview": preview})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from ..context import RequestContext
 from ..protocol.limits import left_for
 from ..server import get_server
-from .admission import JsonView, respond
+from .admission import JsonView, respond, unkept
 
 
 class LimitsView(JsonView):
@@ -24,6 +24,4 @@ class LimitsView(JsonView):
 
     async def answer(self, context: RequestContext) -> HttpResponseBase:
         """Return the limits of an admitted request's person."""
-        response = JsonResponse(await left_for(get_server(), context))
-        response["Cache-Control"] = "no-store"
-        return response
+        return unkept(await left_for(get_server(), context))

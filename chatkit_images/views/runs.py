@@ -18,7 +18,7 @@ from ..models import Run
 from ..queries import preflight, states, threads
 from ..querysets import RunQuerySet
 from . import errors
-from .admission import JsonView, respond
+from .admission import JsonView, respond, unkept
 from .streams import check_streams, last_seen, stream_response
 
 NUMBER = re.compile(r"\d{1,6}", re.ASCII)
@@ -98,9 +98,7 @@ class ThreadStatusView(RunView):
             return errors.error(400, "invalid_request", message)
         limit = None if count is None else int(count)
         state = await database.call(status_of, thread_id, limit, after, context)
-        response = JsonResponse(state)
-        response["Cache-Control"] = "no-store"
-        return response
+        return unkept(state)
 
 
 class ThreadEventsView(RunView):
