@@ -13,6 +13,7 @@ from django.db import connections, router
 from django.db.models import Model
 
 from ..conf import settings
+from ..failures.databases import SQLITE
 
 DUMMY = "django.db.backends.dummy"
 
@@ -30,10 +31,10 @@ def check_connections() -> Iterator[checks.CheckMessage]:
 
 
 def check_sqlite(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
-    """Yield advice for each file of SQLite's whose writers do not wait in line."""
+    """Yield advice for each SQLite database whose writers do not wait in line."""
     databases: dict[str, Any] = django_settings.DATABASES
     for alias, database in databases.items():
-        if not database.get("ENGINE", "").endswith(("sqlite3", "spatialite")):
+        if not database.get("ENGINE", "").endswith(SQLITE):
             continue
         options = database.get("OPTIONS", {})
         begins = str(options.get("transaction_mode", "")).upper()

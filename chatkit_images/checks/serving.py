@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 
 from ..context import RequestContext
 from ..contexts import context_class
+from ..failures.databases import SQLITE
 from ..failures.remedies import SENTENCES
 
 # The apps whose ``runserver`` speaks WSGI. WhiteNoise's is that of the next app.
@@ -114,7 +115,7 @@ def check_processes(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     sure = workers.isdecimal() and int(workers) > 1
     databases: dict[str, Any] = django_settings.DATABASES
     engines = [each.get("ENGINE", "") for each in databases.values()]
-    if sure or not all(engine.endswith(("sqlite3", "dummy")) for engine in engines):
+    if sure or not all(engine.endswith((*SQLITE, "dummy")) for engine in engines):
         yield checks.Warning(
             "RUN_LOG_URL is not set: with more than one process a reader who comes "
             "back to another one waits until the answer has ended.",

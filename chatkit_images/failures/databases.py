@@ -22,8 +22,8 @@ from django.db import (
 from . import server_codes
 from .reasons import Reason
 
-# The code of what has no other.
-OTHER = "database"
+# How the names of SQLite's engines end.
+SQLITE = ("sqlite3", "spatialite")
 NO_TABLE = (
     "no such table",
     "no such column",
@@ -71,7 +71,7 @@ def is_missing_table(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    """Return the code of what a database lacks; empty if it may be there in a moment.
+    """Return the code of what a database lacks; empty if the error passes by itself.
 
     An error that is none of a database's has no code either.
     """
@@ -87,7 +87,7 @@ def cause_of(error: BaseException) -> str:
             passes = code == "database_file" and _files_can_be_opened()
             return "" if passes else code
     passing = isinstance(error, OperationalError | InterfaceError)
-    return "" if passing else OTHER
+    return "" if passing else server_codes.OTHER
 
 
 def may_pass(error: BaseException) -> bool:
@@ -102,7 +102,7 @@ def known(error: BaseException) -> tuple[Reason, str] | None:
     if code := cause_of(error):
         return Reason.INSTALLATION, code
     if isinstance(error, DatabaseError | InterfaceError):
-        return Reason.NOT_SAVED, OTHER
+        return Reason.NOT_SAVED, server_codes.OTHER
     return None
 
 
@@ -111,7 +111,7 @@ def files() -> list[Path]:
     names: list[Any] = [
         options.get("NAME")
         for options in connections.settings.values()
-        if str(options.get("ENGINE", "")).endswith(("sqlite3", "spatialite"))
+        if str(options.get("ENGINE", "")).endswith(SQLITE)
     ]
     plain = [str(name) for name in names if name]
     return [
@@ -122,7 +122,10 @@ def files() -> list[Path]:
 
 
 def _files_can_be_opened() -> bool:
-    """Whether nothing stands in the way: then the process has too many files open."""
+    """Whether the files of SQLite can be opened, as far as rights say it.
+
+    If they can, the process has too many files open, which passes.
+    """
     return all(
         os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK)
         for path in files()

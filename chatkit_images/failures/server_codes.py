@@ -46,6 +46,8 @@ NUMBERS = {
 }
 # Something is not there. If it is a savepoint, a deadlock has rolled it back.
 NOT_THERE = 1305
+# The code of a failure of a database for which nothing says more.
+OTHER = "database"
 
 
 def cause_of(error: BaseException) -> str | None:
@@ -64,5 +66,5 @@ def cause_of(error: BaseException) -> str | None:
     if not isinstance(number, int):
         return None
     if number == NOT_THERE:
-        return "" if "SAVEPOINT" in str(error) else "database"
+        return "" if "SAVEPOINT" in str(error) else OTHER
     return NUMBERS.get(number)
