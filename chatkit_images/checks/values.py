@@ -95,6 +95,7 @@ def _no_dict(name: str, value: Any, key: str) -> checks.CheckMessage:
 
 
 def check_keys(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that each key is known, and stands where it belongs."""
     top, tuning = known_keys(), tuning_keys()
     for key in values.keys() & set(tuning):
         yield checks.Warning(
@@ -134,6 +135,7 @@ def _strangers(
 
 
 def check_choices(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check the settings that have a few allowed values."""
     for key, allowed in CHOICES.items():
         if key in values and values[key] not in allowed:
             yield checks.Error(
@@ -147,6 +149,7 @@ def check_choices(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 
 
 def check_numbers(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check the settings that are numbers."""
     tests: list[tuple[tuple[str, ...], Callable[[float], bool], str]] = [
         (POSITIVE, lambda value: value > 0, "a number above 0"),
         (NOT_NEGATIVE, lambda value: value >= 0, "0 or a number above"),

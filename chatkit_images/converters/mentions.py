@@ -69,7 +69,8 @@ class Mentions:
         self._files = files
         self._left = most
         self._images: dict[str, models.GeneratedImage] = {}
-        # The parts are kept, because their ids are the ids of no other part then.
+        # By the id() of the part, which is kept with them: as long as it is there, no
+        # other part gets the same id().
         self._words: dict[int, tuple[Any, str]] = {}
 
     async def load(self, items: Iterable[types.ThreadItem]) -> None:

@@ -26,16 +26,17 @@ CODES = {
     """,
     "storage_checksum": "XAmzContentSHA256Mismatch InvalidArgument",
 }
-# What boto3 raises before it asks.
+# Those of these classes that also keep boto3 from asking a provider of models.
 UNASKED = {"NoCredentialsError", "PartialCredentialsError", "NoRegionError"}
 OPERATIONS = ("Object", "Bucket", "Part", "Upload")
 BY_CODE = {code: cause for cause, text in CODES.items() for code in text.split()}
 
 
 def cause_of(error: BaseException) -> str:
-    """Return the cause of what a disk or a storage lacks, as remedies name it.
+    """Return the cause of what a disk or a storage lacks, a key of remedies' sentences.
 
-    It is empty if the same write may succeed in a moment.
+    It is empty if nothing but time is lacking. A full disk has a cause although it may
+    have room again in a moment, see ``may_end``.
     """
     if isinstance(error, OSError) and error.errno in FULL:
         return "disk_full"

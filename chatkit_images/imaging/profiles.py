@@ -5,12 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 
+# Bytes before the table of tags.
 HEADER = 128
 # Those of printers have one or two megabytes.
 MAX_BYTES = 4 * 2**20
 MAX_TAGS = 100
 # Of a screen, a scanner, a printer, and of a space. The others describe no pixels.
 CLASSES = (b"mntr", b"scnr", b"prtr", b"spac")
+# The spaces of colour by which profiles are connected.
 CONNECTIONS = (b"XYZ ", b"Lab ")
 SPACES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 # Chains of steps, as many as fit into the file, and all are taken for each colour of a
@@ -22,7 +24,9 @@ MATRIX, CURVES = (b"rXYZ", b"gXYZ", b"bXYZ"), (b"rTRC", b"gTRC", b"bTRC")
 ONE = 65536
 # Red, green and blue in X, Y and Z, seen in light of D50.
 SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+# As ICC's function of type 3 has it: g, a, b, c and d.
 SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+# Where curves are compared, and how far they may be apart.
 PROBES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 NEAR = 0.002
 
@@ -60,7 +64,11 @@ def is_srgb(profile: bytes) -> bool:
 
 
 def samples(curve: Sequence[float]) -> Iterator[float]:
-    """Yield some values of ICC's function of type 3: g, a, b, c and d."""
+    """Yield the values of a curve at ``PROBES``.
+
+    Args:
+        curve: g, a, b, c and d of ICC's function of type 3.
+    """
     power, a, b, c, d = curve
     for each in PROBES:
         yield (a * each + b) ** power if each >= d else c * each

@@ -29,7 +29,8 @@ class Phase:
         name: Its key in the log.
         label: What it is.
         ms: How long it took, in milliseconds.
-        within: Whether it is a part of the one before, or beside them.
+        within: Whether its time is not to be added to the others': it is a part of the
+            phase before, or passes beside all of them.
     """
 
     name: str
@@ -66,9 +67,9 @@ OF_RUNS = (
 
 
 def owner_digest(owner: str) -> str:
-    """Return what stands for an owner in logs: the same for the same, and no name.
+    """Return what stands for an owner in logs, from which nobody can tell the owner.
 
-    It takes ``SECRET_KEY`` to make.
+    The same owner has the same digest as long as ``SECRET_KEY`` is the same.
     """
     salt = "chatkit_images.reports"
     return salted_hmac(salt, owner, algorithm="sha256").hexdigest()[:16]
@@ -92,7 +93,7 @@ def of_image(image: models.GeneratedImage) -> Facts:
         "bytes": image.bytes,
         "previews": image.partial_count,
         **_tokens("", image.usage),
-        **_facts(image),
+        **_timings_of(image),
         **_times_of(image),
     }
 
@@ -111,7 +112,7 @@ def of_run(run: models.Run) -> Facts:
         "worker": run.worker,
         **_tokens("", run.usage),
         **_tokens("image_", tools.get("image_gen")),
-        **_facts(run),
+        **_timings_of(run),
         **_times_of(run),
     }
 
@@ -119,7 +120,7 @@ def of_run(run: models.Run) -> Facts:
 def phases_of(row: models.GeneratedImage | models.Run) -> list[Phase]:
     """Return where the time of a run or an image went, in its order."""
     is_run = isinstance(row, models.Run)
-    known = {**_facts(row), **_times_of(row)}
+    known = {**_timings_of(row), **_times_of(row)}
     return [
         Phase(name, label, known[name], within)
         for name, label, within in (OF_RUNS if is_run else OF_IMAGES)
@@ -145,11 +146,12 @@ def _owner(image: models.GeneratedImage) -> str:
     return owner_digest(here.owner if here is not None else image.thread.owner)
 
 
-def _facts(row: models.GeneratedImage | models.Run) -> Facts:
+def _timings_of(row: models.GeneratedImage | models.Run) -> Facts:
     return dict(row.timings) if isinstance(row.timings, dict) else {}
 
 
 def _times_of(row: models.GeneratedImage | models.Run) -> Facts:
+    """Return what lies between the times in the columns of a row."""
     if isinstance(row, models.Run):
         return {
             "stream_ms": _between(row.first_event_at, row.finished_at),

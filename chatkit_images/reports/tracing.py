@@ -23,6 +23,7 @@ except ImportError:
     trace = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
+# A millisecond in nanoseconds, which spans have.
 MS = 1_000_000
 GEN_AI = "gen_ai."
 # Facts that are attributes under another name.
@@ -161,6 +162,7 @@ def _attributes(known: facts.Facts) -> dict[str, Any]:
 
 
 def _provider(host: str) -> str:
+    """Return OpenTelemetry's name of a provider where it has one, else its host."""
     if host == "api.openai.com":
         return "openai"
     return "azure.ai.openai" if host.endswith(".openai.azure.com") else host
@@ -173,4 +175,5 @@ def _end(span: Any, at: datetime.datetime | None, known: facts.Facts) -> None:
 
 
 def _ns(at: datetime.datetime) -> int:
+    """Return a time as spans have it, which the database knows to the microsecond."""
     return round(at.timestamp() * 1_000_000) * 1_000

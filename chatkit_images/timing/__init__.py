@@ -1,4 +1,4 @@
-"""Where the time of runs and images goes, and whom a run has asked."""
+"""Where the time of runs and images goes: figures, and the requests to models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a run has asked for responses, and when what of them came."""
+"""Which provider a run has asked for responses, and when their events came."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .figures import Figures, Timings
 
 
 class Asked:
-    """Whom a run has asked for responses, and when what of them came.
+    """Notes each request of a run to its model, and the events that came of it.
 
     Attributes:
         model: The model that was asked.
