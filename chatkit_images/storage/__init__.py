@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from . import backlog, room, spool
 from .backend import get_storage, is_local, listing, unfinished
+from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool
 from .lanes import call, decode, drain, later, run
 from .names import NAME, PREFIX, is_named, key_of, name_of, new_key, new_name
 from .patience import Patience, patiently
 from .reading import delete, exists, open_file, read
-from .sealing import Cipher
 from .writing import Upload, keep, spooled, store, upload
 
 __all__ = [

@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from ..conf import settings
-from . import disk, overrides, s3, sealing
+from . import disk, encryption, overrides, s3
 from .names import checked, folder, is_own, key_of
 from .patience import Patience
 
@@ -111,7 +111,7 @@ def _holds(storage: Storage, name: str, data: bytes) -> bool:
         # Encrypted twice, the same bytes are others.
         return found == data or (
             settings.FILE_CIPHER is not None
-            and sealing.unseal(name, found) == sealing.unseal(name, data)
+            and encryption.decrypt(name, found) == encryption.decrypt(name, data)
         )
     except Exception as error:
         logger.warning("%s is written again, it cannot be read: %r", name, error)

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import IO
 
 from ..conf import settings
-from . import backend, sealing, spool
+from . import backend, encryption, spool
 
 
 def open_file(name: str) -> IO[bytes]:
@@ -41,7 +41,7 @@ def read(name: str) -> bytes:
             parts.append(part)
     data = parts[0] if len(parts) == 1 else b"".join(parts)
     try:
-        return sealing.unseal(name, data)
+        return encryption.decrypt(name, data)
     except FileNotFoundError as error:
         # The file is there. Nobody may think that it is gone.
         raise OSError(f"{name!r} cannot be decrypted: {error}") from error

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..conf import settings
-from . import disk, sealing
+from . import disk, encryption
 from .names import checked, folder, is_own
 
 # Seconds by which a file is made older when it is handed over. No other file is as old,
@@ -36,7 +36,7 @@ def keep(name: str, data: bytes) -> None:
         OSError: If the disk refuses it.
         Exception: If it cannot be encrypted.
     """
-    disk.write(path_of(name), sealing.seal(name, data))
+    disk.write(path_of(name), encryption.encrypt(name, data))
 
 
 def hand_over(name: str) -> None:

@@ -14,7 +14,7 @@ from .. import timing
 from ..conf import settings
 from ..exceptions import StorageUnavailable
 from ..failures import remedies, storages
-from . import backend, backlog, flushing, lanes, sealing, spool
+from . import backend, backlog, encryption, flushing, lanes, spool
 from .names import checked
 from .reading import delete
 
@@ -184,14 +184,14 @@ def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
     spool.hand_over(name)
 
 
-def _retry(name: str, data: bytes | None, sealed: bytes | None) -> None:
+def _retry(name: str, data: bytes | None, encrypted: bytes | None) -> None:
     most = settings.STORAGE_ATTEMPTS
     for attempt in range(most):
         timing.count("store_tries")
         try:
-            if sealed is None:
-                sealed = sealing.seal(name, data or b"")
-            return backend.put(name, sealed)
+            if encrypted is None:
+                encrypted = encryption.encrypt(name, data or b"")
+            return backend.put(name, encrypted)
         except Exception as error:
             lasts = remedies.of_storage(error) and not storages.may_end(error)
             if attempt + 1 == most or lasts:

@@ -20,7 +20,7 @@ from chatkit_images.conf import settings as chosen
 from chatkit_images.exceptions import StorageUnavailable
 from chatkit_images.models import GeneratedImage, Thread
 from chatkit_images.queries import images
-from chatkit_images.storage import backend, sealing
+from chatkit_images.storage import backend, encryption
 from chatkit_images.testing import Image, LoopbackAPI, Text
 from tests.client import ChatClient, done_items
 from tests.image_files import noise
@@ -40,11 +40,11 @@ def cipher(settings: Any) -> Iterator[Any]:
     settings.CHATKIT_IMAGES = tuned(
         settings.CHATKIT_IMAGES, STORAGE_ATTEMPTS=1, SWEEP_GRACE_SECONDS=0
     ) | {"FILE_CIPHER": "shop.ciphers.FileCipher", "IMAGE_URLS": "storage"}
-    sealing.cipher.cache_clear()
+    encryption.cipher.cache_clear()
     made = module("shop.ciphers", block("storage.md", "Encryption at rest"))
     with installed(ciphers=made):
         yield made
-    sealing.cipher.cache_clear()
+    encryption.cipher.cache_clear()
 
 
 def on_disks() -> dict[str, bytes]:
@@ -58,7 +58,7 @@ def on_disks() -> dict[str, bytes]:
     }
 
 
-def check_sealed(count: int) -> None:
+def check_encrypted(count: int) -> None:
     files = on_disks()
     assert len(files) == count
     for data in files.values():
@@ -81,14 +81,14 @@ async def test_a_chat_leaves_no_plain_byte_on_any_disk(
     url = image["image"]["url"]
     answer = await chat.get(url)
     assert answer.status_code == 200 and b"PNG" in answer.content[:8]
-    await sync_to_async(check_sealed)(len(await sync_to_async(on_disks)()))
+    await sync_to_async(check_encrypted)(len(await sync_to_async(on_disks)()))
     assert await sync_to_async(on_disks)()
     monkeypatch.setattr(backend, "put", put)
 
     def rest() -> None:
         call_command("chatkit_images_flush_spool", stdout=StringIO())
         assert not [p for p in chosen.SPOOL_DIR.rglob("*") if p.is_file()]
-        check_sealed(len(on_disks()))
+        check_encrypted(len(on_disks()))
         call_command("chatkit_images_verify", stdout=StringIO())
         call_command("chatkit_images_sweep", stdout=StringIO())
         row = GeneratedImage.objects.get()

@@ -34,7 +34,7 @@ def cipher(path: str) -> Cipher:
     return cast("Cipher", import_string(path)())
 
 
-def seal(name: str, data: bytes) -> bytes:
+def encrypt(name: str, data: bytes) -> bytes:
     """Return the bytes as they are written: encrypted, if the project wants that.
 
     Raises:
@@ -45,8 +45,8 @@ def seal(name: str, data: bytes) -> bytes:
     return data if path is None else _bytes(path, cipher(path).encrypt(name, data))
 
 
-def unseal(name: str, data: bytes) -> bytes:
-    """Return the bytes as they were before ``seal``.
+def decrypt(name: str, data: bytes) -> bytes:
+    """Return the bytes as they were before ``encrypt``.
 
     Raises:
         Exception: The cipher's own, for example if it does not have the key.
