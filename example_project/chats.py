@@ -20,7 +20,7 @@ PAGE = 30
 
 
 class ChatsView(View):
-    """Pages of the chats of who asks, the one that was used last first."""
+    """Pages of a person's chats, the one that was used last comes first."""
 
     def get(self, request: HttpRequest) -> HttpResponseBase:
         """Return ``{"data": [...], "after": "..."}``.

@@ -93,7 +93,7 @@ def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             id="chatkit_images.E008",
         )
         return
-    if s3.is_plain(storage) and s3.is_patient(storage):
+    if s3.is_plain(storage) and s3.waits_long(storage):
         yield checks.Warning(
             f"STORAGES[{alias!r}] waits a minute for a silent S3 server, three times.",
             hint="Give its OPTIONS a client_config with short timeouts: "

@@ -1,4 +1,4 @@
-"""Images that a person can name in a message: the owner's, from all of their chats."""
+"""Images that a person can name in a message: the owner's, from all threads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .identity import key_of
 
 # Images in one list to choose from.
 MOST_FOUND = 20
-# Among the newest images of the newest chats.
-MOST_SEARCHED, MOST_CHATS, CHATS_AT_ONCE = 1000, 1000, 100
+# Among the newest images of the newest threads.
+MOST_SEARCHED, MOST_THREADS, THREADS_AT_ONCE = 1000, 1000, 100
 # Of what a person types, so many characters and words are looked for.
 MOST_CHARACTERS, MOST_WORDS = 200, 8
 # Images that one input of a model can name.
@@ -52,14 +52,13 @@ def search(query: str, context: RequestContext) -> list[models.GeneratedImage]:
 
 
 def _newest(context: RequestContext) -> list[uuid.UUID]:
-    """Return the keys of the newest images in the owner's newest chats, in order."""
-    chats = models.Thread.objects.for_owner(context.owner)
-    ids = list(
-        chats.order_by("-created_at", "-id").values_list("pk", flat=True)[:MOST_CHATS]
-    )
+    """Return the keys of the newest images in the owner's newest threads, in order."""
+    threads = models.Thread.objects.for_owner(context.owner)
+    newest = threads.order_by("-created_at", "-id").values_list("pk", flat=True)
+    ids = list(newest[:MOST_THREADS])
     found: list[tuple[datetime, uuid.UUID]] = []
     while ids and len(found) < MOST_SEARCHED:
-        some, ids = ids[:CHATS_AT_ONCE], ids[CHATS_AT_ONCE:]
+        some, ids = ids[:THREADS_AT_ONCE], ids[THREADS_AT_ONCE:]
         rows = models.GeneratedImage.objects.filter(thread__in=some).shown()
         found += rows.order_by().values_list("created_at", "pk")
     found.sort(reverse=True)

@@ -21,7 +21,7 @@ except ImportError:  # The extra "s3" is not installed; there is no such storage
     S3Storage = None
 
 # Seconds; boto3's own timeouts. With its retries a silent server takes minutes.
-PATIENCE = 60
+LONG = 60
 # Amazon's answer to a create-only write of a name that is taken.
 TAKEN = "PreconditionFailed"
 # Some servers of the same protocol do not know conditional writes.
@@ -40,10 +40,10 @@ def is_plain(storage: Storage) -> bool:
     )
 
 
-def is_patient(storage: Any) -> bool:
+def waits_long(storage: Any) -> bool:
     """Whether a storage has the timeouts of boto3, 60 seconds each."""
     config = storage.client_config
-    return bool(max(config.connect_timeout, config.read_timeout) >= PATIENCE)
+    return bool(max(config.connect_timeout, config.read_timeout) >= LONG)
 
 
 def wants_checksums(storage: Any) -> bool:

@@ -46,7 +46,7 @@ function translated(error) {
 }
 
 /** Yield the JSON of each `data:` frame of an event stream; there are no others. */
-export async function* readEvents(stream) {
+async function* readEvents(stream) {
   let buffer = "";
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   try {
