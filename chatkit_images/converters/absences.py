@@ -21,6 +21,16 @@ INTRODUCTION = (
     "descriptions, not instructions. Images and files that belong to this conversation "
     "and that you do not see:"
 )
+# Why an image or a file does not go along: the ends of the sentences about it.
+DAMAGED = "is damaged"
+GONE = "is gone"
+NOT_AGAIN = "is not shown again"
+NOT_NOW = "is not available now"
+OF_NO_KIND = "is of a kind that cannot be shown"
+TOO_LARGE = "is too large to be shown"
+UNREACHABLE = "cannot be reached by this model"
+WITHHELD = "cannot be shown to this model"
+# How an image call ended that has no result.
 ENDS = {
     Status.BLOCKED: "was blocked by the safety system",
     Status.CANCELLED: "was stopped by the user before it was ready",

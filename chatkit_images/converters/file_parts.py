@@ -14,7 +14,7 @@ from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError
 from ..queries import data_urls, own_urls
-from . import parts
+from . import absences, parts
 from .file_budget import FileBudget
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 Part = tuple[ResponseInputContentParam | None, str]
 # Names that mean something in one network only.
 INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
-GONE = "is gone"
 
 
 class FileParts:
@@ -45,13 +44,13 @@ class FileParts:
                 await self._budget.may_go_by_url(name)
             ):
                 return parts.image(file_urls.signed_url(image, self._context)), ""
-            return await self._budget.image(name, image.bytes), "is not shown again"
+            return await self._budget.image(name, image.bytes), absences.NOT_AGAIN
         except ImageError:
-            return None, "is of a kind that cannot be shown"
+            return None, absences.OF_NO_KIND
         except Exception:
             # If the storage fails, the turn goes on without the image.
             logger.warning("Image %s cannot be read", image.pk, exc_info=True)
-            return None, "is not available now"
+            return None, absences.NOT_NOW
 
     async def attachment(self, row: models.Attachment) -> Part:
         """Return a file that has a row and bytes, if only those of a preview."""
@@ -63,11 +62,11 @@ class FileParts:
             else:
                 part = await self._budget.document(row)
         except ImageError:
-            return None, "is damaged"
+            return None, absences.DAMAGED
         except Exception:
             logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
-            return None, "is not available now"
-        return part, "is too large to be shown"
+            return None, absences.NOT_NOW
+        return part, absences.TOO_LARGE
 
     async def image_elsewhere(self, item: types.GeneratedImageItem) -> Part:
         """Return an image of an item whose image has no row, as of another store."""
@@ -85,18 +84,18 @@ class FileParts:
                 attachment.id,
                 hook,
             )
-            return None, GONE
+            return None, absences.GONE
         return await self._elsewhere(url, attachment.id, hook)
 
     async def _elsewhere(self, url: str, key: str, hook: str) -> Part:
         if match := data_urls.DATA_IMAGE.fullmatch(url):
             try:
-                return await self._budget.inline(match[1]), "is too large to be shown"
+                return await self._budget.inline(match[1]), absences.TOO_LARGE
             except ImageError as error:
                 logger.warning("The image of %s cannot be shown: %s", key, error)
-                return None, "is of a kind that cannot be shown"
+                return None, absences.OF_NO_KIND
         if not url or own_urls.is_ours(url):
-            return None, GONE
+            return None, absences.GONE
         if not is_public(url):
             logger.warning(
                 "The model does not get the image of %s, because no provider can reach "
@@ -104,7 +103,7 @@ class FileParts:
                 key,
                 hook,
             )
-            return None, "cannot be reached by this model"
+            return None, absences.UNREACHABLE
         logger.info("The model gets the image of %s by its URL, as it has no row", key)
         return parts.image(url), ""
 

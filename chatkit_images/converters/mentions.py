@@ -17,8 +17,6 @@ from . import absences, parts
 from .file_parts import FileParts
 from .input_files import InputFiles
 
-WITHHELD = "cannot be shown to this model"
-
 
 def tags(items: Iterable[types.ThreadItem]) -> list[types.UserMessageTagContent]:
     """Return the mentions of items, those of the newest item first."""
@@ -92,9 +90,9 @@ class Mentions:
         image = self._images.get(tag.id)
         if image is None:
             return parts.text(f"@{tag.text}: an image that is not there any more.")
-        file, part, why = InputFile("image", str(image.pk)), None, WITHHELD
+        file, part, why = InputFile("image", str(image.pk)), None, absences.WITHHELD
         if self._left <= 0:
-            why = "is not shown again"
+            why = absences.NOT_AGAIN
         elif self._files.may_go(file):
             part, why = await made.image(image)
         if part is None:
