@@ -107,6 +107,9 @@ def check_command(line: str) -> None:
         tox.read(ROOT / "tox.ini")
         for name in words[3].split(","):
             assert f"testenv:{name}" in tox
+    elif words[:3] == ["tox", "run", "-m"]:
+        tox_ini = (ROOT / "tox.ini").read_text(encoding="utf-8")
+        assert f"\nlabels = {words[3]}\n" in tox_ini
     elif words[:3] == ["python", "-m", "chatkit_images.testing"]:
         check_command(shlex.join(words[3:]))
     elif words[0] == "django-admin":
