@@ -314,8 +314,8 @@ def test_identifiers_in_the_text_exist() -> None:
     known |= {"migrate_schemas", "override_settings"}
     # Of Wagtail and of django-filer.
     known |= {"WAGTAILIMAGES_EXTENSIONS", "easy_thumbnails", "get_usage", "is_public"}
-    # Of Django, of pgbouncer, and of the server of MariaDB.
-    known |= {"override_settings", "max_prepared_statements", "mysql_tzinfo_to_sql"}
+    # Of pgbouncer, and of the server of MariaDB.
+    known |= {"max_prepared_statements", "mysql_tzinfo_to_sql"}
     known |= OF_THE_GUIDE
     missing = {
         f"{page.name}: {word}"
