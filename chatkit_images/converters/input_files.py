@@ -38,7 +38,8 @@ class InputFiles:
         self.images: list[InputFile] = []
         self.newest: frozenset[InputFile] = frozenset()
         self.has_note = False
-        # The parts are kept, because their ids are the ids of no other part then.
+        # By the id() of the part, which is kept with them: as long as it is there, no
+        # other part gets the same id().
         self._parts: dict[int, tuple[Any, InputFile]] = {}
 
     def may_go(self, file: InputFile) -> bool:
