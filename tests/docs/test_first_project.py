@@ -63,14 +63,12 @@ print(json.dumps(asyncio.run(ask())))
 """
 
 
-@pytest.mark.parametrize("page", ["README.md", "tutorial.md"])
-def test_a_page_makes_a_chat_of_a_new_project(
-    page: str,
-    project: tuple[Path, Manage],
-    record_property: Callable[[str, object], None],
+def test_the_tutorial_makes_a_chat_of_a_new_project(
+    project: tuple[Path, Manage], record_property: Callable[[str, object], None]
 ) -> None:
+    """Its lines are those of the README, with an agent that knows who asks."""
     directory, manage = project
-    append_page(page, directory)
+    append_page("tutorial.md", directory)
     with (directory / "shop" / "settings.py").open("a") as file:
         file.write('\nALLOWED_HOSTS = ["testserver"]\n')
     # One process: to import all that there is takes most of its time.
