@@ -36,10 +36,11 @@ COMMANDS = {
     "uvicorn": ["uvicorn", "--lifespan", "off", "--host", "127.0.0.1", "--port"],
 }
 TROUBLE = re.compile(r"Traceback|Error|Exception|Warning|WARNING|never awaited")
-# Django's note of an answer with a status of 4xx, uvicorn's of what is no HTTP, and the
-# end of our own probe.
+# Django's note of an answer with a status of 4xx, the app's of a CSRF token, uvicorn's
+# of what is no HTTP, and the end of our own probe.
 EXPECTED = re.compile(
-    r"WARNING:? +([A-Z][A-Za-z ]+: /|Invalid HTTP request received|.*uri=/deaf/ )"
+    r"WARNING:? +([A-Z][A-Za-z ]+: /|CSRF check failed: |Invalid HTTP request received"
+    r"|.*uri=/deaf/ )"
 )
 
 
