@@ -15,6 +15,7 @@ from .partials import PartialImage
 from .runs import Run
 from .threads import DeletedPosition, Feedback, Thread, ThreadItem
 from .use import UseCounter, UseEntry, UseKind
+from .variants import ImageVariant
 
 __all__ = [
     "Attachment",
@@ -24,6 +25,7 @@ __all__ = [
     "Feedback",
     "GeneratedImage",
     "ImageSource",
+    "ImageVariant",
     "OwnerBlock",
     "PartialImage",
     "RefusedInput",

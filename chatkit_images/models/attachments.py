@@ -50,6 +50,12 @@ class Attachment(models.Model):
     height = models.PositiveIntegerField(_("height"), null=True, blank=True)
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     awaits_upload = models.BooleanField(_("awaits its upload"), default=False)
+    upload = file_field(
+        _("upload"),
+        default="",
+        db_default="",
+        help_text=_("Where a client writes the bytes, until they are looked at."),
+    )
     foreign_preview_url = models.URLField(
         _("foreign preview URL"),
         max_length=2000,
@@ -76,6 +82,7 @@ class Attachment(models.Model):
             ),
             models.Index(fields=["file"], name="chatkit_attachment_file"),
             models.Index(fields=["thumbnail"], name="chatkit_attachment_thumbnail"),
+            models.Index(fields=["upload"], name="chatkit_attachment_upload"),
         ]
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ def upload_to(instance: models.Model, filename: str) -> str:
     return storage.new_name("files", extension)
 
 
-def file_field(verbose_name: Any) -> models.FileField:
+def file_field(verbose_name: Any, **options: Any) -> models.FileField:
     """Return an optional file field on the project's storage."""
     return models.FileField(
         verbose_name,
@@ -29,6 +29,7 @@ def file_field(verbose_name: Any) -> models.FileField:
         upload_to=upload_to,
         max_length=255,
         blank=True,
+        **options,
     )
 
 

@@ -37,6 +37,9 @@ class GeneratedImage(Asked):
         HOSTED = "hosted", _("hosted tool")
         NESTED = "nested", _("nested agent")
         OWN = "own", _("the project's own")
+        TOOL = "tool", _("a tool's result")
+        MCP = "mcp", _("MCP server")
+        CODE = "code", _("code interpreter")
         INLINE = "inline", _("in an item")
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid.uuid4, editable=False)
@@ -121,6 +124,14 @@ class GeneratedImage(Asked):
         default=dict,
         blank=True,
         help_text=_("Of the image tool: the share of this image."),
+    )
+    cost = models.DecimalField(
+        _("cost"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text=_("As its source says, in the project's currency."),
     )
     svg_usage = models.JSONField(_("SVG usage"), default=dict, null=True, blank=True)
     details = models.JSONField(

@@ -19,6 +19,7 @@ class ImageSource(models.Model):
     class Role(models.TextChoices):
         INPUT = "input", _("input")
         MASK = "mask", _("mask")
+        EDITED = "edited", _("edited")
 
     image = models.ForeignKey(
         GeneratedImage,

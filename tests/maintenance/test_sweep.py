@@ -25,6 +25,7 @@ from chatkit_images.models import (
     DeletedFile,
     DeletedPosition,
     GeneratedImage,
+    ImageVariant,
     PartialImage,
     RefusedInput,
     Run,
@@ -308,7 +309,7 @@ def test_no_file_field_is_forgotten() -> None:
     assert fields == {
         (model.__name__, name) for model, names in columns.items() for name in names
     }
-    assert set(columns) == {GeneratedImage, PartialImage, Attachment}
+    assert set(columns) == {GeneratedImage, PartialImage, Attachment, ImageVariant}
 
 
 def test_a_file_of_any_field_is_known() -> None:
@@ -319,6 +320,7 @@ def test_a_file_of_any_field_is_known() -> None:
         GeneratedImage: {"thread": thread, "call_id": "ig_2"},
         PartialImage: {"image": image, "index": 0},
         Attachment: {"pk": "atc_1", "owner": "user:1", "name": "a"},
+        ImageVariant: {"image": image, "form": "model"},
     }
     for model, names in file_columns().items():
         for field in names:
@@ -362,7 +364,7 @@ def test_many_files_are_looked_up_in_batches(
 ) -> None:
     monkeypatch.setattr("chatkit_images.maintenance.orphans.BATCH", 2)
     names = [stored(old=True) for _ in range(5)]
-    with django_assert_max_num_queries(3 * 6):
+    with django_assert_max_num_queries(3 * 8):
         listed, orphans = find_orphans()
         assert (listed, set(orphans)) == (5, set(names))
 
@@ -370,7 +372,7 @@ def test_many_files_are_looked_up_in_batches(
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="It is SQLite's plan.")
 def test_each_column_of_files_is_asked_by_its_index() -> None:
     queries = naming([storage.new_name("images", "png") for _ in range(500)])
-    assert len(queries) == 6
+    assert len(queries) == 8
     for rows in queries:
         plan = rows.explain().splitlines()
         assert plan and all(" SEARCH " in f" {step}" for step in plan), plan

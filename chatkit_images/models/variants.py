@@ -1,0 +1,69 @@
+"""Other forms of stored images, each made once."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..querysets import FreshQuerySet
+from .attachments import Attachment
+from .files import file_field
+from .images import GeneratedImage
+
+
+class ImageVariant(models.Model):
+    """An image of the model's or of a person's, in another form.
+
+    It goes with what it was made of. Without a file the original has the form.
+    """
+
+    image = models.ForeignKey(
+        GeneratedImage,
+        verbose_name=_("image"),
+        related_name="variants",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        db_index=False,  # The constraint's index begins with it.
+    )
+    attachment = models.ForeignKey(
+        Attachment,
+        verbose_name=_("attachment"),
+        related_name="variants",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        db_index=False,  # The constraint's index begins with it.
+    )
+    form = models.CharField(
+        _("form"),
+        max_length=64,
+        help_text=_("For what it is, and by which settings it was made."),
+    )
+    file = file_field(_("file"))
+    mime = models.CharField(_("MIME type"), max_length=64, blank=True)
+    width = models.PositiveIntegerField(_("width"), null=True, blank=True)
+    height = models.PositiveIntegerField(_("height"), null=True, blank=True)
+    bytes = models.PositiveBigIntegerField(_("bytes"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+
+    objects = FreshQuerySet.as_manager()
+
+    class Meta:
+        base_manager_name = "objects"
+        verbose_name = _("variant of an image")
+        verbose_name_plural = _("variants of images")
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["image", "form"], name="chatkit_variant_image"
+            ),
+            models.UniqueConstraint(
+                fields=["attachment", "form"], name="chatkit_variant_attachment"
+            ),
+        ]
+        indexes = [models.Index(fields=["file"], name="chatkit_variant_file")]
+
+    def __str__(self) -> str:
+        return f"{self.image_id or self.attachment_id}: {self.form}"
