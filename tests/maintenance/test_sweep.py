@@ -391,7 +391,7 @@ def test_a_statement_of_the_sweep_does_not_grow(
     with CaptureQueriesContext(connection) as queries:
         assert find_orphans() == (20 * count, names)
         assert adopt(names) == set()
-    assert len(queries) == count * (6 + 3)
+    assert len(queries) == count * (8 + 3)
     assert max(len(query["sql"]) for query in queries) < 20 * 80 + 3000
 
 
