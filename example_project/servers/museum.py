@@ -22,7 +22,7 @@ from chatkit import types
 from chatkit.agents import AgentContext, ClientToolCall
 from django.conf import settings
 from django.http import HttpRequest, JsonResponse
-from openai.types.responses import ResponseInputTextParam
+from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
 
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoThreadItemConverter
@@ -87,9 +87,12 @@ class MuseumConverter(DjangoThreadItemConverter):
 
     async def tag_to_message_content(
         self, tag: types.UserMessageTagContent
-    ) -> ResponseInputTextParam:
+    ) -> ResponseInputContentParam:
         """Return what the museum knows of an exhibit, whatever the client says."""
-        title, about = EXHIBITS.get(tag.id, (tag.text, "The museum has no such thing."))
+        if tag.id not in EXHIBITS:
+            # Such as an image that the person names.
+            return await super().tag_to_message_content(tag)
+        title, about = EXHIBITS[tag.id]
         return ResponseInputTextParam(type="input_text", text=f"{title}: {about}")
 
 

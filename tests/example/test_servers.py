@@ -161,10 +161,22 @@ async def test_a_postcard_is_drawn_by_the_model_that_was_chosen(
     asked = message("The kite") | {"inference_options": options}
     events = await chat.stream("threads.create", input=asked)
 
-    assert done_items(events, "generated_image")
+    (item,) = done_items(events, "generated_image")
     (request,) = model.requests
     assert request["model"] == "gpt-4.1-mini"
     assert request["tool_choice"] == {"type": "image_generation"}
+
+    # What a person names is one of their images, if it is no exhibit.
+    named = {
+        "type": "input_tag",
+        "id": item["image"]["id"],
+        "text": "kite",
+        "data": {},
+    }
+    model.respond_with(Text("A kite."))
+    asked = message("What is ") | {"content": [*message("this?")["content"], named]}
+    await chat.stream("threads.create", input=asked)
+    assert "input_image" in texts(model.requests[-1])
 
     options = {"tool_choice": {"id": "statue"}}
     asked = message("The kite") | {"inference_options": options}
