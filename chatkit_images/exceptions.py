@@ -8,6 +8,8 @@ from django.core.exceptions import PermissionDenied
 __all__ = [
     "AuthenticationRequired",
     "ClaimLost",
+    "FetchFailed",
+    "FetchRefused",
     "GenerationRefused",
     "ImageError",
     "NotFoundError",
@@ -28,6 +30,29 @@ class AuthenticationRequired(PermissionDenied):
 
 class ClaimLost(Exception):
     """The run may not write any more: it was taken over, and its thread is free."""
+
+
+class FetchFailed(Exception):
+    """An image could not be read from a URL.
+
+    Args:
+        code: A short stable word for programs, such as ``"timeout"``.
+        message: For logs and staff. It names the host, and never the whole URL, in
+            which there may be a signature.
+        status: The HTTP status of the answer, if there was one.
+    """
+
+    def __init__(self, code: str, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+class FetchRefused(FetchFailed):
+    """A URL is not read for what it is, or for where it leads to.
+
+    Nobody outside was asked for it, or no further than the redirect that is refused.
+    """
 
 
 class GenerationRefused(Exception):

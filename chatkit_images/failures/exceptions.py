@@ -87,6 +87,8 @@ def _of_app(error: BaseException) -> tuple[Reason, str] | None:
             return lasts, error.code
         case app.ImageError():
             return Reason.NO_RESULT, error.code
+        case app.FetchFailed():
+            return _of_fetch(error), error.code
         case app.ClaimLost():
             return Reason.INTERRUPTED, "claim_lost"
         case app.NotFoundError():
@@ -106,6 +108,18 @@ def _of_app(error: BaseException) -> tuple[Reason, str] | None:
         case ImproperlyConfigured():
             return Reason.INSTALLATION, "improperly_configured"
     return None
+
+
+def _of_fetch(error: app.FetchFailed) -> Reason:
+    """Return why an image could not be read from a URL; whoever told of it."""
+    if isinstance(error, app.FetchRefused):
+        return Reason.NO_RESULT
+    if error.code in ("unreachable", "unknown_host"):
+        return Reason.BROKEN_OFF
+    if error.code == "timeout":
+        return Reason.TIMEOUT
+    overloaded = error.status is not None and error.status >= 500
+    return Reason.OVERLOADED if overloaded else Reason.NO_RESULT
 
 
 def _of_python(error: BaseException) -> tuple[Reason, str] | None:

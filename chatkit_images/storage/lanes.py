@@ -38,6 +38,7 @@ Lane = Literal[
     "forms",
     "uploads",
     "attachments",
+    "lookups",
     "spool",
     "background",
 ]
@@ -70,6 +71,9 @@ def executor(lane: Lane) -> Threads:
         "forms": 2,
         "uploads": 1,
         "attachments": half,
+        # The addresses of hosts from which images are fetched. A name may take its
+        # time, and the event loop's own threads look up the providers.
+        "lookups": 4,
         # What a storage does not take goes to the disk of this host.
         "spool": 1,
         "background": 1,
