@@ -156,7 +156,8 @@ async def test_what_an_image_was_made_from_has_the_image_that_was_named(
     drawn = Image(data=image_file("blue"), base=image_file("red"), partials=0)
     model.respond_with(drawn, Text("Done."))
     await chat.stream("threads.create", input=naming(tag(red)))
-    source = await models.ImageSource.objects.select_related("source_image").aget()
+    sources = models.ImageSource.objects.select_related("source_image")
+    source = await sources.aget(role="edited")
     assert source.source_image is not None
     assert source.source_image.image_id == red
 

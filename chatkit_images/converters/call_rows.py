@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,9 +17,9 @@ from ..context import RequestContext
 from ..contexts import given_to
 from ..queries import endings, images, threads
 from ..queries.identity import call_key
-from ..queries.inputs import InputFile
 from ..run_state import current_state
 from ..timing import Asked, Timings
+from .call_sources import CallSources
 from .run_thumbnails import RunThumbnails
 from .turns import Turn
 
@@ -41,8 +41,7 @@ class CallRows:
         self.thread = thread
         self.context = given_to(self, context)
         self._checked = threads.is_known(thread)
-        # The images and files that went along to the model.
-        self.inputs: Sequence[InputFile] = ()
+        self.sources = CallSources()
         # Called with each event of the provider.
         self.heard: Callable[[], None] | None = None
         state = current_state.get()

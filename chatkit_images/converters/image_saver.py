@@ -13,7 +13,7 @@ from django.utils import timezone
 from .. import database, file_urls, models, receiving, storage, timing
 from ..exceptions import NotFoundError
 from ..failures import Reason
-from ..queries import endings, identity, images, sources
+from ..queries import endings, identity, images
 from .call_rows import CallRows, clean_image
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class ImageSaver(CallRows):
             images.complete(
                 image,
                 stored,
-                lambda row: sources.save(row, self.inputs, self.context),
+                lambda row: self._note_sources(call_id, row),
                 stored_at=stored_at,
                 timings=timings.figures(),
                 **fields,
@@ -147,6 +147,10 @@ class ImageSaver(CallRows):
         if call_id not in self._replays:
             self.asked.timings.count("images_completed")
         return shown
+
+    def _note_sources(self, call_id: str, image: models.GeneratedImage) -> None:
+        others = list(self._images.values())
+        self.sources.save(call_id, image, others, self.context)
 
     async def save_thumbnail(self, call_id: str) -> None:
         """Note the thumbnail of a stored final and send ``image_saved``."""
@@ -189,6 +193,8 @@ class ImageSaver(CallRows):
                     endings.recover_here(image)  # The database is back.
                 figures = timings.figures()
                 image.end(status, **{**clean_image(fields), "timings": figures})
+                if image.is_shown:
+                    self._note_sources(call_id, image)
             except models.GeneratedImage.DoesNotExist:
                 raise NotFoundError(f"Thread {self.thread.id} not found") from None
             return self._shown(call_id) if image.is_shown else None

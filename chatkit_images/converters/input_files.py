@@ -42,6 +42,17 @@ class InputFiles:
         # other part gets the same id().
         self._parts: dict[int, tuple[Any, InputFile]] = {}
 
+    @property
+    def brought(self) -> list[InputFile]:
+        """The images that the newest message brings or names."""
+        return [file for file in self.images if file in self.newest]
+
+    @property
+    def latest(self) -> list[InputFile]:
+        """The newest generated image of the input; if it has none, the newest image."""
+        made = [file for file in self.images if file.kind == "image"]
+        return made[-1:] or self.images[-1:]
+
     def may_go(self, file: InputFile) -> bool:
         """Whether a file may be in the next input."""
         wanted = self.only is None or file in self.only

@@ -3,70 +3,135 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
 
 from .. import models, url_tokens
+from ..cleaning import clean
 from ..context import RequestContext
+from ..exceptions import NotFoundError
 from . import own_urls
+from .identity import key_of
 from .inputs import InputFile
 
 Role = models.ImageSource.Role
+# A row, or a client's id: ``img_...`` of an image, ``atc_...`` of an attachment.
+Named = models.GeneratedImage | models.Attachment | str
+# Sources that one image can have.
+MOST = 100
 
 
-def save(
-    image: models.GeneratedImage,
-    inputs: Iterable[InputFile],
-    context: RequestContext,
-) -> None:
-    """Note the images and files from which a complete image was made.
+class Source(NamedTuple):
+    """What an image is made from.
+
+    Attributes:
+        file: The image or the attachment.
+        role: One of ``ImageSource.Role``.
+    """
+
+    file: InputFile
+    role: str
+
+
+def named(
+    given: Iterable[Named], context: RequestContext, role: str = Role.INPUT
+) -> list[Source]:
+    """Return what a project names as sources of an image, each once.
+
+    Args:
+        given: Rows, or clients' ids of images (``img_...``) and of attachments.
+        context: Whose they must be.
+        role: One of ``ImageSource.Role``, for all of them.
+
+    Raises:
+        NotFoundError: If the owner has no such image or attachment.
+        ValueError: If there are more than ``MOST``.
+    """
+    files = list(dict.fromkeys(map(file_of, given)))
+    if len(files) > MOST:
+        raise ValueError(f"An image has {MOST} sources at most, got {len(files)}.")
+    known = _known(files, context)
+    for file in files:
+        if file not in known:
+            raise NotFoundError(f"{file.kind.capitalize()} {file.pk} not found")
+    return [Source(file, role) for file in files]
+
+
+def file_of(given: Named) -> InputFile:
+    """Return what a row or a client's id names, whoever has it."""
+    if isinstance(given, models.GeneratedImage):
+        return InputFile("image", str(given.pk))
+    if isinstance(given, models.Attachment):
+        return InputFile("attachment", given.pk)
+    if key := key_of(given):
+        return InputFile("image", str(key))
+    return InputFile("attachment", clean(given))
+
+
+def of_hosted(
+    details: dict[str, Any], inputs: Iterable[InputFile], edited: Iterable[InputFile]
+) -> list[Source]:
+    """Return the sources of an image that a provider's own tool has made.
 
     An image that was generated from words alone has none, whatever stood beside them.
 
     Args:
-        image: The image.
+        details: Those of the image. Its action is that of the call, or else that which
+            the tool was told; a provider that chooses says which it has chosen.
         inputs: What went along to the model.
-        context: Who asked.
+        edited: Those of them of which a new version was asked for.
     """
-    details = image.details or {}
-    found: list[models.ImageSource] = []
-    if details.get("action") != "generate":
-        found += _rows(image, Role.INPUT, inputs, context)
+    action, found = details.get("action"), []
+    if action != "generate":
+        versions = set(edited) if action == "edit" else set()
+        found = [
+            Source(file, Role.EDITED if file in versions else Role.INPUT)
+            for file in inputs
+        ]
     mask = details.get("input_image_mask")
     if isinstance(mask, dict):
-        found += _rows(image, Role.MASK, _ours(mask.get("image_url")), context)
-    models.ImageSource.objects.bulk_create(found)
+        found += [Source(file, Role.MASK) for file in _ours(mask.get("image_url"))]
+    return found
 
 
-def _rows(
-    image: models.GeneratedImage,
-    role: str,
-    inputs: Iterable[InputFile],
-    context: RequestContext,
-) -> list[models.ImageSource]:
-    """Return the rows of those inputs that are still there."""
-    files = list(dict.fromkeys(inputs))
-    images = models.GeneratedImage.objects.for_owner(context.owner)
-    attachments = models.Attachment.objects.for_owner(context.owner)
-    known: set[tuple[str, str]] = {
-        *(("image", str(pk)) for pk in _known(images, files, "image")),
-        *(("attachment", pk) for pk in _known(attachments, files, "attachment")),
-    }
-    return [
+def save(
+    image: models.GeneratedImage, sources: Iterable[Source], context: RequestContext
+) -> None:
+    """Note what an image was made from, as far as it is still there.
+
+    Args:
+        image: The image.
+        sources: What it was made from.
+        context: Who asked.
+    """
+    given = list(dict.fromkeys(sources))
+    known = _known([source.file for source in given], context)
+    models.ImageSource.objects.bulk_create(
         models.ImageSource(
             image=image,
             role=role,
             source_image_id=uuid.UUID(file.pk) if file.kind == "image" else None,
             attachment_id=file.pk if file.kind == "attachment" else None,
         )
-        for file in files
+        for file, role in given
         if file in known and file.pk != str(image.pk)
-    ]
+    )
 
 
-def _known(rows: Any, files: Iterable[InputFile], kind: str) -> Iterable[Any]:
-    keys = [file.pk for file in files if file.kind == kind]
-    return rows.filter(pk__in=keys).values_list("pk", flat=True) if keys else ()
+def _known(files: Collection[InputFile], context: RequestContext) -> set[InputFile]:
+    """Return those of files that the owner has."""
+    rows: dict[str, Any] = {
+        "image": models.GeneratedImage.objects.for_owner(context.owner),
+        "attachment": models.Attachment.objects.for_owner(context.owner),
+    }
+    keys = {kind: [file.pk for file in files if file.kind == kind] for kind in rows}
+    found = {
+        (kind, str(pk))
+        for kind, some in keys.items()
+        if some
+        for pk in rows[kind].filter(pk__in=some).values_list("pk", flat=True)
+    }
+    return {file for file in files if file in found}
 
 
 def _ours(url: Any) -> list[InputFile]:

@@ -91,7 +91,7 @@ async def stream_answer(
         breaker.check(service)
         with timing.measured("input"):
             agent_input = await converter.to_agent_input(history)
-        saver.inputs = converter.sent
+        saver.sources.went_along(converter.files)
         shown = False
         result: RunResultStreaming | None = None
         try:
