@@ -49,10 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def variables(url: str) -> dict[str, str]:
-    """Return what leads the OpenAI client and the Agents SDK to a model at a URL."""
+    """Return what leads OpenAI's client, its Agents SDK and Google's client to a URL."""
     return {
         "OPENAI_BASE_URL": url,
         "OPENAI_API_KEY": "loopback",
+        # Google's client adds the version of its API by itself.
+        "GOOGLE_GEMINI_BASE_URL": url,
+        "GEMINI_API_KEY": "loopback",
         # Traces go to OpenAI, whatever the base URL is.
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
     }

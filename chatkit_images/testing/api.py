@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -24,18 +22,18 @@ from .asgi import (
 )
 from .dialects import DIALECTS, PLAIN, Dialect
 from .drawing import draw
+from .gemini import GeminiAPI
 from .image_calls import Draw, Studio
+from .images_api import ImagesAPI
 from .model import default_model
 from .script import JSON, HTTPError, Step
+from .stand_ins import StandIn
 from .wire import stream_events
 
 Model: TypeAlias = Callable[[JSON], Sequence[Step]]
 
-#: How many request bodies are remembered; they may carry whole images.
-REMEMBERED = 200
 
-
-class LoopbackAPI:
+class LoopbackAPI(StandIn):
     """Speak OpenAI's wire format and draw images instead of generating them.
 
     Routes are matched by the end of the path, so the application can be mounted under
@@ -48,6 +46,12 @@ class LoopbackAPI:
         draw: What draws instead of ``chatkit_images.testing.draw``; it is called with
             the same arguments, in a thread.
         dialect: How answers are spoken: a dialect, or the name of one of ``DIALECTS``.
+
+    Attributes:
+        images: The Images API, with a queue and requests of its own.
+        gemini: Gemini's API, likewise.
+        disconnects: How many clients have left before the end of their answer.
+        transcript: The text of any dictation.
     """
 
     def __init__(
@@ -59,24 +63,17 @@ class LoopbackAPI:
         draw: Draw = draw,
         dialect: Dialect | str = PLAIN,
     ) -> None:
+        super().__init__()
         self.delay = delay
         self.model: Model = model or default_model
         self.max_side = max_side
         self.draw = draw
         self._own = _dialect(dialect)
         self.dialect = self._own
-        self._lock = threading.Lock()
-        self._queue: deque[tuple[Step, ...]] = deque()
-        self.requests: list[JSON] = []
+        self.images = ImagesAPI()
+        self.gemini = GeminiAPI()
         self.disconnects = 0
         self.transcript = "a red fox in the snow"
-
-    def respond_with(self, *steps: Step) -> None:
-        """Queue one scripted answer; answers are given in the order queued."""
-        if any(isinstance(step, HTTPError) for step in steps[1:]):
-            raise ValueError("HTTPError must be the first step of an answer.")
-        with self._lock:
-            self._queue.append(steps)
 
     def speak(self, *dialects: Dialect | str) -> None:
         """Speak otherwise until `reset`: in a dialect, or in several at once.
@@ -92,11 +89,11 @@ class LoopbackAPI:
 
     def reset(self) -> None:
         """Forget queued answers, received requests, disconnects and `speak`."""
-        with self._lock:
-            self.dialect = self._own
-            self._queue.clear()
-            self.requests.clear()
-            self.disconnects = 0
+        super().reset()
+        self.images.reset()
+        self.gemini.reset()
+        self.dialect = self._own
+        self.disconnects = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -109,6 +106,13 @@ class LoopbackAPI:
         path = f"{scope['method']} {scope['path'].rstrip('/')}"
         if re.fullmatch(r"POST .*/responses", path):
             await self._responses(data, receive, send)
+        elif found := re.fullmatch(r"POST .*/images/(generations|edits)", path):
+            kind = _content_type(scope)
+            answer = self.images.answer(found[1], kind, data, self._studio(), send)
+            await self._until_disconnect(answer, receive)
+        elif found := re.fullmatch(r"POST .*/models/([^/:]+):(\w+)", path):
+            answer = self.gemini.answer(found[1], found[2], data, self._studio(), send)
+            await self._until_disconnect(answer, receive)
         elif re.fullmatch(r"POST .*/audio/transcriptions", path):
             await send_json(send, 200, {"text": self.transcript})
         elif re.fullmatch(r"GET .*/models", path):
@@ -134,8 +138,7 @@ class LoopbackAPI:
         if steps and isinstance(steps[0], HTTPError):
             await send_error(send, steps[0])
             return
-        studio = Studio(self.draw, self.max_side, self.delay)
-        events = stream_events(body, steps, studio, dialect)
+        events = stream_events(body, steps, self._studio(), dialect)
         answer = (
             send_stream(events, send, dialect)
             if body.get("stream")
@@ -143,16 +146,16 @@ class LoopbackAPI:
         )
         await self._until_disconnect(answer, receive)
 
+    def _studio(self) -> Studio:
+        return Studio(self.draw, self.max_side, self.delay)
+
     def _next_steps(self, body: JSON, dialect: Dialect) -> Sequence[Step]:
-        with self._lock:
-            self.requests.append(body)
-            del self.requests[:-REMEMBERED]
-            # What is refused for its input leaves the answer for what is asked instead.
-            if refused := dialect.refusal(body):
-                return [refused]
-            if self._queue:
-                return dialect.retell(self._queue.popleft())
-        return dialect.retell(self.model(body))
+        self.remember(body)
+        # What is refused for its input leaves the answer for what is asked instead.
+        if refused := dialect.refusal(body):
+            return [refused]
+        steps = self.queued()
+        return dialect.retell(self.model(body) if steps is None else steps)
 
     async def _until_disconnect(
         self, answer: Awaitable[None], receive: Receive
@@ -176,3 +179,8 @@ class LoopbackAPI:
 
 def _dialect(dialect: Dialect | str) -> Dialect:
     return DIALECTS[dialect] if isinstance(dialect, str) else dialect
+
+
+def _content_type(scope: Scope) -> str:
+    headers = dict(scope["headers"])
+    return str(headers.get(b"content-type", b""), "latin-1")

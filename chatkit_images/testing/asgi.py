@@ -15,6 +15,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Events: TypeAlias = AsyncGenerator[JSON, None]
+#: Server-sent events as bytes, each with whether it is the last one.
+Frames: TypeAlias = AsyncGenerator[tuple[bytes, bool], None]
 
 
 class ClientDisconnected(Exception):
@@ -23,26 +25,32 @@ class ClientDisconnected(Exception):
 
 async def send_stream(events: Events, send: Send, dialect: Dialect) -> None:
     """Answer with server-sent events, as the dialect frames them."""
-    headers = {"content-type": "text/event-stream", "cache-control": "no-store"}
-    await start(send, 200, headers)
-    kind = ""
-    try:
+
+    async def frames() -> Frames:
         async with aclosing(events) as stream:
             async for event in stream:
-                kind = event.get("type", "message")
-                # The client may hang up as soon as it has read the terminal event. The
-                # end is sent with the event, so that this is no disconnect.
-                await send(
-                    {
-                        "type": "http.response.body",
-                        "body": dialect.framed(event),
-                        "more_body": kind not in TERMINAL,
-                    }
-                )
+                last = event.get("type", "message") in TERMINAL
+                yield dialect.framed(event), last
+
+    await send_frames(frames(), send)
+
+
+async def send_frames(frames: Frames, send: Send) -> None:
+    """Answer with server-sent events."""
+    headers = {"content-type": "text/event-stream", "cache-control": "no-store"}
+    await start(send, 200, headers)
+    last = False
+    try:
+        async with aclosing(frames) as stream:
+            async for body, last in stream:
+                # The client may hang up as soon as it has read the last event. The end
+                # is sent with the event, so that this is no disconnect.
+                part = {"type": "http.response.body", "body": body}
+                await send(part | {"more_body": not last})
     except ConnectionDropped:
         # A server closes the connection of an application that returns early.
         return
-    if kind not in TERMINAL:
+    if not last:
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -55,14 +63,19 @@ async def send_response(events: Events, send: Send) -> None:
         if last.get("type") not in TERMINAL:
             raise ConnectionDropped
     except ConnectionDropped:
-        # A server would answer 500 for an application that returns before it has begun.
-        await start(send, 200, {"content-type": "application/json"})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        await send_dropped(send)
         return
     if last.get("type") == "error":
         await send_error(send, HTTPError(500, last["code"], last["message"]))
     else:
         await send_json(send, 200, last["response"])
+
+
+async def send_dropped(send: Send) -> None:
+    """Begin an answer that has no end."""
+    # A server would answer 500 for an application that returns before it has begun.
+    await start(send, 200, {"content-type": "application/json"})
+    await send({"type": "http.response.body", "body": b"{", "more_body": True})
 
 
 async def read(receive: Receive) -> bytes:

@@ -41,6 +41,31 @@ class Studio:
     max_side: int = 768
     delay: float = 0.0
 
+    async def paint(
+        self,
+        step: Image,
+        look: Look,
+        prompt: str,
+        sharpness: float = 1.0,
+        base: bytes | None = None,
+    ) -> str:
+        """Return what a step shows, as base64; below 1 it is a preview."""
+        data = step.data
+        if sharpness < 1 and step.preview is not None:
+            data = step.preview
+        if data is None:
+            # Pillow keeps a core busy, and the event loop has other streams to serve.
+            data = await asyncio.to_thread(
+                self.draw,
+                prompt,
+                size=look.pixels(self.max_side),
+                step=sharpness,
+                format=look.format,
+                base=base or step.base,
+                transparent=look.background == "transparent",
+            )
+        return base64.b64encode(data).decode("ascii")
+
 
 @dataclass(frozen=True)
 class Look:
@@ -88,6 +113,20 @@ class Look:
         }
 
 
+def refusal(step: FailedImage) -> JSON:
+    """Return what the wire says of an image that moderation has blocked."""
+    return {
+        "code": step.code,
+        "message": step.message,
+        "type": "image_generation_user_error",
+        "param": None,
+        "moderation_details": {
+            "categories": list(step.categories),
+            "moderation_stage": step.stage,
+        },
+    }
+
+
 async def image_events(
     step: Images, index: int, body: JSON, studio: Studio
 ) -> AsyncIterator[JSON]:
@@ -130,30 +169,15 @@ async def _turns(
     wanted = step if isinstance(step, Image) else Image()
     prompt = wanted.prompt or request.last_user_text(body)
 
-    async def frame(sharpness: float) -> str:
-        data = wanted.data
-        if sharpness < 1 and wanted.preview is not None:
-            data = wanted.preview
-        if data is None:
-            # Pillow keeps a core busy, and the event loop has other streams to serve.
-            data = await asyncio.to_thread(
-                studio.draw,
-                prompt,
-                size=look.pixels(studio.max_side),
-                step=sharpness,
-                format=look.format,
-                base=wanted.base,
-                transparent=look.background == "transparent",
-            )
-        return base64.b64encode(data).decode("ascii")
-
     for number in range(look.partials):
         yield [
             {
                 "type": f"{EVENT}.partial_image",
                 **at,
                 "partial_image_index": number,
-                "partial_image_b64": await frame((number + 1) / (look.partials + 1)),
+                "partial_image_b64": await studio.paint(
+                    wanted, look, prompt, (number + 1) / (look.partials + 1)
+                ),
                 **look.fields(),
             }
         ]
@@ -163,26 +187,13 @@ async def _turns(
         return
     done = {"type": "response.output_item.done", "output_index": index}
     if isinstance(step, FailedImage):
-        error = {
-            "code": step.code,
-            "message": step.message,
-            "type": "image_generation_user_error",
-            "param": None,
-            "moderation_details": {
-                "categories": list(step.categories),
-                "moderation_stage": step.stage,
-            },
-        }
-        yield [
-            {
-                **done,
-                "item": item | {"status": "failed", "result": None, "error": error},
-            }
-        ]
+        error = refusal(step)
+        failed = item | {"status": "failed", "result": None, "error": error}
+        yield [{**done, "item": failed}]
         return
     ended = item | {
         "status": wanted.status if wanted.result else "failed",
-        "result": await frame(1.0) if wanted.result else None,
+        "result": await studio.paint(wanted, look, prompt) if wanted.result else None,
         "revised_prompt": wanted.revised_prompt or prompt,
         "action": "edit" if wanted.base else "generate",
         **look.fields(),

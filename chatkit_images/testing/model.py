@@ -73,6 +73,12 @@ def default_model(
     return [Text(opening), image, Text(closing)]
 
 
+def default_images(prompt: str) -> Sequence[Step]:
+    """Draw what an image model is asked for; "blocked" or "forbidden" is blocked."""
+    words = set(re.findall(r"[a-z]+", prompt.lower()))
+    return [FailedImage() if words & {"blocked", "forbidden"} else Image()]
+
+
 def wants_image(text: str) -> bool:
     """Return whether the text is a wish rather than a greeting or a question."""
     if ASKED.match(text):

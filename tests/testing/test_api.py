@@ -596,7 +596,7 @@ def test_transcription_models_and_prefixes(api: LoopbackAPI, url: str):
 
 
 def test_only_the_last_requests_are_kept(api: LoopbackAPI, url: str, monkeypatch):
-    monkeypatch.setattr("chatkit_images.testing.api.REMEMBERED", 2)
+    monkeypatch.setattr("chatkit_images.testing.stand_ins.REMEMBERED", 2)
     for text in ("hello 1", "hello 2", "hello 3"):
         stream(url, text)
     assert [body["input"] for body in api.requests] == ["hello 2", "hello 3"]
