@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def variables(url: str) -> dict[str, str]:
-    """Return what leads OpenAI's client, its Agents SDK and Google's client to a URL."""
+    """Return what leads the clients of OpenAI and of Google to a model at a URL."""
     return {
         "OPENAI_BASE_URL": url,
         "OPENAI_API_KEY": "loopback",

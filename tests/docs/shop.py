@@ -80,6 +80,8 @@ def serving(part: Block, **values: Any) -> Iterator[ModuleType]:
     environment = {
         "OPENAI_API_KEY": "loopback",
         "OPENAI_BASE_URL": settings.LOOPBACK_URL,
+        "GEMINI_API_KEY": "loopback",
+        "GOOGLE_GEMINI_BASE_URL": settings.LOOPBACK_URL,
     }
     chosen = settings.CHATKIT_IMAGES | {"SERVER": "shop.chat.DesignServer"}
     own = (value for value in vars(made).values() if isinstance(value, type))

@@ -39,6 +39,8 @@ VARIABLES = {
     "CORS_ALLOW_ALL_ORIGINS",
     "DIALECTS",
     "EXAMPLE_SERVER",
+    "GEMINI_API_KEY",
+    "GOOGLE_GEMINI_BASE_URL",
     "FAULTS_SEED",
     "MYSQL_HOST",
     "MYSQL_PWD",
@@ -61,6 +63,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Packages that are neither the app nor what it needs.
 OTHERS = {
     *("celery", "django-cors-headers", "django-filer", "django-oauth-toolkit"),
+    *("google-genai", "mcp"),
     *("django-tenants", "djangorestframework", "pyjwt", "wagtail"),
 }
 # What ChatKit's guide has its reader write. "From ChatKit's guide to here" answers it.
