@@ -37,6 +37,7 @@ ON_REQUEST = (
     "browser",
     "faults",
     "pages",
+    "processes",
     "projects",
     "providers",
     "servers",

@@ -9,7 +9,6 @@ import configparser
 import importlib
 import importlib.util
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -66,7 +65,7 @@ OWN_TESTS = (
     "shop/metrics.py",
     # Its suite is run by tests/testing/test_storage_contract.py.
     "tests/test_storage.py",
-    # By tests/docs/test_teams.py.
+    # By tests/processes/test_teams.py.
     "shop/models.py",
     "shop/teams.py",
     # By tests/projects, in a project with django-tenants.
@@ -74,7 +73,7 @@ OWN_TESTS = (
     "shop/routers.py",
     # By tests/test_tokens.py, with the packages that read tokens.
     "shop/context.py",
-    # By tests/docs/test_hand_over.py, with the packages that they hand over to.
+    # By tests/processes/test_hand_over.py, with the packages that they hand over to.
     "gallery/apps.py",
     "gallery/models.py",
     "gallery/receivers.py",
@@ -287,40 +286,6 @@ def test_page_runs_from_top_to_end(page: Path, monkeypatch: pytest.MonkeyPatch) 
     for part in blocks("python"):
         if part.page == page and part.name not in OWN_TESTS:
             exec(part.compile(), names)
-
-
-def test_project_of_the_testing_page_passes(tmp_path: Path) -> None:
-    for name in PROJECT_FILES:
-        (part,) = blocks("python", name=name)
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(part.text)
-    config, strict = blocks("toml")
-    assert strict.text.startswith(config.text)
-    (tmp_path / config.name).write_text(strict.text)
-    (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "__init__.py").write_text("")
-    (tmp_path / "shop" / "chat.py").write_text(block("install.md", "The server").text)
-    (tmp_path / "shop" / "settings.py").write_text(
-        "from project_settings import *\n"
-        "CHATKIT_IMAGES['SERVER'] = 'shop.chat.DesignServer'\n"
-        "ROOT_URLCONF = 'project_urls'\n"
-    )
-    shutil.copy(ROOT / "tests" / "settings.py", tmp_path / "project_settings.py")
-    shutil.copy(ROOT / "tests" / "urls.py", tmp_path / "project_urls.py")
-    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    # It would win over the project's own configuration.
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " skipped" not in done.stdout
 
 
 @each("js")

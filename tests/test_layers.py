@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import chatkit_images
@@ -26,6 +27,7 @@ MOST_LINES = 250
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 
 
+@cache
 def modules() -> dict[str, Path]:
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -34,6 +36,7 @@ def modules() -> dict[str, Path]:
     }
 
 
+@cache
 def imports(name: str, path: Path) -> list[tuple[str, ast.stmt]]:
     """Return the modules of the package that a module imports, with the statement."""
     package = name.split(".")[:-1]
@@ -65,6 +68,7 @@ def imports(name: str, path: Path) -> list[tuple[str, ast.stmt]]:
     return found
 
 
+@cache
 def type_only(path: Path) -> set[int]:
     """Return the lines under ``if TYPE_CHECKING``, which import nothing."""
     lines: set[int] = set()

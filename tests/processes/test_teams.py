@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from chatkit_images.testing import LoopbackAPI, Text
-
-from .pages import ROOT, block, blocks
+from tests.docs.pages import ROOT, block, blocks
 
 SETTINGS = """
 from tests.settings import *

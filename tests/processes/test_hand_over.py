@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .pages import blocks
-from .projects import Manage, append_page
+from tests.docs.pages import blocks
+from tests.docs.projects import Manage, append_page
 
 # The heading of a recipe; its package; the apps; a copy, its file.
 RECIPES = {

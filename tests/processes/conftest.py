@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .projects import Manage, run
+from tests.docs.projects import Manage, run
 
 COLUMNS = ("Django", "Python", "check", "migrate", "image", "url", "previews")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .pages import ROOT, blocks
-from .projects import INSTALLED, Manage, append_page
+from tests.docs.pages import ROOT, blocks
+from tests.docs.projects import INSTALLED, Manage, append_page
 
 # The page, one message as it would send it, and the image that comes of it.
 ASK = """

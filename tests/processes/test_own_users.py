@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .docs.pages import ROOT
+from tests.docs.pages import ROOT
 
 MODELS = """
 import uuid
