@@ -8,12 +8,14 @@ from .open_streams import trackers
 from .outcomes import cut_off, of_failure
 from .providers import asking_provider
 from .streaming import stream_agent_response
+from .tool_outputs import ModelImage
 from .tools import expected_previews
 from .tracker import ImageTracker
 
 __all__ = [
     "ImageHttpxClient",
     "ImageTracker",
+    "ModelImage",
     "asking_provider",
     "cut_off",
     "of_failure",

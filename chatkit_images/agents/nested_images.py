@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from agents import Agent, ModelResponse, RunContextWrapper, RunHooks, StreamEvent
+from agents import (
+    Agent,
+    ModelResponse,
+    RunContextWrapper,
+    RunHooks,
+    StreamEvent,
+    Tool,
+)
+from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from ..context import RequestContext
 from ..models import GeneratedImage
-from . import finals, image_answers
+from . import finals, image_answers, tool_outputs
 from .finals import Mark
 from .fitting import Fitting, fits_item
 from .open_streams import tracker_of, trackers
@@ -72,6 +80,8 @@ class NestedImages:
             fitting = _fittings.setdefault(branch, Fitting())
             if fitting.take(payload["event"]):
                 await branch.handle(payload["event"])
+                found = tool_outputs.of_event(payload["event"])
+                await self.take_tool_images(self._context, found)
         self._moved.set()
 
     async def take_response(
@@ -92,6 +102,7 @@ class NestedImages:
         if branch is None:
             return
         await branch.take_output(output)
+        await self.take_tool_images(wanted, tool_outputs.of_items(output))
         usage = response.usage
         branch.bill.add_tokens(
             {
@@ -100,6 +111,14 @@ class NestedImages:
                 "total_tokens": usage.total_tokens,
             }
         )
+
+    async def take_tool_images(
+        self, context: Any, found: Iterable[tool_outputs.FoundImage]
+    ) -> None:
+        """Take the images that tools have returned, of which no event may tell."""
+        tracker = tracker_of(context)
+        if tracker is not None and tracker.tool_images is not None:
+            await tracker.tool_images.take(found)
 
     async def _came(self, context: Any, images: list[Mark]) -> bool:
         """Whether events have brought the images of a response, or will at once."""
@@ -144,6 +163,18 @@ class NestedHooks(RunHooks[Any]):
     ) -> None:
         """Take the images of a response."""
         await self._images.take_response(context.context, agent, response)
+
+    async def on_tool_end(
+        self,
+        context: RunContextWrapper[Any],
+        agent: Agent[Any],
+        tool: Tool,
+        result: object,
+    ) -> None:
+        """Take the images that a tool has returned."""
+        if isinstance(context, ToolContext):
+            found = tool_outputs.of_result(result, context.tool_call_id)
+            await self._images.take_tool_images(context.context, found)
 
 
 def nested(

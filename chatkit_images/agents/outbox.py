@@ -47,6 +47,7 @@ class Outbox:
     def close(self) -> None:
         """Put no more events into the stream, which nobody reads any more."""
         self._open = False
+        self._moved.set()
 
     def take(self) -> list[types.ThreadStreamEvent]:
         """Return, once, the events that the stream has not delivered."""

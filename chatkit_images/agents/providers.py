@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from agents import Agent, RunConfig
+from openai import AsyncOpenAI
 
 from ..breaker import Question, Service, asking
 from ..context import RequestContext
@@ -79,6 +80,13 @@ def _asked(agent: Agent[Any], config: RunConfig) -> tuple[Any, str]:
         logger.debug("The agent %s has no model: %r", agent.name, error)
         return None, str(config.model or agent.model or "")
     return model, str(getattr(model, "model", "") or "")
+
+
+def client_of(agent: Agent[Any], config: RunConfig) -> AsyncOpenAI | None:
+    """Return the client with which an agent asks OpenAI, if it has one."""
+    model, _ = _asked(agent, config)
+    client = getattr(model, "_client", None)
+    return client if isinstance(client, AsyncOpenAI) else None
 
 
 def _url(model: Any) -> str:

@@ -23,6 +23,7 @@ from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from . import nested_images, open_streams, outcomes
 from .tap import ResultTap
+from .tool_images import ToolImages
 from .tracker import ImageTracker
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,9 @@ async def stream_agent_response(
     await converter.check_thread()
     tracker = ImageTracker(context, converter)
     open_streams.note(tracker)
-    tap = ResultTap(result, tracker, converter.heard, converter.asked)
+    tool_images = ToolImages(tracker, converter, result)
+    tracker.tool_images = tool_images
+    tap = ResultTap(result, tracker, tool_images, converter.heard, converter.asked)
     tracker.close_source = tap.close_and_catch_up
     ids = ProviderIds(context)
     stream = sdk.stream_agent_response(
@@ -100,6 +103,7 @@ async def stream_agent_response(
             await context.stream(types.ProgressUpdateEvent(text=""))
         await _note_bill(tracker)
         nested_images.warn_of_lost(tracker)
+        tool_images.warn()
 
 
 async def _note_bill(tracker: ImageTracker) -> None:

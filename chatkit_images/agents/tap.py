@@ -15,9 +15,11 @@ from agents import (
 )
 
 from ..timing import Asked
+from . import tool_outputs
 from .citations import make_convertible
 from .fitting import Fitting
 from .image_answers import is_complete
+from .tool_images import ToolImages
 from .tracker import ImageTracker
 from .words import Words
 
@@ -32,6 +34,7 @@ class ResultTap:
     Args:
         result: The run.
         tracker: Takes the image events.
+        tool_images: Takes the images that tools return.
         heard: Called with each event of the provider that is no error.
         asked: Notes when events come.
     """
@@ -40,6 +43,7 @@ class ResultTap:
         self,
         result: RunResultStreaming,
         tracker: ImageTracker,
+        tool_images: ToolImages,
         heard: Callable[[], None] | None = None,
         asked: Asked | None = None,
     ) -> None:
@@ -49,6 +53,7 @@ class ResultTap:
             self._asked.ask()
         self._heard = heard or (lambda: None)
         self._tracker = tracker
+        self._tool_images = tool_images
         self._events = result.stream_events()
         self._step: asyncio.Task[Any] | None = None
         self._unseen: deque[StreamEvent] = deque()
@@ -81,6 +86,7 @@ class ResultTap:
                     self._words.mend(event)
                     self._judge(event)
                 is_image = await self._tracker.handle(event)
+                await self._tool_images.take_event(event)
                 # After the event is handled, because handling may be cancelled.
                 self._note(event)
                 if not is_image and make_convertible(event):
@@ -89,6 +95,7 @@ class ResultTap:
             self.ran_out = True
             if self._step is not None:
                 self._step.add_done_callback(_ask)
+            await self._tool_images.settle()
             await self._tracker.end_calls()
             raise
 
@@ -121,6 +128,7 @@ class ResultTap:
         """
         unseen, self._unseen = self._unseen, deque()
         await self._tracker.catch_up(unseen)
+        await self._tool_images.catch_up(unseen)
 
     def _watch(self, queue: asyncio.Queue[Any] | None) -> None:
         """See the model's events as they arrive, and keep each until it is handed out.
@@ -141,6 +149,8 @@ class ResultTap:
                 self._unseen.append(item)
                 self._judge(item)
             elif isinstance(item, StreamEvent):
+                if tool_outputs.of_event(item):
+                    self._unseen.append(item)
                 self._asked.hear()
             put(item)
 
@@ -185,6 +195,7 @@ class ResultTap:
 
     async def close(self) -> None:
         """End the model's run, if it has not ended, and what waits for it."""
+        await self._tool_images.close()
         if self.ran_out or self._closed:
             return
         self._closed = True

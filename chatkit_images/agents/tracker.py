@@ -60,6 +60,7 @@ class ImageTracker:
         self.context = context
         self.bill: Bill = trunk.bill if trunk else Bill(converter)
         self.outbox: Outbox = trunk.outbox if trunk else Outbox(context)
+        self.tool_images: Any = None  # Takes the images that tools return.
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
         # Why the model has failed, if it said so.

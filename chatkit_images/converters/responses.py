@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 
+from agents import RunConfig
 from chatkit.agents import ResponseStreamConverter
 from chatkit.types import ThreadMetadata
 
 from .. import receiving
 from ..context import RequestContext
 from ..exceptions import ImageError, StorageUnavailable
+from ..fetching import fetch_image
 from ..queries.identity import call_key
 from ..run_state import base64_of
 from .image_saver import ImageSaver
@@ -28,7 +30,16 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
         thread: The thread of the run.
         context: Who asked.
         partial_images: How many partial images an image is expected to have.
+
+    Attributes:
+        keeps_tool_images: Whether images that tools return to the model are shown and
+            kept, too: those of function tools, of MCP servers and of code interpreter.
+            A subclass may override it, and so may the server.
+        run_config: The settings of the agent's run, if they are known.
     """
+
+    keeps_tool_images = False
+    run_config: RunConfig | None = None
 
     def __init__(
         self,
@@ -68,6 +79,17 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
             raise
         await self.save_thumbnail(image_id)
         return final.url
+
+    async def fetch_tool_image(self, url: str) -> bytes:
+        """Read an image that a tool has returned as a URL; a subclass may override it.
+
+        By default it is read from public addresses by ``https`` alone. Return the
+        bytes, with ``fetch_image(url, allowed_hosts=...)`` for hosts of your own.
+
+        Raises:
+            Exception: Whatever keeps it from being read. The image is left out then.
+        """
+        return await fetch_image(url)
 
     def partial_image_index_to_progress(self, partial_image_index: int) -> float:
         """Return the progress after a partial image, below 1, which is the final's.

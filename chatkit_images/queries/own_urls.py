@@ -46,6 +46,12 @@ SIGNS = {
 }
 
 
+def is_signed(url: str) -> bool:
+    """Whether a URL is one of the app's own, which it has signed for an image."""
+    match = OUR_URL.fullmatch(url) if len(url) <= LONGEST else None
+    return match is not None and url_tokens.read(match[1], expired_ok=True) is not None
+
+
 def is_ours(url: str) -> bool:
     """Whether this app has signed a URL, for any owner."""
     match = OUR_URL.fullmatch(url)

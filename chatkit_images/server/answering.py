@@ -38,6 +38,11 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
         agent = await awaited(self.get_agent(thread, context))
         agent_context = await awaited(self.get_agent_context(thread, context))
         config = await awaited(self.get_run_config(thread, context))
+        saver = await awaited(
+            self.get_response_stream_converter(thread, context, agent)
+        )
+        if self.keeps_tool_images and saver is not None:
+            saver.keeps_tool_images = True
         turn_config.set((agent_context, config))
         events = stream_answer(
             agent_context,
@@ -46,7 +51,7 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
             agent=agent,
             config=config,
             converter=self.get_thread_item_converter(thread, context),
-            saver=self.get_response_stream_converter(thread, context, agent),
+            saver=saver,
         )
         async with aclosing(events):
             async for event in events:

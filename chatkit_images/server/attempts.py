@@ -80,6 +80,7 @@ async def stream_answer(
     _check("get_response_stream_converter", saver, DjangoResponseStreamConverter)
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
+    saver.run_config = settings or saver.run_config
     thread_id = agent_context.thread.id
     service = service_of(agent, settings)
     refusals = Refusals(converter.files, partial(provider_of, agent, settings))

@@ -40,6 +40,11 @@ class HookMixin(ProtocolServer):
     query the database. ``context.message`` is the message of the turn.
     """
 
+    keeps_tool_images = False
+    """Whether images that tools return to the model are shown and kept, too: those of
+    function tools, of MCP servers and of code interpreter. Without it they leave a
+    warning in the log."""
+
     _openai: AsyncOpenAI | None = None
 
     def get_agent(
@@ -156,9 +161,11 @@ class HookMixin(ProtocolServer):
         agent: Agent[Any],
     ) -> DjangoResponseStreamConverter | Awaitable[DjangoResponseStreamConverter]:
         """Return the converter that stores the images of a run."""
-        return DjangoResponseStreamConverter(
+        converter = DjangoResponseStreamConverter(
             thread, context, partial_images=expected_previews(agent)
         )
+        converter.keeps_tool_images = self.keeps_tool_images
+        return converter
 
     async def get_history(
         self, thread: types.ThreadMetadata, context: RequestContext

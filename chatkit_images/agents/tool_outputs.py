@@ -1,0 +1,134 @@
+"""Which images are in what the tools of a run have returned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agents import StreamEvent, ToolCallOutputItem, ToolOutputImage
+from agents.tool import ToolOriginType
+
+from ..models import GeneratedImage
+
+Source = GeneratedImage.Source
+# Files in a container of code interpreter that are read. All others stay there.
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
+
+
+class ModelImage(ToolOutputImage):
+    """An image that a tool gives to the model, and not to the person.
+
+    It is what a tool returns for an image that the thread has already, or that is none
+    of its own, such as a screenshot. It is never kept.
+    """
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image in the result of a tool.
+
+    Attributes:
+        key: What tells it apart from the others of its run, whatever brings it.
+        source: One of ``GeneratedImage.Source``.
+        url: A ``data:`` or another URL; empty if there is none.
+        file: The ids of the container and the file of code interpreter's that it is.
+        details: What is known of the tool.
+    """
+
+    key: tuple[str, int | str]
+    source: str
+    url: str = ""
+    file: tuple[str, str] | None = None
+    details: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its bytes are in its URL."""
+        return self.url[:5].lower() == "data:"
+
+
+def of_event(event: StreamEvent) -> list[FoundImage]:
+    """Return the images that an event of a run brings."""
+    if event.type == "run_item_stream_event":
+        item = event.item
+        return list(_of_output(item)) if isinstance(item, ToolCallOutputItem) else []
+    if event.type != "raw_response_event":
+        return []
+    if event.data.type == "response.output_item.done":
+        return of_items([event.data.item])
+    if event.data.type == "response.completed":
+        # Some gateways tell what an item has brought at the end only.
+        return of_items(event.data.response.output or ())
+    return []
+
+
+def of_items(items: Iterable[Any]) -> list[FoundImage]:
+    """Return the images that code interpreter has made in items of a response."""
+    return [found for item in items for found in _of_item(item)]
+
+
+def of_result(
+    output: Any, call_id: str, source: str = Source.TOOL, **details: str | None
+) -> Iterator[FoundImage]:
+    """Yield the images that a tool has returned, in their order.
+
+    Args:
+        output: What it has returned: one of the SDK's objects or dicts, or several.
+        call_id: The id of its call.
+        source: One of ``GeneratedImage.Source``.
+        details: What is known of it.
+    """
+    known = tuple((name, value) for name, value in details.items() if value)
+    for place, part in enumerate(
+        output if isinstance(output, list | tuple) else [output]
+    ):
+        if isinstance(part, ToolOutputImage) and not isinstance(part, ModelImage):
+            url = part.image_url or ""
+        elif isinstance(part, Mapping) and part.get("type") == "image":
+            url = str(part.get("image_url") or "")
+        else:
+            continue
+        yield FoundImage((call_id, place), source, url, details=known)
+
+
+def _of_output(item: ToolCallOutputItem) -> Iterator[FoundImage]:
+    raw: Any = item.raw_item
+    if not isinstance(raw, Mapping) or raw.get("type") != "function_call_output":
+        # A screenshot of the computer tool, say.
+        return
+    origin = item.tool_origin
+    is_mcp = origin is not None and origin.type is ToolOriginType.MCP
+    yield from of_result(
+        item.output,
+        item.call_id or "",
+        Source.MCP if is_mcp else Source.TOOL,
+        mcp_server=origin.mcp_server_name if origin is not None else None,
+    )
+
+
+def _of_item(item: Any) -> Iterator[FoundImage]:
+    if item.type == "code_interpreter_call":
+        details = (("container", str(item.container_id)),)
+        for place, output in enumerate(item.outputs or ()):
+            if output.type == "image":
+                key = (str(item.id), place)
+                yield FoundImage(key, Source.CODE, str(output.url), details=details)
+    elif item.type == "message":
+        for part in item.content or ():
+            for cited in getattr(part, "annotations", None) or ():
+                yield from _of_citation(cited)
+
+
+def _of_citation(cited: Any) -> Iterator[FoundImage]:
+    """Yield the image in a container that a text cites; it may be a document, too."""
+    if getattr(cited, "type", "") != "container_file_citation":
+        return
+    name = str(getattr(cited, "filename", "") or "")
+    container = str(getattr(cited, "container_id", "") or "")
+    file = str(getattr(cited, "file_id", "") or "")
+    if container and file and name.lower().endswith(ENDINGS):
+        details = (("container", container), ("filename", name))
+        yield FoundImage(
+            (container, file), Source.CODE, file=(container, file), details=details
+        )

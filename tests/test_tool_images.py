@@ -1,0 +1,396 @@
+"""Images that tools return: of functions, MCP servers and code interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sys
+from typing import Any
+
+import pytest
+from agents import (
+    Agent,
+    RunConfig,
+    ToolOutputImage,
+    ToolOutputImageDict,
+    ToolOutputText,
+    function_tool,
+)
+from chatkit import types
+
+from chatkit_images import storage
+from chatkit_images.agents import ModelImage, nested
+from chatkit_images.context import RequestContext
+from chatkit_images.converters import DjangoResponseStreamConverter
+from chatkit_images.fetching import fetch_image
+from chatkit_images.models import GeneratedImage, Run
+from chatkit_images.testing import (
+    Gate,
+    HTTPError,
+    LoopbackAPI,
+    Raw,
+    Text,
+    ToolCall,
+    serve,
+)
+from tests.chat import TestServer
+from tests.client import ChatClient, done_items, of_type, thread_id
+from tests.image_files import image_file
+from tests.test_fetching import hosting, response
+
+RED, GREEN = image_file("red"), image_file("green")
+TOLD = "neither shown nor kept"
+
+
+def data_url(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+class Painter(TestServer):
+    """An agent whose tools return images."""
+
+    keeps_tool_images = True
+    # What the tool returns.
+    returns: Any = ""
+    mcp_servers: list[Any] = []
+    nested: Any = None
+    allowed_hosts: list[str] = []
+
+    def get_agent(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> Agent[Any]:
+        @function_tool
+        async def paint() -> Any:
+            """Paint."""
+            return self.returns
+
+        base: Agent[Any] = super().get_agent(thread, context)
+        agent = base.clone(
+            tools=[paint],
+            mcp_servers=self.mcp_servers,
+            tool_use_behavior="run_llm_again",
+        )
+        if self.nested is None:
+            return agent
+        tool = agent.as_tool(
+            "paint",
+            "Paints.",
+            run_config=RunConfig(tracing_disabled=True),
+            **self.nested(nested()),
+        )
+        return base.clone(tools=[tool], tool_use_behavior="run_llm_again")
+
+    def get_response_stream_converter(
+        self, thread: types.ThreadMetadata, context: RequestContext, agent: Agent[Any]
+    ) -> DjangoResponseStreamConverter:
+        return Saver(thread, context)
+
+
+class Saver(DjangoResponseStreamConverter):
+    async def fetch_tool_image(self, url: str) -> bytes:
+        return await fetch_image(url, allowed_hosts=Painter.allowed_hosts)
+
+
+@pytest.fixture(autouse=True)
+def _painting(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "SERVER": "tests.test_tool_images.Painter"
+    }
+    for name in ("keeps_tool_images", "returns", "mcp_servers", "nested"):
+        monkeypatch.setattr(Painter, name, getattr(Painter, name))
+    monkeypatch.setattr(Painter, "allowed_hosts", [])
+
+
+async def kept() -> list[tuple[str, str, bytes]]:
+    rows = GeneratedImage.objects.order_by("created_at", "pk")
+    return [
+        (str(row.source), str(row.status), storage.read(str(row.file.name)))
+        async for row in rows
+    ]
+
+
+def url_of(output: Any) -> list[str]:
+    return [part["image_url"] for part in output if part["type"] == "input_image"]
+
+
+RESULTS = {
+    "one": ToolOutputImage(image_url=data_url(RED)),
+    "dict": ToolOutputImageDict(type="image", image_url=data_url(RED)),
+    "several": [
+        ToolOutputText(text="Here."),
+        ToolOutputImage(image_url=data_url(RED)),
+        ToolOutputImageDict(type="image", image_url=data_url(GREEN)),
+        # The same once more is the same image.
+        ToolOutputImage(image_url=data_url(RED)),
+    ],
+}
+
+
+@pytest.mark.parametrize("form", RESULTS)
+async def test_image_of_a_function_tool_is_shown_and_kept(
+    chat: ChatClient, model: LoopbackAPI, form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Painter.returns = RESULTS[form]
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    events = await chat.say("two squares")
+    colours = [RED, GREEN] if form == "several" else [RED]
+    assert await kept() == [("tool", "completed", colour) for colour in colours]
+    shown = done_items(events, "generated_image")
+    assert len(shown) == len(colours)
+    # The model gets what the SDK sends.
+    (result,) = [
+        item
+        for item in model.requests[1]["input"]
+        if item.get("type") == "function_call_output"
+    ]
+    assert url_of(result["output"])[0] == data_url(RED)
+    page = await chat.call("items.list", thread_id=thread_id(events), order="asc")
+    kinds = [item["type"] for item in page["data"]]
+    images = ["generated_image"] * len(colours)
+    assert kinds == ["user_message", *images, "assistant_message"]
+    assert [item["id"] for item in page["data"]][1:-1] == [each["id"] for each in shown]
+    image = await GeneratedImage.objects.select_related("run").afirst()
+    assert image is not None and image.run is not None
+    assert (image.prompt, image.model) == ("two squares", "")
+    assert TOLD not in caplog.text
+    # On the next turn they are images of the thread.
+    model.respond_with(Text("Red."))
+    await chat.say("which colour?", thread_id=thread_id(events))
+    sent = str(model.requests[-1]["input"])
+    assert sent.count("input_image") == len(colours)
+
+
+async def test_without_the_switch_a_warning_tells_of_them_once(
+    chat: ChatClient, model: LoopbackAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    Painter.keeps_tool_images = False
+    Painter.returns = RESULTS["several"]
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("two squares")
+    assert await kept() == []
+    assert caplog.text.count(TOLD) == 1
+    assert "6 of tool." in caplog.text
+    # Those for the model alone are nobody's loss.
+    caplog.clear()
+    Painter.returns = ModelImage(image_url=data_url(RED))
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("two squares")
+    assert TOLD not in caplog.text
+    assert data_url(RED) in str(model.requests[-1]["input"])
+
+
+async def test_what_is_no_image_costs_a_line_and_not_the_answer(
+    chat: ChatClient, model: LoopbackAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    Painter.returns = [
+        ToolOutputImage(file_id="file_1"),
+        ToolOutputImage(image_url="data:image/png;base64,bm8gaW1hZ2U="),
+        ToolOutputImage(image_url="https://127.0.0.1/a.png"),
+        ToolOutputImage(image_url="https://127.0.0.1/b.png"),
+        ModelImage(image_url=data_url(GREEN)),
+        ToolOutputImage(image_url=data_url(RED)),
+    ]
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    events = await chat.say("a square")
+    assert await kept() == [("tool", "completed", RED)]
+    assert len(done_items(events, "generated_image")) == 1
+    (said,) = done_items(events, "assistant_message")
+    assert said["content"][0]["text"] == "Ready."
+    for words in ("a file's id only", "it is none", "no public address"):
+        assert words in caplog.text
+
+
+async def test_number_of_images_is_bounded(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("chatkit_images.agents.tool_images.MOST", 2)
+    Painter.returns = [
+        ToolOutputImage(image_url=data_url(image_file(colour)))
+        for colour in ("red", "green", "blue", "black")
+    ]
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("squares")
+    assert [data for *_, data in await kept()] == [RED, GREEN]
+    assert caplog.text.count("Tools return over 2 images") == 1
+
+
+async def test_image_elsewhere_is_fetched_in_its_place(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    async with hosting() as host:
+        Painter.allowed_hosts = [host.name]
+        host.answers = {"/red.png": response(RED)}
+        Painter.returns = [
+            ToolOutputImage(image_url=host.url("/red.png")),
+            ToolOutputImage(image_url=data_url(GREEN)),
+        ]
+        model.respond_with(ToolCall("paint", {}))
+        model.respond_with(Text("Ready."))
+        events = await chat.say("two squares")
+    assert [data for *_, data in await kept()] == [RED, GREEN]
+    # A URL of the app's own is that of an image which the thread has.
+    (first, _) = done_items(events, "generated_image")
+    Painter.returns = ToolOutputImage(image_url=first["image"]["url"])
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("again", thread_id=thread_id(events))
+    assert len(await kept()) == 2
+
+
+async def test_images_survive_a_model_that_fails_afterwards(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    Painter.returns = ToolOutputImage(image_url=data_url(RED))
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(HTTPError(400, "invalid_request_error", "No."))
+    events = await chat.say("a square")
+    assert await kept() == [("tool", "completed", RED)]
+    assert of_type(events, "error")
+    page = await chat.call("items.list", thread_id=thread_id(events))
+    assert "generated_image" in [item["type"] for item in page["data"]]
+
+
+async def test_images_of_an_mcp_server_are_shown_and_kept(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    mcp = pytest.importorskip("agents.mcp")
+    params = {"command": sys.executable, "args": ["-m", "tests.mcp_images"]}
+    async with mcp.MCPServerStdio(params, client_session_timeout_seconds=60) as server:
+        Painter.mcp_servers = [server]
+        tools = await server.list_tools()
+        assert [tool.name for tool in tools] == ["draw"]
+        model.respond_with(ToolCall("draw", {"colours": ["red", "green"]}))
+        model.respond_with(Text("Ready."))
+        await chat.say("two squares")
+    assert await kept() == [("mcp", "completed", RED), ("mcp", "completed", GREEN)]
+
+
+WAYS: dict[str, Any] = {
+    "both": lambda images: {"on_stream": images.on_stream, "hooks": images.hooks},
+    "stream": lambda images: {"on_stream": images.on_stream},
+    "hooks": lambda images: {"hooks": images.hooks},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_images_of_a_nested_agents_tools_are_kept_once(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(Painter, "nested", staticmethod(WAYS[way]))
+    Painter.returns = RESULTS["several"]
+    model.respond_with(ToolCall("paint", {"input": "two squares"}))
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Here."))
+    model.respond_with(Text("Ready."))
+    events = await chat.say("two squares")
+    assert [data for *_, data in await kept()] == [RED, GREEN]
+    assert len(done_items(events, "generated_image")) == 2
+    assert TOLD not in caplog.text
+
+
+def code_interpreter(*outputs: dict[str, str]) -> list[Any]:
+    """Return what code interpreter sends, and a text that cites files of it."""
+    call = {
+        "id": "ci_1",
+        "type": "code_interpreter_call",
+        "status": "completed",
+        "code": "plot()",
+        "container_id": "cntr_1",
+        "outputs": [{"type": "logs", "logs": "1"}, *outputs],
+    }
+    begun = {"output_index": 0, "item": call | {"outputs": None}}
+    cited = [
+        {
+            "type": "container_file_citation",
+            "container_id": "cntr_1",
+            "file_id": f"cfile_{name}",
+            "filename": name,
+            "start_index": 0,
+            "end_index": 5,
+        }
+        for name in ("green.png", "green.png", "table.csv", "none.png")
+    ]
+    return [
+        Raw({"type": "response.output_item.added"} | begun),
+        Raw({"type": "response.output_item.done", "output_index": 0, "item": call}),
+        Text("Ready.", annotations=tuple(cited)),
+    ]
+
+
+class WithFiles:
+    """The loopback model, with the files of a container."""
+
+    def __init__(self, api: LoopbackAPI) -> None:
+        self.api = api
+        self.asked: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if "/containers/" not in scope["path"]:
+            await self.api(scope, receive, send)
+            return
+        self.asked.append(scope["path"])
+        found = "green" in scope["path"]
+        head = {"type": "http.response.start", "status": 200 if found else 404}
+        await send(head | {"headers": []})
+        await send({"type": "http.response.body", "body": GREEN if found else b""})
+
+
+async def test_images_of_code_interpreter_are_shown_and_kept(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = WithFiles(model)
+    with serve(app) as settings.LOOPBACK_URL:
+        image = {"type": "image", "url": data_url(RED)}
+        model.respond_with(*code_interpreter(image))
+        events = await chat.say("plot it")
+    assert await kept() == [("code", "completed", RED), ("code", "completed", GREEN)]
+    assert len(done_items(events, "generated_image")) == 2
+    files = "/v1/containers/cntr_1/files"
+    assert sorted(app.asked) == [
+        f"{files}/cfile_{name}.png/content" for name in ("green", "none")
+    ]
+    assert "left out: Error code: 404" in caplog.text
+    rows = GeneratedImage.objects.order_by("created_at")
+    details = [row.details async for row in rows]
+    assert details[1] == {"container": "cntr_1", "filename": "green.png"}
+
+
+async def test_a_stop_gives_up_what_has_not_come(
+    chat: ChatClient, model: LoopbackAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hosting() as host:
+        Painter.allowed_hosts = [host.name]
+        host.answers = {"/endless": b"HTTP/1.1 200 OK\r\n\r\n"}
+        Painter.returns = [
+            ToolOutputImage(image_url=data_url(RED)),
+            ToolOutputImage(image_url=host.url("/endless")),
+        ]
+        gate = Gate()
+        model.respond_with(ToolCall("paint", {}))
+        model.respond_with(gate, Text("Ready."))
+        saying = asyncio.ensure_future(chat.say("two squares"))
+        await asyncio.to_thread(gate.reached.wait, 60)
+        run = await Run.objects.aget()
+        answer = await chat.post(
+            f"/chatkit/threads/{run.thread_id}/stop/", content_type="application/json"
+        )
+        assert answer.status_code == 200
+        await saying
+    assert await kept() == [("tool", "completed", RED)]
+    assert "the answer has ended" in caplog.text
