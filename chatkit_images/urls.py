@@ -32,6 +32,7 @@ urlpatterns = [
     path("entities/<str:entity_id>/", views.EntityView.as_view(), name="entity"),
     path("ready/", views.ReadyView.as_view(), name="ready"),
     path("images/<str:token>/", views.ImageView.as_view(), name="image"),
+    path("images/<uuid:key>/lineage/", views.LineageView.as_view(), name="lineage"),
     path(
         "images/<uuid:key>/<slug:variant>/",
         views.SessionImageView.as_view(),

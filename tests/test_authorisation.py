@@ -216,6 +216,8 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
         yield f"image {variant}", lambda url=url: chat.get(url)
     url = reverse("chatkit_images:entity", args=[f"img_{ids.image.hex}"])
     yield "entity", lambda: chat.get(url)
+    lineage = reverse("chatkit_images:lineage", args=[ids.image])
+    yield "lineage", lambda: chat.get(lineage)
     for variant in ("full", "thumbnail"):
         token = url_tokens.make("attachment", ids.attachment, variant, person.owner)
         url = reverse("chatkit_images:attachment", args=[token])
@@ -249,7 +251,7 @@ def test_every_operation_of_the_sdk_has_a_row() -> None:
 def test_every_route_has_a_row() -> None:
     tested = {"session-image", "image", "attachment", "upload", "stop"}
     tested |= {"status", "thread-events", "run-stop", "run-events"}
-    tested |= {"entities", "entity"}
+    tested |= {"entities", "entity", "lineage"}
     others = {"chat", "upload-direct", "ready", "csrf", "limits", "composer"}
     assert {route.name for route in urls.urlpatterns} == tested | others
 

@@ -82,6 +82,7 @@ def cells(ids: Ids) -> Iterator[Cell]:
         "run-stop": [ids.run],
         "run-events": [ids.run],
         "session-image": [ids.image, "full"],
+        "lineage": [ids.image],
         "entity": [f"img_{ids.image.hex}"],
     }
     alone = {"chat", "upload-direct", "ready", "csrf", "limits", "composer", "entities"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from agents import function_tool
 from channels.db import database_sync_to_async
-from django.contrib.auth.models import User
+from django.contrib.admin import site
+from django.contrib.auth.models import Permission, User
 
 from chatkit_images import models
 from chatkit_images.context import RequestContext
@@ -15,8 +17,10 @@ from chatkit_images.exceptions import NotFoundError
 from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import sources
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
+from chatkit_images.views.lineage import shown
 from tests.chat import TestServer
 from tests.client import ChatClient, message, thread_id
+from tests.docs.pages import block, blocks
 from tests.image_files import image_file
 from tests.servers.world import build
 
@@ -124,3 +128,187 @@ async def test_a_project_names_what_is_its_owner_s(
             await find([unknown], context)
     with pytest.raises(ValueError, match="100 sources at most, got 101"):
         await find([f"atc_{number}" for number in range(101)], context)
+
+
+def family(owner: str = "user:1") -> list[GeneratedImage]:
+    """Return a fox, its first and second edit, and two edits of the second."""
+    thread = models.Thread.objects.create(pk=f"thr_{owner}", owner=owner)
+    images = [
+        thread.images.create(prompt=prompt, status="completed", file=f"{prompt}.png")
+        for prompt in ("fox", "blue", "small", "night", "day")
+    ]
+    for made, source in ((1, 0), (2, 1), (3, 2), (4, 2)):
+        version(images[made], images[source])
+    return images
+
+
+def version(made: GeneratedImage, source: Any, role: str = "edited") -> None:
+    column = "source_image" if isinstance(source, GeneratedImage) else "attachment"
+    models.ImageSource.objects.create(image=made, role=role, **{column: source})
+
+
+def prompts(images: Any) -> list[str]:
+    return [image.prompt for image in images]
+
+
+@pytest.mark.django_db
+def test_a_chain_and_a_branch_can_be_read_from_any_image(
+    django_assert_num_queries: Any,
+) -> None:
+    fox, blue, small, night, _day = family()
+    owner = fox.thread.owner
+    row = {"pk": "atc_1", "owner": owner, "name": "photo.png", "kind": "image"}
+    photo = models.Attachment.objects.create(**row)
+    other = fox.thread.images.create(prompt="logo", status="completed", file="l.png")
+    version(fox, photo)
+    version(small, other, "input")
+    version(small, photo, "mask")
+    image = GeneratedImage.objects.select_related("thread").get(pk=small.pk)
+    # Three steps and no more to be found, its other sources, the rows.
+    with django_assert_num_queries(3 + 3):
+        found = image.lineage()
+        assert prompts(found.ancestors) == ["fox", "blue"]
+        assert prompts(found.descendants) == ["night", "day"]
+        assert prompts(found.roots) == ["fox"]
+        assert prompts(found.versions(image)) == ["night", "day"]
+        assert prompts(found.others.values()) == ["logo"]
+        assert list(found.attachments) == ["atc_1"]
+        assert found.is_whole
+        assert len(found.edges) == 4 + 1 + 2
+    # From a branch the other branch is there, and not the inputs of others.
+    found = night.lineage()
+    assert prompts(found.ancestors) == ["fox", "blue", "small"]
+    assert (found.descendants, len(found.family), len(found.edges)) == ([], 5, 5)
+    assert found.others == {}
+    # An image that is deleted leaves a gap, and what is beyond is not known any more.
+    blue.delete()
+    found = night.lineage()
+    assert prompts(found.ancestors) == ["small"]
+    (gap,) = [edge for edge in found.edges if edge.source_image is None]
+    assert (gap.image, gap.attachment) == (small.pk, None)
+
+
+@pytest.mark.django_db
+def test_a_lineage_ends_with_circles_with_others_and_with_its_bounds(
+    monkeypatch: pytest.MonkeyPatch, django_assert_max_num_queries: Any
+) -> None:
+    fox, blue, small, night, day = family()
+    version(fox, day)
+    found = small.lineage()
+    everything = {"fox", "blue", "small", "night", "day"}
+    assert set(prompts(found.ancestors)) == {"fox", "blue", "day"}
+    assert set(prompts(found.descendants)) == everything - {"small"}
+    assert found.roots == []
+    # Somebody else's image is not there, nor what only it connects.
+    theirs = family("user:2")
+    version(theirs[0], night)
+    version(day, theirs[4], "input")
+    assert set(prompts(day.lineage().family.values())) == everything
+    assert day.lineage().others == {}
+    narrow = GeneratedImage.objects.for_owner("user:1").exclude(pk=blue.pk)
+    found = night.lineage(narrow)
+    assert set(prompts(found.family.values())) == everything - {"blue"}
+    # Whatever an owner has made of one image.
+    monkeypatch.setattr("chatkit_images.models.lineage.MOST_IMAGES", 4)
+    found = small.lineage()
+    assert (len(found.family), found.is_whole) == (4, False)
+    monkeypatch.setattr("chatkit_images.models.lineage.MOST_STEPS", 1)
+    monkeypatch.setattr("chatkit_images.models.lineage.MOST_OTHERS", 0)
+    version(small, day, "mask")
+    with django_assert_max_num_queries(5):
+        found = small.lineage()
+    assert not found.is_whole
+    assert all(edge.role == "edited" for edge in found.edges)
+
+
+async def lineage_of(client: ChatClient, image: GeneratedImage) -> Any:
+    response = await client.get(f"/chatkit/images/{image.pk}/lineage/")
+    if response.status_code != 200:
+        return response.status_code
+    assert response["Cache-Control"] == "no-store"
+    return response.json()
+
+
+async def test_its_owner_reads_a_lineage_with_urls_and_nobody_else_does(
+    chat: ChatClient, model: LoopbackAPI, stranger: ChatClient
+) -> None:
+    await chain(chat, model)
+    second, last = await named("edit 2", "edit 5")
+    found = await lineage_of(chat, last)
+    assert (found["image"], found["whole"]) == (last.image_id, True)
+    nodes = {node["id"]: node for node in found["nodes"]}
+    relations = {node["prompt"]: node["relation"] for node in nodes.values()}
+    assert relations == {
+        "fox": "ancestor",
+        "edit 1": "ancestor",
+        "edit 2": "ancestor",
+        "edit 3": "branch",
+        "edit 4": "branch",
+        "edit 5": "self",
+    }
+    edits = {
+        (nodes[edge["from"]]["prompt"], nodes[edge["to"]]["prompt"])
+        for edge in found["edges"]
+        if edge["role"] == "edited"
+    }
+    assert edits == {
+        ("fox", "edit 1"),
+        ("edit 1", "edit 2"),
+        ("edit 2", "edit 3"),
+        ("edit 3", "edit 4"),
+        ("edit 2", "edit 5"),
+    }
+    for node in nodes.values():
+        for url in (node["url"], node["thumbnail_url"]):
+            assert (await chat.get(url)).status_code == 200
+    await GeneratedImage.objects.filter(pk=second.pk).aupdate(status="blocked")
+    found = await lineage_of(chat, last)
+    (blocked,) = [node for node in found["nodes"] if node["status"] == "blocked"]
+    assert (blocked["url"], blocked["thumbnail_url"]) == (None, None)
+    assert await lineage_of(stranger, last) == 404
+    assert await lineage_of(ChatClient(), last) == 401
+
+
+async def test_staff_read_what_their_admin_shows(
+    ann: User, png: bytes, bob: User, stranger: ChatClient, monkeypatch: Any
+) -> None:
+    mine = await database_sync_to_async(build)("user:1", ann, "mine", png)
+    image = await GeneratedImage.objects.aget(pk=mine.image)
+    source = await GeneratedImage.objects.acreate(
+        thread_id=image.thread_id, prompt="a sketch", status="completed", file="s.png"
+    )
+    await database_sync_to_async(version)(image, source)
+    photo = await models.Attachment.objects.aget(pk=mine.attachment)
+    await database_sync_to_async(version)(image, photo, "mask")
+    await User.objects.filter(pk=bob.pk).aupdate(is_staff=True)
+    assert await lineage_of(stranger, image) == 404
+    may = await Permission.objects.aget(codename="view_generatedimage")
+    await bob.user_permissions.aadd(may)
+    found = await lineage_of(stranger, image)
+    # They may not see attachments.
+    assert [node["kind"] for node in found["nodes"]] == ["image", "image"]
+    (edge,) = found["edges"]
+    assert (edge["from"], edge["role"]) == (source.image_id, "edited")
+    for node in found["nodes"]:
+        assert "/admin/" in node["url"]
+    # The project's admin shows them a part of the images.
+    page = site.get_model_admin(GeneratedImage)
+    every = page.get_queryset
+    only = {"pk": image.pk}
+    monkeypatch.setattr(page, "get_queryset", lambda r: every(r).filter(**only))
+    found = await lineage_of(stranger, image)
+    assert [node["id"] for node in found["nodes"]] == [image.image_id]
+    assert found["edges"] == []
+    assert await lineage_of(stranger, source) == 404
+
+
+@pytest.mark.django_db
+def test_the_page_tells_what_people_asked_for() -> None:
+    names: dict[str, Any] = {}
+    exec(block("lineage.md", "In code").compile(), names)
+    *_rest, day = family()
+    assert names["history_of"](day) == ["fox", "blue", "small", "day"]
+    (answer,) = (each for each in blocks("json") if each.page.name == "lineage.md")
+    said, found = json.loads(answer.text), shown(day.lineage(), lambda row, variant: "")
+    assert set(said) == set(found)
+    assert set(said["nodes"][0]) == set(found["nodes"][0])

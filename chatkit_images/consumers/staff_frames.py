@@ -12,7 +12,7 @@ from .. import url_tokens
 from ..cleaning import map_strings
 from ..models import Attachment, GeneratedImage
 from ..queries import own_urls, references
-from .staff import StaffView
+from ..views.staff import StaffView
 
 Event = dict[str, Any]
 # What no URL contains. A text is shown up to the last one: the rest may become a URL.
@@ -109,7 +109,7 @@ def rewritten(event: Event, view: StaffView) -> Event:
     urls = _rewriting(lambda kind, key, variant: _note(mentions, kind, key))
     map_strings(event, urls)
     named = GeneratedImage.objects.filter(
-        thread=view.thread, file__in=mentions.names
+        thread=view.row, file__in=mentions.names
     ).values_list("file", "pk")
     names: dict[str, uuid.UUID] = dict(named) if mentions.names else {}
     mentions.images.update(names.values())

@@ -14,7 +14,7 @@ from django.utils import timezone
 from ..context import RequestContext
 from ..contexts import context_class, within_tenant_of, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError
-from ..models import Run, ThreadItem
+from ..models import Run, Thread, ThreadItem
 from ..protocol import encoding
 from ..queries import items, preflight, threads
 from ..queries.brakes import check_block
@@ -22,8 +22,8 @@ from ..views import admission, origins
 from ..views.admission import authenticating, context_of
 from ..views.cookieless import without_cookies
 from ..views.pages import CsrfCheck, no_response
+from ..views.staff import StaffView, view_of
 from .requests import make_request, renewed
-from .staff import StaffView, view_of
 
 REFUSALS = (*admission.REFUSALS, SuspiciousOperation, ValueError)
 
@@ -71,7 +71,7 @@ def _watcher(request: HttpRequest, thread_id: str) -> Watcher:
         view = _view(request, thread_id)
         if view is None:
             raise
-    owner, user = view.thread.owner, view.thread.user
+    owner, user = view.row.owner, view.row.user
     return Watcher(context_class().for_owner(owner, user, request), view)
 
 
@@ -85,12 +85,7 @@ def _owner(request: HttpRequest, thread_id: str) -> RequestContext:
 
 def _view(request: HttpRequest, thread_id: str) -> StaffView | None:
     with within_tenant_of(request), authenticating():
-        user: Any = context_class().get_user(request)
-        if user is None:
-            return None
-        # The admin asks the request, whose user a project may find by other means.
-        request.user = user
-        return view_of(request, thread_id)
+        return view_of(request, Thread, thread_id)
 
 
 def hidden_events(run: Run, context: RequestContext) -> list[dict[str, Any]]:

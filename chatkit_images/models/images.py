@@ -15,12 +15,13 @@ from ..transactions import atomic
 from .asked import Asked
 from .files import file_field
 from .keys import KeyField
+from .lineage import WithLineage
 from .partials import PartialImage
 from .runs import Run
 from .threads import Thread, ThreadItem
 
 
-class GeneratedImage(Asked):
+class GeneratedImage(WithLineage, Asked):
     """One image call of the model. It ends in exactly one final state."""
 
     ID_PREFIX = "img_"

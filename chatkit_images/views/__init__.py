@@ -9,6 +9,7 @@ from .csrf import CsrfTokenView
 from .entities import EntitiesView, EntityView
 from .images import AttachmentView, ImageView, SessionImageView
 from .limits import LimitsView
+from .lineage import LineageView
 from .runs import (
     ReadyView,
     RunEventsView,
@@ -27,6 +28,7 @@ __all__ = [
     "EntityView",
     "ImageView",
     "LimitsView",
+    "LineageView",
     "ReadyView",
     "RunEventsView",
     "SessionImageView",

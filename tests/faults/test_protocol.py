@@ -78,6 +78,7 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
         "limits": [],
         "composer": [],
         "entities": [],
+        "lineage": [ids.image],
         "entity": [f"img_{ids.image.hex}"],
         "csrf": [],
     }
@@ -280,6 +281,7 @@ ALLOWED = {
     "image": "GET, HEAD, OPTIONS",
     "attachment": "GET, HEAD, OPTIONS",
     "session-image": "GET, HEAD, OPTIONS",
+    "lineage": "GET, HEAD, OPTIONS",
     "status": "GET, HEAD, OPTIONS",
     "thread-events": "GET, HEAD, OPTIONS",
     "run-events": "GET, HEAD, OPTIONS",

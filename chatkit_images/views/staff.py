@@ -7,27 +7,39 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, resolve, reverse
 from django.utils.module_loading import import_string
 
-from ..models import Attachment, GeneratedImage, Thread
+from ..contexts import context_class
+from ..models import Attachment, GeneratedImage
 from ..url_state import base_url_of
 
 
 @dataclass(frozen=True)
 class StaffView:
-    """A thread that a person may see in an admin.
+    """A row that a person may see in an admin: a thread, or an image.
 
     Attributes:
         site: The admin, an ``AdminSite``.
         request: The person's request, as the admin would get it.
-        thread: The thread.
+        row: The row.
     """
 
     site: Any
     request: HttpRequest
-    thread: Thread
+    row: Any
+
+    def all(self, model: type[Any]) -> QuerySet[Any]:
+        """Return the rows that the pages of a model would list."""
+        page = page_of(self.site, model, self.request)
+        every: QuerySet[Any] = (
+            model._default_manager.none()
+            if page is None
+            else page.get_queryset(self.request)
+        )
+        return every
 
     def rows(self, model: type[Any], keys: Collection[Any]) -> dict[Any, Any]:
         """Return those rows that the pages of a model would show, by primary key."""
@@ -49,18 +61,28 @@ class StaffView:
         return base_url_of(self.request) + str(address(row, variant))
 
 
-def view_of(request: HttpRequest, thread_id: str) -> StaffView | None:
-    """Return a thread as an admin shows it to who sends a request.
+def view_of(request: HttpRequest, model: type[Any], key: Any) -> StaffView | None:
+    """Return a row as an admin shows it to who sends a request.
 
     ``None`` if no admin would. Not for the event loop.
+
+    Args:
+        request: The request. The admin asks it for its user, whom a project's context
+            may find by other means than Django.
+        model: The model of the row, ``Thread`` or ``GeneratedImage``.
+        key: The primary key of the row.
     """
+    user: Any = context_class().get_user(request)
+    if user is None:
+        return None
+    request.user = user
     for site in sites():
-        page = page_of(site, Thread, request)
+        page = page_of(site, model, request)
         if page is None:
             continue
-        thread = page.get_queryset(request).filter(pk=thread_id).first()
-        if thread is not None and page.has_view_permission(request, thread):
-            return StaffView(site, request, thread)
+        row = page.get_queryset(request).filter(pk=key).first()
+        if row is not None and page.has_view_permission(request, row):
+            return StaffView(site, request, row)
     return None
 
 
