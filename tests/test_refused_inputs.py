@@ -97,13 +97,14 @@ async def test_a_poisoned_history(
     chat: ChatClient, context: RequestContext, poison: Poison, dialect: str
 ) -> None:
     poison.dialect = dialect
-    for name, data in (*SOME.items(), ("fox.svg", SVG)):
-        ways = [False, True] if name not in DOCUMENTS else [False]
-        for generated in ways if name != "fox.svg" else [True]:
-            short = await falls_short(
-                chat, context, poison, name, data, generated=generated
-            )
-            assert short == "", (name, generated)
+    # Here they alternate; tests/providers has every file in both ways in each dialect.
+    for number, (name, data) in enumerate((*SOME.items(), ("fox.svg", SVG))):
+        generated = (number + list(DIALECTS).index(dialect)) % 2 == 1
+        generated = name not in DOCUMENTS and (generated or name == "fox.svg")
+        short = await falls_short(
+            chat, context, poison, name, data, generated=generated
+        )
+        assert short == "", (name, generated)
 
 
 async def thread_with(
