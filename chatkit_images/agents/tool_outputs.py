@@ -59,7 +59,7 @@ def of_event(event: StreamEvent) -> list[FoundImage]:
         return of_items([event.data.item])
     if event.data.type == "response.completed":
         # Some gateways tell what an item has brought at the end only.
-        return of_items(event.data.response.output or ())
+        return of_items(_listed(event.data.response, "output"))
     return []
 
 
@@ -108,16 +108,28 @@ def _of_output(item: ToolCallOutputItem) -> Iterator[FoundImage]:
 
 
 def _of_item(item: Any) -> Iterator[FoundImage]:
-    if item.type == "code_interpreter_call":
-        details = (("container", str(item.container_id)),)
-        for place, output in enumerate(item.outputs or ()):
-            if output.type == "image":
-                key = (str(item.id), place)
-                yield FoundImage(key, Source.CODE, str(output.url), details=details)
-    elif item.type == "message":
-        for part in item.content or ():
-            for cited in getattr(part, "annotations", None) or ():
+    kind = getattr(item, "type", "")
+    if kind == "code_interpreter_call":
+        details = (("container", str(getattr(item, "container_id", ""))),)
+        for place, output in enumerate(_listed(item, "outputs")):
+            if getattr(output, "type", "") == "image":
+                url = str(getattr(output, "url", "") or "")
+                yield FoundImage(
+                    (str(getattr(item, "id", "")), place),
+                    Source.CODE,
+                    url,
+                    details=details,
+                )
+    elif kind == "message":
+        for part in _listed(item, "content"):
+            for cited in _listed(part, "annotations"):
                 yield from _of_citation(cited)
+
+
+def _listed(source: Any, name: str) -> list[Any]:
+    """Return a list that a provider has sent; it may send anything in its place."""
+    value = getattr(source, name, None)
+    return value if isinstance(value, list) else []
 
 
 def _of_citation(cited: Any) -> Iterator[FoundImage]:
