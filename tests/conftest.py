@@ -41,6 +41,7 @@ ON_REQUEST = (
     "projects",
     "providers",
     "servers",
+    "sources_matrix",
     "upgrade",
 )
 

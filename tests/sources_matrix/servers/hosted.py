@@ -1,0 +1,7 @@
+"""OpenAI's own tool."""
+
+from __future__ import annotations
+
+from tests.chat import TestServer as Server
+
+__all__ = ["Server"]
