@@ -13,7 +13,14 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 CONF = DOCS.parent / "chatkit_images" / "conf"
 # In the order of the page.
-MODULES = ("__init__.py", "people.py", "limits.py", "runs.py", "tuning.py")
+MODULES = (
+    "__init__.py",
+    "model_input.py",
+    "people.py",
+    "limits.py",
+    "runs.py",
+    "tuning.py",
+)
 PAGE = DOCS / "settings.md"
 GROUP = re.compile(r"    # (\w[^.]*)")
 INTRO = """\

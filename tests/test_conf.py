@@ -347,6 +347,24 @@ def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
             ),
         ),
         (
+            SERVER | {"MODEL_SIDE": 100},
+            (
+                "chatkit_images.W022",
+                "CHATKIT_IMAGES['MODEL_SIDE'] is 100: a model sees little of so small "
+                "an image.",
+                "Set MODEL_SIDE to 256 to 2000, or remove it for 2000.",
+            ),
+        ),
+        (
+            SERVER | {"MODEL_SIDE": 4096},
+            (
+                "chatkit_images.W022",
+                "CHATKIT_IMAGES['MODEL_SIDE'] is 4096: some providers refuse several "
+                "images with more than 2000 pixels.",
+                "Set MODEL_SIDE to 256 to 2000, or remove it for 2000.",
+            ),
+        ),
+        (
             SERVER | {"RUN_LOG_URL": "localhost"},
             (
                 "chatkit_images.E009",

@@ -9,7 +9,16 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 
-from . import ciphers, contexts, databases, limits, serving, surroundings, values
+from . import (
+    ciphers,
+    contexts,
+    databases,
+    limits,
+    model_sides,
+    serving,
+    surroundings,
+    values,
+)
 from .values import CHOICES, known_keys, tuning_keys
 
 __all__ = [
@@ -31,6 +40,7 @@ PARTS = (
     contexts.check_contexts,
     contexts.check_proxies,
     limits.check_limits,
+    model_sides.check_model_side,
     surroundings.check_storage,
     ciphers.check_cipher,
     surroundings.check_base_url,

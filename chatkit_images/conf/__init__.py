@@ -12,12 +12,14 @@ from typing import Literal, cast
 from django.conf import settings as django_settings
 
 from .limits import Limits, Use, checked_limits
+from .model_input import MODEL_FORMATS, MODEL_IMAGES, ModelInput
 from .people import People
 from .runs import ON_DISCONNECT, Runs
 from .tuning import Tuning
 
 __all__ = [
     "IMAGE_URLS",
+    "MODEL_FORMATS",
     "MODEL_IMAGES",
     "ON_DISCONNECT",
     "Limits",
@@ -27,10 +29,9 @@ __all__ = [
     "settings",
 ]
 IMAGE_URLS = ("signed", "storage", "session")
-MODEL_IMAGES = ("data_url", "signed_url")
 
 
-class Settings(People, Use, Runs, Tuning):
+class Settings(ModelInput, People, Use, Runs, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server
@@ -153,44 +154,6 @@ class Settings(People, Use, Runs, Tuning):
     def KEEP_PARTIAL_IMAGES(self) -> bool:
         """Whether previews stay after the final image is in. Default: ``False``."""
         return bool(self._get("KEEP_PARTIAL_IMAGES", False))
-
-    # What the model sees of earlier turns
-
-    @property
-    def MODEL_IMAGES(self) -> Literal["data_url", "signed_url"]:
-        """How earlier images reach the model. Default: ``"data_url"``.
-
-        ``"data_url"``: their bytes. ``"signed_url"``: a signed URL, for a host
-        that the provider can reach.
-        """
-        return cast(
-            "Literal['data_url', 'signed_url']", self._get("MODEL_IMAGES", "data_url")
-        )
-
-    @property
-    def MODEL_IMAGE_COUNT(self) -> int:
-        """Newest images of a thread that are sent to the model. Default: 4.
-
-        Of older ones the model is told only.
-        """
-        return int(self._get("MODEL_IMAGE_COUNT", 4))
-
-    @property
-    def MODEL_IMAGE_BYTES(self) -> int:
-        """Bytes of images that one turn sends to the model. Default: 16 MiB.
-
-        An image that does not fit is drawn again with more loss. If that does not help,
-        the model is told of it only.
-        """
-        return int(self._get("MODEL_IMAGE_BYTES", 16 * 2**20))
-
-    @property
-    def MODEL_FILE_BYTES(self) -> int:
-        """Bytes of documents that one turn sends to the model. Default: 8 MiB.
-
-        The newest go first. Of a document that does not fit the model is told only.
-        """
-        return int(self._get("MODEL_FILE_BYTES", 8 * 2**20))
 
     # Attachments
 

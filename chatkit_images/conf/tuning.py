@@ -144,6 +144,15 @@ class Tuning(Group):
         return int(self._tuned("DECODE_MEMORY_BYTES", 208 * 2**20))
 
     @property
+    def MODEL_CACHE_BYTES(self) -> int:
+        """Bytes of files for the model that a process keeps. Default: 64 MiB.
+
+        They are kept as requests have them, so that a later turn neither reads nor
+        encodes them again. 0 keeps none.
+        """
+        return int(self._tuned("MODEL_CACHE_BYTES", 64 * 2**20))
+
+    @property
     def UPLOAD_WAITING_BYTES(self) -> int:
         """Bytes of uploads that a process works on at once. Default: 128 MiB.
 

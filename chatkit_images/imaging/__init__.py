@@ -11,7 +11,7 @@ from .containers import strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
-from .normal import as_it_is, redraw
+from .normal import as_it_is, for_model, form, redraw
 from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
 
@@ -30,6 +30,8 @@ __all__ = [
     "check",
     "decode_base64",
     "examine",
+    "for_model",
+    "form",
     "inspect",
     "is_svg",
     "redraw",
