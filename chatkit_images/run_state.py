@@ -18,6 +18,7 @@ from .timing import Asked
 
 if TYPE_CHECKING:
     from .context import RequestContext
+    from .queries.model_rows import ModelRows
 
 current_context: ContextVar[RequestContext | None] = ContextVar(
     "current_context", default=None
@@ -57,6 +58,7 @@ class RunState:
         offers: What the person may choose in the composer, by hook, if it was asked.
         trace: What of the request's trace goes on in the run.
         asked: Whom it has asked, and where its time goes.
+        rows: Rows of the history for the model's input, until it takes them.
         served: Set when the first event was sent, or when no reader is there.
     """
 
@@ -76,6 +78,7 @@ class RunState:
     offers: dict[str, frozenset[str] | None] = field(default_factory=dict)
     trace: dict[str, str] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
+    rows: ModelRows | None = None
     served: asyncio.Event = field(default_factory=asyncio.Event)
 
 

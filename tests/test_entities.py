@@ -21,11 +21,13 @@ from pydantic import TypeAdapter
 from chatkit_images import models
 from chatkit_images.context import RequestContext
 from chatkit_images.models import GeneratedImage
-from chatkit_images.queries import named_images
+from chatkit_images.queries import model_rows, named_images
+from chatkit_images.queries.model_rows import ModelRows
 from chatkit_images.testing import HTTPError, Image, LoopbackAPI, Text
 from tests.client import ChatClient, message, thread_id
 from tests.image_files import image_file
 from tests.servers.world import build
+from tests.test_thread_item_converter import user_message
 
 URL = "/chatkit/entities/"
 FIELDS = {"title", "id", "icon", "interactive", "group", "data"}
@@ -198,8 +200,11 @@ def test_mentions_are_looked_up_in_one_statement(
 ) -> None:
     for number, statements in ((0, 0), (1, 1), (5000, 1)):
         ids = [f"img_{uuid.uuid4().hex}" for _ in range(number)]
+        content = [tag(each) for each in ("sku-1", *ids)]
+        item = user_message(*content)
         with CaptureQueriesContext(connection) as queries:
-            assert named_images.named(["sku-1", *ids], context) == {}
+            rows = model_rows.of_items([item], context, ModelRows(context.owner))
+        assert len(rows.named) == min(number, named_images.MOST_NAMED)
         assert len(queries) == statements
     assert len(queries[0]["sql"]) < named_images.MOST_NAMED * 40 + 3000
 

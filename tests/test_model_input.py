@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from openai.types.responses import ResponseInputParam
 from pydantic import TypeAdapter
 
-from chatkit_images import file_urls, imaging, models, storage, times
+from chatkit_images import file_urls, models, storage, times
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoThreadItemConverter, absences
@@ -144,37 +143,6 @@ async def test_only_stored_bytes_of_that_form_go_by_url(
     urls = [message["content"][1]["image_url"] for message in found]
     assert urls[0] == file_urls.image_url(image, context)
     assert urls[1].startswith("data:image/png;base64,")
-
-
-async def test_what_was_decoded_for_one_turn_is_kept_for_the_next(
-    thread: None, context: RequestContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    item = await generated("ig_1", IMAGES["moving.gif"], context)
-    redraw, calls = imaging.redraw, []
-
-    def count(data: bytes, *, lossy: bool) -> tuple[str, bytes]:
-        calls.append(lossy)
-        return redraw(data, lossy=lossy)
-
-    monkeypatch.setattr(imaging, "redraw", count)
-    converter = DjangoThreadItemConverter(context)
-    assert len([await converter.to_agent_input(item) for _ in range(3)]) == 3
-    assert calls == [False]
-    # A process does not keep more and more of them.
-    monkeypatch.setattr("chatkit_images.converters.redrawn.MOST", 2000)
-    other = await generated("ig_2", IMAGES["still.gif"], context)
-    for number in range(3, 13):
-        data = image_file("navy", "GIF", (64, 40 + number))
-        other = await generated(f"ig_{number}", data, context)
-        await converter.to_agent_input(other)
-    await converter.to_agent_input(item)
-    assert calls == [False] * 11
-    # One image must not be most of what is kept.
-    monkeypatch.setattr("chatkit_images.converters.redrawn.MOST", 8)
-    assert [bool(await converter.to_agent_input(other)) for _ in range(2)]
-    monkeypatch.setattr("chatkit_images.converters.redrawn._kept", OrderedDict())
-    assert [bool(await converter.to_agent_input(other)) for _ in range(2)]
-    assert calls == [False] * 13
 
 
 async def test_what_the_app_has_said_is_nobodys_words(

@@ -16,7 +16,7 @@ from ..contexts import context_class, within_tenant_of, working_for
 from ..exceptions import AuthenticationRequired, NotFoundError
 from ..models import Run, Thread, ThreadItem
 from ..protocol import encoding
-from ..queries import items, preflight, threads
+from ..queries import items, preflight, read_items, threads
 from ..queries.brakes import check_block
 from ..views import admission, origins
 from ..views.admission import authenticating, context_of
@@ -98,7 +98,7 @@ def hidden_events(run: Run, context: RequestContext) -> list[dict[str, Any]]:
         created_at__lte=run.finished_at or timezone.now(),
     )
     rows = rows.order_by("created_at", "pk")
-    found = items.to_items(list(rows), str(run.thread_id), context)
+    found = read_items.to_items(list(rows), str(run.thread_id), context)
     events = [types.ThreadItemDoneEvent(item=item) for item in found]
     return [json.loads(encoding.dump(event)) for event in events]
 

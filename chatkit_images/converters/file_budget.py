@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
 
 from openai.types.responses import (
     ResponseInputFileParam,
@@ -13,25 +11,21 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
-from .. import imaging, models, storage, timing
-from ..cleaning import clean
+from .. import imaging, models, storage
 from ..conf import settings
-from . import parts
-from .redrawn import redraw
+from ..queries.variants import Source
+from . import model_files, parts
+from .kept_parts import Kept
+from .model_files import SVG
 
-T = TypeVar("T")
-# Type and bytes.
-Plain = tuple[str, bytes]
 # Bytes of an SVG whose source text goes to the model.
 SVG_BYTES = 20_000
 # The share of an image in the budget, once an input was too large for its provider.
 SHARE = 4
-# Types of documents that are text, whatever their name.
-TEXTS = ("application/json", "application/xml", "image/svg+xml")
 
 
 class FileBudget:
-    """Reads files for one input and counts what is left of its bytes.
+    """Counts the bytes of files for one input.
 
     ``MODEL_IMAGE_BYTES`` is for images, ``MODEL_FILE_BYTES`` for all other files.
 
@@ -46,16 +40,17 @@ class FileBudget:
         if halved:
             self._images, self._files = self._images // 2, self._files // 2
             self._most = self._images // SHARE
-        # Whether an image did not fit even after it was scaled.
+        # Whether an image did not fit even after it was drawn with more loss.
         self._full = False
 
     async def image(
-        self, name: str, size: int | None
+        self, source: Source
     ) -> ResponseInputImageParam | ResponseInputTextParam | None:
-        """Return an image within what is left, scaled down if it is too large.
+        """Return an image within what is left, with more loss if it is too large.
 
-        Once an image did not fit, none is scaled any more. A long chat has many images,
-        and each is a file to read and a second of work before the model is asked.
+        Once an image did not fit, none is drawn with more loss. A long chat has many
+        images, and each is a file to read and a second of work before the model is
+        asked.
 
         Returns:
             The source of a small SVG; ``None`` if the image does not fit.
@@ -63,12 +58,15 @@ class FileBudget:
         Raises:
             ImageError: If it cannot be decoded.
         """
-        if self._full and (size or 0) > self._left:
+        size = (source.size if source.made is None else source.made.size) or 0
+        if self._full and size > self._left:
             return None
-        found = await _read(name, _plain)
-        if isinstance(found, bytes):
-            return self._svg(found)
-        return await self._fit(found, partial(redraw, name))
+        if source.mime == SVG and size > SVG_BYTES:
+            return None
+        found = None
+        if source.made is None or size <= self._left:
+            found = await model_files.image(source)
+        return await self._fit(found, partial(model_files.smaller, source))
 
     async def inline(
         self, base64: str
@@ -79,41 +77,51 @@ class FileBudget:
             ImageError: If it cannot be decoded.
         """
 
-        def look() -> tuple[bytes, Plain | bytes | None]:
+        def look() -> tuple[bytes, Kept]:
             data = imaging.decode_base64(base64)
-            return data, _plain(data)
+            if imaging.is_svg(data):
+                return data, model_files.worded(SVG, data)
+            return data, model_files.encoded(*imaging.for_model(data))
 
         data, found = await storage.call("redraw", look)
-        if isinstance(found, bytes):
-            return self._svg(found)
 
-        async def draw(*, lossy: bool = False) -> Plain:
-            return await storage.call(
-                "redraw", partial(imaging.redraw, data, lossy=lossy)
-            )
+        def draw() -> Kept:
+            return model_files.encoded(*imaging.redraw(data, lossy=True))
 
-        return await self._fit(found, draw)
+        return await self._fit(found, partial(storage.call, "redraw", draw))
 
     async def _fit(
-        self, found: Plain | None, draw: Callable[..., Awaitable[Plain]]
-    ) -> ResponseInputImageParam | None:
-        """Return an image within what is left, drawn again if that helps."""
-        mime, plain = found or await draw()
-        if len(plain) > self._left and not self._full:
-            mime, plain = await draw(lossy=True)
-            self._full = len(plain) > self._left
-        if len(plain) > self._left:
-            return None
-        self._images -= len(plain)
-        return parts.image_bytes(mime, plain)
+        self, found: Kept | None, draw: Callable[[], Awaitable[Kept]]
+    ) -> ResponseInputImageParam | ResponseInputTextParam | None:
+        """Return an image within what is left, drawn with more loss if that helps.
 
-    async def may_go_by_url(self, name: str) -> bool:
+        Args:
+            found: The image; ``None`` if it is known that it does not fit.
+            draw: Draws it with more loss.
+        """
+        if found is not None and found.mime == SVG:
+            # No provider takes one as an image.
+            if found.size > SVG_BYTES or found.size > self._left:
+                return None
+            self._images -= found.size
+            return parts.text(f"The source of this SVG image:\n{found.text}")
+        if (found is None or found.size > self._left) and not self._full:
+            found = await draw()
+            self._full = found.size > self._left
+        if found is None or found.size > self._left:
+            return None
+        self._images -= found.size
+        return parts.image(found.text)
+
+    async def may_go_by_url(self, source: Source) -> bool:
         """Whether the stored bytes of an image have the form that goes to models.
 
         Raises:
             ImageError: If they are no image.
         """
-        return await _read(name, _is_plain)
+        if source.made is not None:
+            return not source.made.name and source.made.size == source.size
+        return await model_files.read(source.name, _is_plain)
 
     async def document(
         self, row: models.Attachment
@@ -121,57 +129,22 @@ class FileBudget:
         """Return a file that is no image; ``None`` if it does not fit."""
         if (row.bytes or 0) > self._files:
             return None
-        data = await _read(str(row.file.name), lambda data: data)
+        found = await model_files.document(row)
         # Other files of the message may have been read meanwhile.
-        if len(data) > self._files:
+        if found.size > self._files:
             return None
-        if row.mime_type.startswith("text/") or row.mime_type in TEXTS:
-            if row.mime_type == "image/svg+xml" and len(data) > SVG_BYTES:
-                return None
-            self._files -= len(data)
-            words = clean(data.decode("utf-8", errors="replace"))
-            return parts.text(f"The file {row.name!r}:\n{words}")
-        self._files -= len(data)
-        return parts.file(row.name, row.mime_type, data)
+        if found.mime == SVG and found.size > SVG_BYTES:
+            return None
+        self._files -= found.size
+        if model_files.is_text(found.mime):
+            return parts.text(f"The file {row.name!r}:\n{found.text}")
+        return parts.file(row.name, found.text)
 
     @property
     def _left(self) -> int:
         return min(self._images, self._most)
 
-    def _svg(self, data: bytes) -> ResponseInputTextParam | None:
-        """Return the source of an image that no provider takes as an image."""
-        if len(data) > SVG_BYTES or len(data) > self._left:
-            return None
-        self._images -= len(data)
-        words = clean(data.decode("utf-8", errors="replace"))
-        return parts.text(f"The source of this SVG image:\n{words}")
-
-
-def _plain(data: bytes) -> Plain | bytes | None:
-    """Return what of an image has the form for models, or the source of an SVG."""
-    return data if imaging.is_svg(data) else imaging.as_it_is(data)
-
 
 def _is_plain(data: bytes) -> bool:
     found = imaging.as_it_is(data)
     return found is not None and len(found[1]) == len(data)
-
-
-async def _read(name: str, look: Callable[[bytes], T]) -> T:
-    """Return what a look at the bytes of a file finds, which must take a moment only.
-
-    It is done in the same thread, so that bytes of which nothing goes along are gone.
-    A storage that hangs counts as a failure.
-    """
-
-    def read() -> T:
-        return look(storage.read(name))
-
-    timing.count("read_files")
-    with timing.measured("read"):
-        return await _within_time(read)
-
-
-async def _within_time(read: Callable[[], T]) -> T:
-    async with asyncio.timeout(settings.STORAGE_TIMEOUT):
-        return await storage.call("read", read)

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from chatkit import types
 from openai.types.responses import ResponseInputContentParam
 
-from .. import file_urls, imaging, models
+from .. import database, file_urls, imaging, models
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import ImageError
-from ..queries import data_urls, own_urls
+from ..queries import data_urls, own_urls, variants
 from . import absences, parts
 from .file_budget import FileBudget
 
@@ -38,13 +38,13 @@ class FileParts:
 
     async def image(self, image: models.GeneratedImage) -> Part:
         """Return an image that has a row."""
-        name = str(image.file.name)
         try:
+            source = await _source(image)
             if settings.MODEL_IMAGES == "signed_url" and (
-                await self._budget.may_go_by_url(name)
+                await self._budget.may_go_by_url(source)
             ):
                 return parts.image(file_urls.signed_url(image, self._context)), ""
-            return await self._budget.image(name, image.bytes), absences.NOT_AGAIN
+            return await self._budget.image(source), absences.NOT_AGAIN
         except ImageError:
             return None, absences.OF_NO_KIND
         except Exception:
@@ -57,8 +57,7 @@ class FileParts:
         part: ResponseInputContentParam | None
         try:
             if row.mime_type in imaging.INLINE:
-                name = str(row.file.name or row.thumbnail.name)
-                part = await self._budget.image(name, row.bytes)
+                part = await self._budget.image(await _source(row))
             else:
                 part = await self._budget.document(row)
         except ImageError:
@@ -106,6 +105,13 @@ class FileParts:
             return None, absences.UNREACHABLE
         logger.info("The model gets the image of %s by its URL, as it has no row", key)
         return parts.image(url), ""
+
+
+async def _source(row: variants.Row) -> variants.Source:
+    """Return what is known of a row's image."""
+    if variants.is_joined(row):
+        return variants.source(row)
+    return await database.call(variants.source, row)
 
 
 def is_public(url: str) -> bool:

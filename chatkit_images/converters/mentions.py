@@ -8,31 +8,20 @@ from typing import Any
 from chatkit import types
 from openai.types.responses import ResponseInputContentParam
 
-from .. import database, models
-from ..context import RequestContext
-from ..queries import named_images
+from .. import models
 from ..queries.identity import key_of
 from ..queries.inputs import InputFile
+from ..queries.model_rows import tags
+from ..queries.named_images import MOST_NAMED
 from . import absences, parts
 from .file_parts import FileParts
 from .input_files import InputFiles
 
 
-def tags(items: Iterable[types.ThreadItem]) -> list[types.UserMessageTagContent]:
-    """Return the mentions of items, those of the newest item first."""
-    return [
-        part
-        for item in reversed(list(items))
-        if isinstance(item, types.UserMessageItem)
-        for part in item.content
-        if isinstance(part, types.UserMessageTagContent)
-    ]
-
-
 def image_keys(items: Iterable[types.ThreadItem]) -> list[str]:
     """Return the keys that mentions name images by, whoever has these."""
-    keys = dict.fromkeys(key for tag in tags(items) if (key := key_of(tag.id)))
-    return [str(key) for key in keys][: named_images.MOST_NAMED]
+    keys = dict.fromkeys(key_of(tag.id) for tag in tags(items))
+    return [str(key) for key in keys][:MOST_NAMED]
 
 
 def told_apart(content: Sequence[types.UserMessageContent]) -> list[Any]:
@@ -54,50 +43,52 @@ def told_apart(content: Sequence[types.UserMessageContent]) -> list[Any]:
 
 
 class Mentions:
-    """The named images of one input.
+    """The named images of inputs.
 
     Args:
-        context: Whose images they are; those of others are as if they were not there.
         files: The files of the input.
-        most: How many of them may go along.
     """
 
-    def __init__(self, context: RequestContext, files: InputFiles, most: int) -> None:
-        self._context = context
+    def __init__(self, files: InputFiles) -> None:
         self._files = files
-        self._left = most
-        self._images: dict[str, models.GeneratedImage] = {}
         # By the id() of the part, which is kept with them: as long as it is there, no
         # other part gets the same id().
         self._words: dict[int, tuple[Any, str]] = {}
 
-    async def load(self, items: Iterable[types.ThreadItem]) -> None:
-        """Look up the images that the mentions of items name."""
-        ids = [tag.id for tag in tags(items) if key_of(tag.id)]
-        if ids:
-            self._images = await database.call(named_images.named, ids, self._context)
+    def begin(self) -> None:
+        """Forget the parts of the input before."""
+        self._words = {}
 
     async def part(
-        self, tag: types.UserMessageTagContent, made: FileParts
+        self,
+        tag: types.UserMessageTagContent,
+        image: models.GeneratedImage | None,
+        made: FileParts,
+        *,
+        may_show: bool,
     ) -> ResponseInputContentParam | None:
         """Return the image that a mention names, or words where it cannot go.
+
+        Args:
+            tag: The mention.
+            image: The owner's image that it names, if there is one.
+            made: Makes the parts of the input.
+            may_show: Whether it is one of so many that are shown.
 
         Returns:
             ``None`` if the mention names no image.
         """
         if key_of(tag.id) is None:
             return None
-        image = self._images.get(tag.id)
         if image is None:
             return parts.text(f"@{tag.text}: an image that is not there any more.")
         file, part, why = InputFile("image", str(image.pk)), None, absences.WITHHELD
-        if self._left <= 0:
+        if not may_show:
             why = absences.NOT_AGAIN
         elif self._files.may_go(file):
             part, why = await made.image(image)
         if part is None:
             return parts.text(f"@{tag.text}: {absences.of_image(image, why)}")
-        self._left -= 1
         self._files.add(file, part)
         words = f"@{tag.text} (id: {tag.id}) is the following image:"
         self._words[id(part)] = part, words

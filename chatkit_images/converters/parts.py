@@ -25,16 +25,9 @@ def image(url: str) -> ResponseInputImageParam:
     return ResponseInputImageParam(type="input_image", detail="auto", image_url=url)
 
 
-def image_bytes(mime: str, data: bytes) -> ResponseInputImageParam:
-    """Return a part that is an image, with its bytes."""
-    return image(_data_url(mime, data))
-
-
-def file(name: str, mime: str, data: bytes) -> ResponseInputFileParam:
-    """Return a part that is a file, with its bytes."""
-    return ResponseInputFileParam(
-        type="input_file", filename=name, file_data=_data_url(mime, data)
-    )
+def file(name: str, url: str) -> ResponseInputFileParam:
+    """Return a part that is a file, with its bytes as a ``data:`` URL."""
+    return ResponseInputFileParam(type="input_file", filename=name, file_data=url)
 
 
 def message(
@@ -50,5 +43,6 @@ def answer(words: str) -> EasyInputMessageParam:
     return EasyInputMessageParam(type="message", role="assistant", content=words)
 
 
-def _data_url(mime: str, data: bytes) -> str:
+def data_url(mime: str, data: bytes) -> str:
+    """Return bytes as requests have them."""
     return f"data:{mime};base64,{pybase64.b64encode_as_string(data)}"

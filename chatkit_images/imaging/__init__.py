@@ -11,7 +11,7 @@ from .containers import strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
-from .normal import as_it_is, for_model, form, redraw
+from .normal import as_it_is, for_model, form, ready, redraw
 from .placeholders import Base64Image, Placeholders
 from .thumbnails import Sketch
 
@@ -34,6 +34,7 @@ __all__ = [
     "form",
     "inspect",
     "is_svg",
+    "ready",
     "redraw",
     "scale",
     "sketch",

@@ -40,6 +40,22 @@ def form() -> str:
     return f"{settings.MODEL_SIDE}:{settings.MODEL_FORMAT}"
 
 
+def ready(data: bytes) -> tuple[str, bytes] | None:
+    """Return type and bytes of an image that goes to models as it is, else ``None``.
+
+    It has the form, its colours are those of sRGB, and it has few bytes. No pixel is
+    decoded.
+
+    Raises:
+        ImageError: If the type is unknown, or the container damaged.
+    """
+    same = as_it_is(data)
+    if same is None or not _is_srgb(data, same[0]):
+        return None
+    few = settings.MODEL_FORMAT == "png" or len(same[1]) <= LOSSLESS_BYTES
+    return same if few else None
+
+
 def for_model(data: bytes) -> tuple[str, bytes]:
     """Return type and bytes of an image in that form: as it is, or drawn again.
 
@@ -49,13 +65,11 @@ def for_model(data: bytes) -> tuple[str, bytes]:
     Raises:
         ImageError: As ``redraw`` does.
     """
+    if (same := ready(data)) is not None:
+        return same
     same = as_it_is(data)
     if same is None:
         return redraw(data)
-    mime, plain = same
-    is_srgb = _is_srgb(data, mime)
-    if is_srgb and (settings.MODEL_FORMAT == "png" or len(plain) <= LOSSLESS_BYTES):
-        return same
     try:
         drawn = redraw(data)
     except ImageError as error:
@@ -63,8 +77,8 @@ def for_model(data: bytes) -> tuple[str, bytes]:
         if error.code == "too_heavy":
             return same
         raise
-    worth = len(drawn[1]) <= WORTHWHILE * len(plain)
-    return drawn if worth or not is_srgb else same
+    worth = len(drawn[1]) <= WORTHWHILE * len(same[1])
+    return drawn if worth or not _is_srgb(data, same[0]) else same
 
 
 def as_it_is(data: bytes) -> tuple[str, bytes] | None:

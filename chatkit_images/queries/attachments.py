@@ -13,7 +13,7 @@ from ..context import RequestContext
 from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
 from ..transactions import atomic
-from . import own_urls
+from . import own_urls, variants
 
 
 def get(attachment_id: str, context: RequestContext) -> models.Attachment:
@@ -30,12 +30,20 @@ def get(attachment_id: str, context: RequestContext) -> models.Attachment:
         raise NotFoundError(f"Attachment {attachment_id} not found") from None
 
 
-def of_owner(ids: Collection[str], context: RequestContext) -> list[models.Attachment]:
-    """Return the rows of those attachments that the owner has."""
+def of_owner(
+    ids: Collection[str], context: RequestContext, *, for_model: bool = False
+) -> list[models.Attachment]:
+    """Return the rows of those attachments that the owner has.
+
+    Args:
+        ids: Which.
+        context: Whose they must be.
+        for_model: Whether each comes with its form for models.
+    """
     if not ids:
         return []
-    rows = models.Attachment.objects.for_owner(context.owner)
-    return list(rows.filter(pk__in=ids))
+    rows = models.Attachment.objects.for_owner(context.owner).filter(pk__in=ids)
+    return list(variants.joined(rows) if for_model else rows)
 
 
 def preview_url(row: models.Attachment, context: RequestContext) -> str:
@@ -107,7 +115,9 @@ def _save(
     row.mime_type = clean_mime(attachment.mime_type)
     row.metadata = clean_json(attachment.metadata)
     if thumbnail:
-        models.DeletedFile.objects.schedule([row.thumbnail.name or ""])
+        if row.thumbnail:
+            models.DeletedFile.objects.schedule([row.thumbnail.name or ""])
+            row.variants.all().delete()
         row.thumbnail.name = thumbnail
     elif _is_foreign(preview) and not row.file:
         row.foreign_preview_url = preview if len(preview) <= 2000 else ""

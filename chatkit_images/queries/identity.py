@@ -15,7 +15,6 @@ from chatkit import types
 
 from .. import models, url_tokens
 from ..cleaning import clean
-from ..context import RequestContext
 from ..querysets import GeneratedImageQuerySet
 from . import own_urls
 
@@ -74,22 +73,6 @@ def of_image(
         found: models.GeneratedImage | None = rows.filter(pk=key).one()
         return found
     return _newest(rows.filter(call_id=call_key(image.id)))
-
-
-def of_item(
-    item: types.GeneratedImageItem, context: RequestContext
-) -> models.GeneratedImage | None:
-    """Return the row of an item's image, ``None`` if it has no file."""
-    if item.image is None:
-        return None
-    rows = _of_thread(item.thread_id, context.owner).exclude(file="")
-    key = key_of(item.image.id)
-    if key is not None:
-        found: models.GeneratedImage | None = rows.filter(pk=key).one()
-        return found
-    named = rows.filter(call_id=call_key(item.image.id))
-    own = named.filter(item__item_id=item.id)
-    return _newest(own) or _newest(named)
 
 
 def by_payload(

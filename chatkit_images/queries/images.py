@@ -105,6 +105,8 @@ def complete(
             models.DeletedFile.objects.schedule(names)
         else:
             models.DeletedFile.objects.schedule([str(row.file.name)])
+            if row.file:
+                row.variants.all().delete()  # They were made of the preview.
             values: dict[str, Any] = {
                 **stored.columns(),
                 # The reason of an earlier end does not count any more.

@@ -6,15 +6,12 @@ import datetime
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from chatkit import types
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from .. import models
 from ..cleaning import clean, clean_columns
-from ..context import RequestContext
 from ..transactions import atomic
-from . import identity
 
 # How long a refusal counts. Providers learn new formats.
 REMEMBERED = datetime.timedelta(days=30)
@@ -44,17 +41,6 @@ class Provider(NamedTuple):
 
     host: str
     model: str
-
-
-def ended(
-    item: types.ThreadItem, context: RequestContext
-) -> models.GeneratedImage | None:
-    """Return the image that an item replaces, because the image has no result."""
-    key = identity.key_of(item.id)
-    if key is None:
-        return None
-    own = models.GeneratedImage.objects.for_owner(context.owner)
-    return own.filter(pk=key, thread_id=clean(item.thread_id)).one()
 
 
 def refusals(

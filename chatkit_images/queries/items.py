@@ -6,7 +6,6 @@ import uuid
 from typing import cast
 
 from chatkit import types
-from django.db import models as db
 from django.utils import timezone
 
 from .. import models, notes, times
@@ -15,13 +14,12 @@ from ..context import RequestContext
 from ..exceptions import NotFoundError
 from ..transactions import atomic
 from . import (
-    attachments,
     data_urls,
     fence,
     identity,
     item_payloads,
     pages,
-    references,
+    read_items,
     threads,
 )
 from .inline_rows import NOTHING, Stored, Wanted
@@ -59,7 +57,7 @@ def load_page(
     if not found:
         # The thread may have no items, or belong to another owner.
         threads.get(thread_id, context)
-    data = to_items(found[:limit], thread_id, context)
+    data = read_items.to_items(found[:limit], thread_id, context, for_model=hidden)
     return types.Page(
         data=data if hidden else [notes.in_place_of_removed(each) for each in data],
         has_more=more,
@@ -75,7 +73,7 @@ def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadI
     """
     thread = threads.get(thread_id, context)
     rows = thread.items.filter(item_id=clean(item_id))
-    found = to_items(list(rows), thread_id, context)
+    found = read_items.to_items(list(rows), thread_id, context)
     if not found:
         raise NotFoundError(f"Item {item_id} not found in thread {thread_id}")
     return found[0]
@@ -88,7 +86,7 @@ def load_newest_message(
     rows = models.ThreadItem.objects.for_owner(context.owner).filter(
         thread_id=clean(thread_id), type="user_message"
     )
-    found = to_items(list(rows.page(None, "desc")[:1]), thread_id, context)
+    found = read_items.to_items(list(rows.page(None, "desc")[:1]), thread_id, context)
     return cast("types.UserMessageItem", found[0]) if found else None
 
 
@@ -189,47 +187,3 @@ def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None
     pages.bury(thread_id, [(row.item_id, row.pk, row.created_at) for row in rows])
     thread.images.filter(item__in=keys).update(item=None, superseded_at=timezone.now())
     thread.items.filter(pk__in=keys).delete()
-
-
-def to_items(
-    rows: list[models.ThreadItem], thread_id: str, context: RequestContext
-) -> list[types.ThreadItem]:
-    """Return rows of one thread as ChatKit's types, in at most three queries."""
-    known = images_of(rows, thread_id, context)
-    sent = {key for row in rows for key in row.payload.get("attachments", ())}
-    named = references.file_ids(rows)
-    owned = attachments.of_owner(sent | named, context)
-    files = {
-        row.pk: attachments.to_attachment(row, context)
-        for row in owned
-        if row.pk in sent
-    }
-    seen = [row for row in owned if row.pk in named]
-    previews = {row.pk: attachments.preview_url(row, context) for row in seen}
-    found = (
-        item_payloads.to_item(row, context, known, files, previews) for row in rows
-    )
-    return [item for item in found if item is not None]
-
-
-def images_of(
-    rows: list[models.ThreadItem], thread_id: str, context: RequestContext
-) -> dict[str, models.GeneratedImage]:
-    """Return the images to which rows of one thread refer, by what names them."""
-    shown = [
-        row.payload["image"]
-        for row in rows
-        if row.type == "generated_image" and row.payload.get("image")
-    ]
-    calls = [image["id"] for image in shown if "key" not in image]
-    keys = {uuid.UUID(image["key"]) for image in shown if "key" in image}
-    keys |= references.image_keys(rows)
-    if calls or keys:
-        # A text may refer to an image in another thread of the same owner. Some
-        # databases would answer a condition on the owner by all that the owner has.
-        found_images = models.GeneratedImage.objects.annotate(
-            whose=db.F("thread__owner")
-        ).filter(db.Q(thread_id=thread_id, call_id__in=calls) | db.Q(pk__in=keys))
-        own = [row for row in found_images if vars(row)["whose"] == context.owner]
-        return identity.by_payload(own, thread_id)
-    return {}

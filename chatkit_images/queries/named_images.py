@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from datetime import datetime
 
 from django.db.models import Q
@@ -73,20 +72,6 @@ def get(image_id: str, context: RequestContext) -> models.GeneratedImage | None:
     rows = _of_owner(context).select_related("thread")
     found: models.GeneratedImage | None = rows.filter(pk=key).one()
     return found
-
-
-def named(
-    ids: Iterable[str], context: RequestContext
-) -> dict[str, models.GeneratedImage]:
-    """Return the owner's images by the clients' ids that name them.
-
-    Only the first ``MOST_NAMED`` different ids are looked up.
-    """
-    keys = [key for each in dict.fromkeys(ids) if (key := key_of(each))][:MOST_NAMED]
-    if not keys:
-        return {}
-    rows = _of_owner(context).filter(pk__in=keys)
-    return {image.image_id: image for image in rows}
 
 
 def _of_owner(context: RequestContext) -> GeneratedImageQuerySet:

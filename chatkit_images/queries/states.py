@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import models, notes
 from ..context import RequestContext
-from . import failure_columns, items, pages
+from . import failure_columns, items, pages, read_items
 
 State = dict[str, Any]
 # Operations that bring a message. Others answer one that was there before.
@@ -105,7 +105,7 @@ def _of_images(
     if not keys:
         return {}
     rows = list(thread.items.filter(pk__in=keys))
-    images = items.images_of(rows, thread.pk, context)
+    images = read_items.images_of(rows, thread.pk, context)
     states: dict[str, State] = {}
     for row in rows:
         said = row.payload.get("image")

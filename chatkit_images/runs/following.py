@@ -12,7 +12,7 @@ from ..context import RequestContext
 from ..contexts import working_for
 from ..models import Run
 from ..protocol import ProtocolServer, event_stream, visibility
-from ..queries import items, threads
+from ..queries import items, read_items, threads
 from ..server import get_server
 from .drain import Draining
 from .log import Batches, MemoryLog, get_logs
@@ -140,7 +140,7 @@ def stored_events(run: Run, context: RequestContext) -> list[types.ThreadStreamE
         if run.finished_at is not None:
             rows = rows.filter(created_at__lte=run.finished_at)
         rows = rows.exclude(type__in=items.HIDDEN_TYPES).order_by("created_at", "pk")
-        found = items.to_items(list(rows), run.thread.pk, context)
+        found = read_items.to_items(list(rows), run.thread.pk, context)
         shown = map(notes.in_place_of_removed, found)
         events += [types.ThreadItemDoneEvent(item=item) for item in shown]
     broken = run.status in (Run.Status.FAILED, Run.Status.INTERRUPTED)

@@ -1,0 +1,160 @@
+"""Files as models get them: from memory, from the storage, or made now and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from .. import database, imaging, models, storage, timing
+from ..cleaning import clean
+from ..conf import settings
+from ..queries import variants
+from ..queries.variants import Made, Source
+from . import kept_parts, parts
+from .kept_parts import Kept
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+SVG = "image/svg+xml"
+# Types of documents that are text, whatever their name.
+TEXTS = ("application/json", "application/xml", SVG)
+
+
+async def image(source: Source) -> Kept:
+    """Return an image in the form for models, or the source of an SVG.
+
+    What is made of it is kept in the storage, and its row says so.
+
+    Raises:
+        ImageError: If it cannot be decoded.
+        Exception: The storage's own, if it does not answer.
+    """
+    key = source.name, variants.form()
+    if (known := kept_parts.find(key)) is not None:
+        return known
+    found = None if source.made is None else await _as_made(source, source.made)
+    if found is None:
+        found = await _make(source)
+    kept_parts.keep(key, found)
+    return found
+
+
+async def smaller(source: Source) -> Kept:
+    """Return an image drawn with more loss. It is kept in memory only.
+
+    Raises:
+        ImageError: If it cannot be decoded.
+        Exception: The storage's own, if it does not answer.
+    """
+    key = source.name, f"{variants.form()}:lossy"
+    if (known := kept_parts.find(key)) is not None:
+        return known
+
+    def draw() -> Kept:
+        # It is read here, because the bytes of all that wait would fill the memory.
+        return encoded(*imaging.redraw(storage.read(source.name), lossy=True))
+
+    found = await storage.call("redraw", draw)
+    kept_parts.keep(key, found)
+    return found
+
+
+async def document(row: models.Attachment) -> Kept:
+    """Return a file that is no image: the words of a text, else its bytes.
+
+    Raises:
+        Exception: The storage's own, if it does not answer.
+    """
+    name, mime = str(row.file.name), row.mime_type
+    if (known := kept_parts.find((name, ""))) is not None:
+        return known
+    found = await read(name, partial(worded if is_text(mime) else encoded, mime))
+    kept_parts.keep((name, ""), found)
+    return found
+
+
+async def read(name: str, look: Callable[[bytes], T]) -> T:
+    """Return what a look at the bytes of a file finds, which must take a moment only.
+
+    It is done in the same thread, so that bytes of which nothing goes along are gone.
+    A storage that hangs counts as a failure.
+    """
+
+    def reading() -> T:
+        return look(storage.read(name))
+
+    timing.count("read_files")
+    with timing.measured("read"):
+        async with asyncio.timeout(settings.STORAGE_TIMEOUT):
+            return await storage.call("read", reading)
+
+
+def is_text(mime: str) -> bool:
+    """Whether files of a type go as their words."""
+    return mime.startswith("text/") or mime in TEXTS
+
+
+def encoded(mime: str, data: bytes) -> Kept:
+    """Return bytes as requests have them."""
+    return Kept(mime, len(data), parts.data_url(mime, data))
+
+
+def worded(mime: str, data: bytes) -> Kept:
+    """Return the words of a text."""
+    return Kept(mime, len(data), clean(data.decode("utf-8", errors="replace")))
+
+
+async def _as_made(source: Source, made: Made) -> Kept | None:
+    """Return the form that was made before, ``None`` if its file is not to be had."""
+
+    def look(data: bytes) -> Kept | None:
+        if len(data) < made.size:
+            return None  # Somebody has cut it.
+        return encoded(made.mime, data[: made.size])
+
+    try:
+        return await read(made.name or source.name, look)
+    except TimeoutError:
+        raise  # So would the original take too long.
+    except Exception as error:
+        logger.warning(
+            "The form of %s for models is made again: %r", source.name, error
+        )
+        return None
+
+
+async def _make(source: Source) -> Kept:
+    """Return the form of an image, made now."""
+    found = await read(source.name, _ready)
+    if found is not None:
+        if found.mime != SVG:
+            await _keep(source, found, None)
+        return found
+
+    def draw() -> tuple[Kept, bytes | None]:
+        # It is read again, because the bytes of all that wait would fill the memory.
+        data = storage.read(source.name)
+        mime, made = imaging.for_model(data)
+        return encoded(mime, made), None if data.startswith(made) else made
+
+    kept, data = await storage.call("redraw", draw)
+    await _keep(source, kept, data)
+    return kept
+
+
+async def _keep(source: Source, kept: Kept, data: bytes | None) -> None:
+    try:
+        await database.once(variants.keep, source, kept.mime, kept.size, data)
+    except Exception:
+        # The turn has what it needs.
+        logger.warning(variants.NOT_KEPT, source.name, exc_info=True)
+
+
+def _ready(data: bytes) -> Kept | None:
+    if imaging.is_svg(data):
+        return worded(SVG, data)
+    found = imaging.ready(data)
+    return None if found is None else encoded(*found)

@@ -1,0 +1,85 @@
+"""Rows that the pages of a history have read, kept for the model's input.
+
+A page needs the rows of its images for their URLs. A run keeps them until its input
+takes them, so the input needs no statement.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+
+from .. import models
+from ..context import RequestContext
+from ..run_state import current_state
+from . import identity, model_rows
+from .model_rows import ModelRows
+from .named_images import MOST_NAMED
+
+# Rows that a run keeps; those of a longer history are looked up again.
+MOST_KEPT = 2000
+
+
+def are_kept() -> bool:
+    """Whether rows that are read now are kept for the input of a run."""
+    return current_state.get() is not None
+
+
+def keys_of(rows: Iterable[models.ThreadItem]) -> set[uuid.UUID]:
+    """Return the keys of images that an input of rows needs, and a page of them not."""
+    ids = {row.item_id for row in rows if row.type == "assistant_message"}
+    ids.update(list(dict.fromkeys(map(str, _tag_ids(rows))))[:MOST_NAMED])
+    return {key for each in ids if (key := identity.key_of(each))}
+
+
+def keep(
+    rows: Iterable[models.ThreadItem],
+    context: RequestContext,
+    images: Mapping[str, models.GeneratedImage],
+    files: Iterable[models.Attachment],
+) -> None:
+    """Keep what a page has read, for the input of the run that reads it.
+
+    Args:
+        rows: Those of the page.
+        context: Whose they are.
+        images: The owner's images by what names them, each with its form for models.
+        files: The owner's attachments, likewise.
+    """
+    state = current_state.get()
+    if state is None:
+        return
+    found = state.rows
+    if found is None or found.owner != context.owner or len(found) > MOST_KEPT:
+        found = ModelRows(context.owner)
+    known = {file.pk: file for file in files}
+    for row in rows:
+        key, said = (row.thread_id, row.item_id), row.payload
+        if row.type == "generated_image" and (shown := said.get("image")):
+            image = images.get(shown.get("key", shown["id"]))
+            found.images[key] = model_rows.shown(image, row.thread_id)
+        elif row.type == "assistant_message" and (pk := identity.key_of(row.item_id)):
+            found.images[key] = model_rows.of_thread(images.get(str(pk)), row.thread_id)
+        for each in said.get("attachments", ()):
+            found.attachments[each] = known.get(each)
+    for name in _tag_ids(rows):
+        if len(found.named) < MOST_NAMED and (pk := identity.key_of(name)):
+            found.named[name] = model_rows.visible(images.get(str(pk)))
+    state.rows = found
+
+
+def take(context: RequestContext) -> ModelRows:
+    """Return what this run has kept of an owner's rows, and keep it no more."""
+    state = current_state.get()
+    if state is None or state.rows is None or state.rows.owner != context.owner:
+        return ModelRows(context.owner)
+    found, state.rows = state.rows, None
+    return found
+
+
+def _tag_ids(rows: Iterable[models.ThreadItem]) -> Iterator[str]:
+    for row in rows:
+        content = row.payload.get("content") if row.type == "user_message" else None
+        for part in content if isinstance(content, list) else ():
+            if isinstance(part, dict) and part.get("type") == "input_tag":
+                yield str(part.get("id"))

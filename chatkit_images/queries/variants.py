@@ -1,0 +1,183 @@
+"""Rows of images in the form for models, each made once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from django.db import connections, transaction
+from django.db.models import F, FilteredRelation, Q
+
+from .. import imaging, models, storage
+from ..querysets import OwnedQuerySet
+from ..transactions import atomic
+
+logger = logging.getLogger(__name__)
+Rows = TypeVar("Rows", bound=OwnedQuerySet[Any])
+Row = models.GeneratedImage | models.Attachment
+# How the forms begin that are for models.
+FOR_MODELS = "model:"
+NOT_KEPT = "The form for models of %s is not kept"
+
+
+class Made(NamedTuple):
+    """The form for models of an image, as its row says.
+
+    Attributes:
+        name: Of its file; empty if the first bytes of the original have the form.
+        mime: Its type.
+        size: How many bytes it has.
+    """
+
+    name: str
+    mime: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A stored image of which models may get a form.
+
+    Attributes:
+        kind: The model of its row.
+        pk: The key of its row.
+        name: Of its file, which never changes.
+        mime: The type of the file.
+        size: The bytes of the file, if its row says so.
+        made: The form of it for models, if it is known.
+    """
+
+    kind: Literal["image", "attachment"]
+    pk: str
+    name: str
+    mime: str
+    size: int | None
+    made: Made | None
+
+
+def form() -> str:
+    """Return what the rows of forms for models say, by the settings of now."""
+    return f"{FOR_MODELS}{imaging.form()}"
+
+
+def joined(rows: Rows) -> Rows:
+    """Return images or attachments, each with its form for models."""
+    ours = FilteredRelation("variants", condition=Q(variants__form=form()))
+    found: Rows = rows.annotate(made=ours).annotate(
+        made_file=F("made__file"),
+        made_mime=F("made__mime"),
+        made_bytes=F("made__bytes"),
+    )
+    return found
+
+
+def source(row: Row) -> Source:
+    """Return what is known of a row's image; one statement unless it was ``joined``."""
+    said = vars(row) if "made_bytes" in vars(row) else _look_up(row)
+    made = None
+    if said["made_bytes"] is not None:
+        name = said["made_file"] or ""
+        made = Made(name, said["made_mime"], said["made_bytes"])
+    if isinstance(row, models.GeneratedImage):
+        name, mime, size = str(row.file.name), row.mime, row.bytes
+        return Source("image", str(row.pk), name, mime, size, made)
+    if row.file:
+        name, mime, size = str(row.file.name), row.mime_type, row.bytes
+        return Source("attachment", row.pk, name, mime, size, made)
+    # Of a file in another attachment store there is a thumbnail only.
+    return Source("attachment", row.pk, str(row.thumbnail.name), "", None, made)
+
+
+def is_joined(row: Row) -> bool:
+    """Whether ``source`` needs no statement for a row."""
+    return "made_bytes" in vars(row)
+
+
+def _look_up(row: Row) -> dict[str, Any]:
+    rows = row.variants.filter(form=form()).values("file", "mime", "bytes")
+    found = rows.first() or dict.fromkeys(("file", "mime", "bytes"))
+    return {f"made_{name}": value for name, value in found.items()}
+
+
+def keep(source: Source, mime: str, size: int, data: bytes | None) -> None:
+    """Keep the form for models of an image, in the background.
+
+    If that fails, or too many bytes wait for the storage, the form is made again when
+    it is needed again.
+
+    Args:
+        source: The image.
+        mime: The type of the form.
+        size: How many bytes it has.
+        data: Its bytes; ``None`` if they are those at the beginning of the original.
+    """
+    waiting = len(data or b"")
+    if not storage.backlog.fits(waiting):
+        return
+    name = ""
+    if data is not None:
+        name = storage.new_name("variants", imaging.EXTENSIONS[mime])
+    made, how = Made(name, mime, size), form()
+
+    def begin() -> None:
+        storage.backlog.take(waiting)
+        storage.later(_keep, source, how, made, data)
+
+    # Nobody else sees the image before the transaction of this code has ended.
+    transaction.on_commit(begin, using=models.ImageVariant.objects.all().db)
+
+
+def _keep(source: Source, how: str, made: Made, data: bytes | None) -> None:
+    size = None
+    try:
+        if data is not None:
+            info = imaging.inspect(data, decode=False)
+            size = info.width, info.height
+            storage.store(made.name, data)
+        _save(source, how, made, size)
+    except Exception:
+        # The sweep finds a file that has no row.
+        logger.warning(NOT_KEPT, source.name, exc_info=True)
+    finally:
+        storage.backlog.give_back(len(data or b""))
+        # No request begins or ends in this thread, so nothing else closes its
+        # connections.
+        connections.close_all()
+
+
+@atomic()
+def _save(source: Source, how: str, made: Made, size: tuple[int, int] | None) -> None:
+    """Make the row, unless the image has another file, or such a row, by now."""
+    row = _locked(source)
+    if row is None:
+        models.DeletedFile.objects.schedule([made.name])
+        return
+    lost = source.made.name if source.made else None
+    known = [each for each in row.variants.all() if each.form.startswith(FOR_MODELS)]
+    if any(each.form == how and each.file.name != lost for each in known):
+        models.DeletedFile.objects.schedule([made.name])
+        return
+    # Forms by other settings, and one whose file was not there.
+    row.variants.filter(pk__in=[each.pk for each in known]).delete()
+    width, height = size or (row.width, row.height)
+    row.variants.create(
+        form=how,
+        file=made.name,
+        mime=made.mime,
+        width=width,
+        height=height,
+        bytes=made.size,
+    )
+
+
+def _locked(source: Source) -> Row | None:
+    """Return the row of an image, locked; ``None`` if it has another file by now."""
+    found: Row | None
+    if source.kind == "image":
+        found = models.GeneratedImage.objects.locked().filter(pk=source.pk).one()
+        names = {str(found.file.name)} if found else set()
+    else:
+        found = models.Attachment.objects.locked().filter(pk=source.pk).one()
+        names = {str(found.file.name), str(found.thumbnail.name)} if found else set()
+    return found if source.name in names else None
