@@ -63,14 +63,14 @@ class Examined:
     thumbnail: bytes
 
 
-def receive(text: str | bytes, key: str) -> Arrival:
+def receive(text: imaging.WholeImage, key: str) -> Arrival:
     """Decode a final image, begin its upload, and decode its pixels meanwhile.
 
     The order matters, because an image that is on no disk dies with the process.
     Recovery checks the pixels of a file that it finds before it shows the image.
 
     Args:
-        text: Strict base64.
+        text: Base64, or bytes in none.
         key: What its row has reserved for its name.
 
     Raises:
@@ -92,7 +92,7 @@ def receive(text: str | bytes, key: str) -> Arrival:
     return Arrival(StoredImage(name, info), upload, sketch)
 
 
-def receive_partial(text: str | bytes) -> tuple[StoredImage, bytes]:
+def receive_partial(text: imaging.WholeImage) -> tuple[StoredImage, bytes]:
     """Decode a partial image and check its container. The browser decodes its pixels.
 
     Returns:
@@ -107,9 +107,9 @@ def receive_partial(text: str | bytes) -> tuple[StoredImage, bytes]:
     return StoredImage(name, info), data
 
 
-async def whole(image: str | imaging.Base64Image) -> str | bytes:
+async def whole(image: imaging.SentImage) -> imaging.WholeImage:
     """Return base64 in one piece. If the pieces are many, a thread joins them."""
-    if isinstance(image, str):
+    if not isinstance(image, imaging.Base64Image):
         return image
     if len(image) <= imaging.buffers.SLICE:
         return image.join()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatkit import types
 
+from .conf import Limits
 from .failures import Failure, Reason
 from .imaging import Base64Image, Placeholders
 from .timing import Asked
@@ -59,6 +60,8 @@ class RunState:
         trace: What of the request's trace goes on in the run.
         asked: Whom it has asked, and where its time goes.
         rows: Rows of the history for the model's input, until it takes them.
+        limits: What the person may use, if the claim has asked; each image of the
+            project's own is held against it.
         served: Set when the first event was sent, or when no reader is there.
     """
 
@@ -79,6 +82,7 @@ class RunState:
     trace: dict[str, str] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
     rows: ModelRows | None = None
+    limits: Limits | None = None
     served: asyncio.Event = field(default_factory=asyncio.Event)
 
 

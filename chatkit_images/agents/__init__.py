@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .generating import GeneratingImage, generating_image
 from .http_client import ImageHttpxClient
+from .model_texts import tool_error
 from .nested_images import nested
 from .open_streams import trackers
 from .outcomes import cut_off, of_failure
@@ -13,6 +15,7 @@ from .tools import expected_previews
 from .tracker import ImageTracker
 
 __all__ = [
+    "GeneratingImage",
     "ImageHttpxClient",
     "ImageTracker",
     "ModelImage",
@@ -20,7 +23,9 @@ __all__ = [
     "cut_off",
     "of_failure",
     "expected_previews",
+    "generating_image",
     "nested",
     "stream_agent_response",
+    "tool_error",
     "trackers",
 ]

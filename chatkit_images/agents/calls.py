@@ -12,7 +12,7 @@ from typing import Any
 from chatkit import types
 
 from ..converters import DjangoResponseStreamConverter
-from ..imaging import Base64Image
+from ..imaging import SentImage
 from . import finals, outcomes
 from .call_notes import CallNotes
 from .call_row import CallRow
@@ -108,7 +108,7 @@ class ImageCall:
         """What the thread keeps of the call: nothing until it has ended."""
         return [item for item in (self.final_item, self.note) if item is not None]
 
-    def take_partial(self, index: int, base64_image: str | Base64Image) -> None:
+    def take_partial(self, index: int, base64_image: SentImage) -> None:
         """Take a partial image, unless the call is ending."""
         if self.state is CallState.BEGUN:
             self._partials.take(index, base64_image)

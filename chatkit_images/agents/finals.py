@@ -15,7 +15,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 from ..converters import DjangoResponseStreamConverter
 from ..exceptions import ImageError, StorageUnavailable
 from ..failures import tell
-from ..imaging import Base64Image
+from ..imaging import Base64Image, RawImage, SentImage
 from ..receiving import whole
 from ..run_state import base64_of
 from . import image_columns, outcomes
@@ -34,12 +34,12 @@ class Final:
     """What the source of an image sends last.
 
     Attributes:
-        image: The base64 of the image, ``None`` if there is none.
+        image: The image, ``None`` if there is none.
         outcome: How the call ends, if the app can store the image.
         arrived_at: When it came.
     """
 
-    image: str | Base64Image | None
+    image: SentImage | None
     outcome: ImageOutcome
     arrived_at: datetime.datetime = field(default_factory=timezone.now, compare=False)
 
@@ -56,6 +56,8 @@ class Final:
         """
         if self.image is None:
             return None
+        if isinstance(self.image, RawImage):
+            return len(self.image), self.image.data[-MARK_END:]
         if isinstance(self.image, Base64Image):
             tail = self.image.tail(MARK).rstrip(b"=")
             padding = len(self.image.tail(2)) - len(self.image.tail(2).rstrip(b"="))

@@ -22,6 +22,8 @@ class Outbox:
         self._waiting: list[types.ThreadStreamEvent] = []
         self._open = True
         self._moved = asyncio.Event()
+        # The task that reads the stream, which nothing is delivered to while it waits.
+        self._reader: asyncio.Task[object] | None = None
 
     async def emit(self, event: types.ThreadStreamEvent) -> None:
         """Keep an event, and put it into the stream unless the outbox is closed."""
@@ -35,12 +37,15 @@ class Outbox:
         So the event stands before everything that the model sends afterwards.
         """
         await self.emit(event)
+        if asyncio.current_task() is self._reader:
+            return
         while self._open and any(waiting is event for waiting in self._waiting):
             self._moved.clear()
             await self._moved.wait()
 
     def delivered(self, event: types.ThreadStreamEvent) -> None:
-        """Forget an event that the stream has delivered."""
+        """Forget an event that the stream has delivered, to the current task."""
+        self._reader = asyncio.current_task()
         self._waiting = [waiting for waiting in self._waiting if waiting is not event]
         self._moved.set()
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from chatkit import types
 
 from ..converters import DjangoResponseStreamConverter
-from ..imaging import Base64Image
+from ..imaging import SentImage
 from ..receiving import whole
 from .call_row import CallRow
 
@@ -52,11 +52,11 @@ class PartialImages:
         self._row = row
         self._show = show
         self._progress = 0.0
-        self._waiting: tuple[int, str | Base64Image] | None = None
+        self._waiting: tuple[int, SentImage] | None = None
         self._closed = False
         self._hurried = asyncio.Event()
 
-    def take(self, index: int, base64_image: str | Base64Image) -> None:
+    def take(self, index: int, base64_image: SentImage) -> None:
         """Take a partial image. It replaces one that still waits."""
         self._waiting = (index, base64_image)
         if self.task is None or self.task.done():

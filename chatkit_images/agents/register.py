@@ -9,6 +9,7 @@ from chatkit.agents import AgentContext
 from openai.types.responses import Response
 
 from .. import times
+from ..conf import Limits
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from . import image_columns
@@ -61,6 +62,26 @@ class CallRegister:
         self._columns = image_columns.of_response(response)
         if (count := expected_previews_of(response)) is not None:
             self._converter.partial_images = count
+
+    @property
+    def next_id(self) -> str:
+        """Return what the next call without an index is told apart by."""
+        return self.current.name(None)
+
+    async def begin(self, limits: Limits | None = None) -> ImageCall:
+        """Return a new call, of which no event of a model tells.
+
+        Args:
+            limits: If given, the call is refused if it is one image too many.
+
+        Raises:
+            RequestRefused: If it is.
+        """
+        if limits is not None:
+            await self._converter.begin_image(
+                self.next_id, provider_id="", limits=limits, **self._fixed
+            )
+        return (await self._begin(None, "")).call
 
     async def beginning(self, index: int | None, provider_id: str) -> ImageCall:
         """Return the call that an event begins."""

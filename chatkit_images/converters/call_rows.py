@@ -6,6 +6,7 @@ import datetime
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from chatkit.types import GeneratedImage, ThreadMetadata
@@ -13,15 +14,19 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from .. import cleaning, database, file_urls, models, storage, timing
+from ..conf import Limits
 from ..context import RequestContext
 from ..contexts import given_to
-from ..queries import endings, images, threads
+from ..exceptions import RequestRefused
+from ..queries import endings, grants, images, threads
 from ..queries.identity import call_key
 from ..run_state import current_state
 from ..timing import Asked, Timings
 from .call_sources import CallSources
 from .run_thumbnails import RunThumbnails
 from .turns import Turn
+
+Begin = Callable[..., models.GeneratedImage]
 
 
 class CallRows:
@@ -42,6 +47,8 @@ class CallRows:
         self.context = given_to(self, context)
         self._checked = threads.is_known(thread)
         self.sources = CallSources()
+        # Columns that the source of an image tells beside the image.
+        self.told: dict[str, Any] = {}
         # Called with each event of the provider.
         self.heard: Callable[[], None] | None = None
         state = current_state.get()
@@ -60,7 +67,12 @@ class CallRows:
         self._final: set[str] = set()
 
     async def begin_image(
-        self, call_id: str, *, provider_id: str | None = None, **fields: Any
+        self,
+        call_id: str,
+        *,
+        provider_id: str | None = None,
+        limits: Limits | None = None,
+        **fields: Any,
     ) -> None:
         """Make the row of an image call, before any of its bytes is written.
 
@@ -70,7 +82,11 @@ class CallRows:
             call_id: What tells the call apart from the others of this converter: its
                 place in the turn, or the provider's id.
             provider_id: The provider's id of the call, if ``call_id`` is a place.
+            limits: What the person may use, if the image may still be refused.
             fields: Columns of ``GeneratedImage`` known by now, such as ``model``.
+
+        Raises:
+            RequestRefused: If the limits refuse the image.
         """
         if call_id not in self._images:
             # Not when the row is made: the database may be away for a while.
@@ -84,17 +100,27 @@ class CallRows:
             key = self._keys.setdefault(call_id, storage.new_key())
             with self._about(call_id):
                 await self.check_thread()
-                image = await database.insist(
-                    images.begin,
-                    self.thread.id,
-                    self._turn.place(call_id),
-                    key,
-                    self.context,
-                    call_id=call_key(call_id if provider_id is None else provider_id),
-                    created_at=began,
-                    timings=self._timings[call_id].figures(),
-                    **clean_image({**self.asked.image_columns(), **fields}),
-                )
+                named = call_id if provider_id is None else provider_id
+                begin: Begin = images.begin
+                if limits:
+                    begin = partial(grants.begin_image, limits)
+                try:
+                    image = await database.insist(
+                        begin,
+                        self.thread.id,
+                        self._turn.place(call_id),
+                        key,
+                        self.context,
+                        call_id=call_key(named),
+                        created_at=began,
+                        timings=self._timings[call_id].figures(),
+                        **clean_image({**self.asked.image_columns(), **fields}),
+                    )
+                except RequestRefused:
+                    # It never began, and the next one may have its place.
+                    self.asked.timings.count("images", -1)
+                    del self._began[call_id], self._timings[call_id]
+                    raise
             self._images[call_id] = image
 
     async def check_thread(self) -> None:
@@ -118,6 +144,10 @@ class CallRows:
         """Return the id of the message that replaces an image without a result."""
         image = self._images.get(call_id)
         return endings.message_id(image) if image else ""
+
+    def image(self, call_id: str) -> models.GeneratedImage | None:
+        """Return the row of a call, as it is known here."""
+        return self._images.get(call_id)
 
     def is_completed(self, call_id: str) -> bool:
         """Whether the row of a call has its image."""

@@ -13,6 +13,7 @@ from django.utils import timezone
 from .. import database, file_urls, models, receiving, storage, timing
 from ..exceptions import NotFoundError
 from ..failures import Reason
+from ..imaging import WholeImage
 from ..queries import endings, identity, images
 from .call_rows import CallRows, clean_image
 
@@ -23,7 +24,7 @@ class ImageSaver(CallRows):
     """Saves each image call of a run: its beginning, what arrives of it, its end."""
 
     async def save_partial(
-        self, call_id: str, index: int, base64_image: str | bytes
+        self, call_id: str, index: int, base64_image: WholeImage
     ) -> GeneratedImage | None:
         """Store a partial image. Return ``None`` if it is not wanted any more.
 
@@ -37,7 +38,7 @@ class ImageSaver(CallRows):
             return await self._save_partial(call_id, index, base64_image, elapsed)
 
     async def _save_partial(
-        self, call_id: str, index: int, base64_image: str | bytes, elapsed: int
+        self, call_id: str, index: int, base64_image: WholeImage, elapsed: int
     ) -> GeneratedImage | None:
         with storage.backlog.hold(len(base64_image)):
             # The threads that decode finals are for finals only. In the threads that
@@ -64,7 +65,7 @@ class ImageSaver(CallRows):
         return await database.once(add)
 
     async def save_final(
-        self, call_id: str, base64_image: str | bytes, **fields: Any
+        self, call_id: str, base64_image: WholeImage, **fields: Any
     ) -> GeneratedImage:
         """Store the final image. Its row is complete before this returns.
 
@@ -73,7 +74,7 @@ class ImageSaver(CallRows):
         Args:
             call_id: The call, as ``begin_image`` got it.
             base64_image: The base64 as the model sent it; bytes if it was read by
-                ``ImageHttpxClient``.
+                ``ImageHttpxClient``; a ``RawImage`` if the source uses no base64.
             fields: Columns of ``GeneratedImage`` from the final event.
 
         Raises:
@@ -86,12 +87,13 @@ class ImageSaver(CallRows):
         if image.status == image.Status.COMPLETED:
             return await database.insist(self._shown, call_id)
         arrived_at = fields.setdefault("arrived_at", timezone.now())
+        fields |= self.told
         fields["final_ms"] = self._elapsed_ms(call_id, arrived_at)
         with self._about(call_id):
             return await self._save_final(call_id, base64_image, fields)
 
     async def _save_final(
-        self, call_id: str, base64_image: str | bytes, fields: dict[str, Any]
+        self, call_id: str, base64_image: WholeImage, fields: dict[str, Any]
     ) -> GeneratedImage:
         key = self._keys[call_id]
         try:
@@ -171,6 +173,16 @@ class ImageSaver(CallRows):
                 # Others have to know of it all the same.
                 await database.once(images.announce, image)
 
+    async def save_told(self, call_id: str) -> None:
+        """Write what the source of an image has told since its row was written."""
+        image = self._images.get(call_id)
+        if image is None or call_id in self._replays:
+            return
+        columns = clean_image(self.told)
+        if any(getattr(image, name) != value for name, value in columns.items()):
+            rows = models.GeneratedImage.objects.filter(pk=image.pk)
+            await database.insist(rows.update, **columns)
+
     async def end_image(
         self, call_id: str, status: str, **fields: Any
     ) -> GeneratedImage | None:
@@ -192,7 +204,8 @@ class ImageSaver(CallRows):
                 if Reason.NOT_SAVED in (fields.get("reason"), fields.get("error_code")):
                     endings.recover_here(image)  # The database is back.
                 figures = timings.figures()
-                image.end(status, **{**clean_image(fields), "timings": figures})
+                columns = clean_image({**fields, **self.told})
+                image.end(status, **{**columns, "timings": figures})
                 if image.is_shown:
                     self._note_sources(call_id, image)
             except models.GeneratedImage.DoesNotExist:

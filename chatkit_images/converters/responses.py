@@ -12,6 +12,7 @@ from .. import receiving
 from ..context import RequestContext
 from ..exceptions import ImageError, StorageUnavailable
 from ..fetching import fetch_image
+from ..imaging import WholeImage
 from ..queries.identity import call_key
 from ..run_state import base64_of
 from .image_saver import ImageSaver
@@ -101,7 +102,7 @@ class DjangoResponseStreamConverter(ImageSaver, ResponseStreamConverter):
         return (partial_image_index + 1) / (self.partial_images + 1)
 
     async def _partial_url(
-        self, image_id: str, index: int, base64_image: str | bytes
+        self, image_id: str, index: int, base64_image: WholeImage
     ) -> str:
         try:
             partial = await self.save_partial(image_id, index, base64_image)

@@ -12,7 +12,7 @@ from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
 from .normal import as_it_is, for_model, form, ready, redraw
-from .placeholders import Base64Image, Placeholders
+from .placeholders import Base64Image, Placeholders, RawImage, SentImage, WholeImage
 from .thumbnails import Sketch
 
 __all__ = [
@@ -24,7 +24,10 @@ __all__ = [
     "ImageInfo",
     "Outside",
     "Placeholders",
+    "RawImage",
+    "SentImage",
     "Sketch",
+    "WholeImage",
     "as_it_is",
     "budget",
     "check",

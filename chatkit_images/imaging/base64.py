@@ -8,17 +8,24 @@ from ..conf import settings
 from ..exceptions import ImageError
 from . import wrapping
 from .formats import sniff
+from .placeholders import RawImage
 
 
-def decode_base64(text: str | bytes) -> bytes:
+def decode_base64(text: str | bytes | RawImage) -> bytes:
     """Return the bytes of base64, or of an image in wrapped base64.
 
     Strict base64 is decoded whatever it has. Anything else counts only if its bytes are
-    those of an image; see ``wrapping``.
+    those of an image; see ``wrapping``. Bytes that are an image need no decoding.
 
     Raises:
         ImageError: If it is empty, too long, or none of both.
     """
+    if isinstance(text, RawImage):
+        if len(text) > settings.MAX_IMAGE_BYTES:
+            raise ImageError("too_large", "The image has too many bytes.")
+        if _begins_as_image(text.data):
+            return text.data
+        text = text.data
     if len(text) * 3 // 4 > settings.MAX_IMAGE_BYTES:
         raise ImageError("too_large", "The image has too many bytes.")
     try:

@@ -42,6 +42,21 @@ class Base64Image:
         return buffers.join(self._pieces)
 
 
+class RawImage:
+    """The bytes of one image, as a source sends them that uses no base64."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+# An image as its source has sent it, and the same in one piece.
+SentImage = str | Base64Image | RawImage
+WholeImage = str | bytes | RawImage
+
+
 class Placeholders:
     """The placeholders for the images of one run. They are random and secret."""
 

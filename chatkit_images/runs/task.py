@@ -109,7 +109,7 @@ class RunTask:
                 choice = await server.chosen(self._request, self._context)
                 if self._request.type == "threads.create":
                     made = server.thread_to_claim(self._context)
-            limits = await limits_for(server, self._context)
+            self.state.limits = limits = await limits_for(server, self._context)
             run = await database.once(
                 claims.claim,
                 self.id,

@@ -1,0 +1,74 @@
+"""The blocks of code in which a project generates images while an answer streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from .outcomes import ImageOutcome
+
+# Seconds in which a block that is cut off must end. What it waits for is cancelled.
+CUT_OFF = 5.0
+
+
+class Block:
+    """One block, from its beginning until the end of its image is saved.
+
+    Attributes:
+        task: The task in which it began, which a cut-off cancels.
+        leaving: Whether its code is through, so that there is nothing to cancel.
+        over: Done when its image has ended.
+    """
+
+    def __init__(self) -> None:
+        self.task = asyncio.current_task()
+        self.leaving = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(self, _task: object = None) -> None:
+        """Note that its image has ended; a second call changes nothing."""
+        if not self.over.done():
+            self.over.set_result(None)
+
+
+class Blocks:
+    """The blocks of one stream.
+
+    Attributes:
+        outcome: How images end that are open while the stream closes; ``None`` before.
+    """
+
+    def __init__(self) -> None:
+        self.outcome: ImageOutcome | None = None
+        self._blocks: list[Block] = []
+
+    def begin(self) -> Block:
+        """Return a block that begins in the current task."""
+        block = Block()
+        self._blocks = [*self._open(), block]
+        return block
+
+    async def ended(self) -> None:
+        """Wait for the blocks of other tasks: a tool may have left one behind."""
+        while waiting := self._of_others():
+            await asyncio.wait([block.over for block in waiting])
+
+    def close(self, outcome: ImageOutcome) -> None:
+        """Note how images end that are open, because the stream closes."""
+        self.outcome = self.outcome or outcome
+
+    async def cut(self, outcome: ImageOutcome) -> None:
+        """Cancel what runs in the blocks, because the stream closes."""
+        self.close(outcome)
+        for block in (waiting := self._of_others()):
+            if block.task is not None and not block.leaving:
+                block.task.cancel()
+        if waiting:
+            await asyncio.wait([block.over for block in waiting], timeout=CUT_OFF)
+
+    def _of_others(self) -> list[Block]:
+        here = asyncio.current_task()
+        return [block for block in self._open() if block.task is not here]
+
+    def _open(self) -> Iterable[Block]:
+        return [block for block in self._blocks if not block.over.done()]

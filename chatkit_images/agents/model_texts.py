@@ -1,0 +1,58 @@
+"""What a model reads of an image that a tool was to generate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents import RunContextWrapper
+
+from .. import failures, notes
+from ..failures import Failure
+from ..models import GeneratedImage
+from ..queries import failure_columns
+from .outcomes import of_failure
+
+# Characters of a prompt that are repeated. The model has written it.
+MOST_PROMPT = 200
+
+
+def of_image(image: GeneratedImage) -> str:
+    """Return the answer of a tool whose image the person sees."""
+    prompt = " ".join(image.prompt.split())
+    if len(prompt) > MOST_PROMPT:
+        prompt = f"{prompt[: MOST_PROMPT - 1].rstrip()}…"
+    size = f" It has {image.width} x {image.height} pixels." if image.width else ""
+    told = f' Prompt: "{prompt}".' if prompt else ""
+    return (
+        "The image is ready, and the person sees it in the chat. "
+        f"Its id is {image.image_id}.{size}{told} Do not repeat it as a link."
+    )
+
+
+def of_failed(failure: Failure, image: GeneratedImage | None = None) -> str:
+    """Return the answer of a tool that has no image, with the words for the person.
+
+    Args:
+        failure: Why there is none.
+        image: The row of the image, if it has ended.
+    """
+    row = image or GeneratedImage(
+        status=failure_columns.image_status(failure), **of_failure(failure).columns()
+    )
+    again = "You may try it once more." if failure.may_retry else "Do not try again."
+    shown = " The person sees a preview of it." if row.is_shown else ""
+    return f"There is no image.{shown} The person reads: {notes.words(row)} {again}"
+
+
+def tool_error(context: RunContextWrapper[Any], error: Exception) -> str:
+    """Return what the model reads of an exception in a tool that generates an image.
+
+    For ``@function_tool(failure_error_function=tool_error)``. The SDK's own function
+    says "Please try again", whatever the error: a model would ask again for what is
+    blocked, or for one image more than the person may have.
+
+    Args:
+        context: The context of the tool.
+        error: What the tool has raised.
+    """
+    return of_failed(failures.of(error) or failure_columns.NO_RESULT)
