@@ -3,43 +3,72 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import base64
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from agents import Agent, RunContextWrapper, function_tool
+from agents import Agent, RunConfig, RunContextWrapper, function_tool
 from chatkit import types
 from chatkit.agents import AgentContext
+from django.core.files.base import ContentFile
 
-from chatkit_images import storage
+from chatkit_images import failures, runs, storage, times
 from chatkit_images.agents import GeneratingImage, generating_image, tool_error
 from chatkit_images.context import RequestContext
-from chatkit_images.models import GeneratedImage
-from chatkit_images.testing import LoopbackAPI, Text, ToolCall
+from chatkit_images.failures import Failure, Reason
+from chatkit_images.models import GeneratedImage, ImageSource, Run
+from chatkit_images.store import DjangoStore
+from chatkit_images.testing import Gate, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
-from tests.client import ChatClient, done_items, of_type
+from tests.client import ChatClient, done_items, of_type, read_events, thread_id
+from tests.client import message as user_message
 from tests.image_files import image_file
 
-RED, GREEN, BLUE = image_file("red"), image_file("green"), image_file("blue")
+RED, GREEN = image_file("red"), image_file("green")
 Draw = Callable[[GeneratingImage], Awaitable[Any]]
+
+
+class Away(Exception):
+    """What the client of some provider raises."""
+
+
+def failure_of(error: Exception) -> Failure | None:
+    """What the project knows of it, as the setting FAILURES names it."""
+    if not isinstance(error, Away):
+        return None
+    if str(error) == "broken":
+        raise ValueError("A mistake in the project's function.")
+    return Failure(Reason.OVERLOADED, code="away", words="The brushes dry.")
 
 
 class Studio(TestServer):
     """Its agent draws with a tool, as the test says."""
 
     draw: Draw
-    options: dict[str, Any] = {}
+    options: dict[str, Any]
+    nested: bool
+    timeout: float | None
 
     def get_agent(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> Agent[Any]:
         base: Agent[Any] = super().get_agent(thread, context)
-        return base.clone(tools=[paint], tool_use_behavior="run_llm_again")
+        paint = function_tool(
+            failure_error_function=tool_error, timeout=Studio.timeout
+        )(draw_image)
+        agent = base.clone(tools=[paint], tool_use_behavior="run_llm_again")
+        if not Studio.nested:
+            return agent
+        artist = agent.as_tool(
+            "ask_artist", "Asks.", run_config=RunConfig(tracing_disabled=True)
+        )
+        return agent.clone(tools=[artist])
 
 
-@function_tool(failure_error_function=tool_error)
-async def paint(wrapper: RunContextWrapper[AgentContext[Any]], prompt: str) -> str:
+async def draw_image(wrapper: RunContextWrapper[AgentContext[Any]], prompt: str) -> str:
     """Paint."""
     made = generating_image(wrapper, prompt=prompt, model="flux-2", **Studio.options)
     async with made as image:
@@ -48,50 +77,441 @@ async def paint(wrapper: RunContextWrapper[AgentContext[Any]], prompt: str) -> s
 
 
 @pytest.fixture(autouse=True)
-def _studio(settings: Any) -> Iterator[None]:
+def _studio(settings: Any) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
         "SERVER": "tests.test_generating.Studio"
     }
-    Studio.options = {}
-    yield
+    Studio.options, Studio.nested, Studio.timeout = {}, False, None
 
 
-def tells(model: LoopbackAPI, *prompts: str) -> None:
+def draws(draw: Draw, **options: Any) -> None:
+    """Say what the tool does within its block, and what it asks for."""
+    Studio.draw, Studio.options = staticmethod(draw), options
+
+
+def asks(model: LoopbackAPI, *prompts: str, tool: str = "draw_image") -> None:
     """Have the model call the tool for each prompt, and then say a word."""
-    model.respond_with(*(ToolCall("paint", {"prompt": prompt}) for prompt in prompts))
+    key = "prompt" if tool == "draw_image" else "input"
+    model.respond_with(*(ToolCall(tool, {key: prompt}) for prompt in prompts))
     model.respond_with(Text("Ready."))
 
 
-def tool_answers(model: LoopbackAPI) -> list[str]:
-    return [
-        item["output"]
-        for item in model.requests[-1]["input"]
-        if item.get("type") == "function_call_output"
-    ]
+def answers(model: LoopbackAPI) -> list[str]:
+    """Return what the model got from its tools."""
+    sent = [item for item in model.requests[-1]["input"] if "output" in item]
+    return [item["output"] for item in sent]
+
+
+def progress(events: list[dict[str, Any]]) -> list[float]:
+    updates = [event["update"] for event in of_type(events, "thread.item.updated")]
+    return [update["progress"] for update in updates if "progress" in update]
+
+
+async def reloaded(chat: ChatClient, key: str) -> list[dict[str, Any]]:
+    page = await chat.call("items.list", thread_id=key, order="asc")
+    found: list[dict[str, Any]] = page["data"]
+    return [item for item in found if item["type"] != "user_message"]
+
+
+async def until_ended() -> Run:
+    async with asyncio.timeout(30):
+        while runs.LIVE:
+            await asyncio.sleep(0.01)
+    return await Run.objects.aget()
+
+
+async def paint_green(image: GeneratingImage) -> None:
+    await image.final(GREEN)
+
+
+async def begun(gate: Gate) -> str:
+    """Wait until the source is asked; return the id of the thread."""
+    assert await asyncio.to_thread(gate.reached.wait, 30)
+    return str((await Run.objects.aget()).thread_id)
+
+
+# What people see
 
 
 async def test_a_tool_shows_previews_and_keeps_its_image(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
+    gate = Gate()
+
     async def draw(image: GeneratingImage) -> None:
         await image.partial(RED)
-        await asyncio.wait_for(shown.wait(), 10)
+        await gate.wait()
         image.usage, image.cost = {"images": 1}, Decimal("0.04")
         await image.final(GREEN)
 
-    shown = asyncio.Event()
-    shown.set()
-    Studio.draw = staticmethod(draw)
-    Studio.options = {"partial_images": 1, "size": "16x16"}
-    tells(model, "a fox")
-    events = await chat.say("draw a fox")
+    draws(draw, partial_images=1, size="16x16", details={"seed": 7})
+    asks(model, "a fox")
+    response = await chat.request_op("threads.create", {"input": user_message("a")})
+    events = []
+    async for event in read_events(response):
+        events.append(event)
+        if progress([event]):
+            gate.open()
+
     assert of_type(events, "error") == []
+    assert progress(events) == [0.5, 1.0]
     row = await GeneratedImage.objects.select_related("run", "item").aget()
-    assert (row.status, row.source, row.model) == ("completed", "own", "flux-2")
-    assert (row.prompt, row.size, row.usage) == ("a fox", "16x16", {"images": 1})
-    assert row.cost == Decimal("0.04") and row.run and row.item
+    assert (row.status, row.source, row.call_id) == ("completed", "own", "")
+    assert (row.model, row.prompt, row.size) == ("flux-2", "a fox", "16x16")
+    assert (row.usage, row.cost) == ({"images": 1}, Decimal("0.04"))
+    assert row.details == {"seed": 7} and row.run and row.item
     assert storage.read(str(row.file.name)) == GREEN
     (done,) = done_items(events, "generated_image")
     assert done["image"]["id"] == row.image_id
-    (answer,) = tool_answers(model)
-    assert row.image_id in answer and "a fox" in answer
+    first, *_ = await reloaded(chat, thread_id(events))
+    assert (first["id"], first["image"]) == (done["id"], done["image"])
+    (answer,) = answers(model)
+    assert row.image_id in answer and 'Prompt: "a fox".' in answer
+
+
+async def test_two_tools_at_once_have_an_image_and_progress_each(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    both = asyncio.Barrier(2)
+
+    async def draw(image: GeneratingImage) -> None:
+        await both.wait()
+        await image.final(RED if image.row and image.row.prompt == "a" else GREEN)
+
+    draws(draw)
+    asks(model, "a", "b")
+    events = await chat.say("draw two")
+    rows = GeneratedImage.objects.order_by("prompt")
+    found = {row.prompt: storage.read(str(row.file.name)) async for row in rows}
+    assert found == {"a": RED, "b": GREEN}
+    assert len(done_items(events, "generated_image")) == 2
+
+
+async def test_a_tool_of_a_nested_agent_draws_in_the_answer_around(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    Studio.nested = True
+    draws(paint_green)
+    model.respond_with(ToolCall("ask_artist", {"input": "a fox"}))
+    asks(model, "a fox")
+    model.respond_with(Text("Done."))
+    events = await chat.say("draw a fox")
+    (done,) = done_items(events, "generated_image")
+    assert (await reloaded(chat, thread_id(events)))[0]["id"] == done["id"]
+
+
+async def test_an_image_that_a_tool_leaves_behind_is_waited_for(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """The tool answers at once, and its image comes after the model's last word."""
+    gate, left = Gate(), []
+
+    async def later(image: GeneratingImage, context: Any) -> None:
+        async with generating_image(context, prompt="b", model="m") as second:
+            await gate.wait()
+            await second.final(RED)
+
+    async def draw(image: GeneratingImage) -> None:
+        context = image._branch.context
+        left.append(asyncio.ensure_future(later(image, context)))
+        await image.final(GREEN)
+
+    draws(draw)
+    asks(model, "a")
+    saying = asyncio.ensure_future(chat.say("draw two"))
+    async with asyncio.timeout(30):
+        while len(model.requests) < 2:
+            await asyncio.sleep(0.01)
+    gate.open()
+    assert len(done_items(await saying, "generated_image")) == 2
+
+
+# How it ends
+
+
+async def test_whoever_leaves_finds_the_image_later(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+
+    async def draw(image: GeneratingImage) -> None:
+        await gate.wait()
+        await image.final(GREEN)
+
+    draws(draw)
+    asks(model, "a fox")
+    response = await chat.request_op("threads.create", {"input": user_message("a")})
+    reader = asyncio.ensure_future(anext(read_events(response)))
+    await begun(gate)
+    reader.cancel()
+    await response.streaming_content.aclose()
+    gate.open()
+    assert (await until_ended()).status == "completed"
+    assert (await GeneratedImage.objects.aget()).status == "completed"
+
+
+@pytest.mark.parametrize("preview", [True, False])
+async def test_a_stop_looks_the_same_live_and_after_a_reload(
+    chat: ChatClient, model: LoopbackAPI, preview: bool
+) -> None:
+    gate = Gate()
+
+    async def draw(image: GeneratingImage) -> None:
+        image.cost = Decimal("0.01")
+        if preview:
+            await image.partial(RED)
+        await gate.wait()
+
+    draws(draw, partial_images=1)
+    asks(model, "a fox")
+    saying = asyncio.ensure_future(chat.say("draw a fox"))
+    key = await begun(gate)
+    async with asyncio.timeout(30):
+        while (
+            preview
+            and not await GeneratedImage.objects.filter(partial_count=1).aexists()
+        ):
+            await asyncio.sleep(0.01)
+    stop = await chat.post(
+        f"/chatkit/threads/{key}/stop/", content_type="application/json"
+    )
+    assert stop.status_code < 300
+    events = await saying
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.reason) == ("cancelled", "stopped")
+    assert row.cost == Decimal("0.01")
+    live = {event["item"]["id"] for event in of_type(events, "thread.item.done")}
+    gone = {event["item_id"] for event in of_type(events, "thread.item.removed")}
+    assert {item["id"] for item in await reloaded(chat, key)} <= live - gone
+    images = done_items(events, "generated_image")
+    assert len(images) == preview
+
+
+async def test_a_drain_interrupts_it(chat: ChatClient, model: LoopbackAPI) -> None:
+    gate = Gate()
+    draws(lambda image: gate.wait())
+    asks(model, "a fox")
+    saying = asyncio.ensure_future(chat.say("draw a fox"))
+    await begun(gate)
+    (live,) = runs.LIVE.values()
+    live.interrupt()
+    assert of_type(await saying, "error")
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.reason) == ("interrupted", "interrupted")
+
+
+async def test_a_tool_that_takes_too_long_says_so_at_once(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate, Studio.timeout = Gate(), 0.2
+    draws(lambda image: gate.wait())
+    asks(model, "a fox")
+    events = await chat.say("draw a fox")
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.error_code) == ("interrupted", "cancelled")
+    assert (await Run.objects.aget()).status == "completed"
+    note, words = done_items(events, "assistant_message")
+    assert note["content"][0]["text"].startswith("The image was interrupted")
+    assert words["content"][0]["text"] == "Ready."
+
+
+BLOCKED = {"candidates": [{"finishReason": "IMAGE_SAFETY", "finishMessage": "No."}]}
+ENDS: dict[str, tuple[Any, str, str, str, str]] = {
+    "an exception of the project's": (
+        Away("x"), "failed", "overloaded", "brushes dry", "try it once more",
+    ),
+    "one that the project's function cannot take": (
+        Away("broken"), "failed", "installation", "staff must mend", "Do not try again",
+    ),
+    "a timeout": (TimeoutError(), "failed", "timeout", "took too long", "once more"),
+    "a body that blocks": (BLOCKED, "blocked", "blocked", "blocked by", "Do not try"),
+    "nothing": (None, "failed", "no_result", "not be generated", "once more"),
+    "no image": (b"<html>", "failed", "no_result", "not be generated", "once more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_a_failure_has_its_reason_at_once_and_after_a_reload(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, name: str
+) -> None:
+    settings.CHATKIT_IMAGES |= {"FAILURES": "tests.test_generating.failure_of"}
+    source, status, reason, words, advice = ENDS[name]
+
+    async def draw(image: GeneratingImage) -> None:
+        image.usage = {"images": 1}
+        if isinstance(source, Exception):
+            raise source
+        if isinstance(source, dict):
+            await image.fail(source)
+        if isinstance(source, bytes):
+            await image.final(source)
+
+    draws(draw)
+    asks(model, "a fox")
+    events = await chat.say("draw a fox")
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.reason, row.usage) == (status, reason, {"images": 1})
+    note, last = done_items(events, "assistant_message")
+    # It is told before the answer goes on.
+    assert words in note["content"][0]["text"] and note["id"] == row.image_id
+    kept = await reloaded(chat, thread_id(events))
+    assert [item["id"] for item in kept] == [note["id"], last["id"]]
+    assert kept[0]["content"][0]["text"] == note["content"][0]["text"]
+    (answer,) = answers(model)
+    assert words in answer and advice in answer
+
+
+async def test_an_image_wins_over_what_its_tool_raises_afterwards(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    async def draw(image: GeneratingImage) -> None:
+        await image.final(GREEN)
+        image.cost = "0.5"  # type: ignore[assignment]
+        with pytest.raises(RuntimeError, match="has its final already"):
+            await image.final(RED)
+        raise ConnectionResetError("The stream broke off behind the image.")
+
+    draws(draw)
+    asks(model, "a fox")
+    await chat.say("draw a fox")
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.cost) == ("completed", Decimal("0.5"))
+    assert storage.read(str(row.file.name)) == GREEN
+
+
+async def test_one_image_too_many_is_refused_before_its_source_is_asked(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"LIMITS": {"IMAGES_PER_DAY": 2}}
+    asked = []
+
+    async def draw(image: GeneratingImage) -> None:
+        asked.append(image)
+        await image.final(GREEN)
+
+    draws(draw)
+    asks(model, "a", "b", "c")
+    events = await chat.say("draw three")
+    assert len(asked) == len(done_items(events, "generated_image")) == 2
+    assert len(of_type(events, "thread.item.added")) == 3  # With the words.
+    assert await GeneratedImage.objects.acount() == 2
+    (refusal,) = [each for each in answers(model) if "no image" in each]
+    assert "You have used all 2 images of today." in refusal
+    assert "Do not try again." in refusal
+    left = (await chat.get("/chatkit/limits/")).json()["limits"]["IMAGES_PER_DAY"]
+    assert (left["used"], left["left"]) == (2, 0)
+    assert (await Run.objects.aget()).timings["images"] == 2
+
+
+# What it is given
+
+
+async def some(*chunks: Any) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
+
+
+FORMS: dict[str, Callable[[], Any]] = {
+    "bytes": lambda: GREEN,
+    "a view of bytes": lambda: memoryview(GREEN),
+    "base64": lambda: base64.b64encode(GREEN).decode(),
+    "base64 as bytes": lambda: base64.b64encode(GREEN),
+    "a data: URL": lambda: f"data:image/png;base64,{base64.b64encode(GREEN).decode()}",
+    "a file": lambda: io.BytesIO(GREEN),
+    "Django's file": lambda: ContentFile(GREEN),
+    "an iterator": lambda: some(GREEN[:9], GREEN[9:]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_data_may_have_any_form(
+    chat: ChatClient, model: LoopbackAPI, form: str
+) -> None:
+    draws(lambda image: image.final(FORMS[form]()))
+    asks(model, "a fox")
+    await chat.say("draw a fox")
+    row = await GeneratedImage.objects.aget()
+    assert row.status == "completed", row.failure
+    assert storage.read(str(row.file.name)) == GREEN
+
+
+REFUSED = {
+    "a URL": ("https://cdn.example/fox.png", "chatkit_images.fetching.fetch_image"),
+    "a number": (7, "An image is bytes, base64"),
+    "a text file": (io.StringIO("x"), "An image is read from bytes, got str."),
+    "an iterator of texts": (some("x"), "An image is read from bytes, got str."),
+}
+
+
+async def test_what_is_no_data_is_refused_in_clear_words(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    """A stream that is too long is no longer read, and costs no memory."""
+    settings.CHATKIT_IMAGES |= {"MAX_IMAGE_BYTES": len(GREEN)}
+    read = []
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            read.append(1)
+            yield GREEN
+
+    async def draw(image: GeneratingImage) -> None:
+        for data, words in REFUSED.values():
+            with pytest.raises((TypeError, ValueError), match=words):
+                await image.final(data)
+        for value in (-1, "NaN", 10**8, "x"):
+            with pytest.raises(ValueError, match="cost must be"):
+                image.cost = value  # type: ignore[assignment]
+        with pytest.raises(TypeError, match="usage must be a dict"):
+            image.usage = [1]  # type: ignore[assignment]
+        await image.partial(endless())
+        await image.partial(b"no image")
+        await image.final(endless())
+        assert image.failure is not None and image.failure.code == "too_large"
+
+    draws(draw)
+    asks(model, "a fox")
+    events = await chat.say("draw a fox")
+    assert len(read) == 4
+    assert of_type(events, "error") == []
+    assert (await GeneratedImage.objects.aget()).error_code == "too_large"
+
+
+async def test_rows_say_what_it_was_made_from(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    draws(paint_green)
+    asks(model, "a fox")
+    key = thread_id(await chat.say("draw a fox"))
+    first = await GeneratedImage.objects.aget()
+    draws(paint_green, edited=[first.image_id], mask=first)
+    asks(model, "a blue fox")
+    await chat.say("now blue", key)
+    rows = ImageSource.objects.filter(source_image=first).order_by("role")
+    assert [row.role async for row in rows] == ["edited", "mask"]
+    draws(paint_green, sources=["img_" + 32 * "0"])
+    asks(model, "a red fox")
+    await chat.say("now red", key)
+    assert "not there any more" in answers(model)[-1]
+    assert await GeneratedImage.objects.acount() == 2
+
+
+async def test_outside_of_an_answer_it_says_what_to_use(
+    context: RequestContext,
+) -> None:
+    thread = types.ThreadMetadata(id="thr_1", created_at=times.now())
+    around = AgentContext(thread=thread, store=DjangoStore(), request_context=context)
+    for given in (around, RunContextWrapper(around), RunContextWrapper(None)):
+        with pytest.raises(RuntimeError, match="chatkit_images.runs.generating_image"):
+            generating_image(given, prompt="a", model="m")
+
+
+def test_the_app_decides_about_its_own_exceptions(settings: Any) -> None:
+    settings.CHATKIT_IMAGES |= {"FAILURES": "tests.test_generating.failure_of"}
+    wrapped = RuntimeError("The tool failed.")
+    wrapped.__cause__ = Away("x")
+    found = failures.of(wrapped)
+    assert found is not None and (found.code, found.reason) == ("away", "overloaded")
+    settings.CHATKIT_IMAGES |= {"FAILURES": "builtins.repr"}
+    found = failures.of(TimeoutError())
+    assert found is not None and found.reason == Reason.TIMEOUT

@@ -36,6 +36,7 @@ PARTS = (
     values.check_numbers,
     surroundings.check_server,
     surroundings.check_notes,
+    surroundings.check_failures,
     contexts.check_context,
     contexts.check_contexts,
     contexts.check_proxies,

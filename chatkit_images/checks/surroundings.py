@@ -74,6 +74,18 @@ def check_notes(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         )
 
 
+def check_failures(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the function that knows a project's exceptions can be imported."""
+    path = values.get("FAILURES")
+    if path is not None and not is_function(path):
+        yield checks.Warning(
+            "CHATKIT_IMAGES['FAILURES'] is not the dotted path of a function: "
+            f"{path!r}. The app alone says what exceptions mean.",
+            hint="Write the dotted path of a function of an exception.",
+            id="chatkit_images.W019",
+        )
+
+
 def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     """Check that the storage can be made, and has short timeouts."""
     alias = conf.settings.STORAGE

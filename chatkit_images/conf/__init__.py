@@ -69,6 +69,15 @@ class Settings(ModelInput, People, Use, Runs, Tuning):
         return cast("str | None", self._get("NOTES", None))
 
     @property
+    def FAILURES(self) -> str | None:
+        """Dotted path of a function that says what an exception of a provider's means.
+
+        It gets an exception, and returns a ``chatkit_images.failures.Failure``, or
+        ``None`` to leave it to the app. Default: ``None``.
+        """
+        return cast("str | None", self._get("FAILURES", None))
+
+    @property
     def SAFETY_IDENTIFIER(self) -> bool:
         """Whether OpenAI gets a digest of the person with each request.
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from . import carriers, exceptions, remedies
+from . import carriers, exceptions, own, remedies
 from .bodies import Evidence, Reader, judged
+from .candidates import refused
 from .classify import judge
 from .codes import strong
 from .failure import Failure
@@ -46,7 +47,8 @@ def of(source: Any) -> Failure | None:
 
     Args:
         source: An exception; an event, a response or an item of the Responses API, as
-            objects or as JSON; the body of an error; or a failure.
+            objects or as JSON; an answer of Google's; the body of an error; or a
+            failure.
     """
     if source is None or isinstance(source, Failure):
         return source
@@ -98,6 +100,8 @@ def _of_mapping(source: Mapping[str, Any]) -> Failure | None:
         return _of_mapping(response) or _of_event(kind)
     if source.get("object") == "response" or status in ENDS and "output" in source:
         return _of_response(source)
+    if (body := refused(source)) is not None:
+        return _of_body(body)
     if any(source.get(name) for name in TELLING) or kind == "error":
         return _of_body(source)
     return None
@@ -156,6 +160,8 @@ def _of_exception(error: BaseException) -> Failure:
     for one in chain(error):
         if isinstance(attached := getattr(one, ATTACHED, None), Failure):
             return attached
+        if (told := own.of_project(one)) is not None:
+            return told
         if (code := exceptions.never_asked(one)) is not None:
             # Nothing was sent, whatever a client's library makes of it.
             text = carriers.message_of(one)
