@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pybase64
 from chatkit import types
 from django.utils import timezone
 from openai.types.responses.response_output_item import ImageGenerationCall
@@ -57,7 +58,7 @@ class Final:
         if self.image is None:
             return None
         if isinstance(self.image, RawImage):
-            return len(self.image), self.image.data[-MARK_END:]
+            return _mark_of(self.image.data)
         if isinstance(self.image, Base64Image):
             tail = self.image.tail(MARK).rstrip(b"=")
             padding = len(self.image.tail(2)) - len(self.image.tail(2).rstrip(b"="))
@@ -71,6 +72,13 @@ class Final:
         text = text.rstrip("=")
         tail = text[-MARK_END:].translate(URL_SAFE).encode(errors="replace")
         return len(text), tail
+
+
+def _mark_of(data: bytes) -> Mark:
+    """Return the mark that bytes have as base64, as a tool may return both."""
+    start = max(0, len(data) - MARK_END) // 3 * 3
+    tail = pybase64.b64encode(data[start:]).rstrip(b"=")
+    return start // 3 * 4 + len(tail), tail[-MARK_END:]
 
 
 def final_of(call: ImageGenerationCall) -> Final:
