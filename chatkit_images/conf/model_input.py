@@ -52,7 +52,8 @@ class ModelInput(Group):
     def MODEL_IMAGE_COUNT(self) -> int:
         """Newest images of a thread that are sent to the model. Default: 4.
 
-        Of older ones the model is told only.
+        Generated, attached and named images count alike; those that came with the
+        newest message go first. Of older ones the model is told only.
         """
         return int(self._get("MODEL_IMAGE_COUNT", 4))
 
