@@ -215,9 +215,11 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
         url = reverse("chatkit_images:image", args=[token])
         yield f"image {variant}", lambda url=url: chat.get(url)
     url = reverse("chatkit_images:entity", args=[f"img_{ids.image.hex}"])
-    yield "entity", lambda: chat.get(url)
-    lineage = reverse("chatkit_images:lineage", args=[ids.image])
-    yield "lineage", lambda: chat.get(lineage)
+    yield "entity", lambda url=url: chat.get(url)
+    # Staff see there what the admin shows: tests/test_lineage.py.
+    if person.name != "superuser":
+        url = reverse("chatkit_images:lineage", args=[ids.image])
+        yield "lineage", lambda url=url: chat.get(url)
     for variant in ("full", "thumbnail"):
         token = url_tokens.make("attachment", ids.attachment, variant, person.owner)
         url = reverse("chatkit_images:attachment", args=[token])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models, reports
-from .base import page_url
 from .image_model import ImageModelAdmin
 from .markup import (
     EMPTY,
@@ -88,18 +87,6 @@ class GeneratedImageFields(ImageModelAdmin):
     def details_json(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show further options of the tool and facts of the call."""
         return pretty(obj.details)
-
-    @admin.display(description=_("made from"))
-    def made_from(self, obj: models.GeneratedImage) -> SafeString | str:
-        """Link to the images and files that went along as input."""
-        sources = obj.sources.select_related("source_image", "attachment")
-        links = [
-            (page_url(self.admin_site, type(row), "change", row.pk), clip(str(row), 60))
-            for source in sources
-            if (row := source.source_image or source.attachment) is not None
-        ]
-        separator = mark_safe("<br>")  # noqa: S308 - a constant
-        return format_html_join(separator, '<a href="{}">{}</a>', links) or EMPTY
 
     @admin.display(description=_("moderation"))
     def moderation_json(self, obj: models.GeneratedImage) -> SafeString | str:

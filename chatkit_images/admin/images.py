@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from .families import Family
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
 from .image_fields import GeneratedImageFields
 from .markup import img
@@ -76,7 +77,7 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
         sections: list[tuple[Any, list[Any]]] = [
             (_("Error and moderation"), error),
             (_("Words"), ["prompt", "revised_prompt"]),
-            (_("Generation"), [*asked, "made_from", *times, *usage]),
+            (_("Generation"), [*asked, *times, *usage]),
             (_("Image"), [*facts, *dates]),
             (_("Run"), [("run", "run_state"), *asked_of, "run_usage"]),
             (_("Thread"), [("thread", "person"), "item", "call_id"]),
@@ -96,6 +97,7 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
         """Add the state and the partial images, if there are some."""
         obj = context["original"]
         context["state"] = self.state(obj)
+        context["family"] = Family(self.admin_site, request, obj)
         context["partials"] = [
             {
                 "number": partial.index + 1,

@@ -122,6 +122,10 @@ class Lineage:
         """The images of the family that are versions of no other, the oldest first."""
         return self._ordered(key for key in self.family if not self._made_from[key])
 
+    def made_from(self, image: GeneratedImage) -> list[GeneratedImage]:
+        """Return what an image of the family is a version of, the oldest first."""
+        return self._ordered(self._made_from[image.pk])
+
     def versions(self, image: GeneratedImage) -> list[GeneratedImage]:
         """Return the direct versions of an image of the family, the oldest first."""
         return self._ordered(self._became[image.pk])

@@ -313,24 +313,64 @@ def test_transcript_shows_images_of_a_project_s_own_admin(
     assert f'<a href="{change(image)}">A red fox</a>' in html
 
 
-def test_page_of_an_image_says_what_it_was_made_from(
-    root: Client, make_image: Make
+def test_page_of_an_image_shows_its_versions(
+    root: Client,
+    make_image: Make,
+    make_attachment: Make,
+    login: Make,
+    make_thread: Make,
 ) -> None:
-    first = make_image(prompt="a fox", call_id="ig_1")
-    edited = make_image(
-        prompt="a blue fox",
-        call_id="ig_2",
-        thread=first.thread,
+    thread = make_thread()
+    fox, blue, small, night, logo = (
+        make_image(prompt=prompt, thread=thread)
+        for prompt in ("a fox", "<b>blue</b>", "small", "night", "a logo")
+    )
+    photo = make_attachment(owner=thread.owner, name="<i>photo.png")
+    Role = models.ImageSource.Role
+
+    def made(image: Any, role: str, **source: Any) -> None:
+        models.ImageSource.objects.create(image=image, role=role, **source)
+
+    made(fox, Role.EDITED, attachment=photo)
+    made(blue, Role.EDITED, source_image=fox)
+    made(small, Role.EDITED, source_image=blue)
+    made(night, Role.EDITED, source_image=blue)
+    made(blue, Role.INPUT, source_image=logo)
+    made(blue, Role.MASK, attachment=photo)
+    html = root.get(change(blue)).content.decode()
+    shown = html[html.index('class="ck-family"') :]
+    for row in (fox, small, night, logo, photo):
+        assert f'href="{change(row)}"' in shown
+    assert shown.index(change(fox)) < shown.index(change(small))
+    assert "From “&lt;b&gt;blue&lt;/b&gt;”" in shown
+    assert "<b>" not in shown and "<i>" not in shown
+    assert shown.count('aria-current="page"') == 1
+    assert ">mask</span>" in shown and ">input</span>" in shown
+    assert "Has served for" in root.get(change(logo)).content.decode()
+    # An edit of two images stands once, and a circle ends.
+    made(night, Role.EDITED, source_image=small)
+    made(fox, Role.EDITED, source_image=night)
+    fox.sources.filter(attachment=photo).update(attachment=None)
+    html = root.get(change(blue)).content.decode()
+    assert html.count(f'href="{change(night)}"') == 1
+    assert "and of “&lt;b&gt;blue&lt;/b&gt;”" in html
+    assert ">Deleted</span>" in html
+    # Without the permission for attachments there is no word of them.
+    html = login("view_generatedimage").get(change(blue)).content.decode()
+    assert "photo.png" not in html and change(fox) in html
+    # An image without any has no such part.
+    assert "ck-family" not in root.get(change(make_image())).content.decode()
+
+
+def test_page_of_an_image_says_how_it_was_made(root: Client, make_image: Make) -> None:
+    image = make_image(
         source="nested",
         chat_model="gpt-5",
         details={"action": "edit"},
         svg_usage={"total_tokens": 7},
     )
-    models.ImageSource.objects.create(image=edited, source_image=first)
-    html = root.get(change(edited)).content.decode()
-    for text in ("nested agent", "gpt-5", "edit", "total_tokens", change(first)):
+    html = root.get(change(image)).content.decode()
+    for text in ("nested agent", "gpt-5", "edit", "total_tokens"):
         assert text in html
-    assert (
-        "?source__exact=nested"
-        in root.get(change_list(models.GeneratedImage)).content.decode()
-    )
+    gallery = root.get(change_list(models.GeneratedImage)).content.decode()
+    assert "?source__exact=nested" in gallery

@@ -86,3 +86,19 @@ def test_question_before_a_bulk_delete(root: Client, make_image: Make) -> None:
         return count(root, path, action="delete_selected", _selected_action=keys)
 
     assert ask(12) == ask(2)
+
+
+def test_versions(root: Client, make_image: Make) -> None:
+    image = make_image()
+
+    def edit(number: int) -> None:
+        for _ in range(number):
+            edited = make_image(thread=image.thread)
+            models.ImageSource.objects.create(
+                image=edited, source_image=image, role="edited"
+            )
+
+    edit(2)
+    few = count(root, change(image))
+    edit(10)
+    assert count(root, change(image)) == few
