@@ -42,11 +42,15 @@ class Host:
         self.requests: list[str] = []
         self.port = 0
         self.never = asyncio.Event()
+        # What is asked for as /held waits for this.
+        self.opened = asyncio.Event()
 
     async def answer(self, reader: Any, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(request.lower())
         path = request.split()[1]
+        if path == "/held":
+            await self.opened.wait()
         writer.write(self.answers.get(path, b""))
         await writer.drain()
         if path == "/endless":
@@ -78,6 +82,7 @@ async def hosting(context: ssl.SSLContext | None = None) -> AsyncIterator[Host]:
     async with server:
         yield host
         host.never.set()
+        host.opened.set()
 
 
 def test_only_public_addresses_are_public() -> None:

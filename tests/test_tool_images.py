@@ -11,15 +11,17 @@ import pytest
 from agents import (
     Agent,
     RunConfig,
+    RunContextWrapper,
     ToolOutputImage,
     ToolOutputImageDict,
     ToolOutputText,
     function_tool,
 )
 from chatkit import types
+from chatkit.agents import AgentContext
 
 from chatkit_images import storage
-from chatkit_images.agents import ModelImage, nested
+from chatkit_images.agents import ModelImage, generating_image, nested
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.fetching import fetch_image
@@ -34,7 +36,14 @@ from chatkit_images.testing import (
     serve,
 )
 from tests.chat import TestServer
-from tests.client import ChatClient, done_items, of_type, thread_id
+from tests.client import (
+    ChatClient,
+    done_items,
+    message,
+    of_type,
+    read_events,
+    thread_id,
+)
 from tests.image_files import image_file
 from tests.test_fetching import hosting, response
 
@@ -52,6 +61,8 @@ class Painter(TestServer):
     keeps_tool_images = True
     # What the tool returns.
     returns: Any = ""
+    # What it shows by itself before.
+    shows: bytes | None = None
     mcp_servers: list[Any] = []
     nested: Any = None
     allowed_hosts: list[str] = []
@@ -60,8 +71,11 @@ class Painter(TestServer):
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> Agent[Any]:
         @function_tool
-        async def paint() -> Any:
+        async def paint(context: RunContextWrapper[AgentContext[Any]]) -> Any:
             """Paint."""
+            if self.shows is not None:
+                async with generating_image(context, prompt="", model="m") as image:
+                    await image.final(self.shows)
             return self.returns
 
         base: Agent[Any] = super().get_agent(thread, context)
@@ -96,7 +110,7 @@ def _painting(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
         "SERVER": "tests.test_tool_images.Painter"
     }
-    for name in ("keeps_tool_images", "returns", "mcp_servers", "nested"):
+    for name in ("keeps_tool_images", "returns", "shows", "mcp_servers", "nested"):
         monkeypatch.setattr(Painter, name, getattr(Painter, name))
     monkeypatch.setattr(Painter, "allowed_hosts", [])
 
@@ -205,6 +219,23 @@ async def test_what_is_no_image_costs_a_line_and_not_the_answer(
         assert words in caplog.text
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+async def test_image_that_its_tool_has_shown_is_not_kept_twice(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    keeps: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    Painter.keeps_tool_images, Painter.shows = keeps, RED
+    Painter.returns = ToolOutputImage(image_url=data_url(RED))
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    events = await chat.say("a square")
+    assert await kept() == [("own", "completed", RED)]
+    assert len(done_items(events, "generated_image")) == 1
+    assert TOLD not in caplog.text
+
+
 async def test_number_of_images_is_bounded(
     chat: ChatClient,
     model: LoopbackAPI,
@@ -244,6 +275,28 @@ async def test_image_elsewhere_is_fetched_in_its_place(
     model.respond_with(Text("Ready."))
     await chat.say("again", thread_id=thread_id(events))
     assert len(await kept()) == 2
+
+
+async def test_whoever_leaves_finds_an_image_that_was_elsewhere(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    async with hosting() as host:
+        Painter.allowed_hosts = [host.name]
+        host.answers = {"/held": response(RED)}
+        Painter.returns = ToolOutputImage(image_url=host.url("/held"))
+        gate = Gate()
+        model.respond_with(ToolCall("paint", {}))
+        model.respond_with(gate, Text("Ready."))
+        answer = await chat.request_op("threads.create", {"input": message("a square")})
+        reader = asyncio.ensure_future(anext(read_events(answer)))
+        await asyncio.to_thread(gate.reached.wait, 60)
+        reader.cancel()
+        await answer.streaming_content.aclose()
+        gate.open()
+        host.opened.set()
+        while (await Run.objects.aget()).status == Run.Status.RUNNING:
+            await asyncio.sleep(0.01)
+    assert await kept() == [("tool", "completed", RED)]
 
 
 async def test_images_survive_a_model_that_fails_afterwards(

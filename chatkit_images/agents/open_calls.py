@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from chatkit import types
 from chatkit.agents import AgentContext
@@ -26,6 +26,9 @@ from .finals import Mark
 from .outbox import Outbox
 from .outcomes import ImageOutcome
 from .register import CallRegister
+
+if TYPE_CHECKING:
+    from .tool_images import ToolImages
 
 
 class OpenCalls:
@@ -54,7 +57,7 @@ class OpenCalls:
         self.blocks: Blocks = trunk.blocks if trunk else Blocks()
         self.register = CallRegister(context, converter, self.outbox, columns or {})
         # Takes the images that tools return, if anything does.
-        self.tool_images: Any = None
+        self.tool_images: ToolImages | None = None
         # Whether the stream was read to its end, or abandoned.
         self.complete = False
         # Ends the model's run and handles the events that have arrived.
@@ -64,8 +67,9 @@ class OpenCalls:
 
     @property
     def busy(self) -> bool:
-        """Whether an image is being generated or saved."""
-        return any(call.state is not CallState.ENDED for call in self.calls)
+        """Whether an image is being generated, fetched or saved."""
+        fetching = self.tool_images is not None and self.tool_images.busy
+        return fetching or any(call.state is not CallState.ENDED for call in self.calls)
 
     @property
     def calls(self) -> list[ImageCall]:

@@ -64,7 +64,7 @@ async def stream_agent_response(
     await converter.check_thread()
     tracker = ImageTracker(context, converter)
     open_streams.note(tracker)
-    tool_images = ToolImages(tracker, converter, result)
+    tool_images = ToolImages(tracker, result)
     tracker.tool_images = tool_images
     tap = ResultTap(result, tracker, tool_images, converter.heard, converter.asked)
     tracker.close_source = tap.close_and_catch_up

@@ -11,7 +11,6 @@ from agents import RunConfig, RunResultStreaming, StreamEvent
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import imaging, storage
-from ..converters import DjangoResponseStreamConverter
 from ..exceptions import ImageError
 from ..queries import own_urls
 from . import container_files, finals, providers, tool_outputs
@@ -33,24 +32,27 @@ class ToolImages:
 
     Args:
         tracker: Has the image calls of the stream in which they are shown.
-        converter: Stores the images.
         result: The run.
     """
 
     def __init__(
         self,
         tracker: ImageTracker,
-        converter: DjangoResponseStreamConverter,
         result: RunResultStreaming,
     ) -> None:
         self._tracker = tracker
-        self._converter = converter
+        self._converter = tracker.converter
         self._result = result
         self._known: set[tuple[str, int | str]] = set()
         # Those that are not to be kept.
         self._left: list[FoundImage] = []
         self._reads: set[asyncio.Future[str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an image is on its way that is elsewhere."""
+        return bool(self._tasks)
 
     async def take(self, found: Iterable[FoundImage]) -> None:
         """Take images in their order.
