@@ -720,6 +720,48 @@ def test_a_call_that_says_nothing_of_its_end(told: dict[str, Any]) -> None:
     assert failures.of(call | told) is None
 
 
+GOOGLE = {
+    "a prompt": ({"promptFeedback": {"blockReason": "SAFETY"}}, R.BLOCKED, "SAFETY"),
+    "its feedback": ({"block_reason": "OTHER"}, R.BLOCKED, "content_filtered"),
+    "an image": (
+        {"candidates": [{"finish_reason": "IMAGE_SAFETY", "finish_message": "No."}]},
+        R.BLOCKED,
+        "IMAGE_SAFETY",
+    ),
+    "no image": (
+        {"candidates": [{"finishReason": "NO_IMAGE"}]},
+        R.NO_RESULT,
+        "NO_IMAGE",
+    ),
+    "a filter": (
+        {"generatedImages": [{"raiFilteredReason": "Sensitive."}]},
+        R.BLOCKED,
+        "content_filtered",
+    ),
+    "one of two": (
+        {"candidates": [{"finishReason": "STOP"}, {"finishReason": "SAFETY"}]},
+        None,
+        "",
+    ),
+    "all": ({"generated_images": [{"image": {"mime_type": "image/png"}}]}, None, ""),
+    "junk": ({"candidates": [1, {}], "generated_images": "x"}, None, ""),
+}
+
+
+@pytest.mark.parametrize("name", GOOGLE)
+def test_an_answer_of_googles_without_an_image(name: str) -> None:
+    answer, reason, code = GOOGLE[name]
+    found = failures.of(answer)
+    assert (found and found.reason, found.code if found else "") == (reason, code)
+
+
+def test_the_objects_of_googles_client_are_read_alike() -> None:
+    genai = pytest.importorskip("google.genai.types")
+    feedback = genai.GenerateContentResponsePromptFeedback(block_reason="SAFETY")
+    found = failures.of(genai.GenerateContentResponse(prompt_feedback=feedback))
+    assert found is not None and (found.reason, found.code) == (R.BLOCKED, "SAFETY")
+
+
 def test_a_filter_that_took_a_part_of_a_complete_response() -> None:
     results = {"violence": {"filtered": True}, "hate": {"filtered": False}}
     said = {"blocked": True, "content_filter_results": results}

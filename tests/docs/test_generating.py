@@ -1,0 +1,39 @@
+"""The tool of the page on images from any source, and its provider's exceptions."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from chatkit_images import failures
+from chatkit_images.models import GeneratedImage
+from chatkit_images.testing import LoopbackAPI, Text, ToolCall
+from tests.client import ChatClient
+
+from .pages import block
+from .shop import installed, module, serving
+
+SECTION = "An image that your code makes"
+
+
+async def test_a_tool_draws(chat: ChatClient, model: LoopbackAPI) -> None:
+    model.respond_with(ToolCall("draw_square", {"colour": "teal"}))
+    model.respond_with(Text("Here."))
+    with serving(block("image-sources.md", SECTION)):
+        await chat.say("a teal square")
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.prompt, row.width) == ("completed", "teal", 512)
+    assert (row.usage, row.cost) == ({"squares": 1}, Decimal("0.002"))
+    (sent,) = [item for item in model.requests[-1]["input"] if "output" in item]
+    assert row.image_id in sent["output"]
+
+
+def test_the_project_knows_its_exceptions(settings: Any) -> None:
+    code = block("image-sources.md", "Exceptions of your provider")
+    made = module("shop.failures", code)
+    settings.CHATKIT_IMAGES |= {"FAILURES": "shop.failures.failure"}
+    with installed(failures=made):
+        found = failures.of(made.RenderQueueFull())
+        assert found is not None and found.retry_after == 30
+        other = failures.of(TimeoutError())
+        assert other is not None and other.reason == failures.Reason.TIMEOUT
