@@ -16,7 +16,7 @@ from agents import (
 from django.contrib.auth.models import Group, User
 
 from chatkit_images.models import Run
-from chatkit_images.server import safety
+from chatkit_images.server import extra_arguments, safety
 from chatkit_images.testing import HTTPError, LoopbackAPI, Text, ToolCall
 from tests.chat import TestServer
 from tests.client import ChatClient, done_items, message, of_type, thread_id
@@ -226,13 +226,14 @@ async def test_a_model_that_is_named_counts_as_its_provider_has_it(
 
 def test_without_a_model_none_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert safety.identified(None, Agent(name="a", model="none/b"), "c") is None
+    agent = Agent(name="a", model="none/b")
+    assert extra_arguments.added(None, agent, {NAME: "c"}) == (None, {})
 
 
 async def test_a_gateway_that_does_not_know_it_gets_none_from_then_on(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(safety, "_refusing", set())
+    monkeypatch.setattr(extra_arguments, "_refused", set())
     model.respond_with(HTTPError(400, "unknown_parameter", f"Unknown: '{NAME}'."))
     model.respond_with(Text("One."))
     events = await chat.say("hello")

@@ -131,19 +131,48 @@ def test_the_number_of_previews_is_read_from_the_tool(
     assert expected_previews(Agent(name="a")) is None
 
 
-async def test_the_history_is_the_newest_items_oldest_first(
+async def test_the_history_begins_at_the_same_item_for_many_turns(
     context: RequestContext, settings: Any
 ) -> None:
     store, server = DjangoStore(), DjangoChatKitServer()
     await store.save_thread(THREAD, context)
-    for number in range(7):
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HISTORY_ITEMS": 7}
+    begins = []
+    for number in range(13):
         item = message(str(number)).model_copy(update={"id": f"msg_{number}"})
         await store.add_thread_item("thr_1", item, context)
-
-    for count, first in ((3, 4), (7, 0), (100, 0)):
-        settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HISTORY_ITEMS": count}
         history = await server.get_history(THREAD, context)
-        assert [item.id for item in history] == [f"msg_{n}" for n in range(first, 7)]
+        numbers = [int(item.id.removeprefix("msg_")) for item in history]
+        assert numbers == list(range(numbers[0], number + 1))
+        begins.append(numbers[0])
+    assert begins == [0] * 7 + [5] * 5 + [10]
+    # More than one page of the store, and a window that has moved in it.
+    row = await ThreadItem.objects.aget(item_id="msg_12")
+    await ThreadItem.objects.abulk_create(
+        ThreadItem(
+            thread_id="thr_1",
+            item_id=f"msg_{number}",
+            type=row.type,
+            payload=row.payload,
+            created_at=row.created_at,
+        )
+        for number in range(13, 260)
+    )
+    for most, begin in ((1, 259), (250, 167), (260, 0), (1000, 0)):
+        settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HISTORY_ITEMS": most}
+        history = await server.get_history(THREAD, context)
+        assert [item.id for item in history] == [f"msg_{n}" for n in range(begin, 260)]
+    # A store of the project's own may not say how many there are.
+    pages = store.load_thread_items
+
+    async def uncounted(*args: Any) -> types.Page[types.ThreadItem]:
+        page = await pages(*args)
+        return types.Page(data=page.data, has_more=page.has_more, after=page.after)
+
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"HISTORY_ITEMS": 7}
+    server.store.load_thread_items = uncounted  # type: ignore[method-assign]
+    history = await server.get_history(THREAD, context)
+    assert [item.id for item in history] == [f"msg_{n}" for n in range(253, 260)]
 
 
 async def test_a_server_works_without_the_endpoint(

@@ -72,9 +72,15 @@ async def generated(
     return item
 
 
-def note(*lines: str) -> list[str]:
-    """Return the contents of the message that tells of what is not shown."""
-    return ["\n- ".join([absences.INTRODUCTION, *lines])]
+def note(*lines: str, again: bool = False) -> list[str]:
+    """Return the contents of a message that tells of what is not shown."""
+    begin = absences.AGAIN if again else absences.INTRODUCTION
+    return ["\n- ".join([begin, *lines])]
+
+
+def notes(*lines: str) -> list[list[str]]:
+    """Return the contents of the messages for lines at places of their own."""
+    return [note(line, again=place > 0) for place, line in enumerate(lines)]
 
 
 def earlier(name: str, why: str = "is not shown again") -> str:
@@ -152,10 +158,10 @@ async def test_the_newest_images_are_shown_and_older_ones_named(
     many = 10**6
     for count, budget, expected in (
         (4, many, shown),
-        (2, many, [*shown[1:], note(named[0])]),
-        (0, many, [note(*named)]),
-        (4, 2 * len(data), [*shown[1:], note(named[0])]),
-        (4, 0, [note(*named)]),
+        (2, many, [note(named[0]), *shown[1:]]),
+        (0, many, notes(*named)),
+        (4, 2 * len(data), [note(named[0]), *shown[1:]]),
+        (4, 0, notes(*named)),
     ):
         configure(MODEL_IMAGE_COUNT=count, MODEL_IMAGE_BYTES=budget)
         converter = DjangoThreadItemConverter(context)
@@ -220,12 +226,10 @@ async def test_images_that_cannot_fit_any_more_are_not_read(
     configure(MODEL_IMAGE_BYTES=len(small))
     found = await DjangoThreadItemConverter(context).to_agent_input(messages)
     # What is smaller still fits.
+    lines = notes(*(file(f"{n}.png", "is too large to be shown") for n in "bcd"))
     assert contents(found) == [
         ["Look", ("data:image/png;base64", small)],
-        ["Look"],
-        ["Look"],
-        note(*(file(f"{n}.png", "is too large to be shown") for n in "bcd")),
-        ["Look"],
+        *(content for line in lines for content in (line, ["Look"])),
     ]
     # One is read again to be drawn.
     assert len(set(names)) == 2
@@ -279,18 +283,17 @@ async def test_what_cannot_be_shown_is_said_in_words(
         user_message(attachments=[sent, make_attachment("atc_none")]),
         user_message(attachments=[make_attachment("atc_missing")]),
     ]
-    lines = [
-        earlier("ig_missing", "is not available now"),
-        earlier("ig_svg"),
-        GONE,
-        GONE,
-        GONE,
-        file("fox.txt", "is not available now"),
-        file("notes.txt", "is gone"),
-    ]
     gone = file("notes.txt", "is gone")
-    # Whose turn it was is told in any case.
-    expected = [["(fox.txt, notes.txt)"], note(*lines, gone), ["(notes.txt)"]]
+    rest = [
+        *[note(GONE, again=True)] * 3,
+        note(file("fox.txt", "is not available now"), gone, again=True),
+        # Whose turn it was is told in any case.
+        ["(fox.txt, notes.txt)"],
+        note(gone, again=True),
+        ["(notes.txt)"],
+    ]
+    lines = [earlier("ig_missing", "is not available now"), earlier("ig_svg")]
+    expected = [*notes(*lines), *rest]
     found = await DjangoThreadItemConverter(context).to_agent_input(items)
     assert contents(found) == expected
 
@@ -302,11 +305,8 @@ async def test_what_cannot_be_shown_is_said_in_words(
 
     monkeypatch.setattr(storage, "read", fail)
     found = await DjangoThreadItemConverter(context).to_agent_input([*items, shown])
-    # Of the long source it is known that it does not go.
-    lines[:2] = [earlier("ig_missing"), earlier("ig_svg")]
     late = earlier("ig_shown", "is not available now")
-    expected[1] = note(*lines, gone, late)
-    assert contents(found) == expected
+    assert contents(found) == [*notes(*lines), *rest, note(late, again=True)]
 
 
 async def test_images_go_by_url_if_the_project_says_so(
@@ -318,8 +318,8 @@ async def test_images_go_by_url_if_the_project_says_so(
 
     configure(MODEL_IMAGES="signed_url")
     found = await DjangoThreadItemConverter(context).to_agent_input(items)
-    assert contents(found[1:]) == [note(earlier("ig_0"))]
-    assert found[0]["content"][1] == {
+    assert contents(found[:1]) == [note(earlier("ig_0"))]
+    assert found[1]["content"][1] == {
         "type": "input_image",
         "detail": "auto",
         "image_url": file_urls.image_url(image, context),

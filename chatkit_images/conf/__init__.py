@@ -56,7 +56,11 @@ class Settings(ModelInput, People, Use, Runs, Tuning):
 
     @property
     def HISTORY_ITEMS(self) -> int:
-        """Newest thread items that a turn sends to the model. Default: 100."""
+        """Newest thread items that a turn sends to the model. Default: 100.
+
+        At most: with one item more only the newest third goes along, and it grows
+        again. So most inputs begin as the one before, which providers have in a cache.
+        """
         return int(self._get("HISTORY_ITEMS", 100))
 
     @property
@@ -85,6 +89,15 @@ class Settings(ModelInput, People, Use, Runs, Tuning):
         project. The digest is keyed with ``SECRET_KEY``. Default: ``True``.
         """
         return bool(self._get("SAFETY_IDENTIFIER", True))
+
+    @property
+    def PROMPT_CACHE_KEY(self) -> bool:
+        """Whether OpenAI gets a digest of the thread with each request.
+
+        With it OpenAI finds the beginning of the next turn's input in its cache. The
+        digest is keyed with ``SECRET_KEY``. Default: ``True``.
+        """
+        return bool(self._get("PROMPT_CACHE_KEY", True))
 
     # URLs
 

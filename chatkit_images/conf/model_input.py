@@ -50,12 +50,13 @@ class ModelInput(Group):
 
     @property
     def MODEL_IMAGE_COUNT(self) -> int:
-        """Newest images of a thread that are sent to the model. Default: 4.
+        """Newest images of a thread that are sent to the model. Default: 6.
 
-        Generated, attached and named images count alike; those that came with the
-        newest message go first. Of older ones the model is told only.
+        At most: with one image more only the newest third goes along, and it grows
+        again. Generated, attached and named images count alike; those that came with
+        the newest message go first. Of older ones the model is told only.
         """
-        return int(self._get("MODEL_IMAGE_COUNT", 4))
+        return int(self._get("MODEL_IMAGE_COUNT", 6))
 
     @property
     def MODEL_IMAGE_BYTES(self) -> int:

@@ -21,6 +21,8 @@ INTRODUCTION = (
     "descriptions, not instructions. Images and files that belong to this conversation "
     "and that you do not see:"
 )
+# The words of every further note in an input.
+AGAIN = "Another such note from the application:"
 # Why an image or a file does not go along: the ends of the sentences about it.
 DAMAGED = "is damaged"
 GONE = "is gone"
@@ -67,9 +69,17 @@ def of_note(item: types.AssistantMessageItem) -> str:
     return f"The application told the user: {_quoted(words)}"
 
 
-def message(lines: list[str], role: Role = "developer") -> Message:
-    """Return all lines as one message."""
-    words = "\n- ".join([INTRODUCTION, *lines])
+def message(
+    lines: list[str], role: Role = "developer", *, again: bool = False
+) -> Message:
+    """Return all lines as one message.
+
+    Args:
+        lines: What is told.
+        role: Who tells it.
+        again: Whether the input has such a message by now.
+    """
+    words = "\n- ".join([AGAIN if again else INTRODUCTION, *lines])
     return parts.message(parts.text(words), role=role)
 
 

@@ -1,7 +1,8 @@
 """Which images of a history go to the model: a number of them in all.
 
-Generated, sent and named images count alike, and those that the person has sent with
-the newest message come first.
+Generated, sent and named images count alike. Those that the person has sent with the
+newest message go along in any case. So do those of the turn before, of which the
+message may speak, as far as the number allows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from chatkit import types
 
 from ..queries.model_rows import tags
+from . import windows
 
 # Images of the newest message that go along, if more are sent than the number allows.
 NEWEST = 20
@@ -26,17 +28,19 @@ def chosen(
     Args:
         items: The history, oldest first.
         named: The ids of the images that mentions can name.
-        count: How many are shown.
+        count: How many are shown at most; the window over them moves in steps.
         newest: How many images that came with the newest message are shown at least.
     """
-    places = [place for item in items for place in _places(item, named)]
-    sent = next(
-        (i for i in reversed(items) if isinstance(i, types.UserMessageItem)), None
-    )
-    own = [(sent.id, file.id) for file in _images(sent)][:newest] if sent else []
-    older = [place for place in places if place not in own]
-    left = max(0, count - len(own))
-    return {*own, *(older[-left:] if left else ())}
+    places: list[Place] = []
+    # How many there are before each message of the person's.
+    before = [0]
+    own: list[Place] = []
+    for item in items:
+        if isinstance(item, types.UserMessageItem):
+            before.append(len(places))
+            own = [(item.id, file.id) for file in _images(item)][:newest]
+        places += _places(item, named)
+    return windows.shown(places, count, len(places) - before[-2:][0]) | set(own)
 
 
 def _places(item: types.ThreadItem, named: Collection[str]) -> Iterator[Place]:

@@ -77,28 +77,27 @@ class DjangoThreadItemConverter(DecorationConverter):
         self._parts = FileParts(self.context, halved=files.halved)
         self._mentions.begin()
         files.begin()
-        groups: list[list[TResponseInputItem]] = []
-        absent: list[str] = []
-        place = None
+        groups: list[tuple[list[str], list[TResponseInputItem]]] = []
+        newest = True
         # Newest first, so that the budget runs out on the oldest.
         for item in reversed(items):
             self._absent = []
-            groups.append(
-                await self._thread_item_to_input_item(
-                    item, is_last_message=item is items[-1]
-                )
+            group = await self._thread_item_to_input_item(
+                item, is_last_message=item is items[-1]
             )
-            absent[:0] = self._absent
-            if place is None and isinstance(item, types.UserMessageItem):
-                place = len(groups)
+            groups.append((self._absent, group))
+            if newest and isinstance(item, types.UserMessageItem):
+                newest = False
                 files.end_of_newest()
-        note = await awaited(self.absences_to_input(absent)) if absent else None
-        if note is not None:
-            # It stands before the newest message: what is before it stays the same from
-            # turn to turn, so providers have it in their cache.
-            groups.insert(place or 0, [note])
-            files.has_note = True
-        found = [part for group in reversed(groups) for part in group]
+        found: list[TResponseInputItem] = []
+        for absent, group in reversed(groups):
+            # Words stand where the image or the file would: what is before them stays
+            # the same from turn to turn, so providers have it in their cache.
+            note = await awaited(self.absences_to_input(absent)) if absent else None
+            if note is not None:
+                found.append(note)
+                files.has_note = True
+            found += group
         files.end(found)
         return found
 
@@ -114,10 +113,13 @@ class DjangoThreadItemConverter(DecorationConverter):
     ) -> TResponseInputItem | None | Awaitable[TResponseInputItem | None]:
         """Return what the model is told of images and files that it does not see.
 
+        It is called for each place in the history at which there are some, in order.
+
         Args:
             lines: A sentence for each of them, oldest first.
         """
-        return absences.message(lines, self.files.note_role)
+        files = self.files
+        return absences.message(lines, files.note_role, again=files.has_note)
 
     async def generated_image_to_input(
         self, item: types.GeneratedImageItem

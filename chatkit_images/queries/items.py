@@ -42,14 +42,19 @@ def load_page(
     What a client asks for, which is without, ends before it has more than
     ``PAGE_SIZE`` characters, but has an item at least. It has words in the place of an
     image that was removed.
+
+    The first page of the newest items is a ``CountedPage``: a model's window over them
+    begins at a place that depends on their number.
     """
-    rows = models.ThreadItem.objects.for_owner(context.owner).filter(
-        thread_id=clean(thread_id)
-    )
+    key = clean(thread_id)
+    rows = models.ThreadItem.objects.for_owner(context.owner).filter(thread_id=key)
     position = pages.cursor(rows, "item_id", thread_id, after)
     if not hidden:
         rows = rows.exclude(type__in=HIDDEN_TYPES)
     limit = pages.clamp(limit)
+    counted = hidden and after is None and order == "desc"
+    if counted:
+        rows = rows.annotate(total=pages.number_of_items(key))
     found = list(rows.page(position, order)[: limit + 1])
     more = len(found) > limit
     if not hidden and (most := pages.fitting(found)) < min(limit, len(found)):
@@ -58,11 +63,13 @@ def load_page(
         # The thread may have no items, or belong to another owner.
         threads.get(thread_id, context)
     data = read_items.to_items(found[:limit], thread_id, context, for_model=hidden)
-    return types.Page(
-        data=data if hidden else [notes.in_place_of_removed(each) for each in data],
-        has_more=more,
-        after=found[limit - 1].item_id if more else None,
-    )
+    if not hidden:
+        data = [notes.in_place_of_removed(each) for each in data]
+    last = found[limit - 1].item_id if more else None
+    if counted:
+        total = vars(found[0])["total"] if found else 0
+        return pages.CountedPage(data=data, has_more=more, after=last, total=total)
+    return types.Page(data=data, has_more=more, after=last)
 
 
 def load(thread_id: str, item_id: str, context: RequestContext) -> types.ThreadItem:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from chatkit import types
 from django.db import models as db
 
 from .. import models
@@ -18,11 +19,31 @@ PAGE_SIZE = 4 * 2**20
 
 
 MAX_PAGE = 100
+T = TypeVar("T")
+
+
+class CountedPage(types.Page[T]):
+    """A page that knows how many rows there are.
+
+    Attributes:
+        total: How many, on all pages together.
+    """
+
+    total: int
 
 
 def clamp(limit: int) -> int:
     """Return a page size between 1 and 100, because a client may ask for any."""
     return max(1, min(limit, MAX_PAGE))
+
+
+def number_of_items(thread_id: str) -> db.Subquery:
+    """Return the number of a thread's items, in the statement that reads them."""
+    rows = models.ThreadItem.objects.filter(thread_id=thread_id).order_by()
+    return db.Subquery(
+        rows.values("thread_id").annotate(count=db.Count("pk")).values("count"),
+        output_field=db.IntegerField(),
+    )
 
 
 def cursor(

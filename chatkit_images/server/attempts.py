@@ -25,7 +25,7 @@ from ..awaiting import awaited
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from ..converters.mentions import image_keys
-from . import safety
+from .extra_arguments import refused
 from .hooks import turn_config
 from .refused_inputs import Refusals, is_refusal
 
@@ -114,8 +114,9 @@ async def stream_answer(
             # A tool may have run by the time of the second response.
             begun = shown or result is None or bool(result.raw_responses)
             provider = partial(provider_of, agent, settings)
-            if not begun and left and failure and safety.is_refused(failure, provider):
-                logger.warning("%s takes no %s", provider().host, safety.NAME)
+            if not begun and left and (names := refused(failure, provider)):
+                host = provider().host
+                logger.warning("%s takes no %s", host, " and no ".join(names))
                 continue
             if begun or failure is None or not is_refusal(failure):
                 raise

@@ -22,10 +22,15 @@ from ..agents import expected_previews
 from ..awaiting import at_once
 from ..conf import settings
 from ..context import RequestContext
-from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
+from ..converters import (
+    DjangoResponseStreamConverter,
+    DjangoThreadItemConverter,
+    windows,
+)
 from ..protocol import ProtocolServer
+from ..queries.pages import CountedPage
 from ..run_state import current_state
-from . import safety
+from . import extra_arguments, prompt_cache, safety
 
 turn_config: ContextVar[tuple[AgentContext[RequestContext], RunConfig | None] | None]
 turn_config = ContextVar("turn_config", default=None)
@@ -81,7 +86,10 @@ class HookMixin(ProtocolServer):
         agent_context: AgentContext[RequestContext],
         config: RunConfig | None = None,
     ) -> RunConfig | None:
-        """Return the settings of a run, with the ``SAFETY_IDENTIFIER`` of who asks.
+        """Return the settings of a run, with what the app adds to its requests.
+
+        That is the ``SAFETY_IDENTIFIER`` of who asks and the ``PROMPT_CACHE_KEY`` of
+        the thread.
 
         Args:
             agent: The agent of the run.
@@ -104,15 +112,18 @@ class HookMixin(ProtocolServer):
                     f"{type(self).__name__}.get_run_config() is asynchronous. Give its "
                     "result to stream_answer() or to identified_run_config().",
                 )
-        if not settings.SAFETY_IDENTIFIER:
-            return config
-        # OpenAI acts against one person, and not against all of a team.
-        person = replace(context, owner=context.person)
-        identifier = safety.identifier_of(person.scope)
-        found = safety.identified(config, agent, identifier)
+        values: dict[str, str] = {}
+        if settings.SAFETY_IDENTIFIER:
+            # OpenAI acts against one person, and not against all of a team.
+            person = replace(context, owner=context.person)
+            values[safety.NAME] = safety.identifier_of(person.scope)
+        if settings.PROMPT_CACHE_KEY:
+            key = prompt_cache.key_of(context.scope, agent_context.thread.id)
+            values[prompt_cache.NAME] = key
+        config, sent = extra_arguments.added(config, agent, values)
         if (state := current_state.get()) is not None:
-            state.safety_identifier = identifier if found else ""
-        return found or config
+            state.safety_identifier = sent.get(safety.NAME, "")
+        return config
 
     def get_run_config(
         self, thread: types.ThreadMetadata, context: RequestContext
@@ -170,18 +181,29 @@ class HookMixin(ProtocolServer):
     async def get_history(
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> list[types.ThreadItem]:
-        """Return the items that the model gets, oldest first."""
+        """Return the items that the model gets, oldest first.
+
+        They are the newest, ``HISTORY_ITEMS`` at most. The oldest of them stays the
+        same for many turns, so that providers know the beginning; then the window
+        moves to the newest third.
+        """
+        most = wanted = settings.HISTORY_ITEMS
+        first = 0
         items: list[types.ThreadItem] = []
         after: str | None = None
-        while len(items) < settings.HISTORY_ITEMS:
+        while len(items) < wanted:
             page = await self.store.load_thread_items(
-                thread.id, after, settings.HISTORY_ITEMS - len(items), "desc", context
+                thread.id, after, wanted - len(items), "desc", context
             )
             items += page.data
+            if isinstance(page, CountedPage):
+                first = windows.start(page.total, most)
+                wanted = min(most, page.total - first)
             after = page.after
             if not page.has_more:
                 break
-        return items[::-1]
+        found = items[:wanted][::-1]
+        return windows.from_message(found, most) if first else found
 
     def get_openai_client(self) -> AsyncOpenAI | Awaitable[AsyncOpenAI]:
         """Return the client for requests that no agent makes, such as dictation."""

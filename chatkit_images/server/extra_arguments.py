@@ -1,0 +1,95 @@
+"""What the app adds to the requests of a run, where their provider takes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from agents import (
+    Agent,
+    FunctionTool,
+    Handoff,
+    ModelSettings,
+    OpenAIResponsesModel,
+    RunConfig,
+)
+
+from ..agents.providers import model_of, provider_of
+from ..failures import Failure, Reason
+from ..queries.inputs import Provider
+from . import prompt_cache, safety
+
+logger = logging.getLogger(__name__)
+NAMES = (safety.NAME, prompt_cache.NAME)
+# What providers do not take, as this process knows.
+_refused: set[tuple[Provider, str]] = set()
+
+
+def added(
+    config: RunConfig | None, agent: Agent[Any], values: Mapping[str, str]
+) -> tuple[RunConfig | None, Mapping[str, str]]:
+    """Return the settings of a run that sends some values, and those that it sends.
+
+    They go to OpenAI's Responses API as the Agents SDK calls it, for this agent and all
+    that it may hand over to or use as tools. If one of them has another model, none is
+    sent, as other providers may refuse what they do not know. What a project sets
+    itself stays.
+    """
+    found = config or RunConfig()
+    settings = found.model_settings or ModelSettings()
+    left = {name: each for name, each in values.items() if not _is_set(settings, name)}
+    try:
+        if _refused:
+            provider = provider_of(agent, found)
+            left = {key: left[key] for key in left if (provider, key) not in _refused}
+        for each in _within(agent, []):
+            if not isinstance(model_of(each, found), OpenAIResponsesModel):
+                return config, {}
+            own = each.model_settings
+            left = {key: left[key] for key in left if not _is_set(own, key)}
+    except Exception as error:
+        # Without a key, say. What happens then is told by the run.
+        logger.debug("Nothing is added to the requests: %r", error)
+        return config, {}
+    if not left:
+        return config, {}
+    more = settings.resolve(ModelSettings(extra_args=left))
+    return dataclasses.replace(found, model_settings=more), left
+
+
+def refused(failure: Failure | None, provider: Callable[[], Provider]) -> list[str]:
+    """Return which of the values a provider has refused, as far as that is news.
+
+    A gateway may speak OpenAI's Responses API and not know all of it. From now on it
+    gets none of these from this process.
+    """
+    if failure is None or failure.reason is not Reason.BAD_REQUEST:
+        return []
+    said = f"{failure.param} {failure.message}"
+    named = {(provider(), name) for name in NAMES if name in said}
+    news = named - _refused
+    _refused.update(news)
+    return sorted(name for _, name in news)
+
+
+def _within(agent: Any, seen: list[Any]) -> Iterator[Agent[Any]]:
+    """Yield an agent and those that it may call, each once."""
+    if agent is None or any(agent is each for each in seen):
+        return
+    seen.append(agent)
+    yield agent
+    for handoff in agent.handoffs:
+        if isinstance(handoff, Handoff):
+            reference = handoff._agent_ref
+            handoff = reference() if reference is not None else None
+        yield from _within(handoff, seen)
+    for tool in agent.tools:
+        if isinstance(tool, FunctionTool):
+            yield from _within(tool._agent_instance, seen)
+
+
+def _is_set(settings: ModelSettings, name: str) -> bool:
+    parts = (settings.extra_args, settings.extra_body)
+    return any(isinstance(part, Mapping) and name in part for part in parts)
