@@ -288,9 +288,15 @@ async def test_whoever_leaves_finds_an_image_that_was_elsewhere(
         model.respond_with(ToolCall("paint", {}))
         model.respond_with(gate, Text("Ready."))
         answer = await chat.request_op("threads.create", {"input": message("a square")})
-        reader = asyncio.ensure_future(anext(read_events(answer)))
+
+        async def read() -> None:
+            async for _ in read_events(answer):
+                pass
+
+        reader = asyncio.ensure_future(read())
         await asyncio.to_thread(gate.reached.wait, 60)
         reader.cancel()
+        await asyncio.wait([reader])
         await answer.streaming_content.aclose()
         gate.open()
         host.opened.set()
