@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers.browsing import until
-
 PATIENCE = 60
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,6 @@ class FileGate:
         """Let what waits go on."""
         self.opened.touch()
 
-    def wait_until_reached(self) -> None:
-        """Wait until something waits; called by the test."""
-        until(self.reached.exists, what="the gate")
-
     def pass_through(self) -> None:
         """Wait until the gate is open; called where it stands."""
         self.reached.touch()
@@ -44,6 +40,27 @@ class FileGate:
             time.sleep(0.005)
 
 
-def own_world() -> Path:
-    """Return the folder of the world in which this process is."""
-    return Path(os.environ["CHATKIT_FAULTS_WORLD"])
+@dataclass(frozen=True)
+class Plan:
+    """What a process of the world does with the next image.
+
+    Attributes:
+        end: How it ends.
+        held: Whether it waits at the gate.
+        gate: The gate.
+    """
+
+    end: str
+    held: bool
+    gate: FileGate
+
+    def hold(self) -> None:
+        """Wait at the gate, if there is one."""
+        if self.held:
+            self.gate.pass_through()
+
+
+def planned() -> Plan:
+    """Return the plan of the world in which this process is."""
+    folder = Path(os.environ["CHATKIT_FAULTS_WORLD"])
+    return Plan(**json.loads((folder / PLAN).read_text()), gate=FileGate(folder))

@@ -18,6 +18,7 @@ from tests.providers.case import comparable, is_empty, later
 from tests.providers.person import JSON, Turn, texts
 from tests.servers.browsing import until
 
+from .gates import FileGate
 from .sources import End, Scene, Source
 
 SHOWN = "generated_image.updated"
@@ -28,17 +29,16 @@ TUNING = {"RUN_STALE_SECONDS": 0.5, "HEARTBEAT_SECONDS": 0.1, "RECONNECT_SECONDS
 class Reading:
     """An answer that is read in a thread of its own."""
 
-    browser: Browser
-    thread: str | None
+    answer: Iterator[JSON]
     events: list[JSON] = field(default_factory=list)
-    leaves: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
-        self.browser.say("Draw a meadow.", self.thread, self.events.append)
+        for event in self.answer:
+            self.events.append(event)
 
     def seen(self, kind: str) -> JSON:
         """Return the first event of a type, or of an update's, when it has come."""
@@ -72,8 +72,12 @@ class Play:
     def server(self, **settings: Any) -> Iterator[Process]:
         """Run the source's server."""
         given: dict[str, Any] = {"SERVER": self.source.server, "TUNING": TUNING}
-        with self.world.server(**(given | settings)) as server:
-            yield server
+        with self.world.server(**(given | self.source.settings | settings)) as server:
+            try:
+                yield server
+            finally:
+                # A program that waits goes on, and ends with its parent.
+                FileGate(self.world.folder).open()
 
     def browser(self, server: Process) -> Browser:
         """Return Ann's browser at a server."""
@@ -87,15 +91,16 @@ class Play:
 
     def turn(self, browser: Browser, end: End = "image") -> tuple[str, Turn]:
         """Ask for an image; return the thread and the whole answer."""
-        self.source.plan(self.scene(), end)
-        events = browser.say("Draw a meadow.")
+        scene = self.scene()
+        self.source.plan(scene, end)
+        events = list(self.source.ask(browser, scene))
         return thread_id(events), Turn(events)
 
     def held(self, browser: Browser) -> tuple[Reading, Scene]:
         """Ask for an image, and return while it is being made."""
         scene = self.scene(held=True)
         self.source.plan(scene)
-        reading = Reading(browser, None)
+        reading = Reading(self.source.ask(browser, scene))
         scene.reached()
         if self.source.previews:
             reading.seen(SHOWN)
@@ -140,8 +145,11 @@ class Play:
         # By their ids: a client sorts items by their times, as a reload does.
         again = {item["id"]: comparable(item) for item in later(items)}
         live = {item["id"]: comparable(item) for item in turn.items.values()}
-        asked = {key for key, item in live.items() if item["type"] == "user_message"}
-        assert again == {key: live[key] for key in live.keys() - asked}
+        said = {key for key, item in live.items() if item["type"] == "user_message"}
+        if not self.source.replies:
+            # What was said before the page followed.
+            again = {key: again[key] for key in live if key in again}
+        assert again == {key: live[key] for key in live.keys() - said}
         assert not any(is_empty(item) for item in again.values()), again
         return items
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from chatkit_images.testing import (
+    ErrorEvent,
     FailedImage,
     Gate,
     HTTPError,
@@ -18,10 +21,14 @@ from chatkit_images.testing import (
     Text,
     ToolCall,
 )
+from tests.client import URL, message, thread_id
+from tests.faults.browsing import Browser
 from tests.image_files import image_file
+from tests.servers.browsing import events_of, until
 
-from .gates import FileGate
+from .gates import PLAN, FileGate
 
+JSON = dict[str, Any]
 End = Literal["image", "failure", "block"]
 FINAL, PREVIEW = image_file("green", size=(640, 480)), image_file("red")
 PROMPT = "a meadow"
@@ -37,11 +44,13 @@ class Scene:
         model: The loopback model.
         folder: The world's, where processes read their plan.
         gate: What holds the image behind its preview, if it is held.
+        begin: What holds all of it until somebody follows it.
     """
 
     model: LoopbackAPI
     folder: Path
     gate: Gate | FileGate | None = None
+    begin: Gate = field(default_factory=Gate)
 
     def step(self, end: End) -> Any:
         """Return the step of an image for the loopback model."""
@@ -55,7 +64,7 @@ class Scene:
         if isinstance(self.gate, Gate):
             assert self.gate.reached.wait(60), "the gate was not reached"
         elif self.gate is not None:
-            self.gate.wait_until_reached()
+            until(self.gate.reached.exists, what="the gate")
 
     def open(self) -> None:
         """Let the image come."""
@@ -72,6 +81,8 @@ class Source:
         kept_as: ``GeneratedImage.source`` of its images.
         previews: Whether it has any.
         shown: Whether an image is open while it is made.
+        replies: Whether the agent says something behind it.
+        settings: More of ``CHATKIT_IMAGES``.
         absent: Events that cannot happen, and why.
     """
 
@@ -79,6 +90,8 @@ class Source:
     kept_as: str
     previews: bool = True
     shown: bool = True
+    replies: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
     def gate(self, scene: Scene) -> Gate | FileGate:
@@ -88,6 +101,10 @@ class Source:
     def plan(self, scene: Scene, end: End = "image") -> None:
         """Say what happens in the next turn."""
         raise NotImplementedError
+
+    def ask(self, browser: Browser, scene: Scene) -> Iterator[JSON]:
+        """Ask for an image in a new thread, and yield the events of the answer."""
+        return browser.events("threads.create", input=message("Draw a meadow."))
 
 
 class Hosted(Source):
@@ -124,16 +141,41 @@ class Gemini(ImagesAPI):
 class InProcess(ImagesAPI):
     """A function tool whose image is made in the server's process, or in a child."""
 
-    tool = "generate"
-    arguments: dict[str, Any] = {"prompt": PROMPT}
-
     def gate(self, scene: Scene) -> Gate | FileGate:
         return FileGate(scene.folder)
 
     def plan(self, scene: Scene, end: End = "image") -> None:
         self.call(scene)
         told = {"end": end, "held": scene.gate is not None}
-        (scene.folder / "plan.json").write_text(json.dumps(told))
+        (scene.folder / PLAN).write_text(json.dumps(told))
+
+
+class Plain(Source):
+    """Plain code, whose run a page follows as it does that of another tab."""
+
+    def plan(self, scene: Scene, end: End = "image") -> None:
+        steps = [scene.step(end)]
+        if end == "failure":
+            steps = [Image(partials=1, preview=PREVIEW, finish=False), ErrorEvent()]
+        scene.model.images.respond_with(scene.begin, *steps)
+
+    def ask(self, browser: Browser, scene: Scene) -> Iterator[JSON]:
+        scene.model.respond_with(Text("Hello."))
+        begun = browser.say("Hello.")
+        yield begun[0]
+        key = thread_id(begun)
+        params = {"thread_id": key, "action": {"type": "draw", "payload": None}}
+        body = {"type": "threads.sync_custom_action", "params": params}
+        pool = ThreadPoolExecutor(1)
+        # It is answered when the code is through, which the page does not wait for.
+        work = pool.submit(browser.post, URL, json=body)
+        pool.shutdown(wait=False)
+        while not work.done():
+            with browser.stream("GET", f"{URL}threads/{key}/events/") as response:
+                if response.status_code == 200:
+                    scene.begin.open()
+                    yield from events_of(response.iter_lines())
+                    return
 
 
 class Code(Source):

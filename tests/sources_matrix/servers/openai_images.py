@@ -1,0 +1,7 @@
+"""OpenAI's Images API, by the page's function tool."""
+
+from __future__ import annotations
+
+from .page import module
+
+Server = module("openai_images").DesignServer
