@@ -22,7 +22,7 @@ from chatkit_images.converters import DjangoThreadItemConverter, kept_parts, par
 from chatkit_images.imaging import normal
 from chatkit_images.maintenance import sweep
 from chatkit_images.models import Attachment, DeletedFile, GeneratedImage, ImageVariant
-from chatkit_images.queries import images, model_rows, variants
+from chatkit_images.queries import images, kept_rows, model_rows, variants
 from chatkit_images.queries.model_rows import ModelRows
 from chatkit_images.receiving import StoredImage
 from chatkit_images.run_state import RunState, current_state
@@ -382,6 +382,35 @@ async def test_rows_of_a_run_are_its_owners(
         await Attachment.objects.all().adelete()
         await DjangoStore().load_thread_items("thr_1", None, 100, "asc", context)
         assert list(images_of(await given(items, context))) == []
+    finally:
+        current_state.reset(token)
+
+
+async def test_refusals_are_looked_up_only_where_there_are_some(
+    thread: None, context: RequestContext
+) -> None:
+    items, _ = await history(2, context)
+    assert kept_rows.may_be_refused(items, context)
+    token = current_state.set(RunState())
+
+    async def may_be_refused() -> bool:
+        await DjangoStore().load_thread_items("thr_1", None, 100, "asc", context)
+        return kept_rows.may_be_refused(items, context)
+
+    try:
+        assert kept_rows.may_be_refused(items, context)
+        assert not await may_be_refused()
+        # Of an item that the project has added nothing is known.
+        more = await sent(PNG, context=context)
+        assert kept_rows.may_be_refused([*items, more], context)
+        for refused in (
+            {"attachment_id": "atc_1"},
+            {"image": await GeneratedImage.objects.filter(thread="thr_2").aget()},
+        ):
+            note = await models.RefusedInput.objects.acreate(host="x", **refused)
+            assert await may_be_refused()
+            await note.adelete()
+        assert not await may_be_refused()
     finally:
         current_state.reset(token)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
+from chatkit import types
+
 from .. import models
 from ..context import RequestContext
 from ..run_state import current_state
-from . import identity, model_rows
+from . import identity, model_rows, variants
 from .model_rows import ModelRows
 from .named_images import MOST_NAMED
 
@@ -66,6 +68,19 @@ def keep(
         if len(found.named) < MOST_NAMED and (pk := identity.key_of(name)):
             found.named[name] = model_rows.visible(images.get(str(pk)))
     state.rows = found
+
+
+def may_be_refused(items: Iterable[types.ThreadItem], context: RequestContext) -> bool:
+    """Whether a provider may have refused a file of items, as far as a run knows."""
+    state = current_state.get()
+    if state is None or state.rows is None or state.rows.owner != context.owner:
+        return True
+    rows = state.rows
+    return not all(map(rows.covers, items)) or any(
+        row is not None and variants.is_refused(row)
+        for kind in (rows.images, rows.attachments, rows.named)
+        for row in kind.values()
+    )
 
 
 def take(context: RequestContext) -> ModelRows:

@@ -41,6 +41,14 @@ class ModelRows:
         """Whether it is known which image an item shows or stands for, if any."""
         return not _has_image(item) or (item.thread_id, item.id) in self.images
 
+    def covers(self, item: types.ThreadItem) -> bool:
+        """Whether all is known that an input needs of an item."""
+        if not isinstance(item, types.UserMessageItem):
+            return self.has(item)
+        return all(file.id in self.attachments for file in item.attachments) and all(
+            tag.id in self.named for tag in tags([item])
+        )
+
     def image(self, item: types.ThreadItem) -> models.GeneratedImage | None:
         """Return the image of an item, or the one in whose place a note stands."""
         return self.images.get((item.thread_id, item.id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.db import connections, transaction
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 
 from .. import imaging, models, storage
 from ..querysets import OwnedQuerySet
@@ -62,9 +62,14 @@ def form() -> str:
 
 
 def joined(rows: Rows) -> Rows:
-    """Return images or attachments, each with its form for models."""
+    """Return images or attachments, each with its form for models.
+
+    Each says whether a provider has refused it, too: see ``is_refused``.
+    """
     ours = FilteredRelation("variants", condition=Q(variants__form=form()))
-    found: Rows = rows.annotate(made=ours).annotate(
+    kind = "image" if rows.model is models.GeneratedImage else "attachment"
+    notes = models.RefusedInput.objects.filter(**{kind: OuterRef("pk")})
+    found: Rows = rows.annotate(made=ours, refused=Exists(notes)).annotate(
         made_file=F("made__file"),
         made_mime=F("made__mime"),
         made_bytes=F("made__bytes"),
@@ -92,6 +97,11 @@ def source(row: Row) -> Source:
 def is_joined(row: Row) -> bool:
     """Whether ``source`` needs no statement for a row."""
     return "made_bytes" in vars(row)
+
+
+def is_refused(row: Row) -> bool:
+    """Whether some provider may have refused the file of a row."""
+    return bool(vars(row).get("refused", True))
 
 
 def _look_up(row: Row) -> dict[str, Any]:

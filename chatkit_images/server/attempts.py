@@ -25,6 +25,7 @@ from ..awaiting import awaited
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from ..converters.mentions import image_keys
+from ..queries import kept_rows
 from .extra_arguments import refused
 from .hooks import turn_config
 from .refused_inputs import Refusals, is_refusal
@@ -84,7 +85,8 @@ async def stream_answer(
     thread_id = agent_context.thread.id
     service = service_of(agent, settings)
     refusals = Refusals(converter.files, partial(provider_of, agent, settings))
-    await refusals.load(thread_id, image_keys(history))
+    any_known = kept_rows.may_be_refused(history, context)
+    await refusals.load(thread_id, image_keys(history), any_known=any_known)
     first: Exception | None = None
     left = ATTEMPTS
     while True:

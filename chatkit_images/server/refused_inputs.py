@@ -72,16 +72,21 @@ class Refusals:
         self._role_refused = False
         self.measure = ""
 
-    async def load(self, thread_id: str, images: Iterable[str] = ()) -> None:
+    async def load(
+        self, thread_id: str, images: Iterable[str] = (), *, any_known: bool = True
+    ) -> None:
         """Leave out the files that the provider has refused lately.
 
         Args:
             thread_id: The thread whose files they are.
             images: Keys of images of other threads.
+            any_known: Whether there may be any.
         """
         files = self._files
         files.only, files.halved, files.note_role = None, False, "developer"
-        known = await database.call(inputs.refusals, thread_id, images)
+        known = {}
+        if any_known:
+            known = await database.call(inputs.refusals, thread_id, images)
         # To find out who the provider is may take a client.
         if known or _without_developer:
             provider = self._provider()
