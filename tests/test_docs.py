@@ -80,6 +80,13 @@ OWN_TESTS = (
     "gallery/models.py",
     "gallery/receivers.py",
     "gallery/catch_up.py",
+    # By tests/docs/test_image_sources.py.
+    "shop/openai_images.py",
+    "shop/gemini.py",
+    "shop/pipeline.py",
+    "shop/local.py",
+    "shop/images_mcp.py",
+    "shop/mcp_images.py",
     *PROJECT_FILES,
 )
 by_file = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
