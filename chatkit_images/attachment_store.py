@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from chatkit.store import AttachmentStore
-from chatkit.types import Attachment, AttachmentCreateParams
+from chatkit.types import (
+    Attachment,
+    AttachmentCreateParams,
+    AttachmentUploadDescriptor,
+)
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
+from pydantic import AnyUrl
 
-from . import database, storage
+from . import database, signed_uploads, storage
 from .conf import Limits, settings
 from .context import RequestContext
 from .contexts import given_to
 from .exceptions import RequestRefused
-from .queries import attachments, file_types, uploaded_files, uploads
+from .queries import attachments, bucket_files, file_types, uploaded_files, uploads
 from .queries import limits as limit_checks
 from .store import generate_id
 
@@ -31,8 +37,8 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
     """ChatKit's ``AttachmentStore`` on Django's storages.
 
     A file comes in one step (``upload``) or in two (``create_attachment``, then
-    ``upload`` with its id). Its type is read from its bytes. It counts for the limits
-    before its first byte is stored.
+    ``upload`` with its id, or ``finish`` if it went past the app). Its type is read
+    from its bytes. It counts for the limits before its first byte is stored.
 
     Attributes:
         limits_of: Returns what a person may use. Default: what the settings say; a
@@ -52,21 +58,60 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
     ) -> Attachment:
         """Announce a file and return where its bytes are to be sent.
 
+        With ``ATTACHMENT_UPLOADS`` at ``"storage"`` that is the storage itself.
+
         Raises:
-            ImproperlyConfigured: If ``SERVER`` is not set.
+            ImproperlyConfigured: If ``SERVER`` is not set, or the storage takes no
+                uploads of clients.
             RequestRefused: If its size or declared type is not accepted.
         """
         context = self._given(context)
         uploaded_files.check_size(input.size)
         if input.mime_type.partition(";")[0].strip() not in settings.ATTACHMENT_TYPES:
             raise file_types.refused_mime(input.mime_type)
-        row = await database.call(
-            uploads.announce,
-            self.generate_attachment_id(input.mime_type, context),
-            input,
-            context,
-            await self.limits_of(context),
+        key = self.generate_attachment_id(input.mime_type, context)
+        limits = await self.limits_of(context)
+        if settings.ATTACHMENT_UPLOADS == "app":
+            row = await database.call(uploads.announce, key, input, context, limits)
+            return attachments.to_attachment(row, context)
+        signed = await signed_uploads.sign(input)
+        announce = partial(uploads.announce, begun=True, upload=signed.name)
+        row = await database.call(announce, key, input, context, limits)
+        attachment = attachments.to_attachment(row, context)
+        attachment.upload_descriptor = AttachmentUploadDescriptor(
+            url=AnyUrl(signed.url), method="PUT", headers=signed.headers
         )
+        return attachment
+
+    async def finish(self, attachment_id: str, context: RequestContext) -> Attachment:
+        """Look at what a client has written to the storage itself; then it counts.
+
+        A message with the file does the same if nobody has. It may be repeated.
+
+        Raises:
+            NotFoundError: If the owner has announced no such file.
+            RequestRefused: If its bytes are not there, or not accepted, or not what was
+                announced. What is there is deleted then.
+            StorageUnavailable: If the storage does not answer.
+        """
+        context = self._given(context)
+        row = await database.call(uploads.begun, attachment_id, context)
+        if not row.awaits_upload:
+            return attachments.to_attachment(row, context)
+        file = bucket_files.WrittenFile.of(row)
+        try:
+            with having_room(context, file.bytes_to_read):
+                stored = await signed_uploads.look(file)
+        except RequestRefused as refused:
+            if not refused.allow_retry:
+                await database.call(uploads.refuse, row.pk, file.name, context)
+            raise
+        receive = partial(uploads.receive, upload=file.name)
+        try:
+            row = await database.call(receive, row.pk, stored, context)
+        except RequestRefused:
+            # Somebody else has just finished it.
+            row = await database.call(attachments.get, row.pk, context)
         return attachments.to_attachment(row, context)
 
     async def upload(

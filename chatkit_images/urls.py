@@ -40,5 +40,10 @@ urlpatterns = [
     ),
     path("attachments/", views.UploadView.as_view(), name="upload-direct"),
     path("attachments/<str:token>/", views.AttachmentView.as_view(), name="attachment"),
+    path(
+        "attachments/<str:attachment_id>/finish/",
+        views.FinishUploadView.as_view(),
+        name="upload-finish",
+    ),
     path("uploads/<str:token>/", views.AnnouncedUploadView.as_view(), name="upload"),
 ]

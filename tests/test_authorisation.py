@@ -233,6 +233,9 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
                 f"upload {method}",
                 lambda send=send, url=url: send(url, b"x", content_type="text/plain"),
             )
+    for key in (ids.upload, ids.attachment):
+        url = reverse("chatkit_images:upload-finish", args=[key])
+        yield "upload-finish", lambda url=url: chat.post(url)
     for name in ("stop", "status", "thread-events", "run-stop", "run-events"):
         key = ids.run if name.startswith("run-") else ids.thread
         url = reverse(f"chatkit_images:{name}", args=[key])
@@ -253,7 +256,7 @@ def test_every_operation_of_the_sdk_has_a_row() -> None:
 def test_every_route_has_a_row() -> None:
     tested = {"session-image", "image", "attachment", "upload", "stop"}
     tested |= {"status", "thread-events", "run-stop", "run-events"}
-    tested |= {"entities", "entity", "lineage"}
+    tested |= {"entities", "entity", "lineage", "upload-finish"}
     others = {"chat", "upload-direct", "ready", "csrf", "limits", "composer"}
     assert {route.name for route in urls.urlpatterns} == tested | others
 

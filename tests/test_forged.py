@@ -84,6 +84,7 @@ def cells(ids: Ids) -> Iterator[Cell]:
         "session-image": [ids.image, "full"],
         "lineage": [ids.image],
         "entity": [f"img_{ids.image.hex}"],
+        "upload-finish": [ids.attachment],
     }
     alone = {"chat", "upload-direct", "ready", "csrf", "limits", "composer", "entities"}
     for route in urls.urlpatterns:

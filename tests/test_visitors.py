@@ -85,6 +85,7 @@ async def test_who_only_looks_gets_no_session() -> None:
         assert (await chat.request_op(op, wrong)).status_code >= 400
     values = {"token": "x", "variant": "full", "thread_id": "thr_x"}
     values |= {"key": key, "run_id": key, "entity_id": "img_x"}
+    values["attachment_id"] = "atc_x"
     for route in urls.urlpatterns:
         if route.name == "csrf":
             continue

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..storage import s3
-from . import places
+from . import places, uploads
 from .values import is_function
 
 CORS = "corsheaders."
@@ -113,6 +113,7 @@ def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             id="chatkit_images.W003",
         )
     yield from places.check_place(alias, storage, values)
+    yield from uploads.check_uploads(alias, storage, values)
 
 
 def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 from .. import conf
 
 CHOICES = {
+    "ATTACHMENT_UPLOADS": conf.ATTACHMENT_UPLOADS,
     "IMAGE_URLS": conf.IMAGE_URLS,
     "MODEL_FORMAT": conf.MODEL_FORMATS,
     "MODEL_IMAGES": conf.MODEL_IMAGES,

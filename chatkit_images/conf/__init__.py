@@ -18,6 +18,7 @@ from .runs import ON_DISCONNECT, Runs
 from .tuning import Tuning
 
 __all__ = [
+    "ATTACHMENT_UPLOADS",
     "IMAGE_URLS",
     "MODEL_FORMATS",
     "MODEL_IMAGES",
@@ -28,6 +29,7 @@ __all__ = [
     "checked_limits",
     "settings",
 ]
+ATTACHMENT_UPLOADS = ("app", "storage")
 IMAGE_URLS = ("signed", "storage", "session")
 
 
@@ -199,6 +201,17 @@ class Settings(ModelInput, People, Use, Runs, Tuning):
             "text/plain",
         )
         return tuple(self._get("ATTACHMENT_TYPES", default))
+
+    @property
+    def ATTACHMENT_UPLOADS(self) -> Literal["app", "storage"]:
+        """Where a browser sends a file in two steps: to the app, or to the storage.
+
+        ``"storage"`` needs S3 and no ``FILE_CIPHER``; docs/storage.md has the rules of
+        the bucket. The app looks at the bytes there before they count. Uploads in one
+        step always go to the app. Default: ``"app"``.
+        """
+        value = self._get("ATTACHMENT_UPLOADS", "app")
+        return cast("Literal['app', 'storage']", value)
 
     @property
     def STRIP_METADATA(self) -> bool | str:

@@ -12,9 +12,14 @@ from django.utils import timezone
 from .. import models, storage
 from ..conf import settings
 from ..queries import endings, inputs, use
-from ..querysets import DeletedFileQuerySet, GeneratedImageQuerySet
+from ..querysets import (
+    DeletedFileQuerySet,
+    GeneratedImageQuerySet,
+    OwnedQuerySet,
+)
 from ..runs import releases
 from ..signal_handlers import left_behind, move_again
+from ..transactions import atomic
 from . import orphans
 from .flush import flush_spool
 
@@ -43,6 +48,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     old = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
     runs = models.Run.objects.stale()
     unsent = models.Attachment.objects.filter(thread=None, created_at__lt=old)
+    written = models.Attachment.objects.filter(upload__gt="", created_at__lt=old)
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     refusals, counters = inputs.outdated(), use.outdated()
     counts = {
@@ -54,6 +60,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "spooled files": _flush(dry_run),
         "recovered images": 0 if dry_run else _recover(old, errors),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
+        "unfinished uploads": written.count() if dry_run else _give_up(written),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
         "old counters": counters.count() if dry_run else counters.delete()[0],
         "old refusals": refusals.count() if dry_run else refusals.delete()[0],
@@ -152,6 +159,21 @@ def _delete_half_written(dry_run: bool, errors: list[Exception]) -> int:
             except OSError as error:
                 logger.warning("%s cannot be deleted: %r", path, error)
                 errors.append(error)
+    return count
+
+
+def _give_up(written: OwnedQuerySet[models.Attachment]) -> int:
+    """Delete what clients have written past the app for messages that are sent.
+
+    A server of a project's own may send a message before anybody looks at its files.
+    """
+    count = 0
+    for key, name in written.values_list("pk", "upload"):
+        with atomic():
+            rows = models.Attachment.objects.filter(pk=key, upload=name)
+            if rows.update(upload="", bytes=0):
+                models.DeletedFile.objects.schedule([name])
+                count += 1
     return count
 
 

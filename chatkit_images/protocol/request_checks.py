@@ -5,6 +5,7 @@ from __future__ import annotations
 from chatkit import types
 
 from .. import database
+from ..attachment_store import DjangoAttachmentStore
 from ..context import RequestContext
 from ..queries import preflight, sizes
 from .choices import ChoiceMixin
@@ -28,10 +29,22 @@ class RequestCheckMixin(ChoiceMixin, LimitMixin, EntityMixin):
         """
         sizes.check(request)
         if preflight.needs_database(request):
-            await database.call(preflight.check, request, context)
+            written = await database.call(preflight.check, request, context)
+            await self._finish_uploads(written, context)
         else:
             preflight.check(request, context)
         await self.chosen(request, context)
+
+    async def _finish_uploads(self, ids: list[str], context: RequestContext) -> None:
+        """Look at files that went past the app, if their client has not asked for it.
+
+        Raises:
+            RequestRefused: If one of them is not accepted.
+        """
+        store = self.attachment_store
+        if isinstance(store, DjangoAttachmentStore):
+            for key in ids:
+                await store.finish(key, context)
 
     async def refusal(
         self, thread: types.ThreadMetadata, context: RequestContext

@@ -61,7 +61,8 @@ def to_attachment(row: models.Attachment, context: RequestContext) -> types.Atta
         "thread_id": row.thread_id,
         "metadata": row.metadata,
     }
-    if row.awaits_upload:
+    # Where a client writes past the app, it learns when it announces the file.
+    if row.awaits_upload and not row.upload:
         fields["upload_descriptor"] = {
             "url": file_urls.upload_url(row, context),
             "method": "POST",

@@ -97,6 +97,17 @@ def damaged(data: bytes) -> RequestRefused:
     )
 
 
+def other_than_announced(data: bytes) -> RequestRefused:
+    """Return the error for a file that is not what it was announced as."""
+    found = _name_of(data[:HEAD])
+    text = (
+        _("The file is of another type (%(found)s) than was announced.")
+        if found
+        else _("The file is of another type than was announced.")
+    )
+    return RequestRefused("wrong_type", text % {"found": found}, status=415)
+
+
 def _refused(found: Any) -> RequestRefused:
     names = (str(NAMES.get(mime, mime)) for mime in settings.ATTACHMENT_TYPES)
     accepted = ", ".join(dict.fromkeys(names))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from .. import models
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
-from . import attachments, threads
+from . import attachments, threads, uploads
 
 # More than a person picks; a database takes a few hundred thousand.
 MAX_IDS = 1000
@@ -36,8 +36,11 @@ def needs_database(request: types.ChatKitReq) -> bool:
     return True
 
 
-def check(request: types.ChatKitReq, context: RequestContext) -> None:
+def check(request: types.ChatKitReq, context: RequestContext) -> list[str]:
     """Refuse a request that names rows that the owner does not have.
+
+    Returns:
+        The ids of its files that were written past the app, at which nobody has looked.
 
     Raises:
         NotFoundError: If a thread, an item or an attachment is not the owner's.
@@ -47,18 +50,18 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
     params = request.params
     check_ids(_ids(params))
     if isinstance(request, types.ThreadsCreateReq):
-        _check_message(request.params.input, None, context)
-    elif isinstance(request, types.InputTranscribeReq):
+        return _check_message(request.params.input, None, context)
+    if isinstance(request, types.InputTranscribeReq):
         _check_audio(request.params)
     elif isinstance(request, types.AttachmentsDeleteReq):
         # The SDK has the attachment store delete the bytes before the row is asked for.
         attachments.deletable(request.params.attachment_id, context)
     if not hasattr(params, "thread_id"):
-        return
+        return []
     thread = threads.get(params.thread_id, context)
     if isinstance(request, types.ThreadsAddUserMessageReq):
-        _check_message(request.params.input, thread, context)
-    elif isinstance(request, types.ThreadsRetryAfterItemReq):
+        return _check_message(request.params.input, thread, context)
+    if isinstance(request, types.ThreadsRetryAfterItemReq):
         _check_item(thread, request.params.item_id, "user_message")
     elif isinstance(
         request,
@@ -72,6 +75,7 @@ def check(request: types.ChatKitReq, context: RequestContext) -> None:
         and request.params.item_id
     ):
         _check_item(thread, request.params.item_id, "widget")
+    return []
 
 
 def check_waiting(request: types.ChatKitReq, context: RequestContext) -> None:
@@ -132,13 +136,13 @@ def _check_message(
     message: types.UserMessageInput,
     thread: models.Thread | None,
     context: RequestContext,
-) -> None:
+) -> list[str]:
     if not message.attachments and not any(
         part.text.strip() for part in message.content
     ):
         raise RequestRefused("empty_message", _("Write a message first."), status=400)
     if not message.attachments:
-        return
+        return []
     if len(message.attachments) > MAX_ATTACHMENTS:
         raise RequestRefused(
             "too_many", _("That is too much for one request."), status=400
@@ -152,14 +156,13 @@ def _check_message(
     for key in message.attachments:
         if key not in rows:
             raise NotFoundError(f"Attachment {key} not found")
-        if rows[key].awaits_upload:
-            raise RequestRefused(
-                "not_uploaded", _("A file is not uploaded yet."), allow_retry=True
-            )
+        if rows[key].awaits_upload and not rows[key].upload:
+            raise uploads.not_there()
         if rows[key].thread_id not in (None, thread and thread.pk):
             raise RequestRefused(
                 "attachment_in_use", _("A file belongs to another chat.")
             )
+    return [key for key, row in rows.items() if row.awaits_upload]
 
 
 def _check_item(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from dataclasses import dataclass
 
@@ -49,7 +50,15 @@ def take_file(file: UploadedFile[bytes]) -> ArrivingFile:
             ``DECODE_MEMORY_BYTES``.
     """
     # One byte more tells a file that is longer than it was said to be.
-    data = file.read(settings.MAX_ATTACHMENT_BYTES + 1)
+    return take(file.read(settings.MAX_ATTACHMENT_BYTES + 1))
+
+
+def take(data: bytes) -> ArrivingFile:
+    """Do the same for the bytes of a file.
+
+    Raises:
+        RequestRefused: As ``take_file()``.
+    """
     check_size(len(data))
     try:
         mime, _extension = imaging.sniff(data)
@@ -70,7 +79,7 @@ def take_file(file: UploadedFile[bytes]) -> ArrivingFile:
             text = _("The image file has too many parts.")
         elif code == "too_large":
             text = _("The file is too large.")
-        elif _document_type(data) and not imaging.is_svg(data):
+        elif document_type(data) and not imaging.is_svg(data):
             # A text may begin as a GIF does.
             return _store_document(data)
         else:
@@ -114,7 +123,7 @@ def _store_image(data: bytes) -> ArrivingFile:
 
 
 def _store_document(data: bytes) -> ArrivingFile:
-    mime = _document_type(data)
+    mime = document_type(data)
     if mime not in settings.ATTACHMENT_TYPES:
         raise file_types.refused(data)
     extension = "pdf" if mime == "application/pdf" else "txt"
@@ -134,11 +143,18 @@ def _write(name: str, data: bytes) -> storage.Upload:
     )
 
 
-def _document_type(data: bytes) -> str:
+def document_type(data: bytes, *, cut: bool = False) -> str:
+    """Return the type of a file that is no image, empty if it is none of these.
+
+    Args:
+        data: Its bytes.
+        cut: Whether they are only its first ones.
+    """
     if data.startswith(b"%PDF-"):
         return "application/pdf"
     try:
-        text = data.decode("utf-8")
+        # A character may be cut in two.
+        text = codecs.getincrementaldecoder("utf-8")().decode(data, final=not cut)
     except UnicodeDecodeError:
         return ""
     # Text that a browser would run is accepted, because it is served as a download.

@@ -11,7 +11,9 @@ from ..conf import Limits
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
 from ..transactions import atomic
+from . import attachments
 from . import limits as limit_checks
+from .brakes import check_block
 from .uploaded_files import StoredFile
 
 
@@ -22,6 +24,7 @@ def announce(
     limits: Limits,
     *,
     begun: bool = False,
+    upload: str = "",
 ) -> models.Attachment:
     """Make the row of a file whose bytes will come later. Its bytes count from now.
 
@@ -30,7 +33,8 @@ def announce(
         params: What the client says of the file.
         context: Whose file it is.
         limits: What they may use.
-        begun: Whether its bytes are here already.
+        begun: Whether its bytes are here already, or go past the app.
+        upload: The name to which its bytes go past the app, if they do.
 
     Raises:
         RequestRefused: If the owner has too many files or bytes, or, if its bytes are
@@ -50,6 +54,7 @@ def announce(
             mime_type=clean_mime(params.mime_type),
             bytes=params.size,
             awaits_upload=True,
+            upload=upload,
         )
 
 
@@ -71,8 +76,16 @@ def begin(key: str, size: int, context: RequestContext, limits: Limits) -> None:
         row.save(update_fields=["bytes"])
 
 
-def receive(key: str, stored: StoredFile, context: RequestContext) -> models.Attachment:
+def receive(
+    key: str, stored: StoredFile, context: RequestContext, upload: str = ""
+) -> models.Attachment:
     """Give stored bytes to the row of their file.
+
+    Args:
+        key: The id of the attachment.
+        stored: Its bytes.
+        context: Whose file it is.
+        upload: Where a client has written the bytes; they are deleted there.
 
     Raises:
         NotFoundError: If the owner has no such file any more.
@@ -81,6 +94,10 @@ def receive(key: str, stored: StoredFile, context: RequestContext) -> models.Att
     try:
         with atomic():
             row = _row(key, context)
+            if row.upload.name != upload:
+                raise NotFoundError(f"The upload of {key} was given up")
+            models.DeletedFile.objects.schedule([upload])
+            row.upload.name = ""
             row.kind = _kind(stored.mime)
             row.mime_type, row.awaits_upload = stored.mime, False
             row.file.name, row.thumbnail.name = stored.name, stored.thumbnail
@@ -91,6 +108,40 @@ def receive(key: str, stored: StoredFile, context: RequestContext) -> models.Att
         models.DeletedFile.objects.schedule([stored.name, stored.thumbnail])
         raise
     return row
+
+
+@atomic()
+def begun(key: str, context: RequestContext) -> models.Attachment:
+    """Return the row of a file, to look at the bytes that its client has written.
+
+    Raises:
+        NotFoundError: If the owner has announced no such file.
+        RequestRefused: If the owner is blocked, or if the bytes of the file do not come
+            past the app, or were refused.
+    """
+    check_block(context)
+    row: models.Attachment = attachments.get(key, context)
+    if row.awaits_upload and not row.upload:
+        raise not_there()
+    return row
+
+
+@atomic()
+def refuse(key: str, upload: str, context: RequestContext) -> None:
+    """Delete what a client has written, which counts no more.
+
+    The file stays without bytes, so that a message with it is refused.
+    """
+    rows = models.Attachment.objects.for_owner(context.owner)
+    if rows.filter(pk=key, upload=upload).update(upload="", bytes=0):
+        models.DeletedFile.objects.schedule([upload])
+
+
+def not_there() -> RequestRefused:
+    """Return the error for a file whose bytes have not come."""
+    return RequestRefused(
+        "not_uploaded", _("A file is not uploaded yet."), allow_retry=True
+    )
 
 
 def give_up(key: str, context: RequestContext) -> None:

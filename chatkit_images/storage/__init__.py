@@ -6,7 +6,7 @@ does not take wait in the spool.
 
 from __future__ import annotations
 
-from . import backlog, room, spool
+from . import backlog, presigned, room, spool
 from .backend import get_storage, is_local, listing, unfinished
 from .encryption import Cipher
 from .fields import ProjectStorage
@@ -43,6 +43,7 @@ __all__ = [
     "new_name",
     "open_file",
     "patiently",
+    "presigned",
     "read",
     "room",
     "run",

@@ -14,6 +14,7 @@ from django.core.files.storage import Storage
 from . import overrides
 
 try:
+    from boto3.session import Session
     from botocore.exceptions import ClientError
     from storages.backends.s3 import S3Storage
     from storages.utils import clean_name
@@ -53,13 +54,26 @@ def wants_checksums(storage: Any) -> bool:
     """
     if S3Storage is None or not isinstance(storage, S3Storage):
         return False
-    host = urlsplit(str(storage.endpoint_url or "")).hostname or "amazonaws.com"
-    if host.endswith(("amazonaws.com", "amazonaws.com.cn")):
+    if is_amazon(storage):
         return False
     config = storage.client_config
     set_by = os.environ.get("AWS_REQUEST_CHECKSUM_CALCULATION", "").lower()
     said = getattr(config, "request_checksum_calculation", None) or set_by
     return bool(said != "when_required")
+
+
+def is_amazon(storage: Any) -> bool:
+    """Whether a storage is at Amazon's own service."""
+    host = urlsplit(str(storage.endpoint_url or "")).hostname or "amazonaws.com"
+    return host.endswith(("amazonaws.com", "amazonaws.com.cn"))
+
+
+def region_of(storage: Any) -> str | None:
+    """Return the region that a storage, the environment or its profile names."""
+    if storage.region_name:
+        return str(storage.region_name)
+    region: str | None = Session(profile_name=storage.session_profile).region_name
+    return region
 
 
 def put(storage: Any, name: str, data: bytes) -> None:
@@ -69,7 +83,7 @@ def put(storage: Any, name: str, data: bytes) -> None:
 
     Source: "Conditional writes" in Amazon's S3 user guide.
     """
-    key = _key(storage, name)
+    key = object_key(storage, name)
     request: dict[str, Any] = {
         "Bucket": storage.bucket_name,
         "Key": key,
@@ -98,7 +112,7 @@ def put(storage: Any, name: str, data: bytes) -> None:
 
 def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float]]:
     """Yield name and time of the last change of every object under a prefix."""
-    root = _key(storage, prefix) + "/"
+    root = object_key(storage, prefix) + "/"
     cut = len(root) - len(prefix) - 1
     pages = storage.connection.meta.client.get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=storage.bucket_name, Prefix=root):
@@ -106,5 +120,6 @@ def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float]]:
             yield entry["Key"][cut:], entry["LastModified"].timestamp()
 
 
-def _key(storage: Any, name: str) -> str:
+def object_key(storage: Any, name: str) -> str:
+    """Return the key of the object that has a name."""
     return str(storage._normalize_name(clean_name(name)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .attachments import AnnouncedUploadView, UploadView
+from .attachments import AnnouncedUploadView, FinishUploadView, UploadView
 from .chat import ChatKitView
 from .composer import ComposerView
 from .csrf import CsrfTokenView
@@ -26,6 +26,7 @@ __all__ = [
     "CsrfTokenView",
     "EntitiesView",
     "EntityView",
+    "FinishUploadView",
     "ImageView",
     "LimitsView",
     "LineageView",

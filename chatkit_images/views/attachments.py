@@ -1,4 +1,6 @@
-"""Uploads: in one step with a login, or to the signed URL of an announced file."""
+"""Uploads: in one step with a login, to the signed URL of an announced file, or past
+the app to the storage, which then has to be finished.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import IO, cast
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from chatkit.server import ChatKitServer
+from chatkit.types import Attachment
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,10 +24,11 @@ from ..context import RequestContext
 from ..contexts import carried, task_of
 from ..exceptions import RequestRefused
 from ..protocol import encoding
+from ..queries import preflight
 from ..queries.limits import look_upload
 from ..server import get_server
 from . import errors, signed_urls
-from .admission import JsonView, admit
+from .admission import JsonView, admit, respond
 from .files import CROSS_ORIGIN_HEADERS
 
 # Room for the multipart headers around a file of the largest size.
@@ -48,6 +52,22 @@ class UploadView(JsonView):
                 return response
         except Exception as exception:
             return errors.from_exception(exception)
+
+
+class FinishUploadView(JsonView):
+    """Looks at what a client has written to the storage itself."""
+
+    async def post(self, request: HttpRequest, attachment_id: str) -> HttpResponseBase:
+        """Return the attachment, or why its file is not accepted."""
+        return await respond(request, self.answer, attachment_id)
+
+    async def answer(
+        self, context: RequestContext, attachment_id: str
+    ) -> HttpResponseBase:
+        """Finish the upload of the owner's attachment."""
+        preflight.check_ids([attachment_id])
+        store = attachment_store(get_server())
+        return told(await store.finish(attachment_id, context))
 
 
 class AnnouncedUploadView(JsonView):
@@ -96,6 +116,11 @@ async def receive(
         await sync_to_async(look)()
         file = await read_file(request)
     attachment = await store.upload(file, context, key)
+    return told(attachment)
+
+
+def told(attachment: Attachment) -> HttpResponse:
+    """Return an attachment in JSON."""
     return HttpResponse(encoding.dump(attachment), content_type="application/json")
 
 

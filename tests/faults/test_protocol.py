@@ -67,6 +67,7 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
         "stop": [ids.thread],
         "upload-direct": [],
         "upload": [token("upload", ids.upload)],
+        "upload-finish": [ids.attachment],
         "image": [token("image", ids.image.hex)],
         "attachment": [token("attachment", ids.attachment)],
         "session-image": [ids.image, "full"],
@@ -278,6 +279,7 @@ ALLOWED = {
     "stop": "POST, OPTIONS",
     "upload-direct": "POST, OPTIONS",
     "upload": "POST, PUT, OPTIONS",
+    "upload-finish": "POST, OPTIONS",
     "image": "GET, HEAD, OPTIONS",
     "attachment": "GET, HEAD, OPTIONS",
     "session-image": "GET, HEAD, OPTIONS",
@@ -469,6 +471,7 @@ async def test_no_answer_says_what_an_exception_says(
         (threads, "get"),
         (threads, "load_page"),
         (DjangoAttachmentStore, "upload"),
+        (DjangoAttachmentStore, "finish"),
         (preflight, "check"),
     ):
         monkeypatch.setattr(owner, name, fail)
@@ -479,6 +482,7 @@ async def test_no_answer_says_what_an_exception_says(
         "upload-direct": await chat.post(
             paths["upload-direct"], {"file": io.BytesIO(png)}
         ),
+        "upload-finish": await chat.post(paths["upload-finish"]),
         "upload": await chat.put(paths["upload"], png, content_type="image/png"),
     }
     for name, response in answers.items():

@@ -44,6 +44,7 @@ NOTHING = {
     "spooled files": 0,
     "recovered images": 0,
     "unsent attachments": 0,
+    "unfinished uploads": 0,
     "old cursors": 0,
     "old counters": 0,
     "old refusals": 0,

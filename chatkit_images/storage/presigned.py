@@ -1,0 +1,161 @@
+"""Uploads that clients send to S3 by a URL that is signed here, and what came there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from . import backend, s3
+from .names import checked
+
+try:
+    from botocore.exceptions import ClientError
+except ImportError:  # The extra "s3" is not installed; nothing here is called.
+    ClientError = OSError  # type: ignore[assignment,misc]
+
+# Seconds within which an upload has to begin. How long it then takes does not matter.
+EXPIRES = 600
+# S3 takes and copies so many bytes in one request.
+MOST_BYTES = 5 * 2**30
+# Version 2 of the signature, which boto3 still takes in old regions, binds no size.
+QUERIES = ("s3-query", "s3v4-query")
+# Codes and statuses of servers for an object that is not there.
+ABSENT = {"NoSuchKey", "NotFound", "404"}
+
+
+@dataclass(frozen=True)
+class SignedUpload:
+    """One upload that a client may send to the storage itself, by a PUT.
+
+    Attributes:
+        name: Where its bytes go, a name of the app's own.
+        url: The URL, which is the authority.
+        headers: What the client has to send with it.
+    """
+
+    name: str
+    url: str
+    headers: dict[str, str]
+
+
+def is_possible() -> bool:
+    """Whether clients may write to the storage themselves: it is S3 without additions.
+
+    What a project does in a storage of its own, for example encrypt, must not be gone
+    past.
+    """
+    return s3.is_plain(backend.get_storage())
+
+
+def sign(name: str, size: int, mime: str) -> SignedUpload:
+    """Return a signed upload of so many bytes of this type; it asks nobody.
+
+    Args:
+        name: Where the bytes go. No other upload may have it.
+        size: How many bytes, which the signature binds.
+        mime: Their type, which the signature binds, too.
+    """
+    storage = _storage()
+    client = storage.connection.meta.client
+    client.meta.events.register_first(
+        "choose-signer.s3.PutObject", _choose_v4, unique_id="chatkit-images-v4"
+    )
+    headers = {"Content-Type": mime}
+    bound: dict[str, Any] = {"ContentType": mime, "ContentLength": size}
+    if s3.is_amazon(storage):
+        # Of other services not all know it, nor let a page send it.
+        headers["If-None-Match"] = bound["IfNoneMatch"] = "*"
+    url = client.generate_presigned_url(
+        "put_object", Params={**_object(storage, name), **bound}, ExpiresIn=EXPIRES
+    )
+    return SignedUpload(name, url, headers)
+
+
+def size_of(name: str) -> int:
+    """Return how many bytes an object has.
+
+    Raises:
+        FileNotFoundError: If there is no such object.
+        Exception: boto3's own.
+    """
+    storage = _storage()
+    client = storage.connection.meta.client
+    with _telling_absence(name):
+        return int(client.head_object(**_object(storage, name))["ContentLength"])
+
+
+def read_first(name: str, most: int) -> bytes:
+    """Return the first bytes of an object, whatever the server sends.
+
+    Args:
+        name: Which object.
+        most: How many bytes at most; nothing else is held in memory.
+
+    Raises:
+        FileNotFoundError: If there is no such object.
+        Exception: boto3's own.
+    """
+    storage = _storage()
+    client = storage.connection.meta.client
+    with _telling_absence(name):
+        answer = client.get_object(
+            **_object(storage, name), Range=f"bytes=0-{most - 1}"
+        )
+    found = bytearray()
+    body = answer["Body"]
+    try:
+        # A server that knows no ranges sends all.
+        while len(found) < most and (part := body.read(most - len(found))):
+            found += part
+    finally:
+        body.close()
+    return bytes(found)
+
+
+def copy(name: str, target: str) -> None:
+    """Have the storage copy an object to a new name, with all that its writes have.
+
+    Raises:
+        FileNotFoundError: If there is no such object.
+        Exception: boto3's own.
+    """
+    storage = _storage()
+    client = storage.connection.meta.client
+    place = _object(storage, target)
+    taken = client.meta.service_model.operation_model("CopyObject").input_shape.members
+    written = storage._get_write_parameters(place["Key"])
+    with _telling_absence(name):
+        client.copy_object(
+            **place,
+            CopySource=_object(storage, name),
+            MetadataDirective="REPLACE",
+            **{key: value for key, value in written.items() if key in taken},
+        )
+
+
+def _storage() -> Any:
+    return backend.get_storage()
+
+
+def _object(storage: Any, name: str) -> dict[str, Any]:
+    key = s3.object_key(storage, checked(name))
+    return {"Bucket": storage.bucket_name, "Key": key}
+
+
+def _choose_v4(signature_version: Any, **kwargs: Any) -> str | None:
+    return QUERIES[1] if signature_version in QUERIES else None
+
+
+@contextmanager
+def _telling_absence(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in ABSENT or status == HTTPStatus.NOT_FOUND:
+            raise FileNotFoundError(name) from error
+        raise
