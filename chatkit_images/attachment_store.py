@@ -18,7 +18,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from pydantic import AnyUrl
 
-from . import database, signed_uploads, storage
+from . import database, presigned_uploads, storage
 from .conf import Limits, settings
 from .context import RequestContext
 from .contexts import given_to
@@ -74,7 +74,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         if settings.ATTACHMENT_UPLOADS == "app":
             row = await database.call(uploads.announce, key, input, context, limits)
             return attachments.to_attachment(row, context)
-        signed = await signed_uploads.sign(input)
+        signed = await presigned_uploads.sign(input)
         announce = partial(uploads.announce, begun=True, upload=signed.name)
         row = await database.call(announce, key, input, context, limits)
         attachment = attachments.to_attachment(row, context)
@@ -101,7 +101,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         file = bucket_files.WrittenFile.of(row)
         try:
             with having_room(context, file.bytes_to_read):
-                stored = await signed_uploads.look(file)
+                stored = await presigned_uploads.look(file)
         except RequestRefused as refused:
             if not refused.allow_retry:
                 await database.call(uploads.refuse, row.pk, file.name, context)

@@ -17,7 +17,7 @@ LAYERS = {
     " failures awaiting periods breaker timing fetching",
     1: "querysets models",
     2: "file_urls notes receiving signal_handlers queries inline_images store"
-    " attachment_store signed_uploads converters agents reports",
+    " attachment_store presigned_uploads converters agents reports",
     3: "protocol server runs maintenance",
     4: "views consumers",
     5: "urls routing admin templatetags management checks apps",

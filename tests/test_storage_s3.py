@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.checks import run_checks
 from django.core.files.storage import FileSystemStorage, Storage, storages
+from django.test import override_settings
 
 from chatkit_images import storage
 from chatkit_images.checks import check_settings
@@ -17,6 +20,7 @@ pytest.importorskip("storages")
 pytest.importorskip("boto3")
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 NEEDED = "when_required"
@@ -184,6 +188,92 @@ def test_values_and_new_methods_of_a_subclass_are_not_on_the_way(bucket: Any) ->
     local = storages["default"]
     assert local.location and local.file_permissions_mode  # type: ignore[attr-defined]
     assert backend.is_directory(local)
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "creates"),
+    [
+        # Where boto3 itself takes version 2, which binds no size.
+        ("us-east-1", None, True),
+        ("eu-central-1", None, True),
+        ("us-east-1", "https://objects.example", False),
+    ],
+)
+def test_a_presigned_upload_binds_size_and_type(
+    settings: Any, region: str, endpoint: str | None, creates: bool
+) -> None:
+    options = {"bucket_name": "b", "region_name": region, "endpoint_url": endpoint}
+    keys = {"access_key": "key", "secret_key": "secret", "location": "media"}
+    entry = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options | keys}
+    settings.STORAGES = settings.STORAGES | {"chatkit_images": entry}
+    for _again in range(2):
+        found = storage.presigned.sign(NAME, 5, "image/png")
+    query = parse_qs(urlsplit(found.url).query)
+    condition = {"If-None-Match": "*"} if creates else {}
+    assert found.headers == {"Content-Type": "image/png"} | condition
+    assert query["X-Amz-SignedHeaders"] == [
+        "content-length;content-type;host" + ";if-none-match" * creates
+    ]
+    assert query["X-Amz-Expires"] == [str(storage.presigned.EXPIRES)]
+    assert urlsplit(found.url).path.endswith(f"media/{NAME}")
+
+
+def test_an_object_of_a_client_is_measured_read_and_copied(bucket: Any) -> None:
+    target, place = NAME.replace("ab", "cd"), {"Bucket": "images"}
+    here = place | {"Key": f"media/{NAME}"}
+    bucket.add_client_error("head_object", "404", http_status_code=404)
+    with pytest.raises(FileNotFoundError):
+        storage.presigned.size_of(NAME)
+    bucket.add_client_error("head_object", "SlowDown", http_status_code=503)
+    with pytest.raises(ClientError, match="SlowDown"):
+        storage.presigned.size_of(NAME)
+    # This server knows no ranges.
+    body = StreamingBody(BytesIO(b"bytes" * 99), 495)
+    bucket.add_response("get_object", {"Body": body}, here | {"Range": "bytes=0-6"})
+    assert storage.presigned.read_first(NAME, 7) == b"bytesby"
+    expected = place | {
+        "Key": f"media/{target}",
+        "CopySource": here,
+        "MetadataDirective": "REPLACE",
+        "ContentType": "image/png",
+        "ACL": "private",
+    }
+    bucket.add_response("copy_object", {}, expected)
+    storage.presigned.copy(NAME, target)
+
+
+def test_uploads_past_the_app_are_checked(bucket: Any, settings: Any) -> None:
+    def ids(storage: Any = None, **more: Any) -> list[str]:
+        entry = settings.STORAGES["chatkit_images"]
+        entry = entry | {"OPTIONS": entry["OPTIONS"] | (storage or {})}
+        values = settings.CHATKIT_IMAGES | {"ATTACHMENT_UPLOADS": "storage"} | more
+        found = override_settings(
+            STORAGES=settings.STORAGES | {"chatkit_images": entry},
+            CHATKIT_IMAGES=values,
+        )
+        with found:
+            return [each.id or "" for each in check_settings(None)]
+
+    assert ids() == []
+    assert ids({"gzip": True}) == ["chatkit_images.E029"]
+    assert ids(STORAGE="default") == ["chatkit_images.E029"]
+    assert ids(FILE_CIPHER="tests.test_storage_s3.Plain") == [
+        "chatkit_images.E030",
+        "chatkit_images.W018",
+    ]
+    assert ids({"region_name": None}) == ["chatkit_images.W024"]
+    assert ids(MAX_ATTACHMENT_BYTES=6 * 2**30) == ["chatkit_images.W024"]
+    assert ids(ATTACHMENT_UPLOADS="bucket") == ["chatkit_images.E003"]
+
+
+class Plain:
+    """A cipher that hides nothing."""
+
+    def encrypt(self, name: str, data: bytes) -> bytes:
+        return data
+
+    def decrypt(self, name: str, data: bytes) -> bytes:
+        return data
 
 
 def test_boto3s_own_timeouts_are_warned_of(bucket: Any, settings: Any) -> None:

@@ -21,13 +21,13 @@ EXPIRES = 600
 # S3 takes and copies so many bytes in one request.
 MOST_BYTES = 5 * 2**30
 # Version 2 of the signature, which boto3 still takes in old regions, binds no size.
-QUERIES = ("s3-query", "s3v4-query")
+QUERIES = ("s3-query", "s3v4-query", "v4-query")
 # Codes and statuses of servers for an object that is not there.
 ABSENT = {"NoSuchKey", "NotFound", "404"}
 
 
 @dataclass(frozen=True)
-class SignedUpload:
+class PresignedUpload:
     """One upload that a client may send to the storage itself, by a PUT.
 
     Attributes:
@@ -50,8 +50,8 @@ def is_possible() -> bool:
     return s3.is_plain(backend.get_storage())
 
 
-def sign(name: str, size: int, mime: str) -> SignedUpload:
-    """Return a signed upload of so many bytes of this type; it asks nobody.
+def sign(name: str, size: int, mime: str) -> PresignedUpload:
+    """Return a presigned upload of so many bytes of this type; it asks nobody.
 
     Args:
         name: Where the bytes go. No other upload may have it.
@@ -71,7 +71,7 @@ def sign(name: str, size: int, mime: str) -> SignedUpload:
     url = client.generate_presigned_url(
         "put_object", Params={**_object(storage, name), **bound}, ExpiresIn=EXPIRES
     )
-    return SignedUpload(name, url, headers)
+    return PresignedUpload(name, url, headers)
 
 
 def size_of(name: str) -> int:
@@ -146,7 +146,7 @@ def _object(storage: Any, name: str) -> dict[str, Any]:
 
 
 def _choose_v4(signature_version: Any, **kwargs: Any) -> str | None:
-    return QUERIES[1] if signature_version in QUERIES else None
+    return "s3v4-query" if signature_version in QUERIES else None
 
 
 @contextmanager

@@ -112,6 +112,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "spooled files": 1,
         "recovered images": 0,
         "unsent attachments": 1,
+        "unfinished uploads": 0,
         "old cursors": 1,
         "old counters": 1,
         "old refusals": 1,

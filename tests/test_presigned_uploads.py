@@ -18,7 +18,7 @@ from django.test import override_settings
 from django.utils import timezone
 from PIL import Image
 
-from chatkit_images import models, signed_uploads, storage
+from chatkit_images import models, presigned_uploads, storage
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused, StorageUnavailable
@@ -276,15 +276,15 @@ async def test_an_upload_that_is_finished_twice_at_once_is_stored_once(
     key, told = await announce(client, "application/pdf", len(PDF))
     assert put(told, PDF) == 200
     store = DjangoAttachmentStore()
-    looked = signed_uploads.look
+    looked = presigned_uploads.look
 
     async def late(file: Any) -> Any:
         stored = await looked(file)
-        monkeypatch.setattr(signed_uploads, "look", looked)
+        monkeypatch.setattr(presigned_uploads, "look", looked)
         await store.finish(key, context)
         return stored
 
-    monkeypatch.setattr(signed_uploads, "look", late)
+    monkeypatch.setattr(presigned_uploads, "look", late)
     attachment = await store.finish(key, context)
     assert attachment.upload_descriptor is None
     row = await models.Attachment.objects.aget()

@@ -15,13 +15,13 @@ from .conf import settings
 from .exceptions import RequestRefused, StorageUnavailable
 from .queries import bucket_files, file_types, uploaded_files, uploads
 from .queries.uploaded_files import StoredFile
-from .storage.presigned import SignedUpload
+from .storage.presigned import PresignedUpload
 
 T = TypeVar("T")
 
 
-async def sign(said: AttachmentCreateParams) -> SignedUpload:
-    """Return a signed upload for a file, to a new name.
+async def sign(said: AttachmentCreateParams) -> PresignedUpload:
+    """Return a presigned upload for a file, to a new name.
 
     Args:
         said: What the client says of the file; its size and type are bound.
@@ -30,7 +30,7 @@ async def sign(said: AttachmentCreateParams) -> SignedUpload:
         ImproperlyConfigured: If the storage takes no uploads of clients.
     """
 
-    def signed() -> SignedUpload:
+    def signed() -> PresignedUpload:
         if settings.FILE_CIPHER is not None or not storage.presigned.is_possible():
             raise ImproperlyConfigured(
                 "CHATKIT_IMAGES['ATTACHMENT_UPLOADS'] is 'storage', which needs "
