@@ -11,6 +11,7 @@ __all__ = [
     "FetchFailed",
     "FetchRefused",
     "GenerationRefused",
+    "GenerationStopped",
     "ImageError",
     "NotFoundError",
     "PlaceholderUnknown",
@@ -64,6 +65,22 @@ class GenerationRefused(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+        self.message = message
+
+
+class GenerationStopped(Exception):
+    """The run of ``generating_image()`` was ended while its block went on.
+
+    Args:
+        reason: Why, as the row of the run says it: ``"stopped"`` by the person,
+            ``"stopped_by_staff"``, ``"interrupted"`` by the end of the server, or what
+            has kept its images from being saved.
+        message: What the person reads about it.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
         self.message = message
 
 

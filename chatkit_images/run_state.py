@@ -44,6 +44,8 @@ class RunState:
     Attributes:
         interrupted: Whether the server ends the run, and not a person.
         stopped: Why it was stopped, if it was: by a person, or by staff.
+        unasked: Whether it answers no message, so that no model needs to be told that
+            its answer was stopped.
         told: Whether the thread has an item that says that its answer was cut off.
         made: The thread of a first message, if the claim has made it.
         failure: Why the answer has failed, if it has.
@@ -67,6 +69,7 @@ class RunState:
 
     interrupted: bool = False
     stopped: Failure = Failure(Reason.STOPPED)
+    unasked: bool = False
     told: bool = False
     made: types.ThreadMetadata | None = None
     failure: Failure | None = None

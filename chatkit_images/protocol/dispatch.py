@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
 from chatkit import types
@@ -98,7 +98,35 @@ class ProtocolServer(
             events = self._create(state, state.made, request, context)
         else:
             events = super()._process_streaming_impl(request, context)
-        async with aclosing(events):
+        async with aclosing(self._shown(events, context)) as shown:
+            async for event in shown:
+                yield event
+
+    async def write_answer(
+        self,
+        thread: types.ThreadMetadata,
+        context: RequestContext,
+        answer: Callable[[], AsyncIterator[types.ThreadStreamEvent]],
+    ) -> AsyncGenerator[bytes, None]:
+        """Write an answer that no request of a client asks for, as any other.
+
+        Args:
+            thread: Where it is saved.
+            context: For whom it is made.
+            answer: Returns its events.
+        """
+        events = self._process_events(thread, context, answer)
+        async with aclosing(self._written(self._shown(events, context))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _shown(
+        self,
+        source: AsyncGenerator[types.ThreadStreamEvent, None],
+        context: RequestContext,
+    ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
+        """Yield what a client may see, and close the generator at the end."""
+        async with aclosing(source) as events:
             async for event in events:
                 if (shown := visibility.visible(event)) is not None:
                     await self.tell_hosts(shown, context)

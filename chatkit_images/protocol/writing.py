@@ -22,7 +22,16 @@ class WritingMixin(ChatKitServer[RequestContext]):
         self, request: types.StreamingReq, context: RequestContext
     ) -> AsyncGenerator[bytes, None]:
         """Write the events, and close their generator however the stream ends."""
-        async with aclosing(self._process_streaming_impl(request, context)) as events:
+        events = self._process_streaming_impl(request, context)
+        async with aclosing(self._written(events)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _written(
+        self, source: AsyncGenerator[types.ThreadStreamEvent, None]
+    ) -> AsyncGenerator[bytes, None]:
+        """Write events, and close their generator at the end."""
+        async with aclosing(source) as events:
             async for event in events:
                 try:
                     data = self._serialize(event)

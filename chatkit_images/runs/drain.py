@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType
 
 from django.utils.translation import gettext as _
@@ -55,10 +56,14 @@ class Drain:
 
     def install(self) -> None:
         """Handle SIGTERM from now on, if this is the event loop of the main thread."""
-        if self._installed or threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if self._loop is None or self._loop.is_closed():
+            # A script may have one loop after the other.
+            self._loop = asyncio.get_running_loop()
+        if self._installed:
             return
         self._installed = True
-        self._loop = asyncio.get_running_loop()
         self._before = signal.getsignal(signal.SIGTERM)
         if self._before is None or self._before is signal.SIG_IGN:
             return  # The signal is not Python's to handle, or is to be ignored.
@@ -107,11 +112,14 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
         await asyncio.sleep(CHECK_SECONDS)
     rest = list(LIVE.values())
     for run in rest:
-        run.interrupt()
+        # It may be of another event loop. One that is closed has no run that goes on.
+        with suppress(RuntimeError):
+            run.loop.call_soon_threadsafe(run.interrupt)
     if rest:
         logger.warning("%d runs are interrupted", len(rest))
-        waits = [asyncio.ensure_future(run.wait()) for run in rest]
-        await asyncio.wait(waits, timeout=WRITE_SECONDS)
+        last = loop.time() + WRITE_SECONDS
+        while any(run.id in LIVE for run in rest) and loop.time() < last:
+            await asyncio.sleep(CHECK_SECONDS)
     # Now readers get the last events, and watchers learn how the run has ended.
     last = loop.time() + LAST_SECONDS
     await asyncio.sleep(CHECK_SECONDS)

@@ -45,7 +45,7 @@ def follow(
         idle: Seconds of silence after which an empty batch is yielded.
         watch: Whether the reader is only a watcher, for whom no run goes on.
     """
-    live = LIVE.get(run.pk)
+    live = LIVE.here(run.pk)
     if live is not None and not watch:
         return live.events(after, join=join, patient=patient, idle=idle)
     return _follow_elsewhere(run, context, after, join, idle, watch)
@@ -64,7 +64,7 @@ async def _follow_elsewhere(
     Raises:
         Draining: If this process ends before the run does.
     """
-    live = LIVE.get(run.pk)
+    live = LIVE.here(run.pk)
     log = live.log if live is not None else await _open(run)
     while True:
         # The log of a run of this process is closed by the run itself.

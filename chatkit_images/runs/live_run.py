@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from contextvars import Context
 
 from chatkit import types
@@ -31,6 +32,7 @@ class LiveRun:
         context: For whom it works.
         task: What its task does.
         readers: Its readers. Without readers it may be stopped.
+        loop: The event loop of its task.
         claimed: Done when the run has its claim; has the exception of a refusal.
     """
 
@@ -40,15 +42,17 @@ class LiveRun:
         request: types.StreamingReq,
         context: RequestContext,
         idempotency_key: str | None = None,
+        make_task: Callable[..., RunTask] = RunTask,
     ) -> None:
         self.id = uuid.uuid4()
         self.context = context
         self.log = get_logs().create(self.id)
-        self.task = RunTask(
+        self.task = make_task(
             self.id, self.log, server, request, context, idempotency_key
         )
         self.readers = Readers(self.task)
-        self.claimed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self.claimed: asyncio.Future[None] = self.loop.create_future()
         self._asyncio_task: asyncio.Task[None] | None = None
 
     @property
@@ -67,9 +71,8 @@ class LiveRun:
         The context of the request has its thread for database work, which ends with the
         request.
         """
-        loop = asyncio.get_running_loop()
         self.task.state.trace = reports.carrier()
-        task = loop.create_task(self._work(body), context=Context())
+        task = self.loop.create_task(self._work(body), context=Context())
         self._asyncio_task = task
         LIVE[self.id] = self
         # A callback keeps the context in which it is made, if it is not given one.
@@ -136,15 +139,28 @@ class LiveRun:
         if self._asyncio_task is not None:
             await asyncio.wait([self._asyncio_task])
 
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Work as the run, for whom it works: in its own task, or in its caller's."""
+        figures = self.task.state.asked.timings
+        subject = timing.Subject(run=str(self.id), timings=(figures,))
+        run = current_run.set(self.id)
+        state = current_state.set(self.task.state)
+        mine = trackers.set(self.task.trackers)
+        about = timing.subject.set(subject)
+        try:
+            async with task_of(self.context):
+                yield
+        finally:
+            timing.subject.reset(about)
+            trackers.reset(mine)
+            current_state.reset(state)
+            current_run.reset(run)
+
     async def _work(self, body: bytes) -> None:
         """Do what the task does, as the run, for whom it works."""
-        current_run.set(self.id)
-        current_state.set(self.task.state)
-        trackers.set(self.task.trackers)
         reports.enter(self.task.state.trace)
-        figures = self.task.state.asked.timings
-        timing.subject.set(timing.Subject(run=str(self.id), timings=(figures,)))
-        async with own_thread(), task_of(self.context):
+        async with own_thread(), self.working():
             # The task claims, not the request: if the client leaves meanwhile, the
             # row is made all the same, and somebody has to release it.
             if await self._claim():
@@ -169,7 +185,8 @@ class LiveRun:
         try:
             # The release is included: while the run waits for a thread of the database,
             # its row needs heartbeats.
-            with supervisor().supervising(self):
+            lasting = self.task.needs_reader
+            with supervisor().supervising(self, lasting=lasting):
                 await self.task.answer(body)
         finally:
             get_logs().close(self.id)

@@ -13,6 +13,7 @@ from ..queries import failure_columns
 
 DATA = b"data: "
 ERROR_PREFIX = b'data: {"type":"error"'
+CREATED_PREFIX = b'data: {"type":"thread.created"'
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,13 @@ def error_in(chunk: bytes) -> str:
     if not chunk.startswith(ERROR_PREFIX):
         return ""
     return chunk.removeprefix(DATA).decode().strip()
+
+
+def thread_in(chunk: bytes) -> str | None:
+    """Return the id of the thread that a chunk of a stream says is made, if it does."""
+    if not chunk.startswith(CREATED_PREFIX):
+        return None
+    return str(json.loads(chunk.removeprefix(DATA))["thread"]["id"])
 
 
 def _of_event(error: str) -> Failure:

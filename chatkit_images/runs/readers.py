@@ -80,6 +80,8 @@ class Readers:
 
     def _decide(self) -> None:
         """Stop the run, which nobody reads, unless ``ON_DISCONNECT`` lets it go on."""
+        if not self._task.needs_reader:
+            return
         policy = settings.ON_DISCONNECT
         if policy == "cancel" or (policy == "auto" and not self._task.is_generating):
             self._task.stop()

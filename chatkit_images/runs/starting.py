@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import TypeVar
 
 from chatkit import types
 from chatkit.server import ChatKitServer
@@ -12,6 +13,8 @@ from django.urls import get_script_prefix, get_urlconf
 from ..context import RequestContext
 from . import drain
 from .live_run import LiveRun
+
+C = TypeVar("C", bound=RequestContext)
 
 
 async def start(
@@ -29,14 +32,7 @@ async def start(
         RequestRefused: If the thread is locked, closed or busy.
         Draining: If this process drains.
     """
-    if drain.draining():
-        raise drain.Draining
-    drain.install()
-    if not context.script_prefix:
-        # It was made outside of a request. The run works where its caller does.
-        prefix, urlconf = get_script_prefix(), get_urlconf()
-        context = replace(context, script_prefix=prefix, urlconf=urlconf)
-    run = LiveRun(server, request, context, idempotency_key)
+    run = LiveRun(server, request, prepare(context), idempotency_key)
     run.begin(body)
     try:
         await asyncio.shield(run.claimed)
@@ -45,3 +41,19 @@ async def start(
         run.readers.left(patient=idempotency_key is not None)
         raise
     return run
+
+
+def prepare(context: C) -> C:
+    """Return the context of a run that may begin, with the URLs of its caller.
+
+    Raises:
+        Draining: If this process drains.
+    """
+    if drain.draining():
+        raise drain.Draining
+    drain.install()
+    if context.script_prefix:
+        return context
+    # It was made outside of a request. The run works where its caller does.
+    prefix, urlconf = get_script_prefix(), get_urlconf()
+    return replace(context, script_prefix=prefix, urlconf=urlconf)

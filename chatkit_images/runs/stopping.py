@@ -21,7 +21,7 @@ async def stop(rows: RunQuerySet) -> bool:
     """
     keys = await database.call(request_stop, rows)
     for key in keys:
-        if (live := LIVE.get(key)) is not None:
+        if (live := LIVE.here(key)) is not None:
             live.stop()
     return bool(keys)
 

@@ -76,22 +76,24 @@ class Supervisor:
         self.client_streams = ClientStreams()
         # When the last heartbeat was written, and when dead runs were looked for.
         self._heartbeat_at = self._takeover_at = time.monotonic()
+        self._lasting = False
         self._polling: asyncio.Task[None] | None = None
         self._takeover: asyncio.Task[None] | None = None
         # Releases of runs of this process that the database has not taken so far.
         self._owed: list[Callable[[], Awaitable[object]]] = []
         self._paying: asyncio.Task[None] | None = None
 
-    def begin(self) -> None:
-        """Start to poll, if that has not begun."""
+    def begin(self, *, lasting: bool = True) -> None:
+        """Start to poll, as long as there are runs or, if ``lasting``, for ever."""
+        self._lasting = self._lasting or lasting
         if self._polling is None or self._polling.done():
             # The task outlives the request that may have asked for it.
             self._polling = asyncio.create_task(self._poll(), context=Context())
 
     @contextmanager
-    def supervising(self, run: Supervised) -> Iterator[None]:
+    def supervising(self, run: Supervised, *, lasting: bool = True) -> Iterator[None]:
         """Write the heartbeats of a run of this process, and stop it if asked to."""
-        self.begin()
+        self.begin(lasting=lasting)
         self.claimed[run.id] = run
         try:
             if run.thread_id is not None:
@@ -99,6 +101,9 @@ class Supervisor:
             yield
         finally:
             del self.claimed[run.id]
+            if self._polling and not (self._lasting or self.claimed):
+                self._polling.cancel()
+                self._polling = None
 
     def owe(self, release: Callable[[], Awaitable[object]]) -> None:
         """Release a run as soon as the database is back, and recover its images."""
@@ -190,15 +195,13 @@ class Supervisor:
             if run is not None and not run.ending:
                 logger.warning("Run %s was taken over", run_id)
                 run.stop()
-        for run_id in result.stops:
-            if (run := self.claimed.get(run_id)) is not None:
-                run.stop()
-        for run_id, words in result.withdrawn.items():
-            if (run := self.claimed.get(run_id)) is not None:
-                run.withdraw(words)
-        for run_id in result.read_elsewhere:
-            if (run := self.claimed.get(run_id)) is not None:
-                run.read_elsewhere()
+        own = self.claimed
+        for run_id in own.keys() & result.stops:
+            own[run_id].stop()
+        for run_id in own.keys() & result.withdrawn.keys():
+            own[run_id].withdraw(result.withdrawn[run_id])
+        for run_id in own.keys() & result.read_elsewhere:
+            own[run_id].read_elsewhere()
         for run_id in result.ended:
             self.followed_logs.close_soon(run_id)
         tenant = "" if poll.context is None else poll.context.tenant
@@ -220,7 +223,7 @@ class Supervisor:
 
     def _wake(self, run_id: uuid.UUID) -> None:
         """Wake the readers of a run."""
-        if (live := LIVE.get(run_id)) is not None:
+        if (live := LIVE.here(run_id)) is not None:
             live.log.nudge()
         self.followed_logs.nudge(run_id)
 

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
+from collections.abc import AsyncIterator
 from functools import partial
 
 from chatkit import types
 from chatkit.server import ChatKitServer, StreamingResult
 from django.db import Error
 
-from .. import database, models, times
+from .. import database
 from ..agents import ImageTracker
 from ..context import RequestContext
 from ..contexts import working_for
 from ..exceptions import UnexpectedResult
 from ..failures import Failure, Reason, tell
-from ..protocol import ProtocolServer, event_stream
+from ..protocol import ProtocolServer
 from ..protocol.limits import limits_for
-from ..queries import endings
 from ..run_state import RunState
-from . import claims, outcome, releases
+from . import claims, end_events, outcome, releases
 from .log import MemoryLog
 from .outcome import RunOutcome
 from .supervisor import supervisor
 
 logger = logging.getLogger(__name__)
-CREATED_PREFIX = b'data: {"type":"thread.created"'
 
 
 class RunTask:
@@ -43,9 +41,13 @@ class RunTask:
         thread_id: The thread; ``None`` until a first message has made it.
         failure: What made the run fail before anything was sent.
         ending: Whether the run was stopped, or does its last writes.
+        end: How it has ended, or ends; ``None`` before.
+        needs_reader: Whether ``ON_DISCONNECT`` decides about it if nobody reads it.
         state: Facts that the run and the code that it calls share.
         trackers: The trackers of its images.
     """
+
+    needs_reader = True
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class RunTask:
         self.thread_id: str | None = getattr(request.params, "thread_id", None)
         self.failure: Exception | None = None
         self.ending = False
+        self.end: RunOutcome | None = None
         self.state = RunState()
         self.trackers: list[ImageTracker] = []
         self._server = server
@@ -80,9 +83,7 @@ class RunTask:
         if self.ending:
             return  # The last writes must not be cancelled.
         self.ending = True
-        # The claim must not be cancelled either. ``answer`` checks the flag after it.
-        if self._streaming is not None:
-            self._streaming.cancel()
+        self._cut()
 
     def withdraw(self, words: str) -> None:
         """End the run because staff say so, in their words if there are any."""
@@ -146,7 +147,7 @@ class RunTask:
             end = outcome.of_failure(failure)
             self._fail(failure, end)
         finally:
-            self.ending = True
+            self.ending, self.end = True, end
             try:
                 answered = self._streaming is not None and self.log.last > 0
                 await self._release(end, answered=answered)
@@ -162,18 +163,24 @@ class RunTask:
         logger.error("Run %s failed in its stream", self.id, exc_info=failure)
         end = outcome.of_failure(failure)
         tell(end.failure, f"Run {self.id}")
-        run = models.Run(pk=self.id, status=end.status, **end.columns())
-        return event_stream.chunk(event_stream.failed(run, self._context.user))
+        user = self._context.user
+        return end_events.of(self.id, None, end, user, noted=True)[-1]
 
     def forget_images(self) -> None:
         """Forget the images: connections to the model keep the context of the run."""
         self.trackers.clear()
         self.state.placeholders.clear()
 
+    def _cut(self) -> None:
+        """Cancel the stream. During the claim, ``answer`` checks the flag after it."""
+        if self._streaming is not None:
+            self._streaming.cancel()
+
     async def _release(self, end: RunOutcome, *, answered: bool) -> None:
         # If the release waited for other calls, the next message would be refused.
         with database.ahead():
-            await database.call(self._releasing(end, answered))
+            if not await database.call(self._releasing(end, answered)):
+                self.end = outcome.INTERRUPTED  # Another process has taken it over.
 
     async def _release_late(self, end: RunOutcome, answered: bool) -> None:
         with working_for(self._context):
@@ -189,18 +196,20 @@ class RunTask:
         It waits for nothing but the stream, so that a cancellation always reaches the
         SDK. The SDK would not notice one that came between two events.
         """
+        error = ""
+        async for chunk in await self._chunks(body):
+            self.thread_id = self.thread_id or outcome.thread_in(chunk)
+            error = outcome.error_in(chunk) or error
+            self.log.append(chunk)
+        return error
+
+    async def _chunks(self, body: bytes) -> AsyncIterator[bytes]:
+        """Return the chunks of the stream."""
         result = await self._server.process(body, self._context)
         if not isinstance(result, StreamingResult):
             op = self._request.type
             raise UnexpectedResult(self._server, op, StreamingResult, result)
-        error = ""
-        async for chunk in result:
-            if self.thread_id is None and chunk.startswith(CREATED_PREFIX):
-                event = json.loads(chunk.removeprefix(b"data: "))
-                self.thread_id = str(event["thread"]["id"])
-            error = outcome.error_in(chunk) or error
-            self.log.append(chunk)
-        return error
+        return aiter(result)
 
     async def _cut_off(self, end: RunOutcome) -> None:
         """Say in the thread that its answer was cut off.
@@ -225,20 +234,10 @@ class RunTask:
             logger.warning("Thread %s has no note", self.thread_id, exc_info=True)
 
     def _tell(self, end: RunOutcome) -> None:
-        """Write the note of the answer to the log, and the error event if it failed.
-
-        The release leaves the note in the thread.
-        """
-        run = models.Run(
-            pk=self.id, thread_id=self.thread_id, status=end.status, **end.columns()
-        )
-        if self.thread_id and self.log.last and not self.state.noted:
-            note = endings.note_of(run, times.now())
-            done = types.ThreadItemDoneEvent(item=note)
-            self.log.append(event_stream.chunk(done))
-        if end.status != models.Run.Status.CANCELLED:
-            ended = event_stream.failed(run, self._context.user)
-            self.log.append(event_stream.chunk(ended))
+        """Write the note of the answer to the log, and the error event if it failed."""
+        noted, user = self.state.noted or not self.log.last, self._context.user
+        for chunk in end_events.of(self.id, self.thread_id, end, user, noted=noted):
+            self.log.append(chunk)
 
     def _fail(self, failure: Exception, end: RunOutcome) -> None:
         if not self.log.last:

@@ -34,7 +34,8 @@ class CutOffMixin(ProtocolServer):
             await tracker.abandon(cut_off())
         # A thread that is deleted, or has a new run after a takeover, gets nothing.
         with suppress(NotFoundError, ClaimLost):
-            if state.interrupted or state.stopped.reason != Reason.STOPPED:
+            by_person = state.stopped.reason == Reason.STOPPED
+            if state.interrupted or state.unasked or not by_person:
                 await self._keep_text(thread, pending_items, context)
             else:
                 await super().handle_stream_cancelled(thread, pending_items, context)

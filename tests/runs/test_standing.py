@@ -15,6 +15,7 @@ from django.urls import reverse
 from chatkit_images import runs
 from chatkit_images.models import OwnerBlock, Run
 from chatkit_images.runs import client_streams, following
+from chatkit_images.runs.registry import LiveRuns
 from chatkit_images.testing import Gate, LoopbackAPI, Text
 from tests.client import ChatClient, message, read_events
 from tests.teams import PATH
@@ -158,7 +159,7 @@ async def test_a_member_who_goes_reads_no_further_and_the_team_goes_on(
     other = ChatClient()
     await other.aforce_login(bob)
     if where == "elsewhere":
-        monkeypatch.setattr(following, "LIVE", {})
+        monkeypatch.setattr(following, "LIVE", LiveRuns())
     url = reverse("chatkit_images:thread-events", args=[key])
     watched = read_events(await other.get(url))
     assert (await anext(watched))["type"] == "thread.created"
