@@ -14,10 +14,13 @@ from agents import Agent, RunConfig, RunContextWrapper, function_tool
 from chatkit import types
 from chatkit.agents import AgentContext
 from django.core.files.base import ContentFile
+from django.db import OperationalError
+from pydantic import BaseModel
 
 from chatkit_images import failures, runs, storage, times
 from chatkit_images.agents import GeneratingImage, generating_image, tool_error
 from chatkit_images.context import RequestContext
+from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.failures import Failure, Reason
 from chatkit_images.models import GeneratedImage, ImageSource, Run
 from chatkit_images.store import DjangoStore
@@ -29,6 +32,12 @@ from tests.image_files import image_file
 
 RED, GREEN = image_file("red"), image_file("green")
 Draw = Callable[[GeneratingImage], Awaitable[Any]]
+
+
+class Figures(BaseModel):
+    """Usage as a client's objects have it."""
+
+    tokens: int
 
 
 class Away(Exception):
@@ -50,7 +59,9 @@ class Studio(TestServer):
     draw: Draw
     options: dict[str, Any]
     nested: bool
+    beside: Callable[[AgentContext[Any]], Awaitable[None]] | None
     timeout: float | None
+    around: AgentContext[Any]
 
     def get_agent(
         self, thread: types.ThreadMetadata, context: RequestContext
@@ -67,6 +78,21 @@ class Studio(TestServer):
         )
         return agent.clone(tools=[artist])
 
+    def get_agent_context(
+        self, thread: types.ThreadMetadata, context: RequestContext
+    ) -> AgentContext[RequestContext]:
+        Studio.around = AgentContext(
+            thread=thread, store=self.store, request_context=context
+        )
+        return Studio.around
+
+    async def respond(self, *args: Any) -> AsyncIterator[types.ThreadStreamEvent]:
+        async for event in super().respond(*args):
+            yield event
+            if Studio.beside is not None and event.type == "thread.item.added":
+                beside, Studio.beside = Studio.beside, None
+                await beside(Studio.around)
+
 
 async def draw_image(wrapper: RunContextWrapper[AgentContext[Any]], prompt: str) -> str:
     """Paint."""
@@ -82,6 +108,7 @@ def _studio(settings: Any) -> None:
         "SERVER": "tests.test_generating.Studio"
     }
     Studio.options, Studio.nested, Studio.timeout = {}, False, None
+    Studio.beside = None
 
 
 def draws(draw: Draw, **options: Any) -> None:
@@ -200,20 +227,26 @@ async def test_a_tool_of_a_nested_agent_draws_in_the_answer_around(
     assert (await reloaded(chat, thread_id(events)))[0]["id"] == done["id"]
 
 
+@pytest.mark.parametrize("stopped", [True, False])
 async def test_an_image_that_a_tool_leaves_behind_is_waited_for(
-    chat: ChatClient, model: LoopbackAPI
+    chat: ChatClient, model: LoopbackAPI, stopped: bool
 ) -> None:
     """The tool answers at once, and its image comes after the model's last word."""
     gate, left = Gate(), []
 
-    async def later(image: GeneratingImage, context: Any) -> None:
-        async with generating_image(context, prompt="b", model="m") as second:
-            await gate.wait()
-            await second.final(RED)
+    async def later() -> None:
+        third = generating_image(Studio.around, prompt="c", model="m")
+        try:
+            async with generating_image(Studio.around, prompt="b", model="m") as second:
+                await gate.wait()
+                await second.final(RED)
+        except asyncio.CancelledError:
+            with pytest.raises(RuntimeError, match="shows no more images"):
+                await third.__aenter__()
+            raise
 
     async def draw(image: GeneratingImage) -> None:
-        context = image._branch.context
-        left.append(asyncio.ensure_future(later(image, context)))
+        left.append(asyncio.ensure_future(later()))
         await image.final(GREEN)
 
     draws(draw)
@@ -222,8 +255,40 @@ async def test_an_image_that_a_tool_leaves_behind_is_waited_for(
     async with asyncio.timeout(30):
         while len(model.requests) < 2:
             await asyncio.sleep(0.01)
+    if stopped:
+        await begun(gate)
+        (live,) = runs.LIVE.values()
+        live.stop()
+        await asyncio.wait(left)
+        assert left[0].cancelled()
     gate.open()
-    assert len(done_items(await saying, "generated_image")) == 2
+    assert len(done_items(await saying, "generated_image")) == 2 - stopped
+    end = "cancelled" if stopped else "completed"
+    assert (await GeneratedImage.objects.aget(prompt="b")).status == end
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_the_code_that_reads_the_stream_may_draw_too(
+    chat: ChatClient, model: LoopbackAPI, stopped: bool
+) -> None:
+    gate = Gate()
+
+    async def beside(around: AgentContext[Any]) -> None:
+        async with generating_image(around, prompt="b", model="m") as image:
+            await gate.wait()
+            await image.final(RED)
+
+    Studio.beside = beside
+    model.respond_with(Text("A fox."))
+    saying = asyncio.ensure_future(chat.say("say a fox"))
+    await begun(gate)
+    if stopped:
+        (live,) = runs.LIVE.values()
+        live.stop()
+    gate.open()
+    await saying
+    row = await GeneratedImage.objects.aget()
+    assert row.status == ("cancelled" if stopped else "completed")
 
 
 # How it ends
@@ -411,6 +476,13 @@ async def some(*chunks: Any) -> AsyncIterator[Any]:
         yield chunk
 
 
+class Elsewhere:
+    """A file as asynchronous clients have it."""
+
+    async def read(self, size: int) -> bytes:
+        return GREEN[:size]
+
+
 FORMS: dict[str, Callable[[], Any]] = {
     "bytes": lambda: GREEN,
     "a view of bytes": lambda: memoryview(GREEN),
@@ -419,14 +491,16 @@ FORMS: dict[str, Callable[[], Any]] = {
     "a data: URL": lambda: f"data:image/png;base64,{base64.b64encode(GREEN).decode()}",
     "a file": lambda: io.BytesIO(GREEN),
     "Django's file": lambda: ContentFile(GREEN),
+    "an asynchronous file": lambda: Elsewhere(),
     "an iterator": lambda: some(GREEN[:9], GREEN[9:]),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 async def test_data_may_have_any_form(
-    chat: ChatClient, model: LoopbackAPI, form: str
+    chat: ChatClient, model: LoopbackAPI, settings: Any, form: str
 ) -> None:
+    settings.CHATKIT_IMAGES |= {"LIMITS": None}
     draws(lambda image: image.final(FORMS[form]()))
     asks(model, "a fox")
     await chat.say("draw a fox")
@@ -477,6 +551,77 @@ async def test_what_is_no_data_is_refused_in_clear_words(
     assert (await GeneratedImage.objects.aget()).error_code == "too_large"
 
 
+async def test_an_image_is_there_although_what_it_cost_is_not_noted(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*args: Any) -> None:
+        raise OperationalError("The database is away.")
+
+    monkeypatch.setattr(DjangoResponseStreamConverter, "save_told", fails)
+    draws(paint_green)
+    asks(model, "a fox")
+    events = await chat.say("draw a fox")
+    assert len(done_items(events, "generated_image")) == 1
+    assert "The image is ready" in answers(model)[0]
+
+
+async def test_what_a_source_tells_is_saved_whenever_it_tells(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    kept = []
+
+    async def draw(image: GeneratingImage) -> None:
+        kept.append(image)
+        with pytest.raises(RuntimeError, match="generating_image\\(\\) of its own"):
+            await image.__aenter__()
+        assert (image.usage, image.cost, image.revised_prompt) == ({}, None, "")
+        image.revised_prompt = "A fox at dawn."
+        await image.final(ContentFile(GREEN))
+        image.usage, image.cost = Figures(tokens=3), 1.25  # type: ignore[assignment]
+        with pytest.raises(TypeError, match="cost must be a Decimal"):
+            image.cost = True
+
+    draws(draw)
+    asks(model, "a fox " * 100)
+    await chat.say("draw a fox")
+    row = await GeneratedImage.objects.aget()
+    assert (row.usage, row.cost) == ({"tokens": 3}, Decimal("1.25"))
+    assert row.revised_prompt == kept[0].revised_prompt == "A fox at dawn."
+    assert len(answers(model)[0]) < 400
+    with pytest.raises(RuntimeError, match="Set cost within the block"):
+        kept[0].cost = Decimal(1)
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "prompt must be a str": {"prompt": None},
+    "model must be a str": {"model": 7},
+    "partial_images must be a number": {"partial_images": -1},
+    "has no option 'colour'": {"colour": "red"},
+    "A source is an image": {"sources": [7]},
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+async def test_what_it_is_asked_for_has_a_form(
+    chat: ChatClient, model: LoopbackAPI, words: str
+) -> None:
+    found = []
+
+    async def beside(around: AgentContext[Any]) -> None:
+        options = {"prompt": "a", "model": "m"} | WRONG[words]
+        with pytest.raises(TypeError, match=words) as refusal:
+            generating_image(around, **options)
+        image = generating_image(around, prompt="a", model="m")
+        with pytest.raises(RuntimeError, match="within its block only"):
+            await image.final(GREEN)
+        found.append(refusal)
+
+    Studio.beside = beside
+    model.respond_with(Text("A fox."))
+    await chat.say("say a fox")
+    assert found and not await GeneratedImage.objects.aexists()
+
+
 async def test_rows_say_what_it_was_made_from(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -484,7 +629,11 @@ async def test_rows_say_what_it_was_made_from(
     asks(model, "a fox")
     key = thread_id(await chat.say("draw a fox"))
     first = await GeneratedImage.objects.aget()
-    draws(paint_green, edited=[first.image_id], mask=first)
+    shown = types.GeneratedImage(id=first.image_id, url="")
+    item = types.GeneratedImageItem(
+        id="x", thread_id=key, created_at=times.now(), image=shown
+    )
+    draws(paint_green, edited=[item], mask=shown)
     asks(model, "a blue fox")
     await chat.say("now blue", key)
     rows = ImageSource.objects.filter(source_image=first).order_by("role")

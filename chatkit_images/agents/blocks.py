@@ -1,4 +1,4 @@
-"""The blocks of code in which a project generates images while an answer streams."""
+"""Image blocks: code in which a project generates images while an answer streams."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Block:
 
 
 class Blocks:
-    """The blocks of one stream.
+    """The image blocks of one stream.
 
     Attributes:
         outcome: How images end that are open while the stream closes; ``None`` before.

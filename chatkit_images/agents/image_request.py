@@ -1,4 +1,4 @@
-"""What a project asks an image source of its own for, as columns of the image's row."""
+"""What a project asks an own source of images for, as columns of the image's row."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from chatkit import types
 from chatkit.agents import AgentContext
@@ -23,7 +24,7 @@ class Outbox:
         self._open = True
         self._moved = asyncio.Event()
         # The task that reads the stream, which nothing is delivered to while it waits.
-        self._reader: asyncio.Task[object] | None = None
+        self._reader: asyncio.Task[Any] | None = None
 
     async def emit(self, event: types.ThreadStreamEvent) -> None:
         """Keep an event, and put it into the stream unless the outbox is closed."""
@@ -37,7 +38,7 @@ class Outbox:
         So the event stands before everything that the model sends afterwards.
         """
         await self.emit(event)
-        if asyncio.current_task() is self._reader:
+        if self.is_read_by(asyncio.current_task()):
             return
         while self._open and any(waiting is event for waiting in self._waiting):
             self._moved.clear()
@@ -48,6 +49,10 @@ class Outbox:
         self._reader = asyncio.current_task()
         self._waiting = [waiting for waiting in self._waiting if waiting is not event]
         self._moved.set()
+
+    def is_read_by(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a task reads the stream, so that nothing comes while it waits."""
+        return task is not None and task is self._reader
 
     def close(self) -> None:
         """Put no more events into the stream, which nobody reads any more."""

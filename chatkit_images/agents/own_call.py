@@ -89,11 +89,11 @@ class OwnCall(Told):
 
     async def _leave(self, block: Block, error: BaseException | None) -> None:
         block.leaving = True
-        ending = asyncio.ensure_future(self._end(error))
+        ending = asyncio.ensure_future(self._end(block, error))
         ending.add_done_callback(block.end)
         await asyncio.shield(ending)
 
-    async def _end(self, error: BaseException | None) -> None:
+    async def _end(self, block: Block, error: BaseException | None) -> None:
         call = self._call
         if self._settling is not None:
             await asyncio.wait([self._settling])
@@ -102,7 +102,9 @@ class OwnCall(Told):
         if self._branch.blocks.outcome is None:
             # Otherwise the stream closes, and ends all that is open.
             if isinstance(error, asyncio.CancelledError):
-                await call.end(CANCELLED)
+                # A stop or the server's end reaches the task that reads the stream.
+                ours = self._branch.outbox.is_read_by(block.task)
+                await call.end(outcomes.cut_off() if ours else CANCELLED)
             elif error is not None:
                 failure = failures.of(error) or failure_columns.NO_RESULT
                 call.take_final(Final(None, outcomes.of_failure(failure)))
