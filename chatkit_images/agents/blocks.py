@@ -26,9 +26,8 @@ class Block:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self, _task: object = None) -> None:
-        """Note that its image has ended; a second call changes nothing."""
-        if not self.over.done():
-            self.over.set_result(None)
+        """Note that its image has ended."""
+        self.over.set_result(None)
 
 
 class Blocks:

@@ -51,8 +51,7 @@ class GeneratingImage(OwnCall):
         trace: TracebackType | None,
     ) -> None:
         """Wait until the image has ended. Without a final it fails."""
-        if self._block is not None:
-            await self._leave(self._block, error)
+        await self._leave(error)
 
     async def partial(self, data: ImageData, *, index: int | None = None) -> None:
         """Show a preview. A newer one may overtake it; what is no image is left out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from .. import database, failures
 from ..failures import Failure, Reason
@@ -64,7 +64,7 @@ class OwnCall(Told):
             converter.sources.name(register.next_id, found)
             await register.begin(state.limits if state else None)
         except BaseException as error:
-            await self._leave(self._block, error)
+            await self._leave(error)
             raise
 
     async def _settle(self, final: Final) -> None:
@@ -87,7 +87,8 @@ class OwnCall(Told):
             raise RuntimeError("An image is open within its block only.")
         return self._call
 
-    async def _leave(self, block: Block, error: BaseException | None) -> None:
+    async def _leave(self, error: BaseException | None) -> None:
+        block = cast("Block", self._block)
         block.leaving = True
         ending = asyncio.ensure_future(self._end(block, error))
         ending.add_done_callback(block.end)
