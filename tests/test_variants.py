@@ -323,7 +323,8 @@ async def statements() -> AsyncIterator[list[str]]:
     found: list[str] = []
 
     def collect(execute: Any, sql: str, *rest: Any) -> Any:
-        found.append(sql)
+        if not sql.startswith("SET "):  # Of a new connection.
+            found.append(sql)
         return execute(sql, *rest)
 
     wrappers = await database_sync_to_async(lambda: connection.execute_wrappers)()

@@ -144,7 +144,7 @@ def _keep(source: Source, how: str, made: Made, data: bytes | None) -> None:
         if data is not None:
             info = imaging.inspect(data, decode=False)
             size = info.width, info.height
-            storage.store(made.name, data)
+            storage.patiently(storage.store, made.name, data)
         _save(source, how, made, size)
     except Exception:
         # The sweep finds a file that has no row.
