@@ -58,6 +58,7 @@ OWN_TESTS = (
     "shop/ciphers.py",
     # By tests/docs/test_generating.py.
     "shop/failures.py",
+    "shop/posters.py",
     # By tests/docs/test_from_the_guide.py.
     "shop/endpoint.py",
     "shop/tasks.py",

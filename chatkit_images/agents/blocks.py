@@ -16,13 +16,14 @@ class Block:
 
     Attributes:
         task: The task in which it began, which a cut-off cancels.
+        was_cut: Whether the stream has cancelled its task.
         leaving: Whether its code is through, so that there is nothing to cancel.
         over: Done when its image has ended.
     """
 
     def __init__(self) -> None:
         self.task = asyncio.current_task()
-        self.leaving = False
+        self.leaving = self.was_cut = False
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def end(self, _task: object = None) -> None:
@@ -61,6 +62,7 @@ class Blocks:
         self.close(outcome)
         for block in (waiting := self._of_others()):
             if block.task is not None and not block.leaving:
+                block.was_cut = True
                 block.task.cancel()
         if waiting:
             await asyncio.wait([block.over for block in waiting], timeout=CUT_OFF)

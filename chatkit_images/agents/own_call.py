@@ -49,6 +49,11 @@ class OwnCall(Told):
     def _call(self) -> ImageCall | None:
         return next(iter(self._branch.calls), None)
 
+    @property
+    def was_cut(self) -> bool:
+        """Whether the stream has cancelled the task of its block, as it closes."""
+        return self._block is not None and self._block.was_cut
+
     async def _begin(self) -> None:
         if self._block is not None:
             raise RuntimeError("Each image needs a generating_image() of its own.")

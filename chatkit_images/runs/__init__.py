@@ -5,6 +5,8 @@
   which a run is claimed, released or taken over.
 - ``live_run``: a run of this process; ``registry`` has all of them. It is made of its
   ``task``, its ``readers`` and its ``outcome``.
+- ``generating``: an image that the project's code generates outside of a turn, in a
+  run whose ``generation_task`` streams what the block of that code makes.
 - ``log``: the events of a run. ``following`` reads them, wherever the run is.
 - ``stopping``, ``watching``, ``followed_logs``: stops, news and logs across
   processes. The ``supervisor`` does this work by ``polling`` the rows of runs.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from . import drain
 from .following import follow
+from .generating import generating_image
 from .live_run import LiveRun
 from .log import Batch, Batches
 from .polling import recent
@@ -39,6 +42,7 @@ __all__ = [
     "drain",
     "find",
     "follow",
+    "generating_image",
     "recent",
     "start",
     "stop",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.test import RequestFactory
+
 from chatkit_images import failures
-from chatkit_images.models import GeneratedImage
+from chatkit_images.models import GeneratedImage, Thread, ThreadItem
 from chatkit_images.testing import LoopbackAPI, Text, ToolCall
 from tests.client import ChatClient
 
@@ -26,6 +31,23 @@ async def test_a_tool_draws(chat: ChatClient, model: LoopbackAPI) -> None:
     assert (row.usage, row.cost) == ({"squares": 1}, Decimal("0.002"))
     (sent,) = [item for item in model.requests[-1]["input"] if "output" in item]
     assert row.image_id in sent["output"]
+
+
+async def test_a_view_draws_outside_of_a_turn(ann: User) -> None:
+    await Thread.objects.acreate(pk="thr_1", owner=f"user:{ann.pk}", user=ann)
+    made = module("shop.posters", block("image-sources.md", "Outside of a turn"))
+    request = RequestFactory().post("/", {"words": "Spring sale"})
+    request.user = ann
+    view = sync_to_async(made.poster)
+    answer = await view(request, "thr_1")
+    row = await GeneratedImage.objects.aget()
+    assert json.loads(answer.content) == {"image": row.image_id}
+    assert (row.status, row.prompt, row.width) == ("completed", "Spring sale", 512)
+    said = await ThreadItem.objects.aget(type="user_message")
+    assert said.payload["content"][0]["text"] == "Spring sale"
+    await Thread.objects.aupdate(status="closed")
+    refused = await view(request, "thr_1")
+    assert (refused.status_code, b"closed" in refused.content) == (409, True)
 
 
 def test_the_project_knows_its_exceptions(settings: Any) -> None:
