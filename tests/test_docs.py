@@ -83,6 +83,7 @@ OWN_TESTS = (
     "gallery/catch_up.py",
     # By tests/docs/test_image_sources.py.
     "shop/openai_images.py",
+    "shop/edits.py",
     "shop/gemini.py",
     "shop/pipeline.py",
     "shop/local.py",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from chatkit_images.models import GeneratedImage, PartialImage
+from chatkit_images.models import GeneratedImage, ImageSource
 from chatkit_images.testing import (
     FailedImage,
     Gate,
@@ -25,7 +25,14 @@ from chatkit_images.testing import (
     ToolCall,
     Usage,
 )
-from tests.client import ChatClient, done_items, of_type, thread_id
+from tests.client import (
+    ChatClient,
+    done_items,
+    message,
+    of_type,
+    read_events,
+    thread_id,
+)
 from tests.image_files import image_file
 
 from .pages import Block, blocks
@@ -78,7 +85,7 @@ def with_pipeline() -> Iterator[ModuleType]:
 
 
 @pytest.mark.parametrize(
-    "name", ["openai_images", "gemini", "local", "images_mcp", "mcp_images"]
+    "name", ["openai_images", "edits", "gemini", "local", "images_mcp", "mcp_images"]
 )
 def test_an_example_is_short(name: str) -> None:
     assert len([line for line in part(name).text.splitlines() if line.strip()]) < 30
@@ -96,12 +103,14 @@ async def test_a_provider_draws_with_previews(
     drawn = Image(partials=1, data=FINAL, preview=PREVIEW, gate=gate)
     asked.respond_with(drawn, Usage(10, 1100))
     with serving(part(name)):
-        saying = asyncio.ensure_future(chat.say("a red fox"))
-        # The image would overtake its preview.
-        while not await PartialImage.objects.aexists():
-            await asyncio.sleep(0.01)
-        gate.open()
-        events = await saying
+        request = {"input": message("a red fox")}
+        response = await chat.request_op("threads.create", request)
+        events = []
+        async for event in read_events(response):
+            events.append(event)
+            if previews(events) == 1:
+                # The image would overtake its preview.
+                gate.open()
         assert await shown(chat, events) == FINAL
         assert previews(events) == 2
         row = await GeneratedImage.objects.aget()
@@ -116,6 +125,25 @@ async def test_a_provider_draws_with_previews(
     assert (row.status, row.reason) == ("blocked", "blocked")
     assert "Do not try again" in answers(model)[-1]
     assert len(asked.requests) == 2
+
+
+async def test_an_edit_is_a_version_of_the_newest_image(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    call(model)
+    with serving(part("openai_images")):
+        events = await chat.say("a red fox")
+    before = await shown(chat, events)
+    call(model, "edit", prompt="now at night")
+    with serving(part("edits")):
+        events = await chat.say("now at night", thread_id(events))
+    assert "The image is ready" in answers(model)[-1], answers(model)
+    assert await shown(chat, events) != before
+    first, second = [row async for row in GeneratedImage.objects.order_by("created_at")]
+    asked = model.images.requests[-1]
+    assert (asked["path"], asked["image"], asked["stream"]) == ("edits", [before], True)
+    edited = [source async for source in ImageSource.objects.filter(role="edited")]
+    assert [(e.image_id, e.source_image_id) for e in edited] == [(second.pk, first.pk)]
 
 
 async def test_a_generator_in_a_thread_shows_each_step(
