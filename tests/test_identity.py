@@ -337,7 +337,7 @@ async def test_an_edit_knows_what_it_was_made_from(
     edited = await GeneratedImage.objects.exclude(pk=first.pk).aget()
     assert (edited.details or {})["action"] == "edit"
     (source,) = [row async for row in edited.sources.all()]
-    assert (source.role, source.source_image_id) == ("input", first.pk)
+    assert (source.role, source.source_image_id) == ("edited", first.pk)
     assert not await first.sources.aexists()
 
 

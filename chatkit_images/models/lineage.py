@@ -23,6 +23,10 @@ EDITED = "edited"
 Graph = defaultdict[uuid.UUID, set[uuid.UUID]]
 
 
+# As an edge has them.
+COLUMNS = ("image", "source_image", "attachment", "role")
+
+
 class Edge(NamedTuple):
     """That an image was made from another, or from a file.
 
@@ -210,7 +214,7 @@ def _touching(rows: Any, keys: set[Any], most: int) -> dict[int, Edge]:
 
     It is one statement, of which each part uses an index of its own.
     """
-    rows = rows.order_by().values_list("pk", *Edge._fields)
+    rows = rows.order_by().values_list("pk", *COLUMNS)
     made, used = rows.filter(image__in=keys), rows.filter(source_image__in=keys)
     return {
         pk: Edge(*columns) for pk, *columns in made.union(used).order_by("pk")[:most]
