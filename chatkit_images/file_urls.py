@@ -30,7 +30,8 @@ def image_url(
     Args:
         image: The image; it must be of the context's owner.
         context: Whose browser it is for.
-        variant: ``"full"``, ``"thumbnail"`` or ``"partial-<index>"``.
+        variant: ``"full"``, ``"thumbnail"``, ``"model"`` for the form that models get,
+            or ``"partial-<index>"``.
     """
     if variant == "full" and (
         url := _storage_url(image.file.name, image.mime, context)

@@ -15,6 +15,7 @@ from . import (
     databases,
     limits,
     model_sides,
+    model_urls,
     serving,
     surroundings,
     values,
@@ -57,6 +58,7 @@ ADVICE = (
     databases.check_sqlite,
     serving.check_processes,
     serving.check_key,
+    model_urls.check_model_urls,
 )
 
 

@@ -113,16 +113,6 @@ class FileBudget:
         self._images -= found.size
         return parts.image(found.text)
 
-    async def may_go_by_url(self, source: Source) -> bool:
-        """Whether the stored bytes of an image have the form that goes to models.
-
-        Raises:
-            ImageError: If they are no image.
-        """
-        if source.made is not None:
-            return not source.made.name and source.made.size == source.size
-        return await model_files.read(source.name, _is_plain)
-
     async def document(
         self, row: models.Attachment
     ) -> ResponseInputFileParam | ResponseInputTextParam | None:
@@ -143,8 +133,3 @@ class FileBudget:
     @property
     def _left(self) -> int:
         return min(self._images, self._most)
-
-
-def _is_plain(data: bytes) -> bool:
-    found = imaging.as_it_is(data)
-    return found is not None and len(found[1]) == len(data)

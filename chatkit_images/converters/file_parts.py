@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-from urllib.parse import urlsplit
 
 from chatkit import types
 from openai.types.responses import ResponseInputContentParam
 
-from .. import database, file_urls, imaging, models
-from ..conf import settings
+from .. import database, imaging, models
 from ..context import RequestContext
 from ..exceptions import ImageError
 from ..queries import data_urls, own_urls, variants
-from . import absences, parts
+from . import absences, image_urls, parts
 from .file_budget import FileBudget
 
 logger = logging.getLogger(__name__)
 # A part, or ``None`` and the end of the sentence about what the model does not see.
 Part = tuple[ResponseInputContentParam | None, str]
-# Names that mean something in one network only.
-INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class FileParts:
@@ -30,20 +25,24 @@ class FileParts:
     Args:
         context: The owner of the rows.
         halved: Whether an input of these files was too large for the provider.
+        by_url: Whether images may go by their URLs, if the project says so.
     """
 
-    def __init__(self, context: RequestContext, *, halved: bool = False) -> None:
+    def __init__(
+        self, context: RequestContext, *, halved: bool = False, by_url: bool = True
+    ) -> None:
         self._context = context
+        self._by_url = by_url
         self._budget = FileBudget(halved=halved)
 
     async def image(self, image: models.GeneratedImage) -> Part:
         """Return an image that has a row."""
         try:
             source = await _source(image)
-            if settings.MODEL_IMAGES == "signed_url" and (
-                await self._budget.may_go_by_url(source)
+            if self._by_url and (
+                url := await image_urls.of(image, source, self._context)
             ):
-                return parts.image(file_urls.signed_url(image, self._context)), ""
+                return parts.image(url), ""
             return await self._budget.image(source), absences.NOT_AGAIN
         except ImageError:
             return None, absences.OF_NO_KIND
@@ -95,7 +94,7 @@ class FileParts:
                 return None, absences.OF_NO_KIND
         if not url or own_urls.is_ours(url):
             return None, absences.GONE
-        if not is_public(url):
+        if not image_urls.is_public(url):
             logger.warning(
                 "The model does not get the image of %s, because no provider can reach "
                 "its URL: override %s() of the converter",
@@ -112,18 +111,3 @@ async def _source(row: variants.Row) -> variants.Source:
     if variants.is_joined(row):
         return variants.source(row)
     return await database.call(variants.source, row)
-
-
-def is_public(url: str) -> bool:
-    """Whether others than this machine and its network may reach a URL."""
-    try:
-        split = urlsplit(url)
-        host = (split.hostname or "").rstrip(".")
-    except ValueError:
-        return False
-    if split.scheme not in ("http", "https"):
-        return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith(INNER)

@@ -16,8 +16,10 @@ class InputFiles:
         withheld: Files that the next input has words for, as they were refused before.
         only: Files of which alone the next input is made; ``None``: of all.
         halved: Whether the next input gets half of the budget for files.
+        as_bytes: Whether all images of the next input go as bytes.
         note_role: Who tells the model of files that it does not see.
         sent: The files of the newest input, in its order.
+        by_url: Whether some of them went by a URL.
         images: Those of them that are in parts for images.
         newest: Those of them that the person sent with the newest message.
         has_note: Whether the newest input tells of files that it has not.
@@ -28,6 +30,7 @@ class InputFiles:
         self.withheld: frozenset[InputFile] = frozenset()
         self.only: frozenset[InputFile] | None = None
         self.halved = False
+        self.as_bytes = False
         self.note_role: Role = "developer"
         self.names: dict[InputFile, str] = {}
         self.begin()
@@ -35,6 +38,7 @@ class InputFiles:
     def begin(self) -> None:
         """Forget the files of the input before."""
         self.sent: list[InputFile] = []
+        self.by_url = False
         self.images: list[InputFile] = []
         self.newest: frozenset[InputFile] = frozenset()
         self.has_note = False
@@ -77,6 +81,8 @@ class InputFiles:
                     self.sent.append(file)
                     if part.get("type") == "input_image":
                         self.images.append(file)
+                        url = str(part.get("image_url") or "")
+                        self.by_url = self.by_url or not url.startswith("data:")
 
     def at(self, given: Sequence[Any], item: int, part: int) -> InputFile | None:
         """Return the file in a part of an item of an input."""

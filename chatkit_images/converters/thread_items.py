@@ -74,7 +74,9 @@ class DjangoThreadItemConverter(DecorationConverter):
             settings.MODEL_IMAGE_COUNT // share,
             shown_images.NEWEST // share,
         )
-        self._parts = FileParts(self.context, halved=files.halved)
+        self._parts = FileParts(
+            self.context, halved=files.halved, by_url=not files.as_bytes
+        )
         self._mentions.begin()
         files.begin()
         groups: list[tuple[list[str], list[TResponseInputItem]]] = []

@@ -28,7 +28,7 @@ from ..converters.mentions import image_keys
 from ..queries import kept_rows
 from .extra_arguments import refused
 from .hooks import turn_config
-from .refused_inputs import Refusals, is_refusal
+from .refused_inputs import Refusals
 
 logger = logging.getLogger(__name__)
 # Requests that are made at most for one answer.
@@ -120,7 +120,7 @@ async def stream_answer(
                 host = provider().host
                 logger.warning("%s takes no %s", host, " and no ".join(names))
                 continue
-            if begun or failure is None or not is_refusal(failure):
+            if begun or failure is None or not refusals.concern(failure):
                 raise
             is_last = left == 1
             if not left or not refusals.react(failure, agent_input, is_last=is_last):

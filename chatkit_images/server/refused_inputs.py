@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,10 +28,27 @@ ROLES = re.compile(r"system (?:message|role)|developer|roles? must|\brole\b", re
 SIZES = re.compile(r"too (?:large|big|many)|exceed|\bmaximum\b|at most", re.I)
 # Failures for which something in the input may be the cause.
 REFUSALS = (Reason.REFUSED_INPUT, Reason.BAD_REQUEST, Reason.TOO_LARGE)
+# What providers say that cannot read an image at its URL: "Timeout while downloading",
+# "Failed to download image from", "Cannot fetch content from the provided URL",
+# "Image URL domain is not allowed".
+UNREAD_CODES = ("invalid_image_url", "failed_to_download_image", "image_file_not_found")
+UNREAD = re.compile(
+    r"(?:error|timeout) while downloading|\burl domain\b|"
+    r"\b(?:download|fetch)\w*[^.]{0,40}\b(?:image|file|url|https?:|content|media)|"
+    r"(?:not|n't|unable to|failed to) (?:read|access|reach|open|load|retrieve)"
+    r"[^.]{0,60}\burl",
+    re.I,
+)
+# Seconds for which a provider gets bytes, after it could not read an image.
+UNREAD_SECONDS = 3600.0
+# Failures that nothing in an input mends.
+FINAL = (Reason.NOT_ALLOWED, Reason.QUOTA, Reason.RATE_LIMITED)
 # Shorter names may stand in any sentence.
 SHORTEST_NAME = 5
 # The providers that have refused the developer's words, as this process knows.
 _without_developer: set[Provider] = set()
+# Until when hosts of providers get bytes, by the clock of this process.
+_without_urls: dict[str, float] = {}
 
 
 def is_refusal(failure: Failure) -> bool:
@@ -52,6 +70,13 @@ def blocks_a_file(failure: Failure) -> bool:
     )
 
 
+def is_unread(failure: Failure) -> bool:
+    """Whether a provider may have failed to read an image at its URL."""
+    if failure.reason in (Reason.BLOCKED, *FINAL):
+        return False
+    return failure.code in UNREAD_CODES or bool(UNREAD.search(failure.message))
+
+
 class Refusals:
     """Changes the files of an input until its provider takes it.
 
@@ -70,7 +95,12 @@ class Refusals:
         self._whole: list[InputFile] | None = None
         self._code = ""
         self._role_refused = False
+        self._urls_refused = False
         self.measure = ""
+
+    def concern(self, failure: Failure) -> bool:
+        """Whether another input may help after a failure."""
+        return is_refusal(failure) or (self._files.by_url and is_unread(failure))
 
     async def load(
         self, thread_id: str, images: Iterable[str] = (), *, any_known: bool = True
@@ -84,12 +114,14 @@ class Refusals:
         """
         files = self._files
         files.only, files.halved, files.note_role = None, False, "developer"
+        files.as_bytes = False
         known = {}
         if any_known:
             known = await database.call(inputs.refusals, thread_id, images)
         # To find out who the provider is may take a client.
-        if known or _without_developer:
+        if known or _without_developer or _without_urls:
             provider = self._provider()
+            files.as_bytes = _without_urls.get(provider.host, 0.0) > time.monotonic()
             codes = known.get(provider, {})
             files.halved = HALF_BUDGET in codes.values()
             refused = (file for file, code in codes.items() if code != HALF_BUDGET)
@@ -111,6 +143,11 @@ class Refusals:
         files = self._files
         if not (files.sent or files.has_note):
             return False
+        if files.by_url and is_unread(failure):
+            # No file is refused: the provider, or a gateway, does not reach the host.
+            files.as_bytes = self._urls_refused = True
+            self.measure = "with the bytes of images in the place of their URLs"
+            return True
         if self._whole is None:
             self._whole, self._code = files.sent, failure.code or failure.reason.value
         too_large = failure.reason is Reason.TOO_LARGE or (
@@ -150,6 +187,11 @@ class Refusals:
         refused = [] if only is None else [file for file in whole if file not in only]
         if self._role_refused:
             _without_developer.add(self._provider())
+        if self._urls_refused:
+            now = time.monotonic()
+            for host in [host for host, until in _without_urls.items() if until <= now]:
+                del _without_urls[host]
+            _without_urls[self._provider().host] = now + UNREAD_SECONDS
         if refused:
             await database.call(inputs.remember, refused, self._provider(), self._code)
         elif self._files.halved:

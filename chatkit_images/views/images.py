@@ -12,6 +12,7 @@ from .. import models
 from ..conf import settings
 from ..contexts import working_for
 from ..exceptions import NotFoundError
+from ..queries import variants
 from . import signed_urls
 from .admission import JsonView, context_of
 from .files import CROSS_ORIGIN_HEADERS, file_response, gone
@@ -73,6 +74,11 @@ def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
     name, mime = str(image.file.name), image.mime
     if variant == "thumbnail" and image.thumbnail:
         name, mime = str(image.thumbnail.name), "image/webp"
+    elif variant == "model":
+        # Without a file of its own, the form has the bytes of the image itself.
+        made = image.variants.filter(form=variants.form()).first()
+        if made is not None and made.file:
+            name, mime = str(made.file.name), made.mime
     elif match := PARTIAL.fullmatch(variant):
         partial = image.partials.filter(index=int(match[1])).first()
         # If the preview is gone, the image itself has replaced it.

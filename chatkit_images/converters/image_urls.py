@@ -1,0 +1,73 @@
+"""URLs by which a provider reads images, for ``MODEL_IMAGES = "signed_url"``."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from urllib.parse import urlsplit
+
+from .. import file_urls, models
+from ..conf import settings
+from ..context import RequestContext
+from ..queries.variants import Source
+from . import model_files
+
+logger = logging.getLogger(__name__)
+# Names that mean something in one network only.
+INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+# Hosts of which the log has said that no provider reaches them, and how many it names.
+_told: set[str] = set()
+MOST_TOLD = 100
+
+
+async def of(
+    image: models.GeneratedImage, source: Source, context: RequestContext
+) -> str:
+    """Return the URL of an image in the form for models; empty if its bytes must go.
+
+    The image is read once, when its form is not known. If that had to be made, bytes go
+    this time, and the URL of its own file on later turns.
+
+    Raises:
+        ImageError: If it cannot be decoded.
+        Exception: The storage's own, if it does not answer.
+    """
+    if settings.MODEL_IMAGES != "signed_url":
+        return ""
+    url = file_urls.signed_url(image, context)
+    if not is_public(url):
+        _tell(url)
+        return ""
+    made = source.made
+    if made is not None and made.name:
+        return file_urls.signed_url(image, context, "model")
+    found = await model_files.image(source) if made is None else made
+    # The first bytes of a file that has more behind them have no URL.
+    is_whole = found.size == source.size and found.mime != model_files.SVG
+    return url if is_whole else ""
+
+
+def is_public(url: str) -> bool:
+    """Whether others than this machine and its network may reach a URL."""
+    try:
+        split = urlsplit(url)
+        host = (split.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if split.scheme not in ("http", "https"):
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(INNER)
+
+
+def _tell(url: str) -> None:
+    host = urlsplit(url).netloc
+    if host not in _told and len(_told) < MOST_TOLD:
+        _told.add(host)
+        logger.warning(
+            "The model gets the bytes of images and not their URLs, because no "
+            "provider can reach %s: set CHATKIT_IMAGES['BASE_URL'] to a public host",
+            host,
+        )
