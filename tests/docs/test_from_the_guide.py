@@ -64,8 +64,9 @@ def images_in(request: Any) -> list[str]:
 async def test_the_guides_server_works_with_our_classes(
     chat: ChatClient, model: LoopbackAPI, settings: Any, option: str
 ) -> None:
-    chosen = settings.CHATKIT_IMAGES | {"MODEL_IMAGES": option}
-    settings.CHATKIT_IMAGES = chosen
+    # A provider reads no URL of a host that it cannot reach.
+    chosen = {"MODEL_IMAGES": option, "BASE_URL": "https://shop.example"}
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | chosen
     model.respond_with(Image(partials=2, delay=0.1), Text("Here."))
     model.respond_with(Text("Seen."))
 
