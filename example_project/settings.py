@@ -120,6 +120,10 @@ CHATKIT_IMAGES: dict[str, Any] = {
     # No proxy is before the demo, so the address of a client is that of its connection.
     "TRUSTED_PROXIES": [],
     "SPOOL_DIR": DEMO_DIR / "spool",
+    # With rules of the bucket that let the page write; see docs/storage.md.
+    "ATTACHMENT_UPLOADS": (
+        "storage" if flag("CHATKIT_IMAGES_S3_UPLOADS", False) else "app"
+    ),
     # What several processes share.
     "RUN_LOG_URL": REDIS_URL or None,
 }

@@ -42,7 +42,8 @@ class ChatPageView(TemplateView):
 
     def get_config(self) -> dict[str, Any]:
         """Return what the page's script needs to know, as JSON."""
-        return {"endpoint": self.get_endpoint()}
+        uploads = settings.CHATKIT_IMAGES.get("ATTACHMENT_UPLOADS", "app")
+        return {"endpoint": self.get_endpoint(), "uploads": uploads}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(config=self.get_config(), **kwargs)

@@ -166,3 +166,17 @@ def test_an_image_that_is_pasted_or_taken_is_attached(open_page: OpenPage) -> No
     assert chooser.value.element.get_attribute("capture") == "environment"
     chooser.value.set_files([file("photo.jpg", "image/jpeg")])
     chip(page, "photo.jpg").wait_for()
+
+
+def test_an_upload_has_the_token_of_the_page_where_no_script_reads_the_cookie(
+    page: Page,
+) -> None:
+    page.evaluate("""() => {
+        const input = document.createElement("input");
+        const [, value] = document.cookie.match(/csrftoken=([^;]+)/);
+        Object.assign(input, { type: "hidden", name: "csrfmiddlewaretoken", value });
+        document.body.append(input);
+        Object.defineProperty(document, "cookie", { get: () => "" });
+    }""")
+    page.locator("#file").set_input_files([file("pond.png")])
+    chip(page, "pond.png").wait_for()

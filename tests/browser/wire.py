@@ -22,12 +22,14 @@ class Wire:
     Attributes:
         url: Where it answers.
         requests: The first lines of what the browser has asked.
+        sent: How many bytes the browser has sent.
         holds: Set when it has passed on the event that it was to hold behind.
     """
 
     def __init__(self, upstream: int) -> None:
         self.url = ""
         self.requests: list[str] = []
+        self.sent = 0
         self._upstream = upstream
         self._cuts: list[bytes] = []
         self._lost: bytes | None = None
@@ -117,6 +119,7 @@ class Wire:
         losing: asyncio.Event,
     ) -> None:
         while data := await reader.read(LIMIT):
+            self.sent += len(data)
             line = data.partition(b"\r\n")[0]
             if b" HTTP/1.1" in line:
                 self.requests.append(line.decode())

@@ -61,8 +61,13 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def rclone(root: Path) -> Iterator[int]:
-    """Serve a folder as an S3 bucket that checks signatures; yield the port."""
+def rclone(root: Path, *more: str) -> Iterator[int]:
+    """Serve a folder as an S3 bucket that checks signatures; yield the port.
+
+    Args:
+        root: The folder above the bucket's.
+        more: Further arguments.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     program = shutil.which("rclone", path=path)
     if program is None:
@@ -70,7 +75,7 @@ def rclone(root: Path) -> Iterator[int]:
     (root / BUCKET).mkdir(parents=True)
     port = free_port()
     command = [program, "serve", "s3", str(root), f"--addr=127.0.0.1:{port}"]
-    command += [f"--auth-key={KEY},{SECRET}", "--config="]
+    command += [f"--auth-key={KEY},{SECRET}", "--config=", *more]
     server = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -1,7 +1,7 @@
 /** ChatKit's wire protocol: one endpoint, JSON in, JSON or an event stream out. */
 
 import { createFetch, follow, status } from "../chatkit_images/chatkit-fetch.js";
-import { sendFile } from "./upload.js";
+import { sendBytes, sendFile } from "./upload.js";
 
 /** A request the server refused, or that never reached it. */
 export class ApiError extends Error {
@@ -69,20 +69,27 @@ export const PAGE = 20;
 export class ChatKitApi {
   #link;
 
-  /** @param {(state: {lost: boolean}) => void} onReconnect Told of lost connections. */
-  constructor(endpoint, onReconnect) {
+  /**
+   * @param {(state: {lost: boolean}) => void} onReconnect Told of lost connections.
+   * @param {{uploads?: "app" | "storage"}} options Where files go, as `ATTACHMENT_UPLOADS` has it.
+   */
+  constructor(endpoint, onReconnect, { uploads = "app" } = {}) {
     this.endpoint = endpoint;
+    this.uploads = uploads;
     this.#link = { onReconnect, fetch: createFetch({ onReconnect }) };
   }
 
-  async #answered(request) {
-    let response;
+  async #reached(request) {
     try {
-      response = await request;
+      return await request;
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new ApiError(OFFLINE);
     }
+  }
+
+  async #answered(request) {
+    const response = await this.#reached(request);
     if (!response.ok) throw await errorFrom(response);
     return response;
   }
@@ -143,6 +150,24 @@ export class ChatKitApi {
 
   /** Upload a file; resolves to its attachment. Takes the options of `sendFile`. */
   async upload(file, options) {
+    if (this.uploads === "storage") return this.#uploadPast(file, options);
     return (await this.#answered(sendFile(`${this.endpoint}attachments/`, file, options))).json();
+  }
+
+  /** Send a file to the server's storage, and have the server look at it there. */
+  async #uploadPast(file, options) {
+    const { name, size, type } = file;
+    const { id, upload_descriptor: target } = await this.call(
+      "attachments.create", { name, size, mime_type: type });
+    try {
+      // What the storage says of a failure is for programs.
+      const { ok } = await this.#reached(sendBytes(target, file, options));
+      if (!ok) throw new ApiError(AWAY, { code: "upload_failed" });
+      return await (await this.#fetch(`attachments/${encodeURIComponent(id)}/finish/`, {})).json();
+    } catch (error) {
+      // It waits for no message; the sweep finds what this call misses.
+      this.call("attachments.delete", { attachment_id: id }).catch(() => {});
+      throw error;
+    }
   }
 }

@@ -14,7 +14,7 @@ import { Speaker } from "./speaker.js";
 import { addLocal } from "./thread.js";
 
 const config = JSON.parse(byId("config").textContent);
-const api = new ChatKitApi(config.endpoint, onReconnect);
+const api = new ChatKitApi(config.endpoint, onReconnect, config);
 const scroller = new Scroller(showEarlier);
 const lightbox = new Lightbox();
 

@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 const SCRIPT = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js";
 const PATIENCE = 15_000;
 
-const { endpoint, domainKey } = JSON.parse(byId("config").textContent);
+const { endpoint, domainKey, uploads } = JSON.parse(byId("config").textContent);
 
 let threadId = location.hash.slice(1) || null;
 let answering = false;
@@ -64,7 +64,9 @@ load().then(async () => {
       url: endpoint,
       domainKey,
       fetch: createFetch({ eventSource: true }),
-      uploadStrategy: { type: "direct", uploadUrl: new URL("attachments/", endpoint).href },
+      uploadStrategy: uploads === "storage"
+        ? { type: "two_phase" }
+        : { type: "direct", uploadUrl: new URL("attachments/", endpoint).href },
     },
     composer: await options,
     initialThread: threadId,
