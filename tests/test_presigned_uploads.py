@@ -266,7 +266,8 @@ async def test_bytes_that_change_while_they_are_looked_at_do_not_count(
         if row.file:
             assert storage.read(str(row.file.name)) == PDF
         await row.adelete()
-    assert files() == []
+        # This server removes empty folders, and fails what is written at that moment.
+        assert files() == []
 
 
 async def test_an_upload_that_is_finished_twice_at_once_is_stored_once(
