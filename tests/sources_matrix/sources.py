@@ -6,9 +6,12 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import httpx2
 
 from chatkit_images.testing import (
     ErrorEvent,
@@ -170,12 +173,14 @@ class Plain(Source):
         # It is answered when the code is through, which the page does not wait for.
         work = pool.submit(browser.post, URL, json=body)
         pool.shutdown(wait=False)
-        while not work.done():
-            with browser.stream("GET", f"{URL}threads/{key}/events/") as response:
-                if response.status_code == 200:
-                    scene.begin.open()
-                    yield from events_of(response.iter_lines())
-                    return
+        # Where the server dies, the stream ends.
+        with suppress(httpx2.TransportError):
+            while not work.done():
+                with browser.stream("GET", f"{URL}threads/{key}/events/") as response:
+                    if response.status_code == 200:
+                        scene.begin.open()
+                        yield from events_of(response.iter_lines())
+                        return
 
 
 class Code(Source):
