@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chatkit import types
 
@@ -37,6 +38,9 @@ threads of runs. It may write to its thread only while it has its claim.
 """
 
 
+File = tuple[Literal["image", "attachment"], str]
+
+
 @dataclass
 class RunState:
     """Facts of a run that its task and other code of this process share.
@@ -56,6 +60,8 @@ class RunState:
         turns: Counts the converters of the run, which tell their calls apart by it.
         safety_identifier: What the provider is told of who asks, empty if nothing.
         usage: The tokens of the responses so far, and what the provider's tools used.
+        masks: The masks that tools of the run have: a digest of what the provider gets;
+            kind and key of the mask, and of the image that it is for.
         generated: The images that any agent of the run has made: the agent's name, and
             what tells the image from others.
         offers: What the person may choose in the composer, by hook, if it was asked.
@@ -78,6 +84,7 @@ class RunState:
     allowed: bool = False
     placeholders: Placeholders = field(default_factory=Placeholders)
     turns: Iterator[int] = field(default_factory=count)
+    masks: dict[str, tuple[File, File]] = field(default_factory=dict)
     generated: list[tuple[str, tuple[int, bytes]]] = field(default_factory=list)
     safety_identifier: str = ""
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -91,6 +98,11 @@ class RunState:
 
 current_state: ContextVar[RunState | None] = ContextVar("current_state", default=None)
 """The state of the run whose task is executing, if any."""
+
+
+def digest_of(url: str) -> str:
+    """Return what tells a ``data:`` URL from others, in a few characters."""
+    return hashlib.sha256(url.encode()).hexdigest()
 
 
 def base64_of(text: str) -> str | Base64Image:

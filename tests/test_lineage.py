@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from typing import Any
 
+import PIL.Image
 import pytest
 from agents import function_tool
 from channels.db import database_sync_to_async
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
 
-from chatkit_images import models
+from chatkit_images import models, storage
+from chatkit_images.agents import edit_tool, image_bytes
+from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
-from chatkit_images.exceptions import NotFoundError
+from chatkit_images.exceptions import ImageError, NotFoundError
 from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import sources
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
@@ -21,7 +27,8 @@ from chatkit_images.views.lineage import shown
 from tests.chat import TestServer
 from tests.client import ChatClient, message, thread_id
 from tests.docs.pages import block, blocks
-from tests.image_files import image_file
+from tests.docs.shop import serving
+from tests.image_files import image_file, noise
 from tests.servers.world import build
 
 
@@ -312,3 +319,84 @@ def test_the_page_tells_what_people_asked_for() -> None:
     said, found = json.loads(answer.text), shown(day.lineage(), lambda row, variant: "")
     assert set(said) == set(found)
     assert set(said["nodes"][0]) == set(found["nodes"][0])
+
+
+def png_with(size: tuple[int, int], alpha: int) -> bytes:
+    picture = PIL.Image.new("RGBA", size, (9, 9, 9, 255))
+    picture.putpixel((0, 0), (9, 9, 9, alpha))
+    picture.save(out := io.BytesIO(), "PNG")
+    return out.getvalue()
+
+
+async def upload(context: RequestContext, name: str, data: bytes) -> str:
+    store = DjangoAttachmentStore()
+    return (await store.upload(SimpleUploadedFile(name, data), context)).id
+
+
+async def test_a_mask_goes_with_the_tool_and_is_noted(
+    chat: ChatClient, model: LoopbackAPI, context: RequestContext
+) -> None:
+    with serving(block("lineage.md", "Named images and masks in tools")):
+        model.respond_with(Image(data=png_with((64, 48), 255), partials=0), Text("."))
+        key = thread_id(await chat.say("fox"))
+        mask = await upload(context, "mask.png", png_with((64, 48), 0))
+        (fox,) = await named("fox")
+        call = ToolCall("weigh", {"image_id": fox.image_id})
+        missing = ToolCall("weigh", {"image_id": f"img_{0:032x}"})
+        model.respond_with(edit("blue"), call, missing)
+        model.respond_with(Text("Done."))
+        await chat.say("blue", key, [mask])
+    tools = model.requests[1]["tools"]
+    (tool,) = [each for each in tools if each["type"] == "image_generation"]
+    assert tool["partial_images"] == 3
+    url = tool["input_image_mask"]["image_url"]
+    sent = PIL.Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    assert (sent.size, sent.mode) == ((64, 48), "RGBA")
+    assert sent.getpixel((0, 0)) == (0, 0, 0, 0)
+    found = await sources_of("blue")
+    assert (found["fox"], found["mask.png"]) == ("edited", "mask")
+    outputs = [
+        each["output"]
+        for each in model.requests[-1]["input"]
+        if each.get("type") == "function_call_output"
+    ]
+    assert outputs[0] == f"{fox.bytes} bytes"
+    assert "bytes" not in outputs[1]
+
+
+async def test_a_mask_that_cannot_be_one_is_refused(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    context: RequestContext,
+    foreign: RequestContext,
+) -> None:
+    fine = await upload(context, "mask.png", png_with((64, 48), 0))
+    with pytest.raises(NotFoundError, match="no image to edit"):
+        await edit_tool(context, mask=fine)
+    model.respond_with(Image(data=png_with((64, 48), 255), partials=0), Text("."))
+    await chat.say("fox")
+    (fox,) = await named("fox")
+    ours = {"edited": fox.image_id}
+    tool = await edit_tool(context, mask=fine, input_fidelity="high", **ours)
+    assert tool.tool_config["input_fidelity"] == "high"
+    assert "input_image_mask" not in (await edit_tool(context)).tool_config
+    for name, data, words in (
+        ("small.png", png_with((32, 48), 0), "32 x 48 pixels, and its image 64 x 48"),
+        ("opaque.png", png_with((64, 48), 255), "no transparent pixels"),
+        ("photo.jpg", noise("JPEG", (64, 48)), "must be a PNG or a WebP"),
+        ("fox.txt", b"fox", "is no image"),
+    ):
+        key = await upload(context, name, data)
+        with pytest.raises(ImageError, match=words):
+            await edit_tool(context, mask=key, **ours)
+    for who, mask, edited in (
+        (foreign, fine, fox.image_id),
+        (context, "atc_none", fox.image_id),
+        (context, fine, f"img_{0:032x}"),
+    ):
+        with pytest.raises(NotFoundError):
+            await edit_tool(who, mask=mask, edited=edited)
+    assert await image_bytes(context, fine) == png_with((64, 48), 0)
+    await database_sync_to_async(storage.get_storage().delete)(fox.file.name)
+    with pytest.raises(NotFoundError, match="not there any more"):
+        await image_bytes(context, fox.image_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from .edit_tools import edit_tool
 from .generating import GeneratingImage, generating_image
 from .http_client import ImageHttpxClient
 from .model_texts import tool_error
+from .named_files import image_bytes
 from .nested_images import nested
 from .open_streams import trackers
 from .outcomes import cut_off, of_failure
@@ -22,8 +24,10 @@ __all__ = [
     "asking_provider",
     "cut_off",
     "of_failure",
+    "edit_tool",
     "expected_previews",
     "generating_image",
+    "image_bytes",
     "nested",
     "stream_agent_response",
     "tool_error",

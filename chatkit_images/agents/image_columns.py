@@ -8,6 +8,8 @@ from openai.types.responses import Response
 from openai.types.responses.response_output_item import ImageGenerationCall
 from pydantic import BaseModel
 
+from ..run_state import digest_of
+
 # Columns of their own, by the names that tools and calls have for them.
 OPTIONS = ("size", "quality", "background", "output_format")
 # What makes an image reproducible, and is in ``details``.
@@ -79,11 +81,15 @@ def _details(source: Any, names: tuple[str, ...]) -> dict[str, Any]:
 
 def _without_bytes(mask: dict[str, Any]) -> dict[str, Any]:
     """Return what names a mask. Its bytes may be in it, too."""
-    return {
+    found = {
         name: value
         for name, value in mask.items()
         if isinstance(value, str) and len(value) <= LONGEST and value[:5] != "data:"
     }
+    url = mask.get("image_url")
+    if isinstance(url, str) and url[:5] == "data:":
+        found["sha256"] = digest_of(url)
+    return found
 
 
 def _plain(value: Any) -> Any:

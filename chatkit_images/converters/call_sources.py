@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from .. import models
 from ..context import RequestContext
 from ..queries import sources
 from ..queries.inputs import InputFile
 from ..queries.sources import Source
+from ..run_state import current_state
 from ..transactions import atomic
 from .input_files import InputFiles
 
@@ -26,6 +28,8 @@ class CallSources:
         self._named: dict[str, list[Source]] = {}
         # The calls whose sources are rows already.
         self._saved: set[str] = set()
+        state = current_state.get()
+        self._masks = {} if state is None else state.masks
 
     def went_along(self, files: InputFiles) -> None:
         """Take the files of the input that the model gets now."""
@@ -81,9 +85,31 @@ class CallSources:
             and each.source == image.source
             and each.response_id not in ("", image.response_id)
         ]
+        details = image.details or {}
         edited = self._brought or made[-1:] or self._latest
         if image.source == image.Source.NESTED:
             # Its model has read words of the outer agent's, and what it made itself.
             edited = made[-1:]
-        inputs = [*self._inputs, *made]
-        return sources.of_hosted(image.details or {}, inputs, edited)
+        inputs, mask = [*self._inputs, *made], self._mask(details)
+        if mask is None:
+            return sources.of_hosted(details, inputs, edited)
+        found = sources.of_hosted(details, dict.fromkeys([*inputs, mask[1]]), mask[1:])
+        rest = [source for source in found if source.file != mask[0]]
+        return [*rest, Source(mask[0], sources.Role.MASK)]
+
+    def _mask(self, details: dict[str, Any]) -> tuple[InputFile, InputFile] | None:
+        """Return the mask that the tool of an edit had, and the image it was for.
+
+        ``None`` if it had none that this run has made.
+        """
+        if details.get("action") == "generate":
+            return None
+        said = details.get("input_image_mask")
+        key = said.get("sha256") if isinstance(said, dict) else None
+        if key is None and len(self._masks) == 1 and details.get("action") == "edit":
+            # A provider need not repeat what it was given.
+            key = next(iter(self._masks))
+        if key not in self._masks:
+            return None
+        mask, edited = self._masks[key]
+        return InputFile(*mask), InputFile(*edited)

@@ -11,6 +11,7 @@ from .containers import strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
+from .masks import mask
 from .normal import as_it_is, for_model, form, ready, redraw
 from .placeholders import Base64Image, Placeholders, RawImage, SentImage, WholeImage
 from .thumbnails import Sketch
@@ -37,6 +38,7 @@ __all__ = [
     "form",
     "inspect",
     "is_svg",
+    "mask",
     "ready",
     "redraw",
     "scale",

@@ -74,5 +74,22 @@ def get(image_id: str, context: RequestContext) -> models.GeneratedImage | None:
     return found
 
 
+def newest_of(
+    thread_id: str, context: RequestContext, other_than: object = None
+) -> models.GeneratedImage | None:
+    """Return the newest image of an owner's thread that is shown.
+
+    Args:
+        thread_id: The thread.
+        context: Whose it is.
+        other_than: Key of an image that is not meant.
+    """
+    rows = _of_owner(context).filter(thread_id=clean(thread_id))
+    for image in rows.order_by("-created_at", "-pk")[:2]:
+        if image.pk != other_than:
+            return image
+    return None
+
+
 def _of_owner(context: RequestContext) -> GeneratedImageQuerySet:
     return models.GeneratedImage.objects.for_owner(context.owner).shown()
