@@ -67,6 +67,7 @@ class RunState:
         offers: What the person may choose in the composer, by hook, if it was asked.
         trace: What of the request's trace goes on in the run.
         asked: Whom it has asked, and where its time goes.
+        recalled: How many earlier images the model has looked at again.
         rows: Rows of the history for the model's input, until it takes them.
         limits: What the person may use, if the claim has asked; each image of the
             project's own is held against it.
@@ -91,6 +92,7 @@ class RunState:
     offers: dict[str, frozenset[str] | None] = field(default_factory=dict)
     trace: dict[str, str] = field(default_factory=dict)
     asked: Asked = field(default_factory=Asked)
+    recalled: int = 0
     rows: ModelRows | None = None
     limits: Limits | None = None
     served: asyncio.Event = field(default_factory=asyncio.Event)

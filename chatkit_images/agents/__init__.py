@@ -11,6 +11,7 @@ from .nested_images import nested
 from .open_streams import trackers
 from .outcomes import cut_off, of_failure
 from .providers import asking_provider
+from .recalling import recall_image
 from .streaming import stream_agent_response
 from .tool_outputs import ModelImage
 from .tools import expected_previews
@@ -29,6 +30,7 @@ __all__ = [
     "generating_image",
     "image_bytes",
     "nested",
+    "recall_image",
     "stream_agent_response",
     "tool_error",
     "trackers",

@@ -32,6 +32,8 @@ OF_NO_KIND = "is of a kind that cannot be shown"
 TOO_LARGE = "is too large to be shown"
 UNREACHABLE = "cannot be reached by this model"
 WITHHELD = "cannot be shown to this model"
+# An agent may look again at what is not shown for these.
+RECALLABLE = (NOT_AGAIN, TOO_LARGE)
 # How an image call ended that has no result.
 ENDS = {
     Status.BLOCKED: "was blocked by the safety system",
@@ -40,14 +42,20 @@ ENDS = {
 }
 
 
-def of_image(image: models.GeneratedImage | None, why: str) -> str:
+def of_image(
+    image: models.GeneratedImage | None, why: str, with_id: bool = False
+) -> str:
     """Return a line about an image that is not shown.
 
     Args:
         image: Its row, if it has one.
         why: The end of the sentence.
+        with_id: Whether it has an id by which the model can ask for it.
     """
-    subject = "" if image is None else _subject(image)
+    subject = ""
+    if image is not None:
+        key = image.image_id if with_id and why in RECALLABLE else ""
+        subject = _subject(image, key)
     return f"An image that was generated earlier{subject} {why}."
 
 
@@ -61,6 +69,19 @@ def of_ended(image: models.GeneratedImage) -> str:
 def of_file(name: str, why: str) -> str:
     """Return a line about a file of the user's that is not shown."""
     return f"The file {_quoted(name)} that the user sent {why}."
+
+
+def of_attachment(file: types.Attachment, why: str, with_id: bool = False) -> str:
+    """Return a line about a file of the user's that is not shown.
+
+    Args:
+        file: The file.
+        why: The end of the sentence.
+        with_id: Whether the model can ask for an image by its id.
+    """
+    if not (with_id and why in RECALLABLE and isinstance(file, types.ImageAttachment)):
+        return of_file(file.name, why)
+    return f"The file {_quoted(file.name)} (id: {file.id}) that the user sent {why}."
 
 
 def of_note(item: types.AssistantMessageItem) -> str:
@@ -83,9 +104,11 @@ def message(
     return parts.message(parts.text(words), role=role)
 
 
-def _subject(image: models.GeneratedImage) -> str:
+def _subject(image: models.GeneratedImage, key: str = "") -> str:
     words = image.revised_prompt or image.prompt
-    return f" ({_quoted(words)})" if words.strip() else ""
+    told = [_quoted(words)] if words.strip() else []
+    told += [f"id: {key}"] if key else []
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _quoted(words: str) -> str:

@@ -39,11 +39,14 @@ class DjangoThreadItemConverter(DecorationConverter):
 
     Attributes:
         files: Which files the newest input has, and which ones it must not have.
+        can_recall: Whether the agent has ``recall_image``, and so is told the ids of
+            the images that it is not shown.
     """
 
     def __init__(self, context: RequestContext) -> None:
         self.context = given_to(self, context)
         self.files = InputFiles()
+        self.can_recall = False
         self._parts = FileParts(self.context)
         self._mentions = Mentions(self.files)
         # The rows of the newest input.
@@ -131,7 +134,7 @@ class DjangoThreadItemConverter(DecorationConverter):
         file = InputFile("image", item.id if image is None else str(image.pk))
         part, why = await self._image_part(item, image, file)
         if part is None:
-            self._absent.append(absences.of_image(image, why))
+            self._absent.append(absences.of_image(image, why, self.can_recall))
             return None
         if image is None:
             # A refusal of it cannot be remembered: it has no row.
@@ -154,7 +157,8 @@ class DjangoThreadItemConverter(DecorationConverter):
         else:
             part, why = await self._parts.attachment_elsewhere(attachment)
         if part is None:
-            self._absent.append(absences.of_file(name, why))
+            shown = attachment.model_copy(update={"name": name})
+            self._absent.append(absences.of_attachment(shown, why, self.can_recall))
             # ChatKit wants a part; messages are sent without empty ones.
             return parts.text("")
         return part

@@ -73,6 +73,14 @@ def refusals(
     return found
 
 
+def was_refused(file: InputFile) -> bool:
+    """Whether any provider has refused a file lately."""
+    lately = models.RefusedInput.objects.filter(
+        created_at__gt=timezone.now() - REMEMBERED
+    ).exclude(code=HALF_BUDGET)
+    return lately.filter(**{file.kind: file.pk}).exists()
+
+
 @atomic()
 def remember(files: Iterable[InputFile], provider: Provider, code: str) -> None:
     """Note that a provider has refused files. An older note of the same is replaced."""

@@ -26,6 +26,7 @@ from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from ..converters.mentions import image_keys
 from ..queries import kept_rows
+from .agents_within import may_recall
 from .extra_arguments import refused
 from .hooks import turn_config
 from .refused_inputs import Refusals
@@ -82,6 +83,7 @@ async def stream_answer(
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     saver.run_config = settings or saver.run_config
+    converter.can_recall = may_recall(agent)
     thread_id = agent_context.thread.id
     service = service_of(agent, settings)
     refusals = Refusals(converter.files, partial(provider_of, agent, settings))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from agents import (
     Agent,
-    FunctionTool,
-    Handoff,
     ModelSettings,
     OpenAIResponsesModel,
     RunConfig,
@@ -20,6 +18,7 @@ from ..agents.providers import model_of, provider_of
 from ..failures import Failure, Reason
 from ..queries.inputs import Provider
 from . import prompt_cache, safety
+from .agents_within import agents_within
 
 logger = logging.getLogger(__name__)
 NAMES = (safety.NAME, prompt_cache.NAME)
@@ -44,7 +43,7 @@ def added(
         if _refused:
             provider = provider_of(agent, found)
             left = {key: left[key] for key in left if (provider, key) not in _refused}
-        for each in _within(agent, []):
+        for each in agents_within(agent):
             if not isinstance(model_of(each, found), OpenAIResponsesModel):
                 return config, {}
             own = each.model_settings
@@ -72,22 +71,6 @@ def refused(failure: Failure | None, provider: Callable[[], Provider]) -> list[s
     news = named - _refused
     _refused.update(news)
     return sorted(name for _, name in news)
-
-
-def _within(agent: Any, seen: list[Any]) -> Iterator[Agent[Any]]:
-    """Yield an agent and those that it may call, each once."""
-    if agent is None or any(agent is each for each in seen):
-        return
-    seen.append(agent)
-    yield agent
-    for handoff in agent.handoffs:
-        if isinstance(handoff, Handoff):
-            reference = handoff._agent_ref
-            handoff = reference() if reference is not None else None
-        yield from _within(handoff, seen)
-    for tool in agent.tools:
-        if isinstance(tool, FunctionTool):
-            yield from _within(tool._agent_instance, seen)
 
 
 def _is_set(settings: ModelSettings, name: str) -> bool:

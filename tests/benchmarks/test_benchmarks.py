@@ -49,6 +49,13 @@ print(json.dumps(seen))
 """
 
 
+MODEL_INPUT = """
+import json, model_input
+rows = model_input.rows({"turns": 4, "warm": 2, "size": "tiny"}, None)
+print(json.dumps([model_input.HEADER, *rows]))
+"""
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
     # All servers have copies of one database: to make one takes longer than the rest.
@@ -74,6 +81,17 @@ def test_the_benchmark_of_images_measures_all_variants(tmp_path: Path) -> None:
     for one in figures.values():
         assert one["last"] > 0 and one["busy"] > 0 and one["memory"] > 0
     assert stalls["app"]["stall"] > 0
+
+
+def test_the_benchmark_of_the_models_input_measures_app_and_sdk() -> None:
+    header, app, sdk = run(MODEL_INPUT)
+    assert (app[0], sdk[0]) == ("app", "SDK")
+    # No window is full, so all that was sent is sent again.
+    equal = header.index("equal")
+    assert app[equal] == sdk[equal] == "100.0%"
+    encoded = header.index("encoded")
+    assert app[encoded : encoded + 2] == ["1.0", "0.0"]
+    assert float(sdk[encoded + 1]) > 0
 
 
 @pytest.mark.parametrize("door", DOORS)
