@@ -27,8 +27,11 @@ from chatkit_images.queries.model_rows import ModelRows
 from chatkit_images.receiving import StoredImage
 from chatkit_images.run_state import RunState, current_state
 from chatkit_images.store import DjangoStore
+from chatkit_images.testing import Image as ImageStep
+from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.testing.contracts import T0, make_message, make_thread
-from tests.image_files import image_file
+from tests.client import ChatClient, thread_id
+from tests.image_files import image_file, noise
 from tests.refusable import IMAGES, PDF
 from tests.test_model_input import images_of
 from tests.test_thread_item_converter import (
@@ -118,6 +121,22 @@ async def test_a_form_is_made_once_and_kept(
     assert await given(items, context) == first
     assert sorted(work) == ["encode"] * 2 + ["read"] * 2
     assert await ImageVariant.objects.acount() == 2
+
+
+async def test_the_form_of_a_large_image_is_there_before_its_next_turn(
+    chat: ChatClient, model: LoopbackAPI, work: list[str]
+) -> None:
+    model.respond_with(ImageStep(data=noise("PNG", (700, 700)), partials=0), Text("1."))
+    model.respond_with(Text("2."))
+    key = thread_id(await chat.say("a fox"))
+    await storage.call("redraw", lambda: None)
+    await database_sync_to_async(storage.drain)()
+    made = await ImageVariant.objects.aget()
+    assert made.mime == "image/jpeg" and made.file
+    work.clear()
+    await chat.say("and now?", key)
+    assert work == []
+    assert "data:image/jpeg" in str(model.requests[-1]["input"])
 
 
 async def test_of_an_image_that_has_the_form_there_is_no_second_file(

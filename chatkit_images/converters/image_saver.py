@@ -15,6 +15,7 @@ from ..exceptions import NotFoundError
 from ..failures import Reason
 from ..imaging import WholeImage
 from ..queries import endings, identity, images
+from . import prepared_forms
 from .call_rows import CallRows, clean_image
 
 logger = logging.getLogger(__name__)
@@ -172,6 +173,7 @@ class ImageSaver(CallRows):
                 logger.warning("Image %s has no thumbnail", image.pk, exc_info=True)
                 # Others have to know of it all the same.
                 await database.once(images.announce, image)
+        prepared_forms.prepare(image)
 
     async def save_told(self, call_id: str) -> None:
         """Write what the source of an image has told since its row was written."""

@@ -12,7 +12,7 @@ from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
 from .masks import mask
-from .normal import as_it_is, for_model, form, ready, redraw
+from .normal import as_it_is, for_model, form, is_light, ready, redraw
 from .placeholders import Base64Image, Placeholders, RawImage, SentImage, WholeImage
 from .thumbnails import Sketch
 
@@ -37,6 +37,7 @@ __all__ = [
     "for_model",
     "form",
     "inspect",
+    "is_light",
     "is_svg",
     "mask",
     "ready",

@@ -40,6 +40,19 @@ def form() -> str:
     return f"{settings.MODEL_SIDE}:{settings.MODEL_FORMAT}"
 
 
+def is_light(mime: str, size: int, width: int, height: int) -> bool:
+    """Whether an image goes to models as it is, or is drawn again in a moment.
+
+    Args:
+        mime: Its type.
+        size: How many bytes it has.
+        width, height: Its pixels.
+    """
+    if mime == SVG[0]:
+        return True  # Its source goes along.
+    return size <= LOSSLESS_BYTES and max(width, height) <= _most()
+
+
 def ready(data: bytes) -> tuple[str, bytes] | None:
     """Return type and bytes of an image that goes to models as it is, else ``None``.
 

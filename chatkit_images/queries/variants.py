@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.db import connections, transaction
@@ -122,20 +123,21 @@ def keep(source: Source, mime: str, size: int, data: bytes | None) -> None:
         size: How many bytes it has.
         data: Its bytes; ``None`` if they are those at the beginning of the original.
     """
+    begin = partial(keep_committed, source, mime, size, data)
+    # Nobody else sees the image before the transaction of this code has ended.
+    transaction.on_commit(begin, using=models.ImageVariant.objects.all().db)
+
+
+def keep_committed(source: Source, mime: str, size: int, data: bytes | None) -> None:
+    """Do as ``keep`` does, for an image that everybody sees. It asks no database."""
     waiting = len(data or b"")
     if not storage.backlog.fits(waiting):
         return
     name = ""
     if data is not None:
         name = storage.new_name("variants", imaging.EXTENSIONS[mime])
-    made, how = Made(name, mime, size), form()
-
-    def begin() -> None:
-        storage.backlog.take(waiting)
-        storage.later(_keep, source, how, made, data)
-
-    # Nobody else sees the image before the transaction of this code has ended.
-    transaction.on_commit(begin, using=models.ImageVariant.objects.all().db)
+    storage.backlog.take(waiting)
+    storage.later(_keep, source, form(), Made(name, mime, size), data)
 
 
 def _keep(source: Source, how: str, made: Made, data: bytes | None) -> None:
