@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from . import drawing, request
+from . import drawing, request, tool_calls
 from .script import (
     JSON,
     Drop,
@@ -44,7 +44,9 @@ def default_model(
 ) -> Sequence[Step]:
     """Draw what the user asked for, or talk when they did not ask for an image.
 
-    Words such as "two", "slow" or "blocked" choose what happens to the image.
+    Words such as "two", "slow" or "blocked" choose what happens to the image. Without
+    the image tool the model calls a function tool, and so it does if the text is the
+    name of one with its arguments as JSON.
 
     Args:
         body: The request.
@@ -52,10 +54,13 @@ def default_model(
             not, the answer says what it has.
     """
     text = request.last_user_text(body)
+    if call := tool_calls.spelled_out(body, text):
+        return call
     if not wants_image(text):
         return [Text(small_talk(text))]
     if request.image_tool(body) is None:
-        return [Text("I can only draw, and this request came without an image tool.")]
+        without = "I can only draw, and this request came without an image tool."
+        return tool_calls.any_tool(body, text) or [Text(without)]
     base = earlier_image(body, text)
     image = Image(prompt=text, base=base, revised_prompt=revised(text, base))
     opening = (

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -359,6 +360,77 @@ def test_a_request_without_the_image_tool_is_answered_in_words(
 ):
     (message,) = output(stream(url, "a fox", tools=[]))
     assert "without an image tool" in message.content[0].text
+
+
+def function(name: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": name,
+        "parameters": {"type": "object", "properties": properties},
+    }
+
+
+def test_a_function_tool_is_called_with_the_words_and_numbers_of_the_person(
+    api: LoopbackAPI, url: str
+):
+    some = function(
+        "paint",
+        prompt={"type": "string"},
+        style={"enum": ["plain", "wild"]},
+        shares={"type": "array", "items": {"type": "integer"}},
+        side={"type": "integer"},
+        seed={"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        quality={"type": "string", "default": "low"},
+        flag={"type": "boolean"},
+        other={"$ref": "#/$defs/Other"},
+    )
+    some["parameters"]["$defs"] = {
+        "Other": {"type": "object", "properties": {"word": {"type": "string"}}}
+    }
+    said = "A wild pie of 60 and 40"
+    (call,) = output(stream(url, said, tools=[function("first"), some]))
+    assert call.name == "first"
+    (call,) = output(stream(url, f"{said}: paint", tools=[function("first"), some]))
+    said += ": paint"
+    assert (call.name, json.loads(call.arguments)) == (
+        "paint",
+        {
+            "prompt": said,
+            "style": "wild",
+            "shares": [60, 40],
+            "side": 60,
+            "seed": None,
+            "quality": "low",
+            "flag": False,
+            "other": {"word": said},
+        },
+    )
+
+
+def test_a_tool_is_called_with_arguments_that_are_spelled_out(
+    api: LoopbackAPI, url: str
+):
+    tools = [TOOL, function("paint", prompt={"type": "string"})]
+    (call,) = output(stream(url, 'paint {"prompt": "a fox"}', tools=tools))
+    assert (call.name, json.loads(call.arguments)) == ("paint", {"prompt": "a fox"})
+    items = output(stream(url, 'paint {"prompt": a fox}', tools=tools))
+    assert "image_generation_call" in [item.type for item in items]
+
+
+def test_what_a_tool_has_answered_is_said(api: LoopbackAPI, url: str):
+    called: list[Any] = [
+        user("a fox"),
+        {"type": "function_call", "name": "paint", "call_id": "c", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "It hangs."},
+    ]
+    tools = [function("paint")]
+    (message,) = output(stream(url, called, tools=tools))
+    assert message.content[0].text == "The tool answered: It hangs."
+    called[-1]["output"] = [{"type": "input_image", "image_url": "https://a.example/"}]
+    (message,) = output(stream(url, called, tools=tools))
+    assert message.content[0].text == "The tool answered: (input_image)"
+    (call,) = output(stream(url, [*called, user("another")], tools=tools))
+    assert call.name == "paint"
 
 
 def test_a_polite_question_is_a_wish(api: LoopbackAPI, url: str):
