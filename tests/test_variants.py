@@ -19,6 +19,7 @@ from chatkit_images import imaging, models, storage
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoThreadItemConverter, kept_parts, parts
+from chatkit_images.converters.kept_parts import Kept
 from chatkit_images.imaging import normal
 from chatkit_images.maintenance import sweep
 from chatkit_images.models import Attachment, DeletedFile, GeneratedImage, ImageVariant
@@ -175,7 +176,7 @@ async def test_other_settings_make_another_form_and_drop_the_old_one(
     assert storage.exists(names[-1]) and await DeletedFile.objects.acount() == 0
 
 
-@pytest.mark.parametrize("harm", ["missing", "cut", "unreadable"])
+@pytest.mark.parametrize("harm", ["missing", "cut", "other", "unreadable"])
 async def test_a_form_that_is_lost_is_made_again(
     thread: None,
     context: RequestContext,
@@ -198,8 +199,8 @@ async def test_a_form_that_is_lost_is_made_again(
     else:
         data = read(name)
         storage.delete(name)
-        if harm == "cut":
-            storage.store(name, data[:-9])
+        if harm != "missing":
+            storage.store(name, data[:-9] if harm == "cut" else bytes(len(data)))
     kept_parts.clear()
     assert await given(item, context) == first
     new = await ImageVariant.objects.aget()
@@ -389,7 +390,10 @@ async def test_statements_do_not_grow_with_the_images(
 
 
 async def test_rows_of_a_run_are_its_owners(
-    thread: None, context: RequestContext, foreign: RequestContext
+    thread: None,
+    context: RequestContext,
+    foreign: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     items, _ = await history(1, context)
     token = current_state.set(RunState())
@@ -401,6 +405,12 @@ async def test_rows_of_a_run_are_its_owners(
         await GeneratedImage.objects.aupdate(status="blocked")
         await Attachment.objects.all().adelete()
         await DjangoStore().load_thread_items("thr_1", None, 100, "asc", context)
+        assert list(images_of(await given(items, context))) == []
+        # So it is if the project took its time between a page and the input.
+        await GeneratedImage.objects.aupdate(status="completed")
+        await DjangoStore().load_thread_items("thr_1", None, 100, "asc", context)
+        await GeneratedImage.objects.aupdate(status="blocked")
+        monkeypatch.setattr(kept_rows, "FRESH", 0)
         assert list(images_of(await given(items, context))) == []
     finally:
         current_state.reset(token)
@@ -465,6 +475,59 @@ async def test_all_images_count_and_those_of_the_newest_message_go_first(
         assert set(shown) >= set(many[6 : 6 + min(most, 6)])
 
 
+class Exchanging(DjangoThreadItemConverter):
+    """Puts others in the place of what the history has, as a project may."""
+
+    def __init__(self, context: RequestContext, **others: Any) -> None:
+        super().__init__(context)
+        self.others = others
+
+    async def user_message_to_input(
+        self, item: types.UserMessageItem, is_last_message: bool = True
+    ) -> Any:
+        copy = item.model_copy(update={"id": "copy"})
+        return await super().user_message_to_input(copy, is_last_message)
+
+    async def attachment_to_message_content(self, attachment: types.Attachment) -> Any:
+        other = self.others.get("file") or attachment
+        return await super().attachment_to_message_content(other)
+
+    async def generated_image_to_input(self, item: types.GeneratedImageItem) -> Any:
+        shown = self.others.get("image") or item.image
+        copy = item.model_copy(update={"image": shown})
+        return await super().generated_image_to_input(copy)
+
+    async def hidden_context_to_input(self, item: types.HiddenContextItem) -> Any:
+        return await super().generated_image_to_input(self.others["hidden"])
+
+
+async def test_a_converter_of_the_projects_may_put_others_in_the_place_of_images(
+    thread: None, context: RequestContext, settings: Any
+) -> None:
+    red, blue, green = (image_file(name) for name in ("red", "blue", "green"))
+    shown = await generated("ig_1", red, context)
+    other = await generated("ig_2", blue, context)
+    message, instead = [await sent(data, context=context) for data in (red, green)]
+
+    async def images(items: list[types.ThreadItem], **others: Any) -> list[bytes]:
+        converter = Exchanging(context, **others)
+        return [data for _, data in images_of(await converter.to_agent_input(items))]
+
+    assert await images([shown, message]) == [red, red]
+    others = {"image": other.image, "file": instead.attachments[0]}
+    assert await images([shown, message], **others) == [blue, green]
+    # Images that the history does not have are as many as those that it may have.
+    hidden = [
+        types.HiddenContextItem(
+            id=f"hid_{n}", thread_id="thr_1", created_at=T0, content="x"
+        )
+        for n in range(3)
+    ]
+    for count, expected in ((0, 0), (2, 2), (6, 3)):
+        settings.CHATKIT_IMAGES |= {"MODEL_IMAGE_COUNT": count}
+        assert await images([*hidden], hidden=other) == [blue] * expected
+
+
 async def test_what_is_kept_in_memory_is_bounded(
     thread: None, context: RequestContext, settings: Any, work: list[str]
 ) -> None:
@@ -472,11 +535,13 @@ async def test_what_is_kept_in_memory_is_bounded(
     upload = await DjangoAttachmentStore().upload(pdf, context)
     message = user_message(attachments=[upload])
     items = [await generated(f"ig_{n}", PNG, context) for n in range(3)]
-    size = len(base64.b64encode(PNG)) + len("data:image/png;base64,")
     for items_given in (message, items[0]):
+        kept_parts.clear()
         first = await given(items_given, context)
         work.clear()
         assert await given(items_given, context) == first and work == []
+    size = kept_parts.held()
+    assert size > len(base64.b64encode(PNG)) + len("data:image/png;base64,")
     # The one that was used longest ago goes.
     settings.CHATKIT_IMAGES |= {"TUNING": {"MODEL_CACHE_BYTES": 4 * size}}
     for item in items:
@@ -490,3 +555,11 @@ async def test_what_is_kept_in_memory_is_bounded(
     settings.CHATKIT_IMAGES |= {"TUNING": {"MODEL_CACHE_BYTES": 4 * size - 1}}
     await given(items, context)
     assert kept_parts.held() == 0
+    # What counts is memory: a character takes up to four bytes, a name takes some, too.
+    settings.CHATKIT_IMAGES |= {"TUNING": {"MODEL_CACHE_BYTES": 40_000}}
+    kept_parts.keep(("smiles.txt", ""), Kept("text/plain", 16_000, "😀" * 4_000))
+    assert kept_parts.held() == 0
+    for n in range(100):
+        kept_parts.keep((f"{n}.txt", ""), Kept("text/plain", 0, ""))
+    assert 30_000 < kept_parts.held() <= 40_000
+    assert kept_parts.find(("99.txt", "")) and not kept_parts.find(("0.txt", ""))

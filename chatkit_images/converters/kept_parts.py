@@ -7,6 +7,7 @@ in a row of their own.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from threading import Lock
 from typing import NamedTuple
@@ -15,6 +16,8 @@ from ..conf import settings
 
 # The largest part of all that one file may be.
 SHARE = 4
+# Bytes that the name of a file takes, and its place among the others.
+PLACE = 500
 
 
 class Kept(NamedTuple):
@@ -51,12 +54,12 @@ def keep(key: Key, value: Kept) -> None:
     """Keep a file while there is room: those that were used last stay."""
     global _held
     most = settings.MODEL_CACHE_BYTES
-    if len(value.text) > most // SHARE:
+    if _size(value) > most // SHARE:
         return
     with _lock:
         _forget(key)
         _kept[key] = value
-        _held += len(value.text)
+        _held += _size(value)
         while _held > most:
             _forget(next(iter(_kept)))
 
@@ -69,12 +72,17 @@ def clear() -> None:
 
 
 def held() -> int:
-    """Return how many characters are kept."""
+    """Return how many bytes of memory are taken."""
     return _held
+
+
+def _size(value: Kept) -> int:
+    # A character of words takes up to four bytes.
+    return sys.getsizeof(value.text) + PLACE
 
 
 def _forget(key: Key) -> None:
     """Forget one file; for who has the lock."""
     global _held
     if (gone := _kept.pop(key, None)) is not None:
-        _held -= len(gone.text)
+        _held -= _size(gone)

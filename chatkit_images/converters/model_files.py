@@ -111,9 +111,11 @@ async def _as_made(source: Source, made: Made) -> Kept | None:
     """Return the form that was made before, ``None`` if its file is not to be had."""
 
     def look(data: bytes) -> Kept | None:
-        if len(data) < made.size:
-            return None  # Somebody has cut it.
-        return encoded(made.mime, data[: made.size])
+        # Somebody may have cut it, or put something else in its place.
+        found = imaging.as_it_is(data[: made.size])
+        if found is None or (found[0], len(found[1])) != (made.mime, made.size):
+            return None
+        return encoded(*found)
 
     try:
         return await read(made.name or source.name, look)

@@ -3,6 +3,9 @@
 Generated, sent and named images count alike. Those that the person has sent with the
 newest message go along in any case. So do those of the turn before, of which the
 message may speak, as far as the number allows.
+
+A converter of the project's may put other images into an input. As many of them go
+along, the newest.
 """
 
 from __future__ import annotations
@@ -20,10 +23,8 @@ NEWEST = 20
 Place = tuple[str, str]
 
 
-def chosen(
-    items: Sequence[types.ThreadItem], named: Collection[str], count: int, newest: int
-) -> set[Place]:
-    """Return the places of the images that are shown.
+class ShownImages:
+    """Says of each image of an input whether it is shown.
 
     Args:
         items: The history, oldest first.
@@ -31,6 +32,32 @@ def chosen(
         count: How many are shown at most; the window over them moves in steps.
         newest: How many images that came with the newest message are shown at least.
     """
+
+    def __init__(
+        self,
+        items: Sequence[types.ThreadItem],
+        named: Collection[str],
+        count: int,
+        newest: int,
+    ) -> None:
+        self._known = {place for item in items for place in _places(item, named)}
+        self._chosen = chosen(items, named, count, newest)
+        self._room = count
+
+    def may_show(self, place: Place) -> bool:
+        """Whether an image is shown; it is asked in the order newest first."""
+        if place not in self._known:
+            self._known.add(place)
+            if self._room > 0:
+                self._room -= 1
+                self._chosen.add(place)
+        return place in self._chosen
+
+
+def chosen(
+    items: Sequence[types.ThreadItem], named: Collection[str], count: int, newest: int
+) -> set[Place]:
+    """Return the places of the images that are shown; see ``ShownImages``."""
     places: list[Place] = []
     # How many there are before each message of the person's.
     before = [0]

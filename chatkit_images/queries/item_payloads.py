@@ -175,6 +175,15 @@ def _shown(
     image_url: Callable[[str], str | None],
 ) -> dict[str, str]:
     key = said.get("key", said["id"])
-    image = images.get(key)
-    name = said.get("name") or (image.image_id if image else said["id"])
+    name = name_of(said, images.get(key))
     return {"id": name, "url": image_url(key) or said.get("url", "")}
+
+
+def name_of(said: dict[str, str], image: models.GeneratedImage | None) -> str:
+    """Return the id by which clients know an image.
+
+    Args:
+        said: What the payload of its item says of it.
+        image: Its row, if it is there.
+    """
+    return said.get("name") or (image.image_id if image else said["id"])

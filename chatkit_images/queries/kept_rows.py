@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from time import monotonic
 
 from chatkit import types
 
 from .. import models
 from ..context import RequestContext
 from ..run_state import current_state
-from . import identity, model_rows, variants
+from . import identity, item_payloads, model_rows, variants
 from .model_rows import ModelRows
 from .named_images import MOST_NAMED
 
 # Rows that a run keeps; those of a longer history are looked up again.
 MOST_KEPT = 2000
+# Seconds for which they count. An image may be deleted or blocked, or its preview
+# replaced, while a project's own ``get_history()`` is at work.
+FRESH = 5.0
 
 
 def are_kept() -> bool:
@@ -52,16 +56,19 @@ def keep(
     if state is None:
         return
     found = state.rows
-    if found is None or found.owner != context.owner or len(found) > MOST_KEPT:
+    same = found is not None and found.owner == context.owner and _is_fresh(found)
+    if found is None or not same or len(found) > MOST_KEPT:
         found = ModelRows(context.owner)
     known = {file.pk: file for file in files}
     for row in rows:
-        key, said = (row.thread_id, row.item_id), row.payload
+        ids, said = (row.thread_id, row.item_id), row.payload
         if row.type == "generated_image" and (shown := said.get("image")):
             image = images.get(shown.get("key", shown["id"]))
-            found.images[key] = model_rows.shown(image, row.thread_id)
+            place = *ids, item_payloads.name_of(shown, image)
+            found.images[place] = model_rows.shown(image, row.thread_id)
         elif row.type == "assistant_message" and (pk := identity.key_of(row.item_id)):
-            found.images[key] = model_rows.of_thread(images.get(str(pk)), row.thread_id)
+            image = model_rows.of_thread(images.get(str(pk)), row.thread_id)
+            found.images[*ids, row.item_id] = image
         for each in said.get("attachments", ()):
             found.attachments[each] = known.get(each)
     for name in _tag_ids(rows):
@@ -89,7 +96,11 @@ def take(context: RequestContext) -> ModelRows:
     if state is None or state.rows is None or state.rows.owner != context.owner:
         return ModelRows(context.owner)
     found, state.rows = state.rows, None
-    return found
+    return found if _is_fresh(found) else ModelRows(context.owner)
+
+
+def _is_fresh(found: ModelRows) -> bool:
+    return monotonic() - found.since < FRESH
 
 
 def _tag_ids(rows: Iterable[models.ThreadItem]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 
 from chatkit import types
 from django.db.models import F, Q
@@ -15,6 +16,9 @@ from ..context import RequestContext
 from . import identity, variants
 from .named_images import MOST_NAMED
 
+# The ids of a thread and an item, and the name of the image in the item.
+Place = tuple[str, str, str]
+
 
 @dataclass
 class ModelRows:
@@ -23,23 +27,23 @@ class ModelRows:
     Attributes:
         owner: Whose they are.
         images: The image of an image item, or the one in whose place a note stands, by
-            the ids of thread and item.
+            the ids of thread and item, and by the name of the image.
         attachments: By their ids.
         named: The images that mentions name, by the ids that clients know.
+        since: When the first of them was read.
 
     ``None`` is in the place of a row that is not there.
     """
 
     owner: str
-    images: dict[tuple[str, str], models.GeneratedImage | None] = field(
-        default_factory=dict
-    )
+    images: dict[Place, models.GeneratedImage | None] = field(default_factory=dict)
     attachments: dict[str, models.Attachment | None] = field(default_factory=dict)
     named: dict[str, models.GeneratedImage | None] = field(default_factory=dict)
+    since: float = field(default_factory=monotonic)
 
     def has(self, item: types.ThreadItem) -> bool:
         """Whether it is known which image an item shows or stands for, if any."""
-        return not _has_image(item) or (item.thread_id, item.id) in self.images
+        return not _has_image(item) or _place(item) in self.images
 
     def covers(self, item: types.ThreadItem) -> bool:
         """Whether all is known that an input needs of an item."""
@@ -51,7 +55,7 @@ class ModelRows:
 
     def image(self, item: types.ThreadItem) -> models.GeneratedImage | None:
         """Return the image of an item, or the one in whose place a note stands."""
-        return self.images.get((item.thread_id, item.id))
+        return self.images.get(_place(item))
 
     def __len__(self) -> int:
         return len(self.images) + len(self.attachments) + len(self.named)
@@ -110,7 +114,7 @@ def _find_images(
     by_key: dict[uuid.UUID, list[types.ThreadItem]] = {}
     by_call: dict[str, list[types.ThreadItem]] = {}
     for item in items:
-        found.images[item.thread_id, item.id] = None
+        found.images[_place(item)] = None
         name = _name_in(item)
         key = identity.key_of(name)
         if key is not None:
@@ -125,10 +129,10 @@ def _find_images(
         for item in by_key.get(row.pk, ()):
             is_image = isinstance(item, types.GeneratedImageItem)
             image = (shown if is_image else of_thread)(row, item.thread_id)
-            found.images[item.thread_id, item.id] = image
+            found.images[_place(item)] = image
         for item in by_call.get(row.call_id, ()):
             # The newest of those in the item, else the newest.
-            place = item.thread_id, item.id
+            place = _place(item)
             before = found.images[place]
             if shown(row, item.thread_id) and (
                 before is None
@@ -162,6 +166,11 @@ def _has_image(item: types.ThreadItem) -> bool:
         return item.image is not None
     note = isinstance(item, types.AssistantMessageItem) and notes.is_note(item)
     return note and identity.key_of(item.id) is not None
+
+
+def _place(item: types.ThreadItem) -> Place:
+    # A converter of the project's may put another image into an item.
+    return item.thread_id, item.id, _name_in(item)
 
 
 def _name_in(item: types.ThreadItem) -> str:
