@@ -664,3 +664,12 @@ def test_the_app_decides_about_its_own_exceptions(settings: Any) -> None:
     settings.CHATKIT_IMAGES |= {"FAILURES": "builtins.repr"}
     found = failures.of(TimeoutError())
     assert found is not None and found.reason == Reason.TIMEOUT
+
+
+def test_a_mistake_in_a_tool_is_found_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    said = tool_error(RunContextWrapper(None), TypeError("sources must be a list"))
+    assert "Do not try again" in said and "sources" not in said
+    (record,) = caplog.records
+    assert record.levelname == "ERROR" and record.exc_info

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from agents import RunContextWrapper
 
 from .. import failures, notes
-from ..failures import Failure
+from ..failures import Failure, Reason
 from ..models import GeneratedImage
 from ..queries import failure_columns
 from .outcomes import of_failure
 
+logger = logging.getLogger(__name__)
 # Characters of a prompt that are repeated. The model has written it.
 MOST_PROMPT = 200
 
@@ -55,4 +57,8 @@ def tool_error(context: RunContextWrapper[Any], error: Exception) -> str:
         context: The context of the tool.
         error: What the tool has raised.
     """
-    return of_failed(failures.of(error) or failure_columns.NO_RESULT)
+    failure = failures.of(error) or failure_columns.NO_RESULT
+    if failure.reason is Reason.INSTALLATION:
+        # The model goes on, so nobody else shows where the mistake is.
+        logger.error("A tool that generates an image has failed", exc_info=error)
+    return of_failed(failure)
