@@ -58,15 +58,27 @@ async def test_it_can_be_switched_off_or_be_the_projects_own(
     assert identifier == (await Run.objects.aget()).safety_identifier != ""
 
 
+# As OpenAI and as FastAPI say it.
+UNKNOWN = f"Unknown parameter: '{prompt_cache.NAME}'."
+EXTRA = {"loc": ["body", prompt_cache.NAME], "msg": "Extra inputs are not permitted"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        HTTPError(400, "unknown_parameter", UNKNOWN),
+        HTTPError(422, body={"detail": [{"type": "extra_forbidden", **EXTRA}]}),
+    ],
+)
 async def test_a_gateway_that_refuses_it_still_gets_the_identifier(
     chat: ChatClient,
     model: LoopbackAPI,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    refusal: HTTPError,
 ) -> None:
     monkeypatch.setattr(extra_arguments, "_refused", set())
-    words = f"Unknown parameter: '{prompt_cache.NAME}'."
-    model.respond_with(HTTPError(400, "unknown_parameter", words))
+    model.respond_with(refusal)
     model.respond_with(Text("One."))
     model.respond_with(Text("Two."))
     events = await chat.say("hello")

@@ -109,6 +109,14 @@ async def test_what_cannot_be_shown_is_said_in_words(
     found = await recall(chat, model, key, lost, own.image_id, own.image_id)
     assert found[0] == recalling.UNKNOWN and found[2] == recalling.ENOUGH
     assert found[1][0]["type"] == "input_image"
+    # Nor is it shown more often if the model asks for it several times at once.
+    calls = [ToolCall("recall_image", {"image_id": own.image_id}) for _ in range(4)]
+    model.respond_with(*calls)
+    model.respond_with(Text("I see."))
+    await chat.say("and now?", key)
+    given = model.requests[-1]["input"]
+    found = [each.get("output") for each in given]
+    assert found.count(recalling.ENOUGH) == 3 and "input_image" in str(found)
     own.file.storage.delete(own.file.name)
     monkeypatch.setattr("chatkit_images.converters.kept_parts.find", lambda key: None)
     (gone,) = await recall(chat, model, key, own.image_id)

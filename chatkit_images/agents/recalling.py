@@ -34,8 +34,22 @@ async def _recall(
     """
     context = given_to(recall_image, wrapper.context.request_context)
     state = current_state.get()
-    if state is not None and state.recalled >= MOST:
+    if state is None:
+        return await _look(image_id, context)
+    if state.recalled >= MOST:
         return ENOUGH
+    # A model may ask for any number at once.
+    state.recalled += 1
+    found: ModelImage | str = ""
+    try:
+        found = await _look(image_id, context)
+    finally:
+        if not isinstance(found, ModelImage):
+            state.recalled -= 1
+    return found
+
+
+async def _look(image_id: str, context: RequestContext) -> ModelImage | str:
     # A part of the budget of an input is for each of them.
     made = FileParts(context, halved=True)
     found = await (_generated if identity.key_of(image_id) else _sent)(
@@ -50,8 +64,6 @@ async def _recall(
         return part["text"]
     if part["type"] != "input_image":
         return UNKNOWN
-    if state is not None:
-        state.recalled += 1
     return ModelImage(image_url=part["image_url"], detail="auto")
 
 

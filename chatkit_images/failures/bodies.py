@@ -93,6 +93,8 @@ class Reader:
         inner = []
         for key, value in body.items():
             name = squeezed(str(key))
+            if name == "loc":
+                self._read_place(value)
             if name in QUOTED_NAMES or value is None:
                 continue
             wait = waits.of_value(name, value)
@@ -116,6 +118,11 @@ class Reader:
             self.evidence.moderation.setdefault("categories", strings(reasons))
         for value in inner:
             self.read(value, depth + 1)
+
+    def _read_place(self, place: Any) -> None:
+        """Take the parameter that FastAPI names, if no other is named."""
+        if isinstance(place, list | tuple) and len(place) == 2 and place[0] == "body":
+            self.evidence.param = self.evidence.param or str(place[1])[:MOST_TEXT]
 
     def _read_word(self, name: str, value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, str | int):
