@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -473,14 +474,19 @@ async def test_one_image_too_many_is_refused_before_its_source_is_asked(
 
 async def some(*chunks: Any) -> AsyncIterator[Any]:
     for chunk in chunks:
+        if isinstance(chunk, Exception):
+            raise chunk
         yield chunk
 
 
 class Elsewhere:
-    """A file as asynchronous clients have it."""
+    """A file as asynchronous clients have it: it returns what has come so far."""
+
+    def __init__(self) -> None:
+        self._file = io.BytesIO(GREEN)
 
     async def read(self, size: int) -> bytes:
-        return GREEN[:size]
+        return self._file.read(min(size, 50))
 
 
 FORMS: dict[str, Callable[[], Any]] = {
@@ -533,13 +539,16 @@ async def test_what_is_no_data_is_refused_in_clear_words(
         for data, words in REFUSED.values():
             with pytest.raises((TypeError, ValueError), match=words):
                 await image.final(data)
-        for value in (-1, "NaN", 10**8, "x"):
+        for value in (-1, "NaN", 10**8, Decimal("99999999.9999999"), "x"):
             with pytest.raises(ValueError, match="cost must be"):
                 image.cost = value  # type: ignore[assignment]
         with pytest.raises(TypeError, match="usage must be a dict"):
             image.usage = [1]  # type: ignore[assignment]
-        await image.partial(endless())
-        await image.partial(b"no image")
+        # What is shown for a moment only costs no image.
+        broken = some(RED[:9], ConnectionResetError("The preview broke off."))
+        shown: list[Any] = [endless(), b"no image", None, broken, "https://a.example"]
+        for each in shown:
+            await image.partial(each)
         await image.final(endless())
         assert image.failure is not None and image.failure.code == "too_large"
 
@@ -549,6 +558,83 @@ async def test_what_is_no_data_is_refused_in_clear_words(
     assert len(read) == 4
     assert of_type(events, "error") == []
     assert (await GeneratedImage.objects.aget()).error_code == "too_large"
+
+
+class Kind(Enum):
+    DRAWN = "drawn"
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"in": nested(depth - 1)} if depth else {}
+
+
+async def test_what_a_source_tells_costs_no_image_whatever_it_is(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """A client's objects have what no JSON has, and nothing where nothing is known."""
+    told = {
+        "tokens": Decimal(3),
+        "kind": Kind.DRAWN,
+        "parts": [Figures(tokens=1), {2}, (float("nan"),)],
+        "huge": 10**5000,
+        "raw": b"x",
+        "seen": "data:image/png;base64,AAAA",
+        "said": "x" * 3000,
+        "deep": nested(500),
+        "many": list(range(5000)),
+    }
+
+    async def draw(image: GeneratingImage) -> None:
+        image.usage = told
+        image.usage = image.cost = image.revised_prompt = None
+        await image.final(GREEN)
+
+    draws(draw, details=told, provider=None, sources=None)
+    asks(model, "a fox")
+    events = await chat.say("draw a fox")
+    assert of_type(events, "error") == []
+    row = await GeneratedImage.objects.aget()
+    assert (row.status, row.cost, row.revised_prompt) == ("completed", None, "")
+    assert row.usage == row.details
+    assert (row.usage["tokens"], row.usage["kind"]) == (3, "drawn")
+    assert row.usage["parts"] == [{"tokens": 1}, [2], [None]]
+    assert row.usage["huge"] is row.usage["raw"] is row.usage["seen"] is None
+    assert (len(row.usage["said"]), len(row.usage["many"])) == (2000, 1000 - 34)
+    assert str(row.usage["deep"]).count("in") == 19
+
+
+async def test_a_block_that_nobody_leaves_holds_no_answer(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    kept = []
+
+    async def one_by_one() -> AsyncGenerator[int]:
+        async with generating_image(Studio.around, prompt="b", model="m"):
+            yield 1
+
+    async def draw(image: GeneratingImage) -> None:
+        images = one_by_one()
+        await anext(images)
+        await images.aclose()
+        kept.append(generating_image(Studio.around, prompt="c", model="m"))
+        await kept[0].__aenter__()
+        await image.final(GREEN)
+
+    draws(draw)
+    asks(model, "a")
+    async with asyncio.timeout(30):
+        await chat.say("draw three")
+    rows = GeneratedImage.objects.order_by("prompt")
+    ends = [(row.status, row.error_code) async for row in rows]
+    assert ends == [
+        ("completed", ""),
+        # Nobody has stopped it.
+        ("interrupted", "cancelled"),
+        ("failed", "no_result"),
+    ]
+    with pytest.raises(RuntimeError, match="The block of this image has ended"):
+        await kept[0].__aexit__(None, None, None)
+        await kept[0].final(GREEN)
 
 
 async def test_an_image_is_there_although_what_it_cost_is_not_noted(
@@ -598,6 +684,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "partial_images must be a number": {"partial_images": -1},
     "has no option 'colour'": {"colour": "red"},
     "A source is an image": {"sources": [7]},
+    "sources must be a list": {"sources": "img_1"},
+    "details must be a dict": {"details": "seed"},
 }
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import sys
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from agents import (
@@ -15,12 +17,13 @@ from agents import (
     ToolOutputImage,
     ToolOutputImageDict,
     ToolOutputText,
+    ToolOutputTextDict,
     function_tool,
 )
 from chatkit import types
 from chatkit.agents import AgentContext
 
-from chatkit_images import storage
+from chatkit_images import runs, storage
 from chatkit_images.agents import ModelImage, generating_image, nested
 from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
@@ -48,6 +51,7 @@ from tests.image_files import image_file
 from tests.test_fetching import hosting, response
 
 RED, GREEN = image_file("red"), image_file("green")
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"/>'
 TOLD = "neither shown nor kept"
 
 
@@ -66,6 +70,9 @@ class Painter(TestServer):
     mcp_servers: list[Any] = []
     nested: Any = None
     allowed_hosts: list[str] = []
+    # What its second tool waits for, after the first one has ended.
+    painted: asyncio.Event
+    held: Gate
 
     def get_agent(
         self, thread: types.ThreadMetadata, context: RequestContext
@@ -76,11 +83,19 @@ class Painter(TestServer):
             if self.shows is not None:
                 async with generating_image(context, prompt="", model="m") as image:
                     await image.final(self.shows)
+            Painter.painted.set()
             return self.returns
+
+        @function_tool
+        async def wait() -> str:
+            """Wait."""
+            await Painter.painted.wait()
+            await Painter.held.wait()
+            return "Waited."
 
         base: Agent[Any] = super().get_agent(thread, context)
         agent = base.clone(
-            tools=[paint],
+            tools=[paint, wait],
             mcp_servers=self.mcp_servers,
             tool_use_behavior="run_llm_again",
         )
@@ -113,6 +128,7 @@ def _painting(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("keeps_tool_images", "returns", "shows", "mcp_servers", "nested"):
         monkeypatch.setattr(Painter, name, getattr(Painter, name))
     monkeypatch.setattr(Painter, "allowed_hosts", [])
+    Painter.painted = asyncio.Event()
 
 
 async def kept() -> list[tuple[str, str, bytes]]:
@@ -179,6 +195,41 @@ async def test_image_of_a_function_tool_is_shown_and_kept(
     await chat.say("which colour?", thread_id=thread_id(events))
     sent = str(model.requests[-1]["input"])
     assert sent.count("input_image") == len(colours)
+
+
+def told_of(resource: dict[str, str]) -> ToolOutputTextDict:
+    """Return what the SDK makes of a resource in the result of an MCP server."""
+    text = json.dumps({"type": "resource", "resource": resource}, separators=(",", ":"))
+    return ToolOutputTextDict(type="text", text=text)
+
+
+async def test_image_in_careless_base64_is_kept(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """Whatever the hosted tool's base64 may be like, a tool's may be like, too."""
+    jpeg, blue = image_file("red", "JPEG"), image_file("blue")
+    assert jpeg.startswith(b"\xff\xd8\xff")
+    blob = base64.b64encode(blue).decode()
+    urls = [
+        f" data:image/png;base64,{base64.encodebytes(RED).decode()}",
+        f"data:image/jpeg;base64,{base64.urlsafe_b64encode(jpeg).decode()}",
+        f"data:image/png;base64,{quote(base64.b64encode(GREEN), safe='')}",
+        f"data:image/svg+xml,{quote(SVG)}",
+    ]
+    Painter.returns = [
+        *(ToolOutputImage(image_url=url) for url in urls),
+        told_of({"uri": "a://b", "mimeType": "image/png", "blob": blob}),
+        told_of({"uri": "a://b", "mimeType": "application/pdf", "blob": blob}),
+        ToolOutputTextDict(type="text", text='{"type":"resource"'),
+    ]
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("squares")
+    found = {(source, data) for source, _, data in await kept()}
+    assert len(found) == 5
+    assert found >= {("tool", data) for data in (RED, GREEN, blue)}
+    types_ = {row.mime async for row in GeneratedImage.objects.all()}
+    assert types_ == {"image/png", "image/jpeg", "image/svg+xml"}
 
 
 async def test_without_the_switch_a_warning_tells_of_them_once(
@@ -434,6 +485,35 @@ async def test_images_of_code_interpreter_are_shown_and_kept(
     rows = GeneratedImage.objects.order_by("created_at")
     details = [row.details async for row in rows]
     assert details[1] == {"container": "cntr_1", "filename": "green.png"}
+
+
+async def test_code_interpreters_ids_may_come_again(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """Some gateways number the calls of each response."""
+    for colour in (RED, GREEN):
+        call = code_interpreter({"type": "image", "url": data_url(colour)})[:2]
+        model.respond_with(*call, ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("plot both")
+    assert [data for *_, data in await kept()] == [RED, GREEN]
+
+
+async def test_a_stop_keeps_the_image_of_a_tool_that_has_ended(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """The SDK tells of no result while another tool is still at work."""
+    Painter.returns, Painter.held = ToolOutputImage(image_url=data_url(RED)), Gate()
+    model.respond_with(ToolCall("paint", {}), ToolCall("wait", {}))
+    saying = asyncio.ensure_future(chat.say("a square"))
+    assert await asyncio.to_thread(Painter.held.reached.wait, 60)
+    (live,) = runs.LIVE.values()
+    live.stop()
+    events = await saying
+    assert await kept() == [("tool", "completed", RED)]
+    (shown,) = done_items(events, "generated_image")
+    page = await chat.call("items.list", thread_id=thread_id(events))
+    assert shown["id"] in [item["id"] for item in page["data"]]
 
 
 async def test_a_stop_gives_up_what_has_not_come(

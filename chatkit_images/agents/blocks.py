@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 from .outcomes import ImageOutcome
 
@@ -25,6 +26,18 @@ class Block:
         self.task = asyncio.current_task()
         self.leaving = self.was_cut = False
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its end comes by itself. Whoever forgot to leave it never will."""
+        return self.leaving or self.task is None or not self.task.done()
+
+    def moved(self) -> list[asyncio.Future[Any]]:
+        """Return what is done once this has ended, or is not held any more."""
+        moved: list[asyncio.Future[Any]] = [self.over]
+        if self.task is not None and not self.leaving:
+            moved.append(self.task)
+        return moved
 
     def end(self, _task: object = None) -> None:
         """Note that its image has ended."""
@@ -51,7 +64,8 @@ class Blocks:
     async def ended(self) -> None:
         """Wait for the blocks of other tasks: a tool may have left one behind."""
         while waiting := self._of_others():
-            await asyncio.wait([block.over for block in waiting])
+            moved = [each for block in waiting for each in block.moved()]
+            await asyncio.wait(moved, return_when=asyncio.FIRST_COMPLETED)
 
     def close(self, outcome: ImageOutcome) -> None:
         """Note how images end that are open, because the stream closes."""
@@ -69,7 +83,9 @@ class Blocks:
 
     def _of_others(self) -> list[Block]:
         here = asyncio.current_task()
-        return [block for block in self._open() if block.task is not here]
+        return [
+            block for block in self._open() if block.is_held and block.task is not here
+        ]
 
     def _open(self) -> Iterable[Block]:
         return [block for block in self._blocks if not block.over.done()]

@@ -54,22 +54,25 @@ class GeneratingImage(OwnCall):
         await self._leave(error)
 
     async def partial(self, data: ImageData, *, index: int | None = None) -> None:
-        """Show a preview. A newer one may overtake it; what is no image is left out.
+        """Show a preview. A newer one may overtake it.
+
+        It costs no image: what is none, or cannot be read, is left out with a warning
+        in the log.
 
         Args:
             data: The preview.
             index: Its place among the previews, from 0; by default the next.
 
         Raises:
-            TypeError, ValueError: If nothing can be read from the data.
+            RuntimeError: If the block has not begun.
         """
         call = self._open()
-        number = self._next if index is None else index
-        self._next = number + 1
         try:
+            number = self._next if index is None else index
+            self._next = number + 1
             call.take_partial(number, await image_data.read(data))
-        except ImageError as error:
-            logger.warning("A partial image is left out: %s", error)
+        except Exception as error:
+            logger.warning("A partial image is left out: %r", error)
 
     async def final(self, data: ImageData) -> None:
         """Take the image and wait until it is saved and shown.
@@ -78,7 +81,7 @@ class GeneratingImage(OwnCall):
         which ``failure`` and ``model_text()`` tell.
 
         Raises:
-            RuntimeError: If there was a final before.
+            RuntimeError: If there was a final before, or the block has ended.
             TypeError, ValueError: If nothing can be read from the data.
         """
         try:
@@ -96,7 +99,7 @@ class GeneratingImage(OwnCall):
                 a ``Failure``. Without a reason in it the source gave no result.
 
         Raises:
-            RuntimeError: If there was a final before.
+            RuntimeError: If there was a final before, or the block has ended.
         """
         failure = failures.of(source) or failure_columns.NO_RESULT
         await self._settle(Final(None, outcomes.of_failure(failure)))

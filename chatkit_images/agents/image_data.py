@@ -30,8 +30,8 @@ FORMS = (
 async def read(data: ImageData) -> str | RawImage:
     """Return the data of an image: base64 as it is, or bytes.
 
-    A file is read in a thread, from where it stands. No more than ``MAX_IMAGE_BYTES``
-    are read of anything.
+    A file is read in a thread, from where it stands to its end. No more than
+    ``MAX_IMAGE_BYTES`` are read of anything.
 
     Raises:
         ImageError: If there are more.
@@ -40,7 +40,7 @@ async def read(data: ImageData) -> str | RawImage:
         Exception: What a file or an iterator raises.
     """
     if isinstance(data, str):
-        if data[:8].lower().startswith(("http://", "https://")):
+        if data[:16].lstrip()[:8].lower().startswith(("http://", "https://")):
             raise ValueError(
                 "An image cannot be given by its URL. Read its bytes with "
                 "chatkit_images.fetching.fetch_image(url), which bounds what is read "
@@ -63,25 +63,37 @@ async def _all_of(chunks: AsyncIterable[bytes]) -> bytes:
     closing: Any = aclosing if hasattr(chunks, "aclose") else nullcontext
     async with closing(chunks):
         async for chunk in chunks:
-            if not isinstance(chunk, Bytes):
-                raise _no_bytes(chunk)
-            left -= len(chunk)
+            found.append(_bytes_of(chunk))
+            left -= len(found[-1])
             _check(left)
-            found.append(bytes(chunk))
     return imaging.buffers.join(found)
 
 
 async def _content_of(file: Any) -> bytes:
-    most = settings.MAX_IMAGE_BYTES
-    read = partial(file.read, most + 1)
-    if inspect.iscoroutinefunction(file.read):
-        content = await read()
-    else:
-        content = await awaited(await storage.call("aside", read))
-    if not isinstance(content, Bytes):
-        raise _no_bytes(content)
-    _check(most - len(content))
-    return bytes(content)
+    """Return what is in a file from where it stands.
+
+    Some files return less than they are asked for, though they are not at their end:
+    those of a socket, of aiohttp, and files without a buffer.
+    """
+    found: list[bytes] = []
+    left = settings.MAX_IMAGE_BYTES
+    while True:
+        read = partial(file.read, left + 1)
+        if inspect.iscoroutinefunction(file.read):
+            content = await read()
+        else:
+            content = await awaited(await storage.call("files", read))
+        found.append(_bytes_of(content))
+        if not found[-1]:
+            return imaging.buffers.join(found)
+        left -= len(found[-1])
+        _check(left)
+
+
+def _bytes_of(value: object) -> bytes:
+    if not isinstance(value, Bytes):
+        raise _no_bytes(value)
+    return bytes(value)
 
 
 def _check(left: int) -> None:

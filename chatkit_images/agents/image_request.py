@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from chatkit import types
 from django.utils import timezone
 
+from .. import cleaning
 from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter
 from ..models import Attachment, GeneratedImage
@@ -80,6 +81,12 @@ class ImageRequest:
         count = self.partial_images
         if count is not None and (type(count) is not int or count < 0):
             raise TypeError(f"partial_images must be a number or None, got {count!r}.")
+        details = self.options.get("details")
+        if details is not None and not isinstance(details, Mapping):
+            raise TypeError(f"details must be a dict, got {details!r}.")
+        for name in ("sources", "edited"):
+            if isinstance(self.options.get(name), str):
+                raise TypeError(f"{name} must be a list, got a str.")
         if unknown := sorted(set(self.options) - set(ImageOptions.__annotations__)):
             raise TypeError(f"generating_image() has no option {unknown[0]!r}.")
 
@@ -93,7 +100,7 @@ class ImageRequest:
             **{name: str(value) for name in named if (value := self.options.get(name))},
         }
         if details := self.options.get("details"):
-            columns["details"] = dict(details)
+            columns["details"] = cleaning.plain_json(details)
         return columns
 
     def given(self) -> dict[str, list[Named]]:
@@ -104,8 +111,8 @@ class ImageRequest:
         """
         mask = self.options.get("mask")
         given = {
-            Role.EDITED: self.options.get("edited", ()),
-            Role.INPUT: self.options.get("sources", ()),
+            Role.EDITED: self.options.get("edited") or (),
+            Role.INPUT: self.options.get("sources") or (),
             Role.MASK: () if mask is None else (mask,),
         }
         return {role: list(map(_named, some)) for role, some in given.items()}
@@ -115,7 +122,8 @@ class ImageRequest:
         converter.told = {}
         converter.partial_images = self.partial_images
         asked = converter.asked
-        asked.provider, asked.model = self.options.get("provider", ""), self.model
+        asked.provider = str(self.options.get("provider") or "")
+        asked.model = self.model
         asked.requested_at = timezone.now()
 
 

@@ -78,9 +78,11 @@ class OwnCall(Told):
         A cancellation ends the waiting, and never what is saved.
 
         Raises:
-            RuntimeError: If the call has its final already, or has not begun.
+            RuntimeError: If the call has its final already, or is not open.
         """
         call = self._open()
+        if self._block is not None and self._block.leaving:
+            raise RuntimeError("The block of this image has ended.")
         if call.final is not None and self._branch.blocks.outcome is None:
             raise RuntimeError("This image has its final already.")
         call.take_final(final)
@@ -107,7 +109,7 @@ class OwnCall(Told):
             return
         if self._branch.blocks.outcome is None:
             # Otherwise the stream closes, and ends all that is open.
-            if isinstance(error, asyncio.CancelledError):
+            if isinstance(error, asyncio.CancelledError | GeneratorExit):
                 # A stop or the server's end reaches the task that reads the stream.
                 ours = self._branch.outbox.is_read_by(block.task)
                 await call.end(outcomes.cut_off() if ours else CANCELLED)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydantic import BaseModel
 
+from ..cleaning import plain_json
 from ..converters import DjangoResponseStreamConverter
 
 # As the column has it.
-PLACES, MOST = Decimal("0.000001"), Decimal(10**8)
+PLACES, MOST = Decimal("0.000001"), Decimal("99999999.999999")
 
 
 class Told:
@@ -29,6 +29,8 @@ class Told:
     def usage(self) -> dict[str, Any]:
         """What the image has used, as its source counts it: JSON, or a Pydantic object.
 
+        ``None`` says nothing. What JSON has not, and what is long, is left out.
+
         Raises:
             TypeError: If it is set to anything else.
         """
@@ -36,17 +38,19 @@ class Told:
         return known
 
     @usage.setter
-    def usage(self, value: Mapping[str, Any] | BaseModel) -> None:
-        if isinstance(value, BaseModel):
-            value = value.model_dump(mode="json", exclude_none=True, warnings=False)
-        if not isinstance(value, Mapping):
+    def usage(self, value: Mapping[str, Any] | BaseModel | None) -> None:
+        if value is None:
+            return
+        if not isinstance(value, Mapping | BaseModel):
             raise TypeError(f"usage must be a dict, got {type(value).__name__}.")
         # What the database would refuse, it would refuse with the image.
-        self._tell("usage", json.loads(json.dumps(dict(value))))
+        self._tell("usage", plain_json(value))
 
     @property
     def cost(self) -> Decimal | None:
         """What the image has cost, in the project's currency, to six decimals.
+
+        ``None`` says nothing.
 
         Raises:
             TypeError: If it is set to what is no number.
@@ -56,7 +60,9 @@ class Told:
         return known
 
     @cost.setter
-    def cost(self, value: Decimal | float | str) -> None:
+    def cost(self, value: Decimal | float | str | None) -> None:
+        if value is None:
+            return
         if isinstance(value, bool) or not isinstance(
             value, Decimal | int | float | str
         ):
@@ -65,18 +71,19 @@ class Told:
             cost = Decimal(str(value))
         except InvalidOperation:
             raise ValueError(f"cost must be a number, got {value!r}.") from None
-        if not cost.is_finite() or not 0 <= cost < MOST:
+        if not cost.is_finite() or not 0 <= cost <= MOST:
             raise ValueError(f"cost must be from 0 to 100 million, got {value!r}.")
         self._tell("cost", cost.quantize(PLACES))
 
     @property
     def revised_prompt(self) -> str:
-        """The words that the source has made of the prompt, if it says so."""
+        """The words that the source has made of the prompt; ``None`` says nothing."""
         return str(self._converter.told.get("revised_prompt", ""))
 
     @revised_prompt.setter
-    def revised_prompt(self, value: str) -> None:
-        self._tell("revised_prompt", str(value))
+    def revised_prompt(self, value: str | None) -> None:
+        if value is not None:
+            self._tell("revised_prompt", str(value))
 
     def _tell(self, name: str, value: Any) -> None:
         """Keep a column until the row of the image is written next.

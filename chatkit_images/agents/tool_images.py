@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import count
 
 import pybase64
 from agents import RunConfig, RunResultStreaming, StreamEvent
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import imaging, storage
-from ..exceptions import ImageError
 from ..queries import own_urls
-from . import container_files, finals, providers, tool_outputs
+from . import container_files, finals, providers, tool_ends, tool_outputs
 from .tool_outputs import FoundImage
 from .tracker import ImageTracker
 
 logger = logging.getLogger(__name__)
 # Images of the tools of one answer that are kept. A tool may return any number.
 MOST = 20
-# Characters of base64 that are enough to recognise the type of an image.
-HEAD = 8 * 1024
+_numbers = count()
 
 
 class ToolImages:
@@ -43,7 +42,8 @@ class ToolImages:
         self._tracker = tracker
         self._converter = tracker.converter
         self._result = result
-        self._known: set[tuple[str, int | str]] = set()
+        self._ended = tool_ends.watch(getattr(result, "context_wrapper", None))
+        self._known: set[Hashable] = set()
         # Those that are not to be kept.
         self._left: list[FoundImage] = []
         self._reads: set[asyncio.Future[str]] = set()
@@ -84,6 +84,8 @@ class ToolImages:
                 await self.take_event(event)
             except Exception:
                 logger.exception("An image of a tool is left out")
+        # Of these no event tells if another tool was still at work.
+        await self.take(tool_outputs.of_run_items(self._ended))
         await self.close()
 
     async def settle(self) -> None:
@@ -118,9 +120,12 @@ class ToolImages:
             )
 
     def _is_new(self, image: FoundImage) -> bool:
-        if image.key in self._known or len(self._known) > MOST:
+        # The id of a call may come again with another image: some gateways number the
+        # calls of each response.
+        known = image.key, len(image.url), image.url[-finals.MARK_END :]
+        if known in self._known or len(self._known) > MOST:
             return False
-        self._known.add(image.key)
+        self._known.add(known)
         if len(self._known) > MOST and self._converter.keeps_tool_images:
             logger.warning("Tools return over %s images; the others are left out", MOST)
             return False
@@ -163,13 +168,13 @@ class ToolImages:
                     logger.exception("An image of a tool is left out")
 
     async def _keep(self, image: FoundImage, base64_image: str) -> None:
-        if not _begins_as_image(base64_image):
+        if not imaging.may_unwrap(base64_image):
             logger.warning("An image of a tool is left out: it is none")
             return
         if self._tracker.knows(_final(image, base64_image).mark):
             return
         columns = {"source": image.source, "details": dict(image.details)}
-        branch = self._tracker.branch(("tool", *image.key), columns)
+        branch = self._tracker.branch(("tool", next(_numbers)), columns)
         await branch.take_output([_call(image, base64_image)])
 
 
@@ -184,15 +189,3 @@ def _call(image: FoundImage, base64_image: str) -> ImageGenerationCall:
 
 def _final(image: FoundImage, base64_image: str) -> finals.Final:
     return finals.final_of(_call(image, base64_image))
-
-
-def _begins_as_image(base64_image: str) -> bool:
-    """Whether base64, or a data URL of it, begins as an image."""
-    head = base64_image[:HEAD]
-    if head[:5].lower() == "data:":
-        head = head.partition(",")[2]
-    try:
-        imaging.sniff(pybase64.b64decode(head[: len(head) // 4 * 4]))
-    except (ImageError, ValueError):
-        return False
-    return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents import StreamEvent, ToolCallOutputItem, ToolOutputImage
+from agents import RunItem, StreamEvent, ToolCallOutputItem, ToolOutputImage
 from agents.tool import ToolOriginType
 
 from ..models import GeneratedImage
@@ -51,8 +52,7 @@ class FoundImage:
 def of_event(event: StreamEvent) -> list[FoundImage]:
     """Return the images that an event of a run brings."""
     if event.type == "run_item_stream_event":
-        item = event.item
-        return list(_of_output(item)) if isinstance(item, ToolCallOutputItem) else []
+        return of_run_items([event.item])
     if event.type != "raw_response_event":
         return []
     if event.data.type == "response.output_item.done":
@@ -61,6 +61,12 @@ def of_event(event: StreamEvent) -> list[FoundImage]:
         # Some gateways tell what an item has brought at the end only.
         return of_items(_listed(event.data.response, "output"))
     return []
+
+
+def of_run_items(items: Iterable[RunItem]) -> list[FoundImage]:
+    """Return the images that tools have returned among the items of a run."""
+    outputs = (item for item in items if isinstance(item, ToolCallOutputItem))
+    return [found for item in outputs for found in _of_output(item)]
 
 
 def of_items(items: Iterable[Any]) -> list[FoundImage]:
@@ -87,9 +93,24 @@ def of_result(
             url = part.image_url or ""
         elif isinstance(part, Mapping) and part.get("type") == "image":
             url = str(part.get("image_url") or "")
+        elif isinstance(part, Mapping) and (blob := _of_resource(part)):
+            url = blob
         else:
             continue
-        yield FoundImage((call_id, place), source, url, details=known)
+        yield FoundImage((call_id, place), source, url.strip(), details=known)
+
+
+def _of_resource(part: Mapping[str, Any]) -> str:
+    """Return the data URL of an MCP resource, of which the SDK makes a text, if any."""
+    text = str(part.get("text") or "")
+    if part.get("type") != "text" or not text.startswith('{"type":"resource"'):
+        return ""
+    try:
+        resource = json.loads(text)["resource"]
+        mime, blob = str(resource["mimeType"]), str(resource["blob"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f"data:{mime};base64,{blob}" if mime.lower().startswith("image/") else ""
 
 
 def _of_output(item: ToolCallOutputItem) -> Iterator[FoundImage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .names import clean_line, clean_mime, clean_name
+from .plain import plain_json
 from .texts import (
     clean,
     clean_columns,
@@ -22,4 +23,5 @@ __all__ = [
     "clean_source",
     "is_clean",
     "map_strings",
+    "plain_json",
 ]

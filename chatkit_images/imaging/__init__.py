@@ -15,6 +15,7 @@ from .masks import mask
 from .normal import as_it_is, for_model, form, is_light, ready, redraw
 from .placeholders import Base64Image, Placeholders, RawImage, SentImage, WholeImage
 from .thumbnails import Sketch
+from .wrapping import may_unwrap
 
 __all__ = [
     "EXTENSIONS",
@@ -40,6 +41,7 @@ __all__ = [
     "is_light",
     "is_svg",
     "mask",
+    "may_unwrap",
     "ready",
     "redraw",
     "scale",

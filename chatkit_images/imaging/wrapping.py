@@ -18,7 +18,7 @@ import pybase64
 from ..exceptions import ImageError
 from .containers import trim
 from .decoding import check
-from .formats import is_svg
+from .formats import is_svg, sniff
 
 # How often base64 may be wrapped in base64, and one escape in another.
 DEPTH = 3
@@ -77,6 +77,15 @@ def unwrap(text: str | bytes, depth: int = DEPTH) -> bytes | None:
         if depth > 1 and (inner := unwrap(found, depth - 1)) is not None:
             return inner
     return None
+
+
+def may_unwrap(text: str) -> bool:
+    """Whether the first characters of a text are those of an image's base64."""
+    head = text[:HEAD]
+    if _svg(head) is not None:
+        return True
+    data = BESIDE.sub("", head).encode("ascii", "replace")
+    return any(map(_begins, _readings(data)))
 
 
 def unhex(text: str | bytes) -> bytes | None:
@@ -153,6 +162,14 @@ def _part(text: bytes) -> bytes:
     # One character is less than a byte.
     text = text[: len(text) - (len(text) % 4 == 1)]
     return pybase64.b64decode(text + b"=" * (-len(text) % 4))
+
+
+def _begins(data: bytes) -> bool:
+    try:
+        sniff(data)
+    except ImageError:
+        return False
+    return True
 
 
 def _is_image(data: bytes) -> bool:

@@ -39,6 +39,7 @@ Lane = Literal[
     "uploads",
     "attachments",
     "lookups",
+    "files",
     "spool",
     "background",
 ]
@@ -74,6 +75,8 @@ def executor(lane: Lane) -> Threads:
         # The addresses of hosts from which images are fetched. A name may take its
         # time, and the event loop's own threads look up the providers.
         "lookups": 4,
+        # Files that tools hand in. They may be connections on which nothing comes.
+        "files": half,
         # What a storage does not take goes to the disk of this host.
         "spool": 1,
         "background": 1,
