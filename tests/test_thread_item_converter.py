@@ -235,21 +235,32 @@ async def test_images_that_cannot_fit_any_more_are_not_read(
     assert len(set(names)) == 2
 
 
+@pytest.mark.parametrize("well", [0, 1])
 async def test_a_storage_that_hangs_does_not_hold_up_the_turn(
     thread: types.ThreadMetadata,
     context: RequestContext,
     configure: Any,
     monkeypatch: pytest.MonkeyPatch,
+    well: int,
 ) -> None:
-    item = await generated("ig_1", image_file("navy"), context)
-    until, read = threading.Event(), storage.read
-    monkeypatch.setattr(storage, "read", lambda name: until.wait(30) and read(name))
+    # It is read twice: to be looked at, and to be drawn.
+    item = await generated("ig_1", image_file("navy", "GIF"), context)
+    until, plain, names = threading.Event(), storage.read, list[str]()
+
+    def read(name: str) -> bytes:
+        names.append(name)
+        if len(names) > well:
+            until.wait(10)
+        return plain(name)
+
+    monkeypatch.setattr(storage, "read", read)
     configure(TUNING={"STORAGE_TIMEOUT": 0.1})
     try:
         found = await DjangoThreadItemConverter(context).to_agent_input(item)
     finally:
         until.set()
     assert contents(found) == [note(earlier("ig_1", "is not available now"))]
+    assert len(names) == well + 1
 
 
 @pytest.mark.row("C18")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -19,6 +20,7 @@ from .kept_parts import Kept
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SVG = "image/svg+xml"
+_drawing = threading.local()
 # Types of documents that are text, whatever their name.
 TEXTS = ("application/json", "application/xml", SVG)
 
@@ -54,8 +56,7 @@ async def smaller(source: Source) -> Kept:
         return known
 
     def draw() -> Kept:
-        # It is read here, because the bytes of all that wait would fill the memory.
-        return encoded(*imaging.redraw(storage.read(source.name), lossy=True))
+        return encoded(*imaging.redraw(read_to_draw(source.name), lossy=True))
 
     found = await storage.call("redraw", draw)
     kept_parts.keep(key, found)
@@ -137,14 +138,26 @@ async def _make(source: Source) -> Kept:
         return found
 
     def draw() -> tuple[Kept, bytes | None]:
-        # It is read again, because the bytes of all that wait would fill the memory.
-        data = storage.read(source.name)
+        data = read_to_draw(source.name)
         mime, made = imaging.for_model(data)
         return encoded(mime, made), None if data.startswith(made) else made
 
     kept, data = await storage.call("redraw", draw)
     await _keep(source, kept, data)
     return kept
+
+
+def read_to_draw(name: str) -> bytes:
+    """Return the bytes of a file, in the thread that draws.
+
+    They are read when it is their turn, because those of all that wait would fill the
+    memory. A storage that hangs keeps no other image from being drawn.
+    """
+    if not hasattr(_drawing, "patience"):
+        # A storage has a client for each thread, which takes a while to make.
+        _drawing.patience = storage.Patience()
+    patience: storage.Patience = _drawing.patience
+    return patience.call(storage.read, name)
 
 
 async def _keep(source: Source, kept: Kept, data: bytes | None) -> None:

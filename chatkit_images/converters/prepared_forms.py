@@ -37,7 +37,7 @@ def prepare(image: models.GeneratedImage) -> None:
 
 def _make(source: Source) -> None:
     try:
-        data = storage.read(source.name)
+        data = model_files.read_to_draw(source.name)
         mime, made = imaging.for_model(data)
     except ImageError as error:
         logger.info("Image %s gets no form for models: %s", source.name, error)
