@@ -492,6 +492,10 @@ class Exchanging(DjangoThreadItemConverter):
         other = self.others.get("file") or attachment
         return await super().attachment_to_message_content(other)
 
+    async def tag_to_message_content(self, tag: types.UserMessageTagContent) -> Any:
+        named = tag.model_copy(update={"id": self.others["named"]})
+        return await super().tag_to_message_content(named)
+
     async def generated_image_to_input(self, item: types.GeneratedImageItem) -> Any:
         shown = self.others.get("image") or item.image
         copy = item.model_copy(update={"image": shown})
@@ -516,6 +520,10 @@ async def test_a_converter_of_the_projects_may_put_others_in_the_place_of_images
     assert await images([shown, message]) == [red, red]
     others = {"image": other.image, "file": instead.attachments[0]}
     assert await images([shown, message], **others) == [blue, green]
+    tag = {"type": "input_tag", "id": "sku-1", "text": "it", "data": {}}
+    row = await GeneratedImage.objects.aget(call_id="ig_2")
+    for named, expected in ((row.image_id, [blue]), ("sku-2", [])):
+        assert await images([user_message(tag)], named=named) == expected
     # Images that the history does not have are as many as those that it may have.
     hidden = [
         types.HiddenContextItem(

@@ -8,7 +8,7 @@ from chatkit import types
 
 from .. import database, models
 from ..context import RequestContext
-from ..queries import kept_rows, model_rows
+from ..queries import identity, kept_rows, model_rows
 from ..queries.model_rows import ModelRows
 
 
@@ -43,6 +43,12 @@ class InputRows:
                 model_rows.find_files, [sent.id], self._context, self._rows
             )
         return self._rows.attachments[sent.id]
+
+    async def named_by(self, image_id: str) -> models.GeneratedImage | None:
+        """Return the image that an id of clients' names, in the history or not."""
+        if image_id not in self._rows.named and identity.key_of(image_id):
+            await database.call(model_rows.find_named, image_id, self._rows)
+        return self._rows.named.get(image_id)
 
     def named(self) -> Mapping[str, models.GeneratedImage]:
         """Return the images that mentions name, by their ids."""

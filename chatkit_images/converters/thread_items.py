@@ -172,8 +172,8 @@ class DjangoThreadItemConverter(DecorationConverter):
 
         Override it to look other things up. Words stand before an image.
         """
-        may = self._may_show(tag.id)
-        image = self._rows.named().get(tag.id)
+        image = await self._rows.named_by(tag.id)
+        may = image is not None and self._may_show(tag.id)
         part = await self._mentions.part(tag, image, self._parts, may_show=may)
         return part or parts.text(f"@{tag.text} (id: {tag.id})")
 

@@ -86,6 +86,12 @@ def of_items(
     return found
 
 
+def find_named(name: str, found: ModelRows) -> None:
+    """Look up one image that no item names, unless there are too many by now."""
+    if len(found.named) < MOST_NAMED:
+        _find_images((), (name,), found)
+
+
 def find_files(ids: Collection[str], context: RequestContext, found: ModelRows) -> None:
     """Look attachments up, each with its form for models."""
     if not ids:
