@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from django.urls import path
+import uuid
+
+from django.urls import path, register_converter
+from django.urls.converters import UUIDConverter
 
 from . import views
+from .models import GeneratedImage
+
+
+class ImageKey:
+    """An image by the id that clients have (``img_...``), or by its row's key."""
+
+    regex = rf"{GeneratedImage.ID_PREFIX}[0-9a-f]{{32}}|{UUIDConverter.regex}"
+
+    def to_python(self, value: str) -> uuid.UUID:
+        """Return the key of the row."""
+        return uuid.UUID(value.removeprefix(GeneratedImage.ID_PREFIX))
+
+    def to_url(self, value: object) -> str:
+        """Return either as it is."""
+        return str(value)
+
+
+register_converter(ImageKey, "chatkit_image")
 
 app_name = "chatkit_images"
 
@@ -32,7 +53,11 @@ urlpatterns = [
     path("entities/<str:entity_id>/", views.EntityView.as_view(), name="entity"),
     path("ready/", views.ReadyView.as_view(), name="ready"),
     path("images/<str:token>/", views.ImageView.as_view(), name="image"),
-    path("images/<uuid:key>/lineage/", views.LineageView.as_view(), name="lineage"),
+    path(
+        "images/<chatkit_image:key>/lineage/",
+        views.LineageView.as_view(),
+        name="lineage",
+    ),
     path(
         "images/<uuid:key>/<slug:variant>/",
         views.SessionImageView.as_view(),

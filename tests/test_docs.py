@@ -59,6 +59,7 @@ OWN_TESTS = (
     # By tests/docs/test_generating.py.
     "shop/failures.py",
     "shop/posters.py",
+    "shop/management/commands/poster.py",
     # By tests/docs/test_from_the_guide.py.
     "shop/endpoint.py",
     "shop/tasks.py",

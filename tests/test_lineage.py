@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import reverse
 
 from chatkit_images import models, storage
 from chatkit_images.agents import edit_tool, image_bytes
@@ -243,6 +244,10 @@ async def test_its_owner_reads_a_lineage_with_urls_and_nobody_else_does(
     second, last = await named("edit 2", "edit 5")
     found = await lineage_of(chat, last)
     assert (found["image"], found["whole"]) == (last.image_id, True)
+    by_id = reverse("chatkit_images:lineage", args=[last.image_id])
+    assert by_id == f"/chatkit/images/{last.image_id}/lineage/"
+    assert (await chat.get(by_id)).json() == found
+    assert (await stranger.get(by_id)).status_code == 404
     nodes = {node["id"]: node for node in found["nodes"]}
     relations = {node["prompt"]: node["relation"] for node in nodes.values()}
     assert relations == {

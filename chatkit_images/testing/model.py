@@ -115,8 +115,9 @@ def revised(text: str, base: bytes | None) -> str:
 
 
 def earlier_image(body: JSON, text: str) -> bytes | None:
-    """Return the image to start from: one just sent, or one the text refers to."""
+    """Return the image to start from: one just sent or named, or one referred to."""
     sent = request.image_in(request.last_user_message(body))
+    sent = sent or request.named_image(body)
     if sent or not FOLLOW_UP.search(text):
         return sent
     return request.last_image(body)

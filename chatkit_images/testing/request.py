@@ -8,6 +8,9 @@ from collections.abc import Iterator
 
 from .script import JSON
 
+#: How the message begins in which ChatKit says what "@" names. It is nobody's words.
+MENTIONS = "# User-provided context for @-mentions"
+
 
 def messages(body: JSON) -> Iterator[JSON]:
     """Yield the input items, latest first; a bare string counts as one message."""
@@ -34,7 +37,23 @@ def text_of(item: JSON) -> str:
 def last_user_message(body: JSON) -> JSON:
     """Return the last message in which the user wrote something, or an empty one."""
     users = (item for item in messages(body) if item.get("role") == "user")
-    return next((item for item in users if text_of(item)), {})
+    return next((i for i in users if text_of(i) and not is_mention(i)), {})
+
+
+def is_mention(item: JSON) -> bool:
+    """Return whether a message brings what the one before it names with "@"."""
+    return text_of(item).startswith(MENTIONS)
+
+
+def named_image(body: JSON) -> bytes | None:
+    """Return the last image that the user's last message names with "@"."""
+    last = last_user_message(body)
+    for item in messages(body):
+        if item is last:
+            break
+        if is_mention(item) and (found := image_in(item)):
+            return found
+    return None
 
 
 def last_user_text(body: JSON) -> str:

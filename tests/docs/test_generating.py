@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from decimal import Decimal
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import RequestFactory
 
 from chatkit_images import failures
@@ -48,6 +50,21 @@ async def test_a_view_draws_outside_of_a_turn(ann: User) -> None:
     await Thread.objects.aupdate(status="closed")
     refused = await view(request, "thr_1")
     assert (refused.status_code, b"closed" in refused.content) == (409, True)
+    assert (await view(request, "thr_none")).status_code == 404
+
+
+def test_a_command_draws_in_a_new_thread(ann: User) -> None:
+    view = block("image-sources.md", "Outside of a turn")
+    command = block("image-sources.md", "Outside of a turn", 1)
+    with installed(posters=module("shop.posters", view)):
+        made = module("shop.management.commands.poster", command)
+        call_command(
+            made.Command(), "ann", "Summer sale", stdout=(out := io.StringIO())
+        )
+    row = GeneratedImage.objects.get()
+    assert out.getvalue() == f"{row.image_id} in {row.thread_id}\n"
+    assert (row.status, row.thread.title) == ("completed", "Summer sale")
+    assert (row.thread.user, row.source) == (ann, "own")
 
 
 def test_the_project_knows_its_exceptions(settings: Any) -> None:

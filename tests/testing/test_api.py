@@ -40,6 +40,7 @@ from chatkit_images.testing import (
     Usage,
     Wait,
     draw,
+    request,
     serve,
 )
 from chatkit_images.testing.serving import GRACE
@@ -437,6 +438,24 @@ def test_a_polite_question_is_a_wish(api: LoopbackAPI, url: str):
     items = output(stream(url, "Could you draw a cat?"))
     assert items[0].content[0].text == "Here you are: a cat."
     assert items[1].type == "image_generation_call"
+
+
+def test_a_named_image_is_started_from_and_its_words_are_nobodys(
+    api: LoopbackAPI, url: str
+):
+    fox, boat = (data_url(draw(what, size=(64, 64))) for what in ("a fox", "a boat"))
+    context = "# User-provided context for @-mentions\n- When referencing"
+    history = [
+        user("The image drawn before:", boat),
+        user("in the rain"),
+        user(context, fox),
+    ]
+    named = output(stream(url, history))
+    plain = output(stream(url, history[:2]))
+    assert named[0].content[0].text == "I started from the earlier image: in the rain."
+    assert named[1].revised_prompt != plain[1].revised_prompt
+    assert named[1].result != plain[1].result
+    assert request.named_image({"input": history}) == draw("a fox", size=(64, 64))
 
 
 def test_a_follow_up_starts_from_the_last_image(api: LoopbackAPI, url: str):
