@@ -67,7 +67,7 @@ async def generating_image(
         kind = type(context).__name__
         raise TypeError(f"generating_image() needs a RequestContext, got {kind}.")
     params = ImagesGenerateParams(
-        thread_id=thread_id, model=model, provider=options.get("provider", "")
+        thread_id=thread_id, model=model, provider=str(options.get("provider") or "")
     )
     if message is not None:
         params.say(message)

@@ -290,7 +290,8 @@ async def test_what_the_block_raises_ends_the_run_with_its_reason(
     assert run.reason == row.reason != ""
     # One text says so.
     assert [item["type"] for item in await shown(chat)] == ["assistant_message"]
-    async with drawing(context) as image:
+    # A host that is not known is none that is named.
+    async with drawing(context, provider=None) as image:
         pass
     assert image.failure is not None
     assert image.failure.reason == "no_result"
