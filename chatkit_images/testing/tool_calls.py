@@ -15,6 +15,8 @@ DEPTH = 6
 SHOWN = 400
 
 NAMED = re.compile(r"\s*([A-Za-z0-9_-]+)\s*(\{.*\})\s*", re.S)
+# Of an image or an attachment. Base64 has no underscore.
+ID = re.compile(r"\b(?:img|atc)_[0-9a-f]{32}\b")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -35,8 +37,9 @@ def spelled_out(body: JSON, text: str) -> list[Step] | None:
 def any_tool(body: JSON, text: str) -> list[Step] | None:
     """Return a call of the tool that the text names, else of the request's first.
 
-    Its arguments are the text's own words and numbers, as its schema takes them. None
-    if the request has no function tool.
+    Its arguments are the text's own words and numbers, as its schema takes them. One
+    whose name ends with "_id" is the last id of an image in the input, if there is one.
+    None if the request has no function tool.
     """
     tools = function_tools(body)
     if not tools:
@@ -44,7 +47,11 @@ def any_tool(body: JSON, text: str) -> list[Step] | None:
     words = set(re.findall(r"[\w-]+", text))
     name = next((name for name in tools if name in words), next(iter(tools)))
     arguments = value(tools[name].get("parameters") or {}, text)
-    return answer(body, ToolCall(name, arguments if type(arguments) is dict else {}))
+    arguments = arguments if type(arguments) is dict else {}
+    if found := ID.findall(json.dumps(body.get("input"))):
+        asked = (key for key in arguments if key.endswith("_id"))
+        arguments |= {key: found[-1] for key in asked if arguments[key] == text}
+    return answer(body, ToolCall(name, arguments))
 
 
 def function_tools(body: JSON) -> dict[str, JSON]:

@@ -408,6 +408,19 @@ def test_a_function_tool_is_called_with_the_words_and_numbers_of_the_person(
     )
 
 
+def test_a_tool_that_takes_an_id_gets_the_last_one_of_the_input(
+    api: LoopbackAPI, url: str
+):
+    word = {"type": "string"}
+    tools = [function("edit", image_id=word, prompt=word)]
+    old, new = "img_" + "0" * 32, "img_" + "1" * 32
+    history = [user(f"@boat (id: {old})"), user(f"@fox (id: {new})"), user("at night")]
+    (call,) = output(stream(url, history, tools=tools))
+    assert json.loads(call.arguments) == {"image_id": new, "prompt": "at night"}
+    (call,) = output(stream(url, history[2:], tools=tools))
+    assert json.loads(call.arguments)["image_id"] == "at night"
+
+
 def test_a_tool_is_called_with_arguments_that_are_spelled_out(
     api: LoopbackAPI, url: str
 ):
