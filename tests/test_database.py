@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -263,6 +264,25 @@ async def test_a_connection_that_cannot_be_closed_costs_no_thread(
 
 
 @pytest.mark.row("O09")
+def test_a_call_that_fails_costs_no_thread_while_no_database_may_be_used(
+    django_db_blocker: Any,
+) -> None:
+    """Code that a project runs in its tests, or before a fork, may forbid it."""
+
+    def fail() -> None:
+        connection.ensure_connection()
+        django_db_blocker.block()
+        raise ValueError
+
+    for _ in range(2):
+        failed: Future[None] = Future()
+        workers.jobs("beats").put((failed, fail))
+        try:
+            assert isinstance(failed.exception(10), ValueError)
+        finally:
+            django_db_blocker.restore()
+
+
 async def test_a_sign_of_life_waits_for_no_work(in_run: None) -> None:
     go = threading.Event()
     working = [

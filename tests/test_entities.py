@@ -206,7 +206,7 @@ def test_mentions_are_looked_up_in_one_statement(
             rows = model_rows.of_items([item], context, ModelRows(context.owner))
         assert len(rows.named) == min(number, named_images.MOST_NAMED)
         assert len(queries) == statements
-    assert len(queries[0]["sql"]) < named_images.MOST_NAMED * 40 + 3000
+    assert len(queries[0]["sql"]) < named_images.MOST_NAMED * 50 + 3000
 
 
 @pytest.mark.parametrize("count", [1, 0])

@@ -139,7 +139,8 @@ def _is_broken(connection: BaseDatabaseWrapper) -> bool:
     return bool(
         connection.errors_occurred
         or connection.in_atomic_block
-        or (connection.connection and not connection.get_autocommit())
+        # The method of that name may connect, or be forbidden to.
+        or (connection.connection and not connection.autocommit)
     )
 
 
