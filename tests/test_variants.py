@@ -256,7 +256,7 @@ async def test_forms_go_with_their_images(
     names = [row.file.name async for row in ImageVariant.objects.all()]
     assert len(names) == 2 and all(map(storage.exists, names))
     image = await GeneratedImage.objects.select_related("thread").aget()
-    source = await database_sync_to_async(variants.source)(image)
+    source = await database_sync_to_async(variants.original)(image)
     await database_sync_to_async(delete)(image)
     left = 1 if delete is of_image else 0
     assert await ImageVariant.objects.acount() == left
@@ -278,7 +278,7 @@ async def test_a_form_of_a_preview_is_none_of_the_image(
     await given(item, context)
     preview = await ImageVariant.objects.aget()
     row = await GeneratedImage.objects.aget()
-    old = await database_sync_to_async(variants.source)(row)
+    old = await database_sync_to_async(variants.original)(row)
     name = storage.new_name("images", "png")
     storage.store(name, PNG)
     final = StoredImage(name, imaging.inspect(PNG))

@@ -85,8 +85,8 @@ def _named(message: types.UserMessageItem) -> list[str]:
 
 
 async def _mask_url(mask: Row, image: Row) -> str:
-    source = await database.call(variants.source, image)
-    seen = await model_files.image(source)
+    original = await database.call(variants.original, image)
+    seen = await model_files.image(original)
     data = await bytes_of(mask)
 
     def draw() -> str:

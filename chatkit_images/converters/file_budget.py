@@ -13,7 +13,7 @@ from openai.types.responses import (
 
 from .. import imaging, models, storage
 from ..conf import settings
-from ..queries.variants import Source
+from ..queries.variants import Original
 from . import model_files, parts
 from .kept_parts import Kept
 from .model_files import SVG
@@ -44,7 +44,7 @@ class FileBudget:
         self._full = False
 
     async def image(
-        self, source: Source
+        self, original: Original
     ) -> ResponseInputImageParam | ResponseInputTextParam | None:
         """Return an image within what is left, with more loss if it is too large.
 
@@ -58,15 +58,15 @@ class FileBudget:
         Raises:
             ImageError: If it cannot be decoded.
         """
-        size = (source.size if source.made is None else source.made.size) or 0
+        size = (original.size if original.made is None else original.made.size) or 0
         if self._full and size > self._left:
             return None
-        if source.mime == SVG and size > SVG_BYTES:
+        if original.mime == SVG and size > SVG_BYTES:
             return None
         found = None
-        if source.made is None or size <= self._left:
-            found = await model_files.image(source)
-        return await self._fit(found, partial(model_files.smaller, source))
+        if original.made is None or size <= self._left:
+            found = await model_files.image(original)
+        return await self._fit(found, partial(model_files.smaller, original))
 
     async def inline(
         self, base64: str

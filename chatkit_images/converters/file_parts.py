@@ -38,12 +38,12 @@ class FileParts:
     async def image(self, image: models.GeneratedImage) -> Part:
         """Return an image that has a row."""
         try:
-            source = await _source(image)
+            original = await _original(image)
             if self._by_url and (
-                url := await image_urls.of(image, source, self._context)
+                url := await image_urls.of(image, original, self._context)
             ):
                 return parts.image(url), ""
-            return await self._budget.image(source), absences.NOT_AGAIN
+            return await self._budget.image(original), absences.NOT_AGAIN
         except ImageError:
             return None, absences.OF_NO_KIND
         except Exception:
@@ -56,7 +56,7 @@ class FileParts:
         part: ResponseInputContentParam | None
         try:
             if row.mime_type in imaging.INLINE:
-                part = await self._budget.image(await _source(row))
+                part = await self._budget.image(await _original(row))
             else:
                 part = await self._budget.document(row)
         except ImageError:
@@ -106,8 +106,8 @@ class FileParts:
         return parts.image(url), ""
 
 
-async def _source(row: variants.Row) -> variants.Source:
+async def _original(row: variants.Row) -> variants.Original:
     """Return what is known of a row's image."""
     if variants.is_joined(row):
-        return variants.source(row)
-    return await database.call(variants.source, row)
+        return variants.original(row)
+    return await database.call(variants.original, row)

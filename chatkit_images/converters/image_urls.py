@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from .. import file_urls, models
 from ..conf import settings
 from ..context import RequestContext
-from ..queries.variants import Source
+from ..queries.variants import Original
 from . import model_files
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ MOST_TOLD = 100
 
 
 async def of(
-    image: models.GeneratedImage, source: Source, context: RequestContext
+    image: models.GeneratedImage, original: Original, context: RequestContext
 ) -> str:
     """Return the URL of an image in the form for models; empty if its bytes must go.
 
@@ -38,12 +38,12 @@ async def of(
     if not is_public(url):
         _tell(url)
         return ""
-    made = source.made
+    made = original.made
     if made is not None and made.name:
         return file_urls.signed_url(image, context, "model")
-    found = await model_files.image(source) if made is None else made
+    found = await model_files.image(original) if made is None else made
     # The first bytes of a file that has more behind them have no URL.
-    is_whole = found.size == source.size and found.mime != model_files.SVG
+    is_whole = found.size == original.size and found.mime != model_files.SVG
     return url if is_whole else ""
 
 

@@ -13,7 +13,7 @@ from .. import database, imaging, models, storage, timing
 from ..cleaning import clean
 from ..conf import settings
 from ..queries import variants
-from ..queries.variants import Made, Source
+from ..queries.variants import Made, Original
 from . import kept_parts, parts
 from .kept_parts import Kept
 
@@ -25,7 +25,7 @@ _drawing = threading.local()
 TEXTS = ("application/json", "application/xml", SVG)
 
 
-async def image(source: Source) -> Kept:
+async def image(original: Original) -> Kept:
     """Return an image in the form for models, or the source of an SVG.
 
     What is made of it is kept in the storage, and its row says so.
@@ -34,29 +34,29 @@ async def image(source: Source) -> Kept:
         ImageError: If it cannot be decoded.
         Exception: The storage's own, if it does not answer.
     """
-    key = source.name, variants.form()
+    key = original.name, variants.form()
     if (known := kept_parts.find(key)) is not None:
         return known
-    found = None if source.made is None else await _as_made(source, source.made)
+    found = None if original.made is None else await _as_made(original, original.made)
     if found is None:
-        found = await _make(source)
+        found = await _make(original)
     kept_parts.keep(key, found)
     return found
 
 
-async def smaller(source: Source) -> Kept:
+async def smaller(original: Original) -> Kept:
     """Return an image drawn with more loss. It is kept in memory only.
 
     Raises:
         ImageError: If it cannot be decoded.
         Exception: The storage's own, if it does not answer.
     """
-    key = source.name, f"{variants.form()}:lossy"
+    key = original.name, f"{variants.form()}:lossy"
     if (known := kept_parts.find(key)) is not None:
         return known
 
     def draw() -> Kept:
-        return encoded(*imaging.redraw(read_to_draw(source.name), lossy=True))
+        return encoded(*imaging.redraw(read_to_draw(original.name), lossy=True))
 
     found = await storage.call("redraw", draw)
     kept_parts.keep(key, found)
@@ -108,7 +108,7 @@ def worded(mime: str, data: bytes) -> Kept:
     return Kept(mime, len(data), clean(data.decode("utf-8", errors="replace")))
 
 
-async def _as_made(source: Source, made: Made) -> Kept | None:
+async def _as_made(original: Original, made: Made) -> Kept | None:
     """Return the form that was made before, ``None`` if its file is not to be had."""
 
     def look(data: bytes) -> Kept | None:
@@ -119,31 +119,31 @@ async def _as_made(source: Source, made: Made) -> Kept | None:
         return encoded(*found)
 
     try:
-        return await read(made.name or source.name, look)
+        return await read(made.name or original.name, look)
     except TimeoutError:
         raise  # So would the original take too long.
     except Exception as error:
         logger.warning(
-            "The form of %s for models is made again: %r", source.name, error
+            "The form of %s for models is made again: %r", original.name, error
         )
         return None
 
 
-async def _make(source: Source) -> Kept:
+async def _make(original: Original) -> Kept:
     """Return the form of an image, made now."""
-    found = await read(source.name, _ready)
+    found = await read(original.name, _ready)
     if found is not None:
         if found.mime != SVG:
-            await _keep(source, found, None)
+            await _keep(original, found, None)
         return found
 
     def draw() -> tuple[Kept, bytes | None]:
-        data = read_to_draw(source.name)
+        data = read_to_draw(original.name)
         mime, made = imaging.for_model(data)
         return encoded(mime, made), None if data.startswith(made) else made
 
     kept, data = await storage.call("redraw", draw)
-    await _keep(source, kept, data)
+    await _keep(original, kept, data)
     return kept
 
 
@@ -160,12 +160,12 @@ def read_to_draw(name: str) -> bytes:
     return patience.call(storage.read, name)
 
 
-async def _keep(source: Source, kept: Kept, data: bytes | None) -> None:
+async def _keep(original: Original, kept: Kept, data: bytes | None) -> None:
     try:
-        await database.once(variants.keep, source, kept.mime, kept.size, data)
+        await database.once(variants.keep, original, kept.mime, kept.size, data)
     except Exception:
         # The turn has what it needs.
-        logger.warning(variants.NOT_KEPT, source.name, exc_info=True)
+        logger.warning(variants.NOT_KEPT, original.name, exc_info=True)
 
 
 def _ready(data: bytes) -> Kept | None:

@@ -11,7 +11,7 @@ from .. import imaging, models, storage
 from ..conf import settings
 from ..exceptions import ImageError
 from ..queries import variants
-from ..queries.variants import Source
+from ..queries.variants import Original
 from . import kept_parts, model_files
 
 logger = logging.getLogger(__name__)
@@ -28,23 +28,23 @@ def prepare(image: models.GeneratedImage) -> None:
     if not wanted or imaging.is_light(image.mime, size, width, height):
         return
     name = str(image.file.name)
-    source = Source("image", str(image.pk), name, image.mime, image.bytes, None)
+    original = Original("image", str(image.pk), name, image.mime, image.bytes, None)
     try:
-        storage.begin("redraw", _make, source)
+        storage.begin("redraw", _make, original)
     except RuntimeError as error:
         logger.info("The process ends, so image %s is not prepared: %r", name, error)
 
 
-def _make(source: Source) -> None:
+def _make(original: Original) -> None:
     try:
-        data = model_files.read_to_draw(source.name)
+        data = model_files.read_to_draw(original.name)
         mime, made = imaging.for_model(data)
     except ImageError as error:
-        logger.info("Image %s gets no form for models: %s", source.name, error)
+        logger.info("Image %s gets no form for models: %s", original.name, error)
         return
     except Exception as error:
-        logger.warning("Image %s is not prepared: %r", source.name, error)
+        logger.warning("Image %s is not prepared: %r", original.name, error)
         return
     own = None if data.startswith(made) else made
-    variants.keep_committed(source, mime, len(made), own)
-    kept_parts.keep((source.name, variants.form()), model_files.encoded(mime, made))
+    variants.keep_committed(original, mime, len(made), own)
+    kept_parts.keep((original.name, variants.form()), model_files.encoded(mime, made))

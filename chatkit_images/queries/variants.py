@@ -37,7 +37,7 @@ class Made(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source:
+class Original:
     """A stored image of which models may get a form.
 
     Attributes:
@@ -78,7 +78,7 @@ def joined(rows: Rows) -> Rows:
     return found
 
 
-def source(row: Row) -> Source:
+def original(row: Row) -> Original:
     """Return what is known of a row's image; one statement unless it was ``joined``."""
     said = vars(row) if "made_bytes" in vars(row) else _look_up(row)
     made = None
@@ -87,16 +87,16 @@ def source(row: Row) -> Source:
         made = Made(name, said["made_mime"], said["made_bytes"])
     if isinstance(row, models.GeneratedImage):
         name, mime, size = str(row.file.name), row.mime, row.bytes
-        return Source("image", str(row.pk), name, mime, size, made)
+        return Original("image", str(row.pk), name, mime, size, made)
     if row.file:
         name, mime, size = str(row.file.name), row.mime_type, row.bytes
-        return Source("attachment", row.pk, name, mime, size, made)
+        return Original("attachment", row.pk, name, mime, size, made)
     # Of a file in another attachment store there is a thumbnail only.
-    return Source("attachment", row.pk, str(row.thumbnail.name), "", None, made)
+    return Original("attachment", row.pk, str(row.thumbnail.name), "", None, made)
 
 
 def is_joined(row: Row) -> bool:
-    """Whether ``source`` needs no statement for a row."""
+    """Whether ``original`` needs no statement for a row."""
     return "made_bytes" in vars(row)
 
 
@@ -111,24 +111,26 @@ def _look_up(row: Row) -> dict[str, Any]:
     return {f"made_{name}": value for name, value in found.items()}
 
 
-def keep(source: Source, mime: str, size: int, data: bytes | None) -> None:
+def keep(original: Original, mime: str, size: int, data: bytes | None) -> None:
     """Keep the form for models of an image, in the background.
 
     If that fails, or too many bytes wait for the storage, the form is made again when
     it is needed again.
 
     Args:
-        source: The image.
+        original: The image.
         mime: The type of the form.
         size: How many bytes it has.
         data: Its bytes; ``None`` if they are those at the beginning of the original.
     """
-    begin = partial(keep_committed, source, mime, size, data)
+    begin = partial(keep_committed, original, mime, size, data)
     # Nobody else sees the image before the transaction of this code has ended.
     transaction.on_commit(begin, using=models.ImageVariant.objects.all().db)
 
 
-def keep_committed(source: Source, mime: str, size: int, data: bytes | None) -> None:
+def keep_committed(
+    original: Original, mime: str, size: int, data: bytes | None
+) -> None:
     """Do as ``keep`` does, for an image that everybody sees. It asks no database."""
     waiting = len(data or b"")
     if not storage.backlog.fits(waiting):
@@ -137,20 +139,20 @@ def keep_committed(source: Source, mime: str, size: int, data: bytes | None) -> 
     if data is not None:
         name = storage.new_name("variants", imaging.EXTENSIONS[mime])
     storage.backlog.take(waiting)
-    storage.later(_keep, source, form(), Made(name, mime, size), data)
+    storage.later(_keep, original, form(), Made(name, mime, size), data)
 
 
-def _keep(source: Source, how: str, made: Made, data: bytes | None) -> None:
+def _keep(original: Original, how: str, made: Made, data: bytes | None) -> None:
     size = None
     try:
         if data is not None:
             info = imaging.inspect(data, decode=False)
             size = info.width, info.height
             storage.patiently(storage.store, made.name, data)
-        _save(source, how, made, size)
+        _save(original, how, made, size)
     except Exception:
         # The sweep finds a file that has no row.
-        logger.warning(NOT_KEPT, source.name, exc_info=True)
+        logger.warning(NOT_KEPT, original.name, exc_info=True)
     finally:
         storage.backlog.give_back(len(data or b""))
         # No request begins or ends in this thread, so nothing else closes its
@@ -159,13 +161,15 @@ def _keep(source: Source, how: str, made: Made, data: bytes | None) -> None:
 
 
 @atomic()
-def _save(source: Source, how: str, made: Made, size: tuple[int, int] | None) -> None:
+def _save(
+    original: Original, how: str, made: Made, size: tuple[int, int] | None
+) -> None:
     """Make the row, unless the image has another file, or such a row, by now."""
-    row = _locked(source)
+    row = _locked(original)
     if row is None:
         models.DeletedFile.objects.schedule([made.name])
         return
-    lost = source.made.name if source.made else None
+    lost = original.made.name if original.made else None
     known = [each for each in row.variants.all() if each.form.startswith(FOR_MODELS)]
     if any(each.form == how and each.file.name != lost for each in known):
         models.DeletedFile.objects.schedule([made.name])
@@ -183,13 +187,13 @@ def _save(source: Source, how: str, made: Made, size: tuple[int, int] | None) ->
     )
 
 
-def _locked(source: Source) -> Row | None:
+def _locked(original: Original) -> Row | None:
     """Return the row of an image, locked; ``None`` if it has another file by now."""
     found: Row | None
-    if source.kind == "image":
-        found = models.GeneratedImage.objects.locked().filter(pk=source.pk).one()
+    if original.kind == "image":
+        found = models.GeneratedImage.objects.locked().filter(pk=original.pk).one()
         names = {str(found.file.name)} if found else set()
     else:
-        found = models.Attachment.objects.locked().filter(pk=source.pk).one()
+        found = models.Attachment.objects.locked().filter(pk=original.pk).one()
         names = {str(found.file.name), str(found.thumbnail.name)} if found else set()
-    return found if source.name in names else None
+    return found if original.name in names else None
