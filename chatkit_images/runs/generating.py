@@ -73,7 +73,7 @@ async def generating_image(
         params.say(message)
     request = cast("types.StreamingReq", ImagesGenerateReq(params=params))
     run = LiveRun(_server(), request, prepare(context), make_task=GenerationTask)
-    block = Block(run)
+    block = RunBlock(run)
     # Around all that the run's task does, so that what the context has selected in this
     # thread is put back in the end.
     async with task_of(run.context):
@@ -95,7 +95,7 @@ async def generating_image(
             await block.end(None)
 
 
-class Block:
+class RunBlock:
     """The block of code in its caller's task, beside the task of its run.
 
     Args:
@@ -152,7 +152,7 @@ class Block:
         cut = self._image is not None and self._image.was_cut
         stopped = cut or self._task.ending
         if error is None or isinstance(error, Exception):
-            self._task.block.finish(error)
+            self._task.result.finish(error)
         elif not cut:
             # The caller is cancelled, or its process ends.
             self._run.interrupt()

@@ -31,7 +31,7 @@ class GenerationTask(RunTask):
     Attributes:
         ready: Set when the block may begin, or when it never will.
         agent_context: The context of the stream; ``None`` if the block cannot begin.
-        block: What the stream has of the block.
+        result: What the stream has of the block, in the place of an agent's run.
     """
 
     needs_reader = False
@@ -41,7 +41,7 @@ class GenerationTask(RunTask):
         self.state.unasked = True
         self.ready = asyncio.Event()
         self.agent_context: AgentContext[RequestContext] | None = None
-        self.block = BlockResult(self.ready)
+        self.result = BlockResult(self.ready)
 
     async def claim(self) -> None:
         """Claim the thread, if the server takes what the person says.
@@ -115,7 +115,7 @@ class GenerationTask(RunTask):
         asked.ask(self._params.provider, self._params.model)
         events = stream_agent_response(
             self.agent_context,
-            cast("RunResultStreaming", self.block),
+            cast("RunResultStreaming", self.result),
             converter=saver,
         )
         async with aclosing(events):
