@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from typing import Any
 
 from .outcomes import ImageOutcome
@@ -29,7 +28,7 @@ class Block:
 
     @property
     def is_held(self) -> bool:
-        """Whether its end comes by itself. Whoever forgot to leave it never will."""
+        """Whether its end comes by itself. A task that is over has forgotten it."""
         return self.leaving or self.task is None or not self.task.done()
 
     def moved(self) -> list[asyncio.Future[Any]]:
@@ -40,7 +39,7 @@ class Block:
         return moved
 
     def end(self, _task: object = None) -> None:
-        """Note that its image has ended."""
+        """Note that its image has ended. A task that is done can call this."""
         self.over.set_result(None)
 
 
@@ -87,5 +86,5 @@ class Blocks:
             block for block in self._open() if block.is_held and block.task is not here
         ]
 
-    def _open(self) -> Iterable[Block]:
+    def _open(self) -> list[Block]:
         return [block for block in self._blocks if not block.over.done()]

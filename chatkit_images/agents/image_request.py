@@ -61,7 +61,7 @@ class ImageRequest:
         prompt: In which words.
         model: Which model draws it.
         partial_images: How many partial images are expected; ``None`` if unknown.
-        options: Further facts.
+        options: Further facts of the image.
     """
 
     prompt: str
@@ -118,7 +118,7 @@ class ImageRequest:
         return {role: list(map(_named, some)) for role, some in given.items()}
 
     def prepare(self, converter: DjangoResponseStreamConverter) -> None:
-        """Tell the converter that stores the image alone what there is to know."""
+        """Tell a converter, which stores this image only, what is known of it."""
         converter.told = {}
         converter.partial_images = self.partial_images
         asked = converter.asked

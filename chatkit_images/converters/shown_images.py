@@ -67,11 +67,13 @@ def chosen(
             before.append(len(places))
             own = [(item.id, file.id) for file in _images(item)][:newest]
         places += _places(item, named)
-    return windows.shown(places, count, len(places) - before[-2:][0]) | set(own)
+    # Those since the message before the newest: the turn before, and the newest.
+    lately = len(places) - before[-2:][0]
+    return windows.shown(places, count, lately) | set(own)
 
 
 def _places(item: types.ThreadItem, named: Collection[str]) -> Iterator[Place]:
-    """Yield the places of an item's images, that which goes first at the end."""
+    """Yield the places of an item's images, the one that is wanted most at the end."""
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
         yield item.id, item.id
     elif isinstance(item, types.UserMessageItem):

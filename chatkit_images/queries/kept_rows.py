@@ -7,7 +7,7 @@ takes them, so the input needs no statement.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from time import monotonic
 
 from chatkit import types
@@ -31,15 +31,15 @@ def are_kept() -> bool:
     return current_state.get() is not None
 
 
-def keys_of(rows: Iterable[models.ThreadItem]) -> set[uuid.UUID]:
-    """Return the keys of images that an input of rows needs, and a page of them not."""
+def keys_of(rows: Collection[models.ThreadItem]) -> set[uuid.UUID]:
+    """Return the keys of images that an input of rows needs, but no page of them."""
     ids = {row.item_id for row in rows if row.type == "assistant_message"}
     ids.update(list(dict.fromkeys(map(str, _tag_ids(rows))))[:MOST_NAMED])
     return {key for each in ids if (key := identity.key_of(each))}
 
 
 def keep(
-    rows: Iterable[models.ThreadItem],
+    rows: Collection[models.ThreadItem],
     context: RequestContext,
     images: Mapping[str, models.GeneratedImage],
     files: Iterable[models.Attachment],

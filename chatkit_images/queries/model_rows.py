@@ -1,4 +1,4 @@
-"""Rows of what a model's input is made of: one statement for all items."""
+"""Rows of what a model's input is made of: a statement for each kind of rows."""
 
 from __future__ import annotations
 
@@ -188,18 +188,20 @@ def _name_in(item: types.ThreadItem) -> str:
 def of_thread(
     image: models.GeneratedImage | None, thread_id: str
 ) -> models.GeneratedImage | None:
+    """Return an image if it is one of a thread."""
     return image if image is not None and image.thread_id == thread_id else None
 
 
 def shown(
     image: models.GeneratedImage | None, thread_id: str
 ) -> models.GeneratedImage | None:
+    """Return an image if an item of a thread may show it."""
     found = of_thread(image, thread_id)
     return found if found is not None and found.is_shown else None
 
 
 def visible(image: models.GeneratedImage | None) -> models.GeneratedImage | None:
-    """Return an image that mentions may name: one of those that ``shown()`` returns."""
+    """Return an image if mentions may name it, as the query set's ``shown()`` says."""
     if image is None or image.superseded_at is not None:
         return None
     return image if image.is_shown else None

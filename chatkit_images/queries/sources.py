@@ -17,7 +17,7 @@ from .inputs import InputFile
 Role = models.ImageSource.Role
 # A row, or a client's id: ``img_...`` of an image, ``atc_...`` of an attachment.
 Named = models.GeneratedImage | models.Attachment | str
-# Sources that one image can have.
+# Sources of one role that a project can name for one image.
 MOST = 100
 
 
