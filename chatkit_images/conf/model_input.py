@@ -20,7 +20,7 @@ class ModelInput(Group):
         """How earlier images reach the model. Default: ``"data_url"``.
 
         ``"data_url"``: their bytes. ``"signed_url"``: a signed URL, for a host
-        that the provider can reach.
+        that the provider can reach. One that cannot read it gets bytes.
         """
         return cast(
             "Literal['data_url', 'signed_url']", self._get("MODEL_IMAGES", "data_url")

@@ -112,7 +112,8 @@ class Tuning(Group):
         """Seconds that a write may take, from its beginning. Default: 10.
 
         Afterwards the file is served from the spool; the write goes on by itself. What
-        has waited as long for a thread goes to the spool as well.
+        has waited as long for a thread goes to the spool as well. A read for the model,
+        and a look at a file that was sent straight to S3, may take as long.
         """
         return float(self._tuned("STORAGE_TIMEOUT", 10))
 

@@ -21,8 +21,6 @@ MOST_STEPS, MOST_IMAGES = 50, 200
 MOST_OTHERS = 100
 EDITED = "edited"
 Graph = defaultdict[uuid.UUID, set[uuid.UUID]]
-
-
 # As an edge has them.
 COLUMNS = ("image", "source_image", "attachment", "role")
 
@@ -75,10 +73,12 @@ class Lineage:
         is_whole: Whether nothing was left out, as there was too much of it.
 
     Attributes:
+        image: The image.
         edges: Those of the family are edits; the image itself has its inputs, its
             masks and its uses too.
         family: The images that edits connect with it, and itself, by key.
         others: What it was made from or has served for without an edit, by key.
+        attachments: The files that the edges name, by key.
     """
 
     def __init__(
