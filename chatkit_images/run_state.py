@@ -37,7 +37,7 @@ Rows that the run makes are linked to it. Its database calls are retried and use
 threads of runs. It may write to its thread only while it has its claim.
 """
 
-
+# Kind and key of an image or a file, as ``queries.inputs.InputFile`` has them.
 File = tuple[Literal["image", "attachment"], str]
 
 

@@ -16,7 +16,7 @@ from ..models import Attachment, GeneratedImage
 from ..queries import sources
 from ..queries.sources import Named, Role
 
-Source = (
+Given = (
     GeneratedImage
     | Attachment
     | types.GeneratedImage
@@ -48,9 +48,9 @@ class ImageOptions(TypedDict, total=False):
     background: str
     output_format: str
     details: Mapping[str, Any]
-    sources: Iterable[Source]
-    edited: Iterable[Source]
-    mask: Source | None
+    sources: Iterable[Given]
+    edited: Iterable[Given]
+    mask: Given | None
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,13 @@ def find(
     ]
 
 
-def _named(source: Source) -> Named:
-    if isinstance(source, types.GeneratedImageItem) and source.image is not None:
-        return source.image.id
-    if isinstance(source, types.GeneratedImage | types.AttachmentBase):
-        return source.id
-    if isinstance(source, GeneratedImage | Attachment | str):
-        return source
+def _named(given: Given) -> Named:
+    if isinstance(given, types.GeneratedImageItem) and given.image is not None:
+        return given.image.id
+    if isinstance(given, types.GeneratedImage | types.AttachmentBase):
+        return given.id
+    if isinstance(given, GeneratedImage | Attachment | str):
+        return given
     raise TypeError(
-        f"A source is an image, an attachment, or the id of one, got {source!r}."
+        f"A source is an image, an attachment, or the id of one, got {given!r}."
     )

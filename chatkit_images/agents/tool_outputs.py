@@ -12,7 +12,6 @@ from agents.tool import ToolOriginType
 
 from ..models import GeneratedImage
 
-Source = GeneratedImage.Source
 # Files in a container of code interpreter that are read. All others stay there.
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 
@@ -75,7 +74,10 @@ def of_items(items: Iterable[Any]) -> list[FoundImage]:
 
 
 def of_result(
-    output: Any, call_id: str, source: str = Source.TOOL, **details: str | None
+    output: Any,
+    call_id: str,
+    source: str = GeneratedImage.Source.TOOL,
+    **details: str | None,
 ) -> Iterator[FoundImage]:
     """Yield the images that a tool has returned, in their order.
 
@@ -123,7 +125,7 @@ def _of_output(item: ToolCallOutputItem) -> Iterator[FoundImage]:
     yield from of_result(
         item.output,
         item.call_id or "",
-        Source.MCP if is_mcp else Source.TOOL,
+        GeneratedImage.Source.MCP if is_mcp else GeneratedImage.Source.TOOL,
         mcp_server=origin.mcp_server_name if origin is not None else None,
     )
 
@@ -137,7 +139,7 @@ def _of_item(item: Any) -> Iterator[FoundImage]:
                 url = str(getattr(output, "url", "") or "")
                 yield FoundImage(
                     (str(getattr(item, "id", "")), place),
-                    Source.CODE,
+                    GeneratedImage.Source.CODE,
                     url,
                     details=details,
                 )
@@ -163,5 +165,8 @@ def _of_citation(cited: Any) -> Iterator[FoundImage]:
     if container and file and name.lower().endswith(ENDINGS):
         details = (("container", container), ("filename", name))
         yield FoundImage(
-            (container, file), Source.CODE, file=(container, file), details=details
+            (container, file),
+            GeneratedImage.Source.CODE,
+            file=(container, file),
+            details=details,
         )

@@ -62,6 +62,7 @@ async def generating_image(
             then is up to it.
         TypeError: If an argument is of another type.
     """
+    # Bad arguments are refused here, before the thread has a message or a run.
     ImageRequest(prompt, model, partial_images, options)
     if not isinstance(context, RequestContext):
         kind = type(context).__name__
