@@ -103,6 +103,10 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
             with having_room(context, file.bytes_to_read):
                 stored = await presigned_uploads.look(file)
         except RequestRefused as refused:
+            # Somebody else may have finished it, and what was there is gone.
+            row = await database.call(attachments.get, row.pk, context)
+            if not row.awaits_upload:
+                return attachments.to_attachment(row, context)
             if not refused.allow_retry:
                 await database.call(uploads.refuse, row.pk, file.name, context)
             raise

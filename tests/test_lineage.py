@@ -29,7 +29,7 @@ from tests.chat import TestServer
 from tests.client import ChatClient, message, thread_id
 from tests.docs.pages import block, blocks
 from tests.docs.shop import serving
-from tests.image_files import image_file, noise
+from tests.image_files import SVG, image_file, noise
 from tests.servers.world import build
 
 
@@ -394,6 +394,11 @@ async def test_a_mask_that_cannot_be_one_is_refused(
         key = await upload(context, name, data)
         with pytest.raises(ImageError, match=words):
             await edit_tool(context, mask=key, **ours)
+    model.respond_with(Image(data=SVG, partials=0), Text("."))
+    await chat.say("drawing")
+    (drawing,) = await named("drawing")
+    with pytest.raises(ImageError, match="goes to models as text"):
+        await edit_tool(context, mask=fine, edited=drawing.image_id)
     for who, mask, edited in (
         (foreign, fine, fox.image_id),
         (context, "atc_none", fox.image_id),

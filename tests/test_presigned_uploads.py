@@ -270,8 +270,12 @@ async def test_bytes_that_change_while_they_are_looked_at_do_not_count(
         assert files() == []
 
 
+@pytest.mark.parametrize("is_first", [True, False])
 async def test_an_upload_that_is_finished_twice_at_once_is_stored_once(
-    context: RequestContext, monkeypatch: pytest.MonkeyPatch, client: ChatClient
+    context: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+    client: ChatClient,
+    is_first: bool,
 ) -> None:
     key, told = await announce(client, "application/pdf", len(PDF))
     assert put(told, PDF) == 200
@@ -279,10 +283,11 @@ async def test_an_upload_that_is_finished_twice_at_once_is_stored_once(
     looked = presigned_uploads.look
 
     async def late(file: Any) -> Any:
-        stored = await looked(file)
         monkeypatch.setattr(presigned_uploads, "look", looked)
+        stored = await looked(file) if is_first else None
         await store.finish(key, context)
-        return stored
+        await sync_to_async(storage.drain)()
+        return stored or await looked(file)
 
     monkeypatch.setattr(presigned_uploads, "look", late)
     attachment = await store.finish(key, context)

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from agents import ModelSettings, RunConfig
 
+from chatkit_images.failures import Failure, Reason
 from chatkit_images.models import Run
+from chatkit_images.queries.inputs import Provider
 from chatkit_images.server import extra_arguments, prompt_cache, safety
 from chatkit_images.testing import HTTPError, LoopbackAPI, Text
 from tests.chat import TestServer
@@ -88,3 +90,17 @@ async def test_a_gateway_that_refuses_it_still_gets_the_identifier(
     assert first and others == [None, None]
     assert None not in sent(model, safety.NAME)
     assert "takes no prompt_cache_key" in caplog.text
+
+
+def test_runs_that_are_refused_at_once_all_go_again_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Otherwise the files of the second would count as what was refused."""
+    monkeypatch.setattr(extra_arguments, "_refused", set())
+    failure = Failure(Reason.BAD_REQUEST, param=prompt_cache.NAME)
+    provider, known = Provider("api.example", "gpt"), extra_arguments.known()
+    for _ in range(2):
+        found = extra_arguments.refused(failure, lambda: provider, known)
+        assert found == [prompt_cache.NAME]
+    again = extra_arguments.known()
+    assert extra_arguments.refused(failure, lambda: provider, again) == []

@@ -58,7 +58,11 @@ async def uploaded(context: RequestContext, name: str, data: bytes) -> str:
 
 
 async def test_the_model_sees_images_again_that_are_told_of(
-    chat: ChatClient, model: LoopbackAPI, context: RequestContext, has_tool: None
+    chat: ChatClient,
+    model: LoopbackAPI,
+    context: RequestContext,
+    has_tool: None,
+    settings: Any,
 ) -> None:
     data = image_file("navy")
     sent = await uploaded(context, "fox.png", image_file("red"))
@@ -74,6 +78,10 @@ async def test_the_model_sees_images_again_that_are_told_of(
     assert first[0]["type"] == second[0]["type"] == "input_image"
     assert first[0]["image_url"].startswith("data:image/png;base64,")
     assert first[0]["image_url"] != second[0]["image_url"]
+    # A provider that cannot read a URL would end the answer now.
+    urls = {"MODEL_IMAGES": "signed_url", "BASE_URL": "https://shop.example"}
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | urls
+    assert await recall(chat, model, key, image.image_id) == [first]
     # It is the image of before, and no new one.
     assert await GeneratedImage.objects.acount() == 1
 

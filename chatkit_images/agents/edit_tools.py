@@ -11,7 +11,7 @@ from chatkit import types
 from .. import database, imaging, storage
 from ..context import RequestContext
 from ..converters import model_files, parts
-from ..exceptions import NotFoundError
+from ..exceptions import ImageError, NotFoundError
 from ..queries import identity, named_images, sources, variants
 from ..run_state import current_state, digest_of
 from .named_files import Row, Who, bytes_of, context_of, row_of
@@ -87,6 +87,8 @@ def _named(message: types.UserMessageItem) -> list[str]:
 async def _mask_url(mask: Row, image: Row) -> str:
     original = await database.call(variants.original, image)
     seen = await model_files.image(original)
+    if seen.mime == model_files.SVG:
+        raise ImageError("bad_mask", "An SVG goes to models as text, without a mask.")
     data = await bytes_of(mask)
 
     def draw() -> str:

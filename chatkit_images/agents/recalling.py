@@ -50,8 +50,9 @@ async def _recall(
 
 
 async def _look(image_id: str, context: RequestContext) -> ModelImage | str:
-    # A part of the budget of an input is for each of them.
-    made = FileParts(context, halved=True)
+    # A part of the budget of an input is for each of them. They go as bytes: a refusal
+    # of a URL comes after the answer has begun, when nothing is asked again.
+    made = FileParts(context, halved=True, by_url=False)
     found = await (_generated if identity.key_of(image_id) else _sent)(
         image_id, context, made
     )

@@ -79,8 +79,9 @@ async def generating_image(
     # thread is put back in the end.
     async with task_of(run.context):
         agent_context = await block.begin()
-        async with run.working():
-            try:
+        # The run ends with its block, also if its context cannot be entered.
+        try:
+            async with run.working():
                 image = agents.generating_image(
                     agent_context,
                     prompt=prompt,
@@ -90,10 +91,10 @@ async def generating_image(
                 )
                 async with block.around(image):
                     yield image
-            except BaseException as error:
-                await block.end(error)
-                raise
-            await block.end(None)
+        except BaseException as error:
+            await block.end(error)
+            raise
+        await block.end(None)
 
 
 class RunBlock:

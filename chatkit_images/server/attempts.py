@@ -26,8 +26,8 @@ from ..context import RequestContext
 from ..converters import DjangoResponseStreamConverter, DjangoThreadItemConverter
 from ..converters.mentions import image_keys
 from ..queries import kept_rows
+from . import extra_arguments
 from .agents_within import may_recall
-from .extra_arguments import refused
 from .hooks import turn_config
 from .refused_inputs import Refusals
 
@@ -99,6 +99,7 @@ async def stream_answer(
         saver.sources.went_along(converter.files)
         shown = False
         result: RunResultStreaming | None = None
+        known = extra_arguments.known()
         try:
             with breaker.asking(service, context) as question:
                 saver.heard = question.answered
@@ -118,7 +119,8 @@ async def stream_answer(
             # A tool may have run by the time of the second response.
             begun = shown or result is None or bool(result.raw_responses)
             provider = partial(provider_of, agent, settings)
-            if not begun and left and (names := refused(failure, provider)):
+            names = extra_arguments.refused(failure, provider, known)
+            if not begun and left and names:
                 host = provider().host
                 logger.warning("%s takes no %s", host, " and no ".join(names))
                 continue

@@ -58,19 +58,33 @@ def added(
     return dataclasses.replace(found, model_settings=more), left
 
 
-def refused(failure: Failure | None, provider: Callable[[], Provider]) -> list[str]:
-    """Return which of the values a provider has refused, as far as that is news.
+def known() -> frozenset[tuple[Provider, str]]:
+    """Return what this process knows to be refused, by which a run is about to go."""
+    return frozenset(_refused)
+
+
+def refused(
+    failure: Failure | None,
+    provider: Callable[[], Provider],
+    before: frozenset[tuple[Provider, str]],
+) -> list[str]:
+    """Return which of the values a provider has refused, as far as that was not known.
 
     A gateway may speak OpenAI's Responses API and not know all of it. From now on it
     gets none of these from this process.
+
+    Args:
+        failure: How the run has failed.
+        provider: Who was asked.
+        before: What was known when the run began. Another run may have learned of it
+            meanwhile.
     """
     if failure is None or failure.reason is not Reason.BAD_REQUEST:
         return []
     said = f"{failure.param} {failure.message}"
     named = {(provider(), name) for name in NAMES if name in said}
-    news = named - _refused
-    _refused.update(news)
-    return sorted(name for _, name in news)
+    _refused.update(named)
+    return sorted(name for _, name in named - before)
 
 
 def _is_set(settings: ModelSettings, name: str) -> bool:

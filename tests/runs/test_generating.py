@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -296,6 +296,26 @@ async def test_what_the_block_raises_ends_the_run_with_its_reason(
     assert image.failure is not None
     assert image.failure.reason == "no_result"
     assert "image" in image.model_text()
+
+
+async def test_a_run_whose_context_cannot_be_entered_ends(
+    thread: Thread, context: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, working = asyncio.current_task(), runs.LiveRun.working
+
+    @asynccontextmanager
+    async def broken(run: runs.LiveRun) -> AsyncIterator[None]:
+        if asyncio.current_task() is caller:
+            raise LookupError("There is no such tenant.")
+        async with working(run):
+            yield
+
+    monkeypatch.setattr(runs.LiveRun, "working", broken)
+    with pytest.raises(LookupError):
+        async with drawing(context):
+            raise AssertionError
+    assert (await Run.objects.aget()).status == "failed"
+    assert runs.LIVE == {}
 
 
 async def test_a_reader_who_leaves_ends_nothing(
