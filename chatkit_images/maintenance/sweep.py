@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import models, storage
 from ..conf import settings
-from ..queries import endings, inputs, use
+from ..queries import endings, inputs, use, variants
 from ..querysets import (
     DeletedFileQuerySet,
     GeneratedImageQuerySet,
@@ -51,6 +51,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     written = models.Attachment.objects.filter(upload__gt="", created_at__lt=old)
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     refusals, counters = inputs.outdated(), use.outdated()
+    forms = variants.left_over()
     counts = {
         "dead runs": runs.count() if dry_run else releases.take_over(runs),
         "rows of visitors who logged in": left_behind().count()
@@ -61,6 +62,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "recovered images": 0 if dry_run else _recover(old, errors),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "unfinished uploads": written.count() if dry_run else _give_up(written),
+        "forms without images": forms.count() if dry_run else forms.delete()[0],
         "old cursors": positions.count() if dry_run else positions.delete()[0],
         "old counters": counters.count() if dry_run else counters.delete()[0],
         "old refusals": refusals.count() if dry_run else refusals.delete()[0],

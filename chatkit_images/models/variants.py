@@ -16,6 +16,9 @@ class ImageVariant(models.Model):
     """An image of the model's or of a person's, in another form.
 
     It goes with what it was made of. Without a file the original has the form.
+
+    The database does not insist on its keys: during a deploy a process of the version
+    before deletes images without knowing of this table. The sweep deletes what is left.
     """
 
     image = models.ForeignKey(
@@ -26,6 +29,7 @@ class ImageVariant(models.Model):
         blank=True,
         on_delete=models.CASCADE,
         db_index=False,  # The constraint's index begins with it.
+        db_constraint=False,
     )
     attachment = models.ForeignKey(
         Attachment,
@@ -35,6 +39,7 @@ class ImageVariant(models.Model):
         blank=True,
         on_delete=models.CASCADE,
         db_index=False,  # The constraint's index begins with it.
+        db_constraint=False,
     )
     form = models.CharField(
         _("form"),

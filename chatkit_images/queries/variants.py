@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.db import connections, transaction
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
 
 from .. import imaging, models, storage
 from ..querysets import OwnedQuerySet
@@ -103,6 +103,13 @@ def is_joined(row: Row) -> bool:
 def is_refused(row: Row) -> bool:
     """Whether some provider may have refused the file of a row."""
     return bool(vars(row).get("refused", True))
+
+
+def left_over() -> QuerySet[models.ImageVariant]:
+    """Return the forms of images that a process has deleted without knowing of them."""
+    images = models.GeneratedImage.objects.filter(pk=OuterRef("image_id"))
+    attachments = models.Attachment.objects.filter(pk=OuterRef("attachment_id"))
+    return models.ImageVariant.objects.filter(~Exists(images), ~Exists(attachments))
 
 
 def _look_up(row: Row) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import threading
+import uuid
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ NOTHING = {
     "recovered images": 0,
     "unsent attachments": 0,
     "unfinished uploads": 0,
+    "forms without images": 0,
     "old cursors": 0,
     "old counters": 0,
     "old refusals": 0,
@@ -73,6 +75,7 @@ def leftovers() -> dict[str, Any]:
     run = Run.objects.create(thread=thread, owner="user:1", heartbeat_at=LONG_AGO)
     kept = stored(old=True)
     noted, orphan, young = stored(), stored(old=True), stored()
+    ImageVariant.objects.create(image_id=uuid.uuid4(), form="model", file=stored())
     GeneratedImage.objects.create(thread=thread, call_id="ig_1", run=run)
     GeneratedImage.objects.create(thread=thread, call_id="ig_2", created_at=LONG_AGO)
     GeneratedImage.objects.create(
@@ -113,6 +116,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "recovered images": 0,
         "unsent attachments": 1,
         "unfinished uploads": 0,
+        "forms without images": 1,
         "old cursors": 1,
         "old counters": 1,
         "old refusals": 1,
