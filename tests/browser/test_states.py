@@ -70,6 +70,7 @@ def test_images_of_one_answer_are_told_apart_judged_once_and_may_be_removed(
     assert note.inner_text() == words
     page.reload()
     note.wait_for()
+    images(page).first.wait_for()
     assert (note.inner_text(), images(page).count()) == (words, 1)
 
 
