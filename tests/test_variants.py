@@ -130,11 +130,14 @@ async def test_the_form_of_a_large_image_is_there_before_its_next_turn(
     model.respond_with(ImageStep(data=noise("PNG", (700, 700)), partials=0), Text("1."))
     model.respond_with(Text("2."))
     key = thread_id(await chat.say("a fox"))
-    await storage.call("redraw", lambda: None)
+    # Also by a turn that begins while it is being made.
+    await chat.say("and now?", key)
+    assert work.count("draw") == 1
     await database_sync_to_async(storage.drain)()
     made = await ImageVariant.objects.aget()
     assert made.mime == "image/jpeg" and made.file
     work.clear()
+    model.respond_with(Text("3."))
     await chat.say("and now?", key)
     assert work == []
     assert "data:image/jpeg" in str(model.requests[-1]["input"])

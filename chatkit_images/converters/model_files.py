@@ -137,13 +137,18 @@ async def _make(original: Original) -> Kept:
             await _keep(original, found, None)
         return found
 
-    def draw() -> tuple[Kept, bytes | None]:
+    def draw() -> tuple[Kept, bytes | None, bool]:
+        known = kept_parts.find((original.name, variants.form()))
+        if known is not None:
+            # It was being made ahead, or for another turn.
+            return known, None, False
         data = read_to_draw(original.name)
         mime, made = imaging.for_model(data)
-        return encoded(mime, made), None if data.startswith(made) else made
+        return encoded(mime, made), None if data.startswith(made) else made, True
 
-    kept, data = await storage.call("redraw", draw)
-    await _keep(original, kept, data)
+    kept, data, is_new = await storage.call("redraw", draw)
+    if is_new:
+        await _keep(original, kept, data)
     return kept
 
 
