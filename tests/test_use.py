@@ -170,6 +170,28 @@ def test_a_run_is_settled_with_the_locks_of_the_user_whom_its_visitor_has_become
 
 
 @pytest.mark.django_db
+def test_an_image_that_is_saved_while_its_run_is_counted_counts(
+    ann: User,
+) -> None:
+    run = claims.claim(uuid.uuid4(), ask(), RequestContext.for_user(ann))
+    thread = Thread.objects.create(owner=run.owner)
+    Run.objects.filter(pk=run.pk).update(thread=thread)
+    for name in "ab":
+        thread.images.create(run=run, call_id=name, identity=name, key=name)
+
+    def save_first(execute: Any, sql: str, *args: Any) -> Any:
+        result = execute(sql, *args)
+        if "COUNT" in sql and GeneratedImage._meta.db_table in sql:
+            rows = GeneratedImage.objects.filter(call_id="a", file="")
+            rows.update(file="a.png", status="completed")
+        return result
+
+    with connections["default"].execute_wrapper(save_first):
+        use.settle(run.pk, ended=False)
+    assert used("image") == 2
+
+
+@pytest.mark.django_db
 def test_a_run_whose_thread_is_deleted_has_used_its_tokens(ann: User) -> None:
     run = claims.claim(uuid.uuid4(), ask(), RequestContext.for_user(ann))
     Run.objects.filter(pk=run.pk).delete()

@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from .. import models
@@ -128,10 +128,11 @@ def _write(first: dict[str, Any], run_id: uuid.UUID, changes: dict[str, int]) ->
 def _images(run_id: uuid.UUID, ended: bool) -> int:
     images = models.GeneratedImage.objects.filter(run_id=run_id)
     images = images.exclude(source=models.GeneratedImage.Source.INLINE)
-    made = images.exclude(file="").count()
+    made = ~Q(file="")
     if ended:
-        return made
-    return max(1, made + images.filter(file="").unfinished().count())
+        return images.filter(made).count()
+    # One statement, as an image may be saved between two, and would be in neither.
+    return max(1, images.filter(made | Q(status="generating")).count())
 
 
 def tokens_of(run: models.Run) -> int:
