@@ -50,7 +50,7 @@ class RunState:
         stopped: Why it was stopped, if it was: by a person, or by staff.
         unasked: Whether it answers no message, so that no model needs to be told that
             its answer was stopped.
-        told: Whether the thread has an item that says that its answer was cut off.
+        cut_off_noted: Whether an item of the thread says that its answer was cut off.
         made: The thread of a first message, if the claim has made it.
         failure: Why the answer has failed, if it has.
         noted: Whether the stream has the note of an answer without its result.
@@ -77,7 +77,7 @@ class RunState:
     interrupted: bool = False
     stopped: Failure = Failure(Reason.STOPPED)
     unasked: bool = False
-    told: bool = False
+    cut_off_noted: bool = False
     made: types.ThreadMetadata | None = None
     failure: Failure | None = None
     noted: bool = False

@@ -66,13 +66,13 @@ class Bill:
         Does nothing if no response has ended and the provider was told of nobody.
         """
         state = current_state.get()
-        told = state.safety_identifier if state is not None else ""
-        if not self._response_id and not self._sums and not told:
+        identifier = state.safety_identifier if state is not None else ""
+        if not self._response_id and not self._sums and not identifier:
             return
         if (run_id := current_run.get()) is not None:
             said = {
                 "response_id": self._response_id,
-                "safety_identifier": told,
+                "safety_identifier": identifier,
                 **self._sums,
             }
             run = Run.objects.filter(pk=run_id)

@@ -29,7 +29,7 @@ KINDS: dict[Any, tuple[type[Annotation], dict[str, tuple[str, ...]]]] = {
     ),
     "file_path": (AnnotationFilePath, {}),
 }
-PLACES = ("index", "start_index", "end_index")
+POSITIONS = ("index", "start_index", "end_index")
 
 
 def make_convertible(event: StreamEvent) -> bool:
@@ -69,7 +69,7 @@ def _keep_known(part: Any) -> None:
 def _known(annotation: object) -> Annotation | None:
     """Return an annotation as ChatKit takes it, ``None`` if it says too little.
 
-    ChatKit shows a citation without its place in the text, too.
+    ChatKit shows a citation without its position in the text, too.
     """
     if isinstance(annotation, BaseModel):
         # The client takes whatever the provider sends, so a value may have any type.
@@ -83,10 +83,11 @@ def _known(annotation: object) -> Annotation | None:
     if kind is None or None in texts.values():
         logger.warning("A citation is left out: it names no source that can be shown")
         return None
-    places = {
-        name: value if type(value := said.get(name)) is int else None for name in PLACES
+    positions = {
+        name: value if type(value := said.get(name)) is int else None
+        for name in POSITIONS
     }
-    return kind.construct(**said | places | texts)
+    return kind.construct(**said | positions | texts)
 
 
 def _first_text(values: Iterable[object]) -> str | None:

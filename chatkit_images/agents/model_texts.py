@@ -24,10 +24,10 @@ def of_image(image: GeneratedImage) -> str:
     if len(prompt) > MOST_PROMPT:
         prompt = f"{prompt[: MOST_PROMPT - 1].rstrip()}…"
     size = f" It has {image.width} x {image.height} pixels." if image.width else ""
-    told = f' Prompt: "{prompt}".' if prompt else ""
+    prompted = f' Prompt: "{prompt}".' if prompt else ""
     return (
         "The image is ready, and the person sees it in the chat. "
-        f"Its id is {image.image_id}.{size}{told} Do not repeat it as a link."
+        f"Its id is {image.image_id}.{size}{prompted} Do not repeat it as a link."
     )
 
 

@@ -187,9 +187,9 @@ class ResultTap:
 
     def _note(self, event: StreamEvent) -> None:
         """Forget an event that is handed out, and whatever was put before it."""
-        for place, unseen in enumerate(self._unseen):
+        for index, unseen in enumerate(self._unseen):
             if unseen is event:
-                for _ in range(place + 1):
+                for _ in range(index + 1):
                     self._unseen.popleft()
                 return
 

@@ -12,7 +12,7 @@ from ..cleaning import plain_json
 from ..converters import DjangoResponseStreamConverter
 
 # As the column has it.
-PLACES, MOST = Decimal("0.000001"), Decimal("99999999.999999")
+SMALLEST, MOST = Decimal("0.000001"), Decimal("99999999.999999")
 
 
 class Told:
@@ -73,7 +73,7 @@ class Told:
             raise ValueError(f"cost must be a number, got {value!r}.") from None
         if not cost.is_finite() or not 0 <= cost <= MOST:
             raise ValueError(f"cost must be from 0 to 100 million, got {value!r}.")
-        self._tell("cost", cost.quantize(PLACES))
+        self._tell("cost", cost.quantize(SMALLEST))
 
     @property
     def revised_prompt(self) -> str:

@@ -88,7 +88,7 @@ def of_result(
         details: What is known of it.
     """
     known = tuple((name, value) for name, value in details.items() if value)
-    for place, part in enumerate(
+    for index, part in enumerate(
         output if isinstance(output, list | tuple) else [output]
     ):
         if isinstance(part, ToolOutputImage) and not isinstance(part, ModelImage):
@@ -99,7 +99,7 @@ def of_result(
             url = blob
         else:
             continue
-        yield FoundImage((call_id, place), source, url.strip(), details=known)
+        yield FoundImage((call_id, index), source, url.strip(), details=known)
 
 
 def _of_resource(part: Mapping[str, Any]) -> str:
@@ -134,11 +134,11 @@ def _of_item(item: Any) -> Iterator[FoundImage]:
     kind = getattr(item, "type", "")
     if kind == "code_interpreter_call":
         details = (("container", str(getattr(item, "container_id", ""))),)
-        for place, output in enumerate(_listed(item, "outputs")):
+        for index, output in enumerate(_listed(item, "outputs")):
             if getattr(output, "type", "") == "image":
                 url = str(getattr(output, "url", "") or "")
                 yield FoundImage(
-                    (str(getattr(item, "id", "")), place),
+                    (str(getattr(item, "id", "")), index),
                     GeneratedImage.Source.CODE,
                     url,
                     details=details,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ..cleaning import clean, clean_source, is_clean
 
 # What names the text that a delta continues, besides its item.
-PLACES = ("content_index", "summary_index", "output_index")
+INDEXES = ("content_index", "summary_index", "output_index")
 # They repeat the request, which is the project's.
 ECHOES = {"response.created", "response.in_progress", "response.queued"}
 
@@ -44,7 +44,7 @@ class Words:
         key = (
             data.type,
             getattr(data, "item_id", None),
-            *(getattr(data, place, None) for place in PLACES),
+            *(getattr(data, name, None) for name in INDEXES),
         )
         text = self._halves.pop(key, "") + delta
         if "\ud800" <= text[-1:] <= "\udbff":

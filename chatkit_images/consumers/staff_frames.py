@@ -24,7 +24,7 @@ OWNERS_OWN = ("preview_url", "upload_descriptor")
 
 
 @dataclass
-class Mentions:
+class EventFiles:
     """The files that an event shows, by what its URLs say of them."""
 
     images: set[uuid.UUID] = field(default_factory=set)
@@ -102,19 +102,19 @@ def needs_database(value: Any) -> bool:
 
 def rewritten(event: Event, view: StaffView) -> Event:
     """Return an event with the admin's URLs. Not for the event loop."""
-    mentions = Mentions()
+    of_event = EventFiles()
     item = event.get("item") or {}
     attached = item.get("attachments") or []
-    mentions.files.update(str(each["id"]) for each in attached)
-    urls = _rewriting(lambda kind, key, variant: _note(mentions, kind, key))
+    of_event.files.update(str(each["id"]) for each in attached)
+    urls = _rewriting(lambda kind, key, variant: _note(of_event, kind, key))
     map_strings(event, urls)
     named = GeneratedImage.objects.filter(
-        thread=view.row, file__in=mentions.names
+        thread=view.row, file__in=of_event.names
     ).values_list("file", "pk")
-    names: dict[str, uuid.UUID] = dict(named) if mentions.names else {}
-    mentions.images.update(names.values())
-    images = view.rows(GeneratedImage, mentions.images)
-    files = view.rows(Attachment, mentions.files)
+    names: dict[str, uuid.UUID] = dict(named) if of_event.names else {}
+    of_event.images.update(names.values())
+    images = view.rows(GeneratedImage, of_event.images)
+    files = view.rows(Attachment, of_event.files)
 
     def url(kind: str, key: Any, variant: str) -> str:
         if kind == "name":
@@ -138,11 +138,11 @@ def _attachment(shown: Event, row: Attachment, view: StaffView) -> Event:
     return shown | {"preview_url": view.image_url(row, "thumbnail")}
 
 
-def _note(mentions: Mentions, kind: str, key: Any) -> str:
+def _note(of_event: EventFiles, kind: str, key: Any) -> str:
     found: dict[str, set[Any]] = {
-        "image": mentions.images,
-        "attachment": mentions.files,
-        "name": mentions.names,
+        "image": of_event.images,
+        "attachment": of_event.files,
+        "name": of_event.names,
     }
     # The URLs of what is not looked up become empty texts.
     if len(found[kind]) < own_urls.MOST:

@@ -106,9 +106,9 @@ def message(
 
 def _subject(image: models.GeneratedImage, key: str = "") -> str:
     words = image.revised_prompt or image.prompt
-    told = [_quoted(words)] if words.strip() else []
-    told += [f"id: {key}"] if key else []
-    return f" ({', '.join(told)})" if told else ""
+    details = [_quoted(words)] if words.strip() else []
+    details += [f"id: {key}"] if key else []
+    return f" ({', '.join(details)})" if details else ""
 
 
 def _quoted(words: str) -> str:

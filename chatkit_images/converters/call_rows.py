@@ -108,7 +108,7 @@ class CallRows:
                     image = await database.insist(
                         begin,
                         self.thread.id,
-                        self._turn.place(call_id),
+                        self._turn.identity(call_id),
                         key,
                         self.context,
                         call_id=call_key(named),

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 # Names that mean something in one network only.
 INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 # Hosts of which the log has said that no provider reaches them, and how many it names.
-_told: set[str] = set()
-MOST_TOLD = 100
+_warned: set[str] = set()
+MOST_WARNED = 100
 
 
 async def of(
@@ -64,8 +64,8 @@ def is_public(url: str) -> bool:
 
 def _tell(url: str) -> None:
     host = urlsplit(url).netloc
-    if host not in _told and len(_told) < MOST_TOLD:
-        _told.add(host)
+    if host not in _warned and len(_warned) < MOST_WARNED:
+        _warned.add(host)
         logger.warning(
             "The model gets the bytes of images and not their URLs, because no "
             "provider can reach %s: set CHATKIT_IMAGES['BASE_URL'] to a public host",

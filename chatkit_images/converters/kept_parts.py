@@ -16,8 +16,8 @@ from ..conf import settings
 
 # The largest part of all that one file may be.
 SHARE = 4
-# Bytes that the name of a file takes, and its place among the others.
-PLACE = 500
+# Bytes that the name of a file takes, and its entry among the others.
+OVERHEAD = 500
 
 
 class Kept(NamedTuple):
@@ -78,7 +78,7 @@ def held() -> int:
 
 def _size(value: Kept) -> int:
     # A character of words takes up to four bytes.
-    return sys.getsizeof(value.text) + PLACE
+    return sys.getsizeof(value.text) + OVERHEAD
 
 
 def _forget(key: Key) -> None:

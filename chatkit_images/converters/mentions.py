@@ -24,7 +24,7 @@ def image_keys(items: Iterable[types.ThreadItem]) -> list[str]:
     return [str(key) for key in keys][:MOST_NAMED]
 
 
-def told_apart(content: Sequence[types.UserMessageContent]) -> list[Any]:
+def with_distinct_texts(content: Sequence[types.UserMessageContent]) -> list[Any]:
     """Return the parts of a message, with another text for each thing that is named.
 
     Of two mentions with the same text the SDK converts the first only.

@@ -20,7 +20,7 @@ from . import windows
 # Images of the newest message that go along, if more are sent than the number allows.
 NEWEST = 20
 # What tells the images of items apart: the ids of an item and of what is in it.
-Place = tuple[str, str]
+Spot = tuple[str, str]
 
 
 class ShownImages:
@@ -40,40 +40,40 @@ class ShownImages:
         count: int,
         newest: int,
     ) -> None:
-        self._known = {place for item in items for place in _places(item, named)}
+        self._known = {spot for item in items for spot in _spots(item, named)}
         self._chosen = chosen(items, named, count, newest)
         self._room = count
 
-    def may_show(self, place: Place) -> bool:
+    def may_show(self, spot: Spot) -> bool:
         """Whether an image is shown; it is asked in the order newest first."""
-        if place not in self._known:
-            self._known.add(place)
+        if spot not in self._known:
+            self._known.add(spot)
             if self._room > 0:
                 self._room -= 1
-                self._chosen.add(place)
-        return place in self._chosen
+                self._chosen.add(spot)
+        return spot in self._chosen
 
 
 def chosen(
     items: Sequence[types.ThreadItem], named: Collection[str], count: int, newest: int
-) -> set[Place]:
-    """Return the places of the images that are shown; see ``ShownImages``."""
-    places: list[Place] = []
+) -> set[Spot]:
+    """Return the spots of the images that are shown; see ``ShownImages``."""
+    spots: list[Spot] = []
     # How many there are before each message of the person's.
     before = [0]
-    own: list[Place] = []
+    own: list[Spot] = []
     for item in items:
         if isinstance(item, types.UserMessageItem):
-            before.append(len(places))
+            before.append(len(spots))
             own = [(item.id, file.id) for file in _images(item)][:newest]
-        places += _places(item, named)
+        spots += _spots(item, named)
     # Those since the message before the newest: the turn before, and the newest.
-    lately = len(places) - before[-2:][0]
-    return windows.shown(places, count, lately) | set(own)
+    lately = len(spots) - before[-2:][0]
+    return windows.shown(spots, count, lately) | set(own)
 
 
-def _places(item: types.ThreadItem, named: Collection[str]) -> Iterator[Place]:
-    """Yield the places of an item's images, the one that is wanted most at the end."""
+def _spots(item: types.ThreadItem, named: Collection[str]) -> Iterator[Spot]:
+    """Yield the spots of an item's images, the one that is wanted most at the end."""
     if isinstance(item, types.GeneratedImageItem) and item.image is not None:
         yield item.id, item.id
     elif isinstance(item, types.UserMessageItem):

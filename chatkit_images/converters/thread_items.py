@@ -20,7 +20,7 @@ from .decorations import DecorationConverter
 from .file_parts import FileParts, Part
 from .input_files import InputFiles
 from .input_rows import InputRows
-from .mentions import Mentions, told_apart
+from .mentions import Mentions, with_distinct_texts
 from .shown_images import ShownImages
 
 # What stands beside an image of which nobody knows for what words it was made.
@@ -119,7 +119,7 @@ class DjangoThreadItemConverter(DecorationConverter):
     ) -> TResponseInputItem | None | Awaitable[TResponseInputItem | None]:
         """Return what the model is told of images and files that it does not see.
 
-        It is called for each place in the history at which there are some, in order.
+        It is called for each point in the history at which there are some, in order.
 
         Args:
             lines: A sentence for each of them, oldest first.
@@ -190,7 +190,7 @@ class DjangoThreadItemConverter(DecorationConverter):
                 kept.append(sent)
             else:
                 self._absent.append(absences.of_file(sent.name, absences.WITHHELD))
-        said = told_apart(item.content)
+        said = with_distinct_texts(item.content)
         lean = item.model_copy(update={"attachments": kept, "content": said})
         found = await super().user_message_to_input(lean, is_last_message)
         messages = cast("list[dict[str, Any]]", found or [])

@@ -17,7 +17,7 @@ class Turn:
         # How many streams have been read, each of which counts its own responses.
         self.streams = count()
 
-    def place(self, call_id: str) -> str:
+    def identity(self, call_id: str) -> str:
         """Return the identity of a call: its turn, and its place in it.
 
         Args:

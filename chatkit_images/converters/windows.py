@@ -57,7 +57,7 @@ def from_message(
         most: How many there may be in it.
     """
     near = -(-most // SHARE) // 2
-    for place, item in enumerate(items[:near]):
+    for index, item in enumerate(items[:near]):
         if isinstance(item, types.UserMessageItem):
-            return list(items[place:])
+            return list(items[index:])
     return list(items)

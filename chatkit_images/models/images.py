@@ -12,16 +12,16 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
-from .asked import Asked
 from .files import file_field
 from .keys import KeyField
 from .lineage import WithLineage
 from .partials import PartialImage
+from .requests import WithRequest
 from .runs import Run
 from .threads import Thread, ThreadItem
 
 
-class GeneratedImage(WithLineage, Asked):
+class GeneratedImage(WithLineage, WithRequest):
     """One image call of the model. It ends in exactly one final state."""
 
     ID_PREFIX = "img_"

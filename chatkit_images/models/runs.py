@@ -18,15 +18,15 @@ from ..context import RequestContext
 from ..context_rows import locale_of
 from ..contexts import context_class, working_for
 from ..querysets import RunQuerySet
-from .asked import Asked
 from .keys import KeyField
 from .ownership import delete_own
+from .requests import WithRequest
 from .threads import Thread
 
 logger = logging.getLogger(__name__)
 
 
-class Run(Asked):
+class Run(WithRequest):
     """One turn of the agent, from a request to the end of its stream."""
 
     class Status(models.TextChoices):

@@ -18,7 +18,7 @@ from .use import IMAGE, holders
 def begin_image(
     limits: Limits,
     thread_id: str,
-    place: str,
+    identity: str,
     key: str,
     context: RequestContext,
     **fields: Any,
@@ -33,13 +33,13 @@ def begin_image(
     """
     found = [each for each in counted_limits(context, limits) if each.kind == IMAGE]
     if not found:
-        return images.begin(thread_id, place, key, context, **fields)
+        return images.begin(thread_id, identity, key, context, **fields)
     now = now_here()
     keys = {limit: limit.key_at(now) for limit in found}
     with atomic():
         counters.lock(holders(context.owner, address_of(context)))
         before = counters.amounts(keys.values())
-        image = images.begin(thread_id, place, key, context, **fields)
+        image = images.begin(thread_id, identity, key, context, **fields)
         after = counters.amounts(keys.values())
         for limit, counter in keys.items():
             # What was granted before stays granted.

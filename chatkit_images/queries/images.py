@@ -21,7 +21,7 @@ from . import fence, threads, use
 
 
 def begin(
-    thread_id: str, place: str, key: str, context: RequestContext, **fields: Any
+    thread_id: str, identity: str, key: str, context: RequestContext, **fields: Any
 ) -> models.GeneratedImage:
     """Return the row of an image call, made before any of its bytes is written.
 
@@ -29,7 +29,7 @@ def begin(
 
     Args:
         thread_id: Its thread.
-        place: The identity of the call.
+        identity: The identity of the call.
         key: What a new row reserves for the name of its file.
         context: Who asked.
         fields: Further columns of a new row.
@@ -37,7 +37,7 @@ def begin(
     thread = threads.get(thread_id, context)
     values = {"key": key, "run": own_run(), "prompt": last_words(thread), **fields}
     with fence.thread_first(thread.pk):
-        image, made = thread.images.get_or_create(identity=place, defaults=values)
+        image, made = thread.images.get_or_create(identity=identity, defaults=values)
     run_id = image.run_id
     # The claim has reserved the first image of a run.
     if made and run_id and thread.images.filter(run=run_id).count() > 1:

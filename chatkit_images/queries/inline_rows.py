@@ -90,9 +90,9 @@ def begin(
             "source": models.GeneratedImage.Source.INLINE,
         }
         # Two images with one name are two images.
-        place = f"inline:{digest}:{key}"
+        identity = f"inline:{digest}:{key}"
         with fence.thread_first(thread.pk):
-            image, _ = thread.images.get_or_create(identity=place, defaults=values)
+            image, _ = thread.images.get_or_create(identity=identity, defaults=values)
     return image
 
 

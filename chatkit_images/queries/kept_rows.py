@@ -64,8 +64,8 @@ def keep(
         ids, said = (row.thread_id, row.item_id), row.payload
         if row.type == "generated_image" and (shown := said.get("image")):
             image = images.get(shown.get("key", shown["id"]))
-            place = *ids, item_payloads.name_of(shown, image)
-            found.images[place] = model_rows.shown(image, row.thread_id)
+            spot = *ids, item_payloads.name_of(shown, image)
+            found.images[spot] = model_rows.shown(image, row.thread_id)
         elif row.type == "assistant_message" and (pk := identity.key_of(row.item_id)):
             image = model_rows.of_thread(images.get(str(pk)), row.thread_id)
             found.images[*ids, row.item_id] = image

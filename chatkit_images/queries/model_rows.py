@@ -17,7 +17,7 @@ from . import identity, variants
 from .named_images import MOST_NAMED
 
 # The ids of a thread and an item, and the name of the image in the item.
-Place = tuple[str, str, str]
+Spot = tuple[str, str, str]
 
 
 @dataclass
@@ -36,14 +36,14 @@ class ModelRows:
     """
 
     owner: str
-    images: dict[Place, models.GeneratedImage | None] = field(default_factory=dict)
+    images: dict[Spot, models.GeneratedImage | None] = field(default_factory=dict)
     attachments: dict[str, models.Attachment | None] = field(default_factory=dict)
     named: dict[str, models.GeneratedImage | None] = field(default_factory=dict)
     since: float = field(default_factory=monotonic)
 
     def has(self, item: types.ThreadItem) -> bool:
         """Whether it is known which image an item shows or stands for, if any."""
-        return not _has_image(item) or _place(item) in self.images
+        return not _has_image(item) or _spot(item) in self.images
 
     def covers(self, item: types.ThreadItem) -> bool:
         """Whether all is known that an input needs of an item."""
@@ -55,7 +55,7 @@ class ModelRows:
 
     def image(self, item: types.ThreadItem) -> models.GeneratedImage | None:
         """Return the image of an item, or the one in whose place a note stands."""
-        return self.images.get(_place(item))
+        return self.images.get(_spot(item))
 
     def __len__(self) -> int:
         return len(self.images) + len(self.attachments) + len(self.named)
@@ -120,7 +120,7 @@ def _find_images(
     by_key: dict[uuid.UUID, list[types.ThreadItem]] = {}
     by_call: dict[str, list[types.ThreadItem]] = {}
     for item in items:
-        found.images[_place(item)] = None
+        found.images[_spot(item)] = None
         name = _name_in(item)
         key = identity.key_of(name)
         if key is not None:
@@ -135,17 +135,17 @@ def _find_images(
         for item in by_key.get(row.pk, ()):
             is_image = isinstance(item, types.GeneratedImageItem)
             image = (shown if is_image else of_thread)(row, item.thread_id)
-            found.images[_place(item)] = image
+            found.images[_spot(item)] = image
         for item in by_call.get(row.call_id, ()):
             # The newest of those in the item, else the newest.
-            place = _place(item)
-            before = found.images[place]
+            spot = _spot(item)
+            before = found.images[spot]
             if shown(row, item.thread_id) and (
                 before is None
                 or vars(row)["in_item"] == item.id
                 or vars(before)["in_item"] != item.id
             ):
-                found.images[place] = row
+                found.images[spot] = row
 
 
 def _images(
@@ -174,7 +174,7 @@ def _has_image(item: types.ThreadItem) -> bool:
     return note and identity.key_of(item.id) is not None
 
 
-def _place(item: types.ThreadItem) -> Place:
+def _spot(item: types.ThreadItem) -> Spot:
     # A converter of the project's may put another image into an item.
     return item.thread_id, item.id, _name_in(item)
 

@@ -219,7 +219,7 @@ class RunTask:
         """
         server, context = self._server, self._context
         self._tell(end)
-        if self.state.told or not isinstance(server, ProtocolServer):
+        if self.state.cut_off_noted or not isinstance(server, ProtocolServer):
             return
         if self.thread_id is None or self._streaming is None:
             return

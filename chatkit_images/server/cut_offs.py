@@ -29,7 +29,7 @@ class CutOffMixin(ProtocolServer):
         or staff did, the model is told nothing.
         """
         state = current_state.get() or RunState()
-        state.told = True
+        state.cut_off_noted = True
         for tracker in trackers.get() or ():
             await tracker.abandon(cut_off())
         # A thread that is deleted, or has a new run after a takeover, gets nothing.

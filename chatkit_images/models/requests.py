@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
-class Asked(models.Model):
+class WithRequest(models.Model):
     """Columns of what a model was asked for. ``docs/timing.md`` explains each."""
 
     provider = models.CharField(
