@@ -22,7 +22,7 @@ HOST = "https://shop.example"
 @pytest.fixture(autouse=True)
 def public(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CHATKIT_IMAGES |= {"MODEL_IMAGES": "signed_url", "BASE_URL": HOST}
-    monkeypatch.setattr(image_urls, "_told", set())
+    monkeypatch.setattr(image_urls, "_warned", set())
     monkeypatch.setattr(refused_inputs, "_without_urls", {})
 
 
