@@ -150,7 +150,19 @@ def generating_image(
         RuntimeError: If no answer is under way.
         TypeError: If an argument is of another type.
     """
-    context = agent_context
+    request = ImageRequest(prompt, model, partial_images, options)
+    return of_request(agent_context, request)
+
+
+def of_request(
+    context: AgentContext[RequestContext] | RunContextWrapper[Any],
+    request: ImageRequest,
+) -> GeneratingImage:
+    """Return what ``generating_image()`` returns for a request.
+
+    Raises:
+        RuntimeError: If no answer is under way.
+    """
     if isinstance(context, RunContextWrapper):
         context = context.context
     tracker = tracker_of(context) if context is not None else None
@@ -159,5 +171,4 @@ def generating_image(
             "No answer with this context is under way. Outside of one, use "
             "chatkit_images.runs.generating_image()."
         )
-    request = ImageRequest(prompt, model, partial_images, options)
     return GeneratingImage(tracker, request)

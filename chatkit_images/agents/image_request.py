@@ -62,12 +62,14 @@ class ImageRequest:
         model: Which model draws it.
         partial_images: How many partial images are expected; ``None`` if unknown.
         options: Further facts of the image.
+        given: What the image is made from, by role. An iterator of it is read once.
     """
 
     prompt: str
     model: str
     partial_images: int | None = None
     options: ImageOptions = field(default_factory=ImageOptions)
+    given: dict[str, list[Named]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Refuse what no row could take.
@@ -85,10 +87,13 @@ class ImageRequest:
         if details is not None and not isinstance(details, Mapping):
             raise TypeError(f"details must be a dict, got {details!r}.")
         for name in ("sources", "edited"):
-            if isinstance(self.options.get(name), str):
-                raise TypeError(f"{name} must be a list, got a str.")
+            some = self.options.get(name) or ()
+            if isinstance(some, str | bytes) or not isinstance(some, Iterable):
+                kind = type(some).__name__
+                raise TypeError(f"{name} must be a list, got a {kind}.")
         if unknown := sorted(set(self.options) - set(ImageOptions.__annotations__)):
             raise TypeError(f"generating_image() has no option {unknown[0]!r}.")
+        object.__setattr__(self, "given", self._given())  # The class is frozen.
 
     def columns(self) -> dict[str, Any]:
         """Return what is known of the image when its call begins."""
@@ -103,12 +108,7 @@ class ImageRequest:
             columns["details"] = cleaning.plain_json(details)
         return columns
 
-    def given(self) -> dict[str, list[Named]]:
-        """Return what the image is made from, by role.
-
-        Raises:
-            TypeError: If something of it is neither an image nor an attachment.
-        """
+    def _given(self) -> dict[str, list[Named]]:
         mask = self.options.get("mask")
         given = {
             Role.EDITED: self.options.get("edited") or (),

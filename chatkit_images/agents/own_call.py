@@ -39,7 +39,7 @@ class OwnCall(Told):
         self._branch = calls.branch(f"own {next(_numbers)}", request.columns())
         super().__init__(self._branch.converter)
         request.prepare(self._converter)
-        self._given = request.given()
+        self._given = request.given
         # The index of the next partial image.
         self._next = 0
         self._block: Block | None = None

@@ -10,9 +10,10 @@ from typing import Unpack, cast
 from chatkit import types
 from chatkit.agents import AgentContext
 
-from .. import agents
+from .. import database
 from ..agents import GeneratingImage
-from ..agents.image_request import ImageOptions, ImageRequest
+from ..agents.generating import of_request
+from ..agents.image_request import ImageOptions, ImageRequest, find
 from ..conf import settings
 from ..context import RequestContext
 from ..contexts import task_of
@@ -52,7 +53,8 @@ async def generating_image(
         options: Further facts of the image, see ``agents.generating_image()``.
 
     Raises:
-        NotFoundError: If the owner has no such thread.
+        NotFoundError: If the owner has no such thread, or not all that the image is
+            made from.
         RequestRefused: If the thread is locked, closed or busy, if nothing is left of
             what the person may use, if the message is refused, or if this process is
             about to end.
@@ -61,9 +63,12 @@ async def generating_image(
             the end of the server. The code of the block is cancelled, and what it does
             then is up to it.
         TypeError: If an argument is of another type.
+        ValueError: If the image is made from too much.
     """
     # Bad arguments are refused here, before the thread has a message or a run.
-    ImageRequest(prompt, model, partial_images, options)
+    asked = ImageRequest(prompt, model, partial_images, options)
+    if not isinstance(message, str | None):
+        raise TypeError(f"message must be a str or None, got {message!r}.")
     if not isinstance(context, RequestContext):
         kind = type(context).__name__
         raise TypeError(f"generating_image() needs a RequestContext, got {kind}.")
@@ -78,17 +83,13 @@ async def generating_image(
     # Around all that the run's task does, so that what the context has selected in this
     # thread is put back in the end.
     async with task_of(run.context):
+        if any(asked.given.values()):
+            await database.insist(find, asked.given, run.context)
         agent_context = await block.begin()
         # The run ends with its block, also if its context cannot be entered.
         try:
             async with run.working():
-                image = agents.generating_image(
-                    agent_context,
-                    prompt=prompt,
-                    model=model,
-                    partial_images=partial_images,
-                    **options,
-                )
+                image = of_request(agent_context, asked)
                 async with block.around(image):
                     yield image
         except BaseException as error:

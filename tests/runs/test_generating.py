@@ -385,6 +385,42 @@ async def test_what_is_refused_writes_nothing(
     assert len(await shown(chat)) == 1
 
 
+MADE_FROM: dict[str, tuple[Ways, type[Exception], str]] = {
+    "a number": ({"sources": [7]}, TypeError, "A source is an image"),
+    "no list": ({"edited": 7}, TypeError, "edited must be a list"),
+    "text": ({"sources": "img_1"}, TypeError, "sources must be a list"),
+    "mask": ({"mask": b"png"}, TypeError, "A source is an image"),
+    "no one's": ({"mask": "img_" + 32 * "0"}, NotFoundError, "not found"),
+    "too many": ({"sources": list(map(str, range(101)))}, ValueError, "100 sources"),
+    "message": ({"message": 7}, TypeError, "message must be a str"),
+}
+
+
+@pytest.mark.parametrize("what", MADE_FROM)
+async def test_what_it_cannot_be_made_from_is_refused_before_there_is_a_run(
+    context: RequestContext, thread: Thread, what: str
+) -> None:
+    ways, kind, words = MADE_FROM[what]
+    with pytest.raises(kind, match=words):
+        async with drawing(context, **{"message": "A fox", **ways}):
+            raise AssertionError
+    assert not await Run.objects.aexists()
+    assert not await ThreadItem.objects.aexists()
+
+
+async def test_its_sources_may_be_an_iterator(
+    context: RequestContext, thread: Thread
+) -> None:
+    async with drawing(context) as image:
+        await image.final(GREEN)
+    first = await GeneratedImage.objects.aget()
+    async with drawing(context, sources=iter([first]), edited=iter([first])) as image:
+        await image.final(RED)
+    assert image.row is not None
+    roles = image.row.sources.order_by("role").values_list("role", flat=True)
+    assert [role async for role in roles] == ["edited", "input"]
+
+
 async def is_followed() -> bool:
     return bool(runs.supervisor().followed_logs.followed)
 
