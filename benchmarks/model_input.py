@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from images import print_table
+from tables import print_table
 
 HERE = Path(__file__).resolve().parent
 HEADER = [

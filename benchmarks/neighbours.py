@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import median
 
 import neighbours_files
-from images import print_table
 from neighbours_attacks import ATTACKS
 from neighbours_bench import Cores, Neighbours, Row, Settings, Side
 from neighbours_person import METRICS
 from stream_databases import Databases
 from stream_processes import line_of, spawn
+from tables import print_table
 
 # What is permitted: so many times what the empty view costs, or so many seconds more,
 # and so many MB.

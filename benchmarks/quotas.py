@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from images import print_table
 from neighbours_attacks import CHAT, asked, message
 from neighbours_traffic import TOKEN
 from stream_databases import Database, Databases
 from stream_processes import line_of, spawn
+from tables import print_table
 
 LEFT, AT_ONCE, PATIENCE = 2, 50, 120
 JSON = {"Content-Type": "application/json"}

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import stream_speed
 import stream_weight
-from images import print_table
 from stream_bench import Bench
 from stream_databases import Databases
 from stream_processes import run_model
+from tables import print_table
 
 TABLES: dict[str, Callable[[Bench], stream_speed.Table]] = {
     "speed": stream_speed.speed,

@@ -13,10 +13,10 @@ from agents import (
     Agent,
     ImageGenerationTool,
     OpenAIResponsesModel,
-    RunConfig,
     Runner,
     RunResultStreaming,
 )
+from app_server import QUIET, AppServer
 from chatkit import types
 from chatkit.agents import (
     AgentContext,
@@ -35,10 +35,8 @@ from pydantic import TypeAdapter
 from chatkit_images import runs
 from chatkit_images.agents import ImageHttpxClient
 from chatkit_images.context import RequestContext
-from chatkit_images.server import DjangoChatKitServer
 
 REQUEST: TypeAdapter[Any] = TypeAdapter(types.ChatKitReq)
-QUIET = RunConfig(tracing_disabled=True)
 
 
 def designer(client: AsyncOpenAI, model: str) -> Agent[Any]:
@@ -91,26 +89,6 @@ class App:
         context = RequestContext(None, "visitor:benchmark", "http://testserver")
         run = await runs.start(self._server, self._request, BODY, context)
         return await time_to_image(chunks_of(run.events()))
-
-
-class AppServer(DjangoChatKitServer):
-    """What a project writes."""
-
-    def __init__(self, agent: Agent[Any]) -> None:
-        super().__init__()
-        self._agent = agent
-
-    def get_agent(
-        self, thread: types.ThreadMetadata, context: RequestContext
-    ) -> Agent[Any]:
-        """Return the agent."""
-        return self._agent
-
-    def get_run_config(
-        self, thread: types.ThreadMetadata, context: RequestContext
-    ) -> RunConfig:
-        """Trace nothing: there is nobody to send it to."""
-        return QUIET
 
 
 class PlainApp(App):

@@ -16,11 +16,11 @@ pytest.importorskip("starlette")
 
 BENCHMARKS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 IMAGES = """
-import json, pathlib, sys, images
-bench = images.Bench(pathlib.Path(sys.argv[1]), 1)
-with images.model_server() as url:
+import json, pathlib, sys, images_bench, images_tables
+bench = images_bench.Bench(pathlib.Path(sys.argv[1]), 1)
+with images_bench.model_server() as url:
     cell = {"pace": 0.0, "latency": 0.0, "conversations": 1, "url": url}
-    (figures,) = bench.rounds(images.VARIANTS, **cell)
+    (figures,) = bench.rounds(images_tables.VARIANTS, **cell)
 (stalls,) = bench.rounds(("app",), latency=0.0, conversations=1, size="tiny")
 print(json.dumps([figures, stalls]))
 """
