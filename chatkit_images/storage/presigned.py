@@ -154,8 +154,7 @@ def _telling_absence(name: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code, status = s3.refusal(error)
         if code in ABSENT or status == HTTPStatus.NOT_FOUND:
             raise FileNotFoundError(name) from error
         raise

@@ -100,14 +100,20 @@ def put(storage: Any, name: str, data: bytes) -> None:
     try:
         client.put_object(IfNoneMatch="*", **request)
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code")
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        code, status = refusal(error)
         if code in UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED:
             client.put_object(**request)
             # So the next image is sent once. Only a write that succeeded says so.
             _unconditional.add(storage)
         elif code != TAKEN and status != HTTPStatus.PRECONDITION_FAILED:
             raise
+
+
+def refusal(error: ClientError) -> tuple[str | None, int | None]:
+    """Return the code and the HTTP status with which a server has refused a request."""
+    code = error.response.get("Error", {}).get("Code")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return code, status
 
 
 def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float]]:
