@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core import checks
 
-from ..converters.image_urls import is_public
+from ..fetching.addresses import is_public_url
 
 
 def check_model_urls(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
@@ -22,7 +22,7 @@ def check_model_urls(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
             hint='Set BASE_URL to the public host, such as "https://shop.example".',
             id="chatkit_images.W025",
         )
-    elif not is_public(str(url)):
+    elif not is_public_url(str(url)):
         yield checks.Error(
             "CHATKIT_IMAGES['MODEL_IMAGES'] is 'signed_url', but no provider can reach "
             f"the BASE_URL {url!r}.",

@@ -10,6 +10,7 @@ from openai.types.responses import ResponseInputContentParam
 from .. import database, imaging, models
 from ..context import RequestContext
 from ..exceptions import ImageError
+from ..fetching.addresses import is_public_url
 from ..queries import data_urls, own_urls, variants
 from . import absences, image_urls, parts
 from .file_budget import FileBudget
@@ -94,7 +95,7 @@ class FileParts:
                 return None, absences.OF_NO_KIND
         if not url or own_urls.is_ours(url):
             return None, absences.GONE
-        if not image_urls.is_public(url):
+        if not is_public_url(url):
             logger.warning(
                 "The model does not get the image of %s, because no provider can reach "
                 "its URL: override %s() of the converter",

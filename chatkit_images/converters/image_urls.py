@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from urllib.parse import urlsplit
 
 from .. import file_urls, models
 from ..conf import settings
 from ..context import RequestContext
+from ..fetching.addresses import is_public_url
 from ..queries.variants import Original
 from . import model_files
 
 logger = logging.getLogger(__name__)
-# Names that mean something in one network only.
-INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 # Hosts of which the log has said that no provider reaches them, and how many it names.
 _warned: set[str] = set()
 MOST_WARNED = 100
@@ -35,8 +33,8 @@ async def of(
     if settings.MODEL_IMAGES != "signed_url":
         return ""
     url = file_urls.signed_url(image, context)
-    if not is_public(url):
-        _tell(url)
+    if not is_public_url(url):
+        _warn(url)
         return ""
     made = original.made
     if made is not None and made.name:
@@ -47,22 +45,7 @@ async def of(
     return url if is_whole else ""
 
 
-def is_public(url: str) -> bool:
-    """Whether others than this machine and its network may reach a URL."""
-    try:
-        split = urlsplit(url)
-        host = (split.hostname or "").rstrip(".")
-    except ValueError:
-        return False
-    if split.scheme not in ("http", "https"):
-        return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith(INNER)
-
-
-def _tell(url: str) -> None:
+def _warn(url: str) -> None:
     host = urlsplit(url).netloc
     if host not in _warned and len(_warned) < MOST_WARNED:
         _warned.add(host)

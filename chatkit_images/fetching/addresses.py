@@ -12,6 +12,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from urllib.parse import urlsplit
 
 from .. import storage
 from ..exceptions import FetchFailed, FetchRefused
@@ -33,6 +34,8 @@ PUBLIC_IPV6 = "2000::/3"
 SPECIAL_IPV6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]
 # A network without IPv4 reaches it by these (NAT64).
 NAT64 = IPv6Network("64:ff9b::/96")
+# Names that mean something in one network only.
+INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 # Addresses of a host that are tried.
 MOST_ADDRESSES = 4
 
@@ -48,6 +51,21 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     return address in IPv6Network(PUBLIC_IPV6) and not any(
         address in network for network in _networks(*SPECIAL_IPV6)
     )
+
+
+def is_public_url(url: str) -> bool:
+    """Whether others than this machine and its network may reach a URL; asks nobody."""
+    try:
+        split = urlsplit(url)
+        host = (split.hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    if split.scheme not in ("http", "https"):
+        return False
+    try:
+        return is_public(ip_address(host))
+    except ValueError:
+        return "." in host and not host.endswith(INNER)
 
 
 async def addresses_of(host: str, port: int, *, anywhere: bool = False) -> list[str]:
