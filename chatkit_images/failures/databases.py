@@ -62,23 +62,23 @@ def is_missing_table(error: BaseException) -> bool:
     """Whether a database says that a table or a column is not there."""
     if not isinstance(error, ProgrammingError | OperationalError):
         return False
-    if (told := server_codes.cause_of(error)) is not None:
-        return told == "missing_table"
+    if (code := server_codes.meaning_of(error)) is not None:
+        return code == "missing_table"
     text = QUOTED.sub("", str(error).lower())
     if "database" in text or re.search(r"\brole \"", text):
         return False
     return any(words in text for words in NO_TABLE)
 
 
-def cause_of(error: BaseException) -> str:
+def code_of(error: BaseException) -> str:
     """Return the code of what a database lacks; empty if the error passes by itself.
 
     An error that is none of a database's has no code either.
     """
     if not isinstance(error, DatabaseError | InterfaceError):
         return ""
-    if (told := server_codes.cause_of(error)) is not None:
-        return told
+    if (code := server_codes.meaning_of(error)) is not None:
+        return code
     if is_missing_table(error):
         return "missing_table"
     text = str(error).lower()
@@ -94,12 +94,12 @@ def may_pass(error: BaseException) -> bool:
     """Whether it is worth while to ask a database again, if only for some seconds."""
     if not isinstance(error, DatabaseError | InterfaceError):
         return False
-    return cause_of(error) in ("", *MAY_END)
+    return code_of(error) in ("", *MAY_END)
 
 
 def known(error: BaseException) -> tuple[Reason, str] | None:
     """Return the reason and the code of a database's error; ``None`` of any other."""
-    if code := cause_of(error):
+    if code := code_of(error):
         return Reason.INSTALLATION, code
     if isinstance(error, DatabaseError | InterfaceError):
         return Reason.NOT_SAVED, server_codes.OTHER

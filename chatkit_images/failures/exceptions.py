@@ -67,7 +67,7 @@ def never_asked(error: BaseException) -> str | None:
     name = type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
         return "bad_certificate"
-    if (code := storages.cause_of(error)) and name in storages.UNASKED:
+    if (code := storages.code_of(error)) and name in storages.UNASKED:
         return code
     if name == "LocalProtocolError" and "header value" in str(error):
         return "bad_api_key"
@@ -127,7 +127,7 @@ def _of_python(error: BaseException) -> tuple[Reason, str] | None:
         return Reason.TIMEOUT, ""
     if isinstance(error, FILES):
         return Reason.INSTALLATION, "files"
-    if type(error) is OSError and (code := storages.cause_of(error)):
+    if type(error) is OSError and (code := storages.code_of(error)):
         return Reason.INSTALLATION, code
     if type(error) is OSError and error.errno in DISK:
         return Reason.NOT_SAVED, "disk"

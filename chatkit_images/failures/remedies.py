@@ -120,7 +120,7 @@ def remedy_of(failure: Failure, errors: Iterable[BaseException] = ()) -> str:
 
 def of_storage(error: BaseException) -> str:
     """Return what mends a disk or a storage; empty if it may take the bytes later."""
-    cause = storages.cause_of(error)
+    cause = storages.code_of(error)
     return sentence(cause, str(error), [error]) if cause else ""
 
 
@@ -168,7 +168,7 @@ def for_staff(words: str, remedy: object, user: Any) -> str:
 
 
 def _cause(failure: Failure, errors: list[BaseException]) -> str:
-    stored = [cause for each in errors if (cause := storages.cause_of(each))]
+    stored = [cause for each in errors if (cause := storages.code_of(each))]
     # What the spool lacks matters only because the storage has refused the bytes.
     stored.sort(key=lambda cause: not cause.startswith("storage_"))
     if stored and stored[0].startswith("storage_"):

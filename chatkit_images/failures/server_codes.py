@@ -50,7 +50,7 @@ NOT_THERE = 1305
 OTHER = "database"
 
 
-def cause_of(error: BaseException) -> str | None:
+def meaning_of(error: BaseException) -> str | None:
     """Return what a server's code means, empty if it passes; ``None`` without one.
 
     Args:

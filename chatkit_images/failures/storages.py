@@ -29,13 +29,13 @@ CODES = {
 # Those of these classes that also keep boto3 from asking a provider of models.
 UNASKED = {"NoCredentialsError", "PartialCredentialsError", "NoRegionError"}
 OPERATIONS = ("Object", "Bucket", "Part", "Upload")
-BY_CODE = {code: cause for cause, text in CODES.items() for code in text.split()}
+BY_ANSWER = {answer: code for code, text in CODES.items() for answer in text.split()}
 
 
-def cause_of(error: BaseException) -> str:
-    """Return the cause of what a disk or a storage lacks, a key of remedies' sentences.
+def code_of(error: BaseException) -> str:
+    """Return the code of what a disk or a storage lacks, a key of remedies' sentences.
 
-    It is empty if nothing but time is lacking. A full disk has a cause although it may
+    It is empty if nothing but time is lacking. A full disk has a code although it may
     have room again in a moment, see ``may_end``.
     """
     if isinstance(error, OSError) and error.errno in FULL:
@@ -46,7 +46,7 @@ def cause_of(error: BaseException) -> str:
         return "storage_settings"
     if not type(error).__module__.startswith(("boto3", "botocore")):
         return ""
-    return BY_CODE.get(_code_of(error), "")
+    return BY_ANSWER.get(_answer_of(error), "")
 
 
 def may_end(error: BaseException) -> bool:
@@ -54,10 +54,10 @@ def may_end(error: BaseException) -> bool:
 
     A disk has room again as soon as somebody's temporary files are gone.
     """
-    return cause_of(error) == "disk_full"
+    return code_of(error) == "disk_full"
 
 
-def _code_of(error: Any) -> str:
+def _answer_of(error: Any) -> str:
     """Return what S3 has answered, or the class of what kept boto3 from asking it."""
     response = getattr(error, "response", None)
     if not isinstance(response, Mapping):

@@ -7,7 +7,7 @@ from django.db import InternalError, OperationalError, ProgrammingError
 from django.db.utils import Error
 
 from chatkit_images import database
-from chatkit_images.failures.databases import cause_of, is_missing_table
+from chatkit_images.failures.databases import code_of, is_missing_table
 
 DEADLOCK = (1213, "Deadlock found when trying to get lock; try restarting transaction")
 WAITED = (1205, "Lock wait timeout exceeded; try restarting transaction")
@@ -70,7 +70,7 @@ def test_tables_that_are_not_there(error: Exception, missing: bool) -> None:
 def test_the_code_of_a_server_counts_in_whatever_language(
     error: Exception, cause: str
 ) -> None:
-    assert cause_of(error).rpartition("_")[2] == cause
+    assert code_of(error).rpartition("_")[2] == cause
 
 
 @pytest.mark.parametrize(
