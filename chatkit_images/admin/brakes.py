@@ -11,9 +11,10 @@ from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import clip
 from ..queries import brakes
 from .base import ChatKitModelAdmin
-from .markup import badge, clip
+from .markup import badge
 
 
 class StaffModelAdmin(ChatKitModelAdmin):

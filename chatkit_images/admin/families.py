@@ -14,9 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import clip
 from .base import page_url, visible
 from .image_model import ImageModelAdmin
-from .markup import badge, clip, tile
+from .markup import badge, tile
 
 Role = models.ImageSource.Role
 

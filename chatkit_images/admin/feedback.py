@@ -9,8 +9,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import clip
 from .base import ReadOnlyModelAdmin
-from .markup import badge, clip
+from .markup import badge
 from .transcript import NAMES
 
 

@@ -9,11 +9,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models, reports
+from ..cleaning import clip
 from .image_model import ImageModelAdmin
 from .markup import (
     EMPTY,
     badge,
-    clip,
     owner_of,
     phase_list,
     pretty,

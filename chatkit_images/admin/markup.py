@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from .. import models, reports
+from ..cleaning import clip
 from ..contexts import context_class
 
 JSON_LENGTH = 20_000
@@ -60,22 +61,14 @@ def pretty(value: Any) -> SafeString | str:
     if not value:
         return EMPTY
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return format_html('<pre class="ck-json" tabindex="0">{}</pre>', cut(text))
+    if len(text) > JSON_LENGTH:
+        text = f"{text[: JSON_LENGTH - 1]}…"
+    return format_html('<pre class="ck-json" tabindex="0">{}</pre>', text)
 
 
 def remedy_of(row: Any) -> str:
     """Return what staff can do about the failure of a run or an image."""
     return (row.failure or {}).get("remedy") or EMPTY
-
-
-def cut(text: str, length: int = JSON_LENGTH) -> str:
-    """Return the text, or its beginning."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def clip(text: str, length: int) -> str:
-    """Return the beginning of the text, on one line."""
-    return cut(" ".join(text.split()), length)
 
 
 def measure(obj: Any) -> str:

@@ -6,8 +6,8 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import clip
 from .base import ReadOnlyModelAdmin
-from .markup import clip
 
 
 @admin.register(models.RefusedInput)

@@ -20,9 +20,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import clip
 from ..queries import brakes
 from .base import page_url
-from .markup import clip
 
 if TYPE_CHECKING:
     BaseModelAdmin = admin.ModelAdmin[Any]

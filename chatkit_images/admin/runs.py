@@ -14,10 +14,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models, notes, reports, runs, times
+from ..cleaning import clip
 from ..failures import Reason
 from .base import ReadOnlyModelAdmin, count_of
 from .filters import ValueFilter
-from .markup import clip, duration, phase_list, pretty, remedy_of
+from .markup import duration, phase_list, pretty, remedy_of
 from .row_actions import OwnerActions, log
 
 

@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import clip
 from .base import ReadOnlyModelAdmin, page_url
-from .markup import EMPTY, clip
+from .markup import EMPTY
 
 if TYPE_CHECKING:
     BasePaginator = Paginator[Any]

@@ -8,6 +8,7 @@ from typing import Any
 from agents import RunContextWrapper
 
 from .. import failures, notes
+from ..cleaning import clip
 from ..failures import Failure, Reason
 from ..models import GeneratedImage
 from ..queries import failure_columns
@@ -20,9 +21,7 @@ MOST_PROMPT = 200
 
 def of_image(image: GeneratedImage) -> str:
     """Return the answer of a tool whose image the person sees."""
-    prompt = " ".join(image.prompt.split())
-    if len(prompt) > MOST_PROMPT:
-        prompt = f"{prompt[: MOST_PROMPT - 1].rstrip()}…"
+    prompt = clip(image.prompt, MOST_PROMPT)
     size = f" It has {image.width} x {image.height} pixels." if image.width else ""
     prompted = f' Prompt: "{prompt}".' if prompt else ""
     return (

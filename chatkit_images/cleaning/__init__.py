@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .names import clean_line, clean_mime, clean_name
+from .names import clean_line, clean_mime, clean_name, clip
 from .plain import plain_json
 from .texts import (
     clean,
@@ -21,6 +21,7 @@ __all__ = [
     "clean_mime",
     "clean_name",
     "clean_source",
+    "clip",
     "is_clean",
     "map_strings",
     "plain_json",

@@ -45,6 +45,17 @@ def clean_name(name: str) -> str:
     return f"{stem}{dot}{extension}".strip() or "file"
 
 
+def clip(text: str, most: int) -> str:
+    """Return the beginning of a text on one line, with an ellipsis where it goes on.
+
+    Args:
+        text: Any text.
+        most: How many characters at most.
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
 def clean_mime(mime: str) -> str:
     """Return a type without its parameters; if it is none, that of any bytes."""
     found = mime.partition(";")[0].strip()

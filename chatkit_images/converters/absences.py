@@ -9,6 +9,7 @@ from chatkit import types
 from openai.types.responses.response_input_item_param import Message
 
 from .. import models
+from ..cleaning import clip
 from . import parts
 
 Status = models.GeneratedImage.Status
@@ -113,7 +114,4 @@ def _subject(image: models.GeneratedImage, key: str = "") -> str:
 
 def _quoted(words: str) -> str:
     """Return words of a person or a model in quotation marks that they cannot end."""
-    words = " ".join(words.split())
-    if len(words) > MOST:
-        words = words[: MOST - 1].rstrip() + "…"
-    return json.dumps(words, ensure_ascii=False)
+    return json.dumps(clip(words, MOST), ensure_ascii=False)

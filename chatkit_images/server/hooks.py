@@ -20,6 +20,7 @@ from openai import AsyncOpenAI
 
 from ..agents import expected_previews
 from ..awaiting import at_once
+from ..cleaning import clip
 from ..conf import settings
 from ..context import RequestContext
 from ..converters import (
@@ -35,6 +36,9 @@ from . import extra_arguments, prompt_cache, safety
 turn_config: ContextVar[tuple[AgentContext[RequestContext], RunConfig | None] | None]
 turn_config = ContextVar("turn_config", default=None)
 """What ``get_run_config()`` has returned for the turn of an agent's context."""
+
+# Characters of a title.
+MOST_TITLE = 60
 
 
 class HookMixin(ProtocolServer):
@@ -144,9 +148,7 @@ class HookMixin(ProtocolServer):
 
         It is called beside the answer, in each turn until the thread has a title.
         """
-        words = " ".join(part.text for part in message.content).split()
-        title = " ".join(words)
-        return title if len(title) <= 60 else title[:59].rstrip() + "…"
+        return clip(" ".join(part.text for part in message.content), MOST_TITLE)
 
     def check_generation(
         self, thread: types.ThreadMetadata, context: RequestContext
