@@ -499,6 +499,43 @@ async def test_code_interpreters_ids_may_come_again(
     assert [data for *_, data in await kept()] == [RED, GREEN]
 
 
+async def test_image_of_a_tool_is_there_while_another_tool_is_at_work(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """The SDK tells of no result before all tools of the response have ended."""
+    Painter.returns, Painter.held = ToolOutputImage(image_url=data_url(RED)), Gate()
+    model.respond_with(ToolCall("paint", {}), ToolCall("wait", {}))
+    model.respond_with(Text("Ready."))
+    answer = await chat.request_op("threads.create", {"input": message("a square")})
+    events = []
+    async with asyncio.timeout(10):
+        async for event in read_events(answer):
+            events.append(event)
+            if done_items([event], "generated_image"):
+                assert await kept() == [("tool", "completed", RED)]
+                Painter.held.open()
+    # What the SDK tells afterwards is the same image.
+    assert await kept() == [("tool", "completed", RED)]
+    added = [event["item"]["type"] for event in of_type(events, "thread.item.added")]
+    assert added.count("generated_image") == 1
+    (shown,) = done_items(events, "generated_image")
+    page = await chat.call("items.list", thread_id=thread_id(events), order="asc")
+    kinds = [item["type"] for item in page["data"]]
+    assert kinds == ["user_message", "generated_image", "assistant_message"]
+    assert page["data"][1]["id"] == shown["id"]
+
+
+async def test_the_same_image_of_tools_that_end_at_once_is_kept_once(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    Painter.returns = ToolOutputImage(image_url=data_url(RED))
+    model.respond_with(ToolCall("paint", {}), ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    events = await chat.say("a square")
+    assert await kept() == [("tool", "completed", RED)]
+    assert len(done_items(events, "generated_image")) == 1
+
+
 async def test_a_stop_keeps_the_image_of_a_tool_that_has_ended(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:

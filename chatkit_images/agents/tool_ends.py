@@ -1,8 +1,8 @@
 """The results of tools as each of them ends.
 
 If a model calls several tools at once, the Agents SDK tells of their results when the
-last one has ended, and of none if the run is cancelled before. It has no public way to
-them that tells a run from those that are nested in it.
+last one has ended, and of none if the run is cancelled before. Its hooks would tell
+earlier, but belong to whoever starts the run.
 """
 
 from __future__ import annotations
@@ -10,23 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakMethod
 
 from agents import RunContextWrapper, RunItem
 from agents.run_internal import tool_planning
 
 # The module exports it to nobody.
 _planning: Any = tool_planning
-_ended: WeakKeyDictionary[RunContextWrapper[Any], list[RunItem]] = WeakKeyDictionary()
+Take = Callable[[RunItem], None]
+# Weak in both directions: what takes the results has the run, and that its context.
+_takers: WeakKeyDictionary[RunContextWrapper[Any], WeakMethod[Take]] = (
+    WeakKeyDictionary()
+)
 
 
-def watch(context: RunContextWrapper[Any] | None) -> list[RunItem]:
-    """Return a list to which the results of a run's tools come as each one ends.
+def watch(context: RunContextWrapper[Any] | None, take: Take) -> None:
+    """Have the results of a run's tools taken as each one ends.
 
     Args:
         context: The context of the run, not that of a tool.
+        take: A method. It is called in the event loop, as long as its object is there.
     """
-    return _ended.setdefault(context, []) if context is not None else []
+    if context is not None:
+        _takers[context] = WeakMethod(take)
 
 
 def install() -> None:
@@ -40,11 +46,11 @@ def install() -> None:
         tool_output_committer: Callable[[RunItem], None] | None = None,
         **others: Any,
     ) -> Any:
-        ended = _ended.get(context_wrapper)
+        taker = _takers.get(context_wrapper)
 
         def commit(item: RunItem) -> None:
-            if ended is not None:
-                ended.append(item)
+            if taker is not None and (take := taker()) is not None:
+                take(item)
             if tool_output_committer is not None:
                 tool_output_committer(item)
 

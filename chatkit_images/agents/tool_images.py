@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Coroutine, Hashable, Iterable, Sequence
 from itertools import count
+from typing import Any
 
 import pybase64
-from agents import RunConfig, RunResultStreaming, StreamEvent
+from agents import RunConfig, RunItem, RunResultStreaming, StreamEvent
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import imaging, storage
@@ -42,16 +43,20 @@ class ToolImages:
         self._tracker = tracker
         self._converter = tracker.converter
         self._result = result
-        self._ended = tool_ends.watch(getattr(result, "context_wrapper", None))
+        tool_ends.watch(getattr(result, "context_wrapper", None), self._take_result)
         self._known: set[Hashable] = set()
         # Those that are not to be kept.
         self._left: list[FoundImage] = []
         self._reads: set[asyncio.Future[str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        # Those of them that announce what a tool has returned.
+        self._early: set[asyncio.Task[None]] = set()
+        # One image is announced before the next one is compared with it.
+        self._keeping = asyncio.Lock()
 
     @property
     def busy(self) -> bool:
-        """Whether an image is on its way that is elsewhere."""
+        """Whether an image is on its way."""
         return bool(self._tasks)
 
     async def take(self, found: Iterable[FoundImage]) -> None:
@@ -69,13 +74,15 @@ class ToolImages:
         else:
             reads = [asyncio.ensure_future(self._read(image)) for image in images]
             self._reads.update(reads)
-            task = asyncio.ensure_future(self._keep_all(images, reads))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self._keep_all(images, reads))
 
     async def take_event(self, event: StreamEvent) -> None:
         """Take the images of an event of a run."""
-        await self.take(tool_outputs.of_event(event))
+        if found := tool_outputs.of_event(event):
+            if self._early:
+                # They stand before whatever the model sends afterwards.
+                await asyncio.wait(self._early)
+            await self.take(found)
 
     async def catch_up(self, events: Iterable[StreamEvent]) -> None:
         """Take the images of events that an ended stream did not hand out."""
@@ -84,12 +91,10 @@ class ToolImages:
                 await self.take_event(event)
             except Exception:
                 logger.exception("An image of a tool is left out")
-        # Of these no event tells if another tool was still at work.
-        await self.take(tool_outputs.of_run_items(self._ended))
         await self.close()
 
     async def settle(self) -> None:
-        """Wait until all that is elsewhere has come."""
+        """Wait until all that is on its way has come."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -118,6 +123,24 @@ class ToolImages:
                 len(lost),
                 ", ".join(sorted({str(image.source) for image in lost})),
             )
+
+    def _take_result(self, item: RunItem) -> None:
+        """Take what a tool has returned, of which an event will tell later or never."""
+        task = self._begin(self._take_early(item))
+        self._early.add(task)
+        task.add_done_callback(self._early.discard)
+
+    async def _take_early(self, item: RunItem) -> None:
+        try:
+            await self.take(tool_outputs.of_run_items([item]))
+        except Exception:
+            logger.exception("An image of a tool is left out")
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _is_new(self, image: FoundImage) -> bool:
         # The id of a call may come again with another image: some gateways number the
@@ -171,11 +194,12 @@ class ToolImages:
         if not imaging.may_unwrap(base64_image):
             logger.warning("An image of a tool is left out: it is none")
             return
-        if self._tracker.knows(_final(image, base64_image).mark):
-            return
-        columns = {"source": image.source, "details": dict(image.details)}
-        branch = self._tracker.branch(("tool", next(_numbers)), columns)
-        await branch.take_output([_call(image, base64_image)])
+        async with self._keeping:
+            if self._tracker.knows(_final(image, base64_image).mark):
+                return
+            columns = {"source": image.source, "details": dict(image.details)}
+            branch = self._tracker.branch(("tool", next(_numbers)), columns)
+            await branch.take_output([_call(image, base64_image)])
 
 
 def _call(image: FoundImage, base64_image: str) -> ImageGenerationCall:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from chatkit_images.testing import LoopbackAPI, Text
+from chatkit_images.testing import LoopbackAPI, Text, ToolCall
 from tests.client import URL, message, of_type, thread_id
 from tests.faults.databases import on
 from tests.faults.following import kinds
@@ -20,8 +20,8 @@ from tests.faults.world import World
 from tests.servers.browsing import until
 
 from .cells import EVENTS, SOURCES
-from .play import SHOWN, Play, images, words
-from .sources import FINAL, PREVIEW
+from .play import SHOWN, Play, Reading, images, words
+from .sources import FINAL, PREVIEW, PROMPT
 
 # Rows are read with the database's own module.
 pytestmark = on("sqlite")
@@ -242,3 +242,29 @@ def test_source(
 ) -> None:
     record_property("cell", [name, event])
     DO[event](Play(world, model, SOURCES[name]))
+
+
+def test_kill_leaves_the_image_of_a_tool_beside_which_another_one_worked(
+    world: World, model: LoopbackAPI
+) -> None:
+    play = Play(world, model, SOURCES["ToolOutputImage"])
+    with play.server() as server, play.browser(server) as browser:
+        scene = play.scene(held=True)
+        play.source.plan(scene)
+        model.reset()
+        model.respond_with(
+            ToolCall("trace", {}), ToolCall("generate", {"prompt": PROMPT})
+        )
+        reading = Reading(play.source.ask(browser, scene))
+        scene.reached()
+        reading.seen(SHOWN)
+        key = reading.key
+        os.kill(server.pid, signal.SIGKILL)
+        assert play.world.killed(server)
+    with play.server() as server, play.browser(server) as browser:
+        browser.get(f"{URL}threads/{key}/events/")
+        play.ended("interrupted")
+        items = play.items(browser, key)
+        assert [browser.fetch(item).content for item in images(items)] == [FINAL]
+        assert "interrupted" in words(items)
+    assert play.rows() == [("completed", "tool")]

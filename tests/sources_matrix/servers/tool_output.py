@@ -22,12 +22,22 @@ async def generate(prompt: str) -> ToolOutputImage:
     await asyncio.to_thread(plan.hold)
     if plan.end == "failure":
         raise RuntimeError("The printer is out of ink.")
+    return whole()
+
+
+@function_tool
+async def trace() -> ToolOutputImage:
+    """Return an image at once, whatever the plan is."""
+    return whole()
+
+
+def whole() -> ToolOutputImage:
     data = base64.b64encode(FINAL).decode()
     return ToolOutputImage(image_url=f"data:image/png;base64,{data}")
 
 
 class Server(TestServer):
-    """Its agent has the tool."""
+    """Its agent has the tools."""
 
     keeps_tool_images = True
 
@@ -35,4 +45,4 @@ class Server(TestServer):
         self, thread: types.ThreadMetadata, context: RequestContext
     ) -> Agent[Any]:
         base: Agent[Any] = super().get_agent(thread, context)
-        return base.clone(tools=[generate], tool_use_behavior="run_llm_again")
+        return base.clone(tools=[generate, trace], tool_use_behavior="run_llm_again")
