@@ -17,7 +17,7 @@ from agents import (
 from ..agents.providers import model_of, provider_of
 from ..failures import Failure, Reason
 from ..queries.inputs import Provider
-from . import prompt_cache, safety
+from . import named_parameters, prompt_cache, safety
 from .agents_within import agents_within
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,8 @@ def refused(
     """Return which of the values a provider has refused, as far as that was not known.
 
     A gateway may speak OpenAI's Responses API and not know all of it. From now on it
-    gets none of these from this process.
+    gets none of these from this process, so what a person writes must not be able to
+    bring that about.
 
     Args:
         failure: How the run has failed.
@@ -81,8 +82,8 @@ def refused(
     """
     if failure is None or failure.reason is not Reason.BAD_REQUEST:
         return []
-    said = f"{failure.param} {failure.message}"
-    named = {(provider(), name) for name in NAMES if name in said}
+    wrong = named_parameters.of(failure)
+    named = {(provider(), name) for name in NAMES if name in wrong}
     _refused.update(named)
     return sorted(name for _, name in named - before)
 
