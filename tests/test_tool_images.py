@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.converters import DjangoResponseStreamConverter
 from chatkit_images.fetching import fetch_image
 from chatkit_images.models import GeneratedImage, Run
+from chatkit_images.server import stream_answer
 from chatkit_images.testing import (
     Gate,
     HTTPError,
@@ -252,6 +254,41 @@ async def test_without_the_switch_a_warning_tells_of_them_once(
     await chat.say("two squares")
     assert TOLD not in caplog.text
     assert data_url(RED) in str(model.requests[-1]["input"])
+
+
+class OwnAnswer(Painter):
+    """Streams the answer by itself, with the app's own converter or another."""
+
+    own: bool
+
+    async def respond(
+        self, thread: types.ThreadMetadata, said: Any, context: RequestContext
+    ) -> AsyncIterator[types.ThreadStreamEvent]:
+        agent = self.get_agent(thread, context)
+        around = AgentContext(thread=thread, store=self.store, request_context=context)
+        events = stream_answer(
+            around,
+            await self.get_history(thread, context),
+            lambda given: self.run_agent(agent, given, around),
+            agent=agent,
+            saver=Saver(thread, context) if self.own else None,
+            keeps_tool_images=self.keeps_tool_images,
+        )
+        async for event in events:
+            yield event
+
+
+@pytest.mark.parametrize("own", [True, False])
+async def test_an_answer_that_a_project_streams_has_the_switch(
+    chat: ChatClient, model: LoopbackAPI, own: bool, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"SERVER": "tests.test_tool_images.OwnAnswer"}
+    OwnAnswer.own = own
+    Painter.returns = ToolOutputImage(image_url=data_url(RED))
+    model.respond_with(ToolCall("paint", {}))
+    model.respond_with(Text("Ready."))
+    await chat.say("a square")
+    assert await kept() == [("tool", "completed", RED)]
 
 
 async def test_what_is_no_image_costs_a_line_and_not_the_answer(

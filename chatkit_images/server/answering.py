@@ -38,11 +38,6 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
         agent = await awaited(self.get_agent(thread, context))
         agent_context = await awaited(self.get_agent_context(thread, context))
         config = await awaited(self.get_run_config(thread, context))
-        saver = await awaited(
-            self.get_response_stream_converter(thread, context, agent)
-        )
-        if self.keeps_tool_images and saver is not None:
-            saver.keeps_tool_images = True
         turn_config.set((agent_context, config))
         events = stream_answer(
             agent_context,
@@ -51,7 +46,8 @@ class AnsweringMixin(TitleMixin, QuotaMixin):
             agent=agent,
             config=config,
             converter=self.get_thread_item_converter(thread, context),
-            saver=saver,
+            saver=self.get_response_stream_converter(thread, context, agent),
+            keeps_tool_images=self.keeps_tool_images,
         )
         async with aclosing(events):
             async for event in events:

@@ -51,6 +51,7 @@ async def stream_answer(
     saver: DjangoResponseStreamConverter
     | None
     | Awaitable[DjangoResponseStreamConverter] = None,
+    keeps_tool_images: bool = False,
 ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
     """Stream the answer to a history, and try again if its files are refused.
 
@@ -70,8 +71,10 @@ async def stream_answer(
             ``identified_run_config()``, too.
         converter: Turns the history into input; by default the app's own.
         saver: Stores the images of the answer; by default the app's own.
+        keeps_tool_images: Whether images that tools return to the model are shown and
+            kept, too. The class of ``saver`` may say so as well.
 
-    The last three may be what a coroutine method returns.
+    ``config``, ``converter`` and ``saver`` may be what a coroutine method returns.
     """
     settings = await awaited(config)
     if config is not None:
@@ -83,6 +86,7 @@ async def stream_answer(
     converter = converter or DjangoThreadItemConverter(context)
     saver = saver or DjangoResponseStreamConverter(agent_context.thread, context)
     saver.run_config = settings or saver.run_config
+    saver.keeps_tool_images = saver.keeps_tool_images or keeps_tool_images
     converter.can_recall = may_recall(agent)
     thread_id = agent_context.thread.id
     service = service_of(agent, settings)

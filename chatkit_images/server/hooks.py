@@ -52,7 +52,8 @@ class HookMixin(ProtocolServer):
     keeps_tool_images = False
     """Whether images that tools return to the model are shown and kept, too: those of
     function tools, of MCP servers and of code interpreter. Without it they leave a
-    warning in the log."""
+    warning in the log. A ``respond()`` of the project's own gives it to
+    ``stream_answer()``."""
 
     _openai: AsyncOpenAI | None = None
 
@@ -174,11 +175,9 @@ class HookMixin(ProtocolServer):
         agent: Agent[Any],
     ) -> DjangoResponseStreamConverter | Awaitable[DjangoResponseStreamConverter]:
         """Return the converter that stores the images of a run."""
-        converter = DjangoResponseStreamConverter(
+        return DjangoResponseStreamConverter(
             thread, context, partial_images=expected_previews(agent)
         )
-        converter.keeps_tool_images = self.keeps_tool_images
-        return converter
 
     async def get_history(
         self, thread: types.ThreadMetadata, context: RequestContext
