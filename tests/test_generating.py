@@ -651,6 +651,35 @@ async def test_an_image_is_there_although_what_it_cost_is_not_noted(
     assert "The image is ready" in answers(model)[0]
 
 
+async def test_the_row_shows_what_was_told_before_it_is_written(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    seen = []
+
+    def look(image: GeneratingImage) -> None:
+        assert image.row is not None
+        seen.append((image.row.usage, image.row.cost, image.row.revised_prompt))
+
+    async def draw(image: GeneratingImage) -> None:
+        assert image.row is not None
+        image.cost = Decimal("0.5")
+        look(image)
+        await image.final(GREEN)
+        look(image)
+        image.usage, image.cost = {"tokens": 3}, Decimal("1.25")
+        image.revised_prompt = "A fox\x00."
+        look(image)
+
+    draws(draw)
+    asks(model, "a fox")
+    await chat.say("draw a fox")
+    told = ({"tokens": 3}, Decimal("1.25"), "A fox\ufffd.")
+    half = Decimal("0.5")
+    assert seen == [({}, half, ""), ({}, half, ""), told]
+    row = await GeneratedImage.objects.aget()
+    assert (row.usage, row.cost, row.revised_prompt) == told
+
+
 async def test_what_a_source_tells_is_saved_whenever_it_tells(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:

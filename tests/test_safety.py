@@ -234,7 +234,8 @@ async def test_a_gateway_that_does_not_know_it_gets_none_from_then_on(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(extra_arguments, "_refused", set())
-    model.respond_with(HTTPError(400, "unknown_parameter", f"Unknown parameter: '{NAME}'."))
+    said = f"Unknown parameter: '{NAME}'."
+    model.respond_with(HTTPError(400, "unknown_parameter", said))
     model.respond_with(Text("One."))
     events = await chat.say("hello")
     model.respond_with(Text("Two."))

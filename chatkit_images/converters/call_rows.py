@@ -49,6 +49,8 @@ class CallRows:
         self.sources = CallSources()
         # Columns that the source of an image tells beside the image.
         self.told: dict[str, Any] = {}
+        # Those of them that the row in the database has.
+        self._written: dict[str, Any] = {}
         # Called with each event of the provider.
         self.heard: Callable[[], None] | None = None
         state = current_state.get()
@@ -146,8 +148,12 @@ class CallRows:
         return endings.message_id(image) if image else ""
 
     def image(self, call_id: str) -> models.GeneratedImage | None:
-        """Return the row of a call, as it is known here."""
-        return self._images.get(call_id)
+        """Return the row of a call, as it is known here, with what its source tells."""
+        image = self._images.get(call_id)
+        if image is not None and call_id not in self._replays:
+            for name, value in clean_image(self.told).items():
+                setattr(image, name, value)
+        return image
 
     def is_completed(self, call_id: str) -> bool:
         """Whether the row of a call has its image."""

@@ -138,6 +138,7 @@ class ImageSaver(CallRows):
                 timings=timings.figures(),
                 **fields,
             )
+            self._note_written(image)
             if is_stored:
                 # After the row is complete, because recovery needs the file until then.
                 # Before the URL is made, because it is not the storage's own while the
@@ -150,6 +151,10 @@ class ImageSaver(CallRows):
         if call_id not in self._replays:
             self.asked.timings.count("images_completed")
         return shown
+
+    def _note_written(self, image: models.GeneratedImage) -> None:
+        """Note what a row, as it is in the database, has of what was told."""
+        self._written = {name: getattr(image, name) for name in self.told}
 
     def _note_sources(self, call_id: str, image: models.GeneratedImage) -> None:
         others = list(self._images.values())
@@ -181,7 +186,7 @@ class ImageSaver(CallRows):
         if image is None or call_id in self._replays:
             return
         columns = clean_image(self.told)
-        if any(getattr(image, name) != value for name, value in columns.items()):
+        if columns != self._written:
             rows = models.GeneratedImage.objects.filter(pk=image.pk)
             await database.insist(rows.update, **columns)
 
@@ -208,6 +213,7 @@ class ImageSaver(CallRows):
                 figures = timings.figures()
                 columns = clean_image({**fields, **self.told})
                 image.end(status, **{**columns, "timings": figures})
+                self._note_written(image)
                 if image.is_shown:
                     self._note_sources(call_id, image)
             except models.GeneratedImage.DoesNotExist:

@@ -45,7 +45,7 @@ SENTENCES = [
 
 
 def of(failure: Failure) -> set[str]:
-    """Return the names of the parameters of which a failure says that they are wrong."""
+    """Return the names of the parameters that are wrong, as a failure says."""
     found = set(re.findall(r"\w+", failure.param))
     for sentence in SENTENCES:
         if match := sentence.match(failure.message):
