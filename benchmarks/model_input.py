@@ -5,6 +5,8 @@ image and each third brings an image of the person's, then some warm turns with 
 only. `x` are milliseconds from the history until the model has the request, by those of
 this app. `MB sent`, `MB read`, `files` (read from the storage), `encoded` (images that
 became base64) and `statements` are of a turn, on average, `warm` those of a warm turn.
+`ms new` is of a turn that brings an image of the person's, who takes `--pause` seconds
+to write the message once the image is uploaded.
 `equal` is how many items of the input before stand at the beginning of a turn's, by all
 items of the input before: what a provider may read from its cache. It is of turns 2 to
 60, `equal late` of turns 40 to 59.
@@ -29,9 +31,11 @@ from tables import print_table
 HERE = Path(__file__).resolve().parent
 HEADER = [
     "Variant", "x", "x warm", "equal", "equal late", "MB sent", "MB read", "warm",
-    "files", "warm", "encoded", "warm", "statements", "warm", "ms", "ms warm",
+    "files", "warm", "encoded", "warm", "statements", "warm", "ms", "ms new", "ms warm",
 ]  # fmt: skip
 Turns = list[dict[str, Any]]
+# Every third turn has no image, and a file of the person's.
+EVERY = 3
 
 
 def main() -> None:
@@ -41,12 +45,13 @@ def main() -> None:
     )
     parser.add_argument("--turns", type=int, default=60)
     parser.add_argument("--warm", type=int, default=11, help="turns with words only")
+    parser.add_argument("--pause", type=float, default=2.0)
     parser.add_argument("--size", choices=["tiny", "2MB"], default="2MB")
     parser.add_argument(
         "--before", metavar="REVISION", help="measure an earlier revision of git, too"
     )
     options = parser.parse_args()
-    cell = {"turns": options.turns, "warm": options.warm, "size": options.size}
+    cell = {name: vars(options)[name] for name in ("turns", "warm", "pause", "size")}
     print_table(HEADER, rows(cell, options.before))
 
 
@@ -108,11 +113,13 @@ def row(name: str, turns: Turns, app: Turns, count: int) -> list[str]:
     # the image of the turn before.
     long, warm = turns[1:count], turns[count + 1 :]
     long_app, warm_app = app[1:count], app[count + 1 :]
+    new = turns[EVERY - 1 : count : EVERY]
     shares = equal(turns[:count])
 
     def both(of: str, unit: float = 1.0) -> list[str]:
         return [f"{average(some, of) / unit:,.1f}" for some in (long, warm)]
 
+    long_ms, warm_ms = both("milliseconds")
     return [
         name,
         f"{average(long, 'milliseconds') / average(long_app, 'milliseconds'):.2f}",
@@ -124,7 +131,9 @@ def row(name: str, turns: Turns, app: Turns, count: int) -> list[str]:
         *both("files"),
         *both("encoded"),
         *both("statements"),
-        *both("milliseconds"),
+        long_ms,
+        f"{average(new, 'milliseconds'):,.1f}",
+        warm_ms,
     ]
 
 

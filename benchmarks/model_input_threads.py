@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import sample_images
+from model_input import EVERY
 from model_input_app import App
 from model_input_sdk import Sdk
 
 from chatkit_images.testing import Image, Text
 
 THREADS: dict[str, Any] = {"app": App, "SDK": Sdk}
-# Every third turn has no image, and a file of the person's.
-EVERY = 3
 
 
 async def hold(thread: App | Sdk, cell: dict[str, Any], meter: Any) -> None:
@@ -26,6 +26,7 @@ async def hold(thread: App | Sdk, cell: dict[str, Any], meter: Any) -> None:
             data = sample_images.noise(cell["size"])
             if number % EVERY == EVERY - 1:
                 sent = [await thread.upload(data)]
+                await asyncio.sleep(cell["pause"])
             else:
                 steps.insert(0, Image(data=data, partials=0))
         thread.api.respond_with(*steps)

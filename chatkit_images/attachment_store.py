@@ -22,6 +22,7 @@ from . import database, presigned_uploads, storage
 from .conf import Limits, settings
 from .context import RequestContext
 from .contexts import given_to
+from .converters import prepared_forms
 from .exceptions import RequestRefused
 from .queries import attachments, bucket_files, file_types, uploaded_files, uploads
 from .queries import limits as limit_checks
@@ -116,6 +117,8 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
         except RequestRefused:
             # Somebody else has just finished it.
             row = await database.call(attachments.get, row.pk, context)
+        else:
+            prepared_forms.prepare(row)
         return attachments.to_attachment(row, context)
 
     async def upload(
@@ -189,6 +192,7 @@ class DjangoAttachmentStore(AttachmentStore[RequestContext]):
                 await asyncio.shield(database.call(uploads.give_up, key, context))
             raise
         row = await database.call(uploads.receive, key, arrival.stored, context)
+        prepared_forms.prepare(row)
         return attachments.to_attachment(row, context)
 
     async def delete_attachment(

@@ -194,6 +194,10 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
                 row.save(using=rows.db)
         keys = [row.pk for row in made]
         if keys:
+            gone = [row.name for row in made]
+            transaction.on_commit(
+                lambda: storage.kept_parts.forget(gone), using=rows.db
+            )
             # The thread of database work has other work; it must not wait for the
             # storage.
             transaction.on_commit(

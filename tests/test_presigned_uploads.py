@@ -28,7 +28,7 @@ from chatkit_images.storage import presigned
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items
 from tests.faults.storages import rclone, s3_storage
-from tests.image_files import image_file
+from tests.image_files import image_file, noise
 from tests.services import absent
 
 pytest.importorskip("storages")
@@ -377,3 +377,17 @@ async def test_a_blocked_owner_finishes_nothing(
     await models.OwnerBlock.objects.acreate(owner=context.owner)
     with pytest.raises(RequestRefused, match="may not chat"):
         await DjangoAttachmentStore().finish(key, context)
+
+
+async def test_the_form_of_a_large_image_for_models_is_made_once_it_is_finished(
+    client: ChatClient,
+) -> None:
+    data = noise("PNG", (700, 700))
+    key, told = await announce(client, "image/png", len(data))
+    assert put(told, data) == 200
+    for _ in range(2):
+        response = await finish(client, key)
+        assert response.status_code == 200, response.content
+        await storage.call("redraw", lambda: None)
+        assert await sync_to_async(files)() == ["attachments", "thumbnails", "variants"]
+    assert (await models.ImageVariant.objects.aget()).attachment_id == key

@@ -126,7 +126,7 @@ async def test_what_cannot_be_shown_is_said_in_words(
     found = [each.get("output") for each in given]
     assert found.count(recalling.ENOUGH) == 3 and "input_image" in str(found)
     own.file.storage.delete(own.file.name)
-    monkeypatch.setattr("chatkit_images.converters.kept_parts.find", lambda key: None)
+    monkeypatch.setattr("chatkit_images.storage.kept_parts.find", lambda key: None)
     (gone,) = await recall(chat, model, key, own.image_id)
     assert gone == "The image is not available now."
 

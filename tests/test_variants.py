@@ -6,20 +6,20 @@ import base64
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
 from chatkit import types
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import connection
+from django.db import connection, transaction
 from PIL import Image
 
 from chatkit_images import imaging, models, storage
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
-from chatkit_images.converters import DjangoThreadItemConverter, kept_parts, parts
-from chatkit_images.converters.kept_parts import Kept
+from chatkit_images.converters import DjangoThreadItemConverter, parts
 from chatkit_images.imaging import normal
 from chatkit_images.maintenance import sweep
 from chatkit_images.models import Attachment, DeletedFile, GeneratedImage, ImageVariant
@@ -27,14 +27,16 @@ from chatkit_images.queries import images, kept_rows, model_rows, variants
 from chatkit_images.queries.model_rows import ModelRows
 from chatkit_images.receiving import StoredImage
 from chatkit_images.run_state import RunState, current_state
+from chatkit_images.storage import kept_parts
+from chatkit_images.storage.kept_parts import Kept
 from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Image as ImageStep
 from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.testing.contracts import T0, make_message, make_thread
 from tests.client import ChatClient, thread_id
-from tests.image_files import image_file, noise
+from tests.image_files import SVG, image_file, noise
 from tests.refusable import IMAGES, PDF
-from tests.test_model_input import images_of
+from tests.test_model_input import ACCEPTED, images_of
 from tests.test_thread_item_converter import (
     contents,
     earlier,
@@ -46,6 +48,7 @@ from tests.test_thread_item_converter import (
 )
 
 GIF, PNG = IMAGES["moving.gif"], image_file("navy")
+LARGE = noise("PNG", (700, 700))
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +130,7 @@ async def test_a_form_is_made_once_and_kept(
 async def test_the_form_of_a_large_image_is_there_before_its_next_turn(
     chat: ChatClient, model: LoopbackAPI, work: list[str]
 ) -> None:
-    model.respond_with(ImageStep(data=noise("PNG", (700, 700)), partials=0), Text("1."))
+    model.respond_with(ImageStep(data=LARGE, partials=0), Text("1."))
     model.respond_with(Text("2."))
     key = thread_id(await chat.say("a fox"))
     # Also by a turn that begins while it is being made.
@@ -141,6 +144,102 @@ async def test_the_form_of_a_large_image_is_there_before_its_next_turn(
     await chat.say("and now?", key)
     assert work == []
     assert "data:image/jpeg" in str(model.requests[-1]["input"])
+
+
+async def uploaded(chat: ChatClient, data: bytes, name: str = "fox.png") -> str:
+    """Send a file as ChatKit does, and return its id."""
+    response = await chat.post(
+        "/chatkit/attachments/", {"file": SimpleUploadedFile(name, data)}
+    )
+    assert response.status_code == 200, response.content
+    return str(response.json()["id"])
+
+
+async def drawn() -> None:
+    """Wait for what is being drawn, and until it is kept."""
+    await storage.call("redraw", lambda: None)
+    for _ in range(2):
+        # What is kept may have a file deleted.
+        await database_sync_to_async(storage.drain)()
+
+
+async def test_the_form_of_a_large_attachment_is_there_before_its_turn(
+    chat: ChatClient, model: LoopbackAPI, work: list[str]
+) -> None:
+    key = await uploaded(chat, LARGE)
+    await drawn()
+    made = await ImageVariant.objects.aget()
+    assert (made.attachment_id, made.mime) == (key, "image/jpeg")
+    assert work == ["read", "draw", "encode"]
+    await chat.say("and this?", attachments=[key])
+    assert work == ["read", "draw", "encode"]
+    data = base64.b64encode(storage.read(str(made.file.name))).decode()
+    assert f"data:image/jpeg;base64,{data}" in str(model.requests[-1]["input"])
+    # Also a turn that begins while it is being made waits for it.
+    work.clear()
+    await chat.say("and this?", attachments=[await uploaded(chat, LARGE)])
+    assert work.count("draw") == 1
+    assert "data:image/jpeg" in str(model.requests[-1]["input"])
+
+
+async def test_of_other_attachments_nothing_is_made_ahead(
+    chat: ChatClient, work: list[str], settings: Any
+) -> None:
+    more = {"ATTACHMENT_TYPES": (*ACCEPTED, "image/svg+xml")}
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | more
+    for name, data in (
+        ("small.png", PNG),
+        ("fox.pdf", PDF + bytes(2**20)),
+        ("fox.svg", SVG + b" " * 2**20),
+    ):
+        await uploaded(chat, data, name)
+    await drawn()
+    assert work == [] and not await ImageVariant.objects.aexists()
+
+
+@pytest.fixture
+def drawing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Nothing is drawn until this is set."""
+    may, plain = Event(), imaging.for_model
+
+    def for_model(data: bytes) -> tuple[str, bytes]:
+        assert may.wait(10)
+        return plain(data)
+
+    monkeypatch.setattr(imaging, "for_model", for_model)
+    yield may
+    may.set()
+
+
+async def test_of_an_attachment_that_is_deleted_meanwhile_nothing_is_left(
+    chat: ChatClient, drawing: Event
+) -> None:
+    # The answer does not wait until the form is drawn.
+    key = await uploaded(chat, LARGE)
+    await chat.call("attachments.delete", attachment_id=key)
+    await database_sync_to_async(storage.drain)()
+    drawing.set()
+    await drawn()
+    assert not await ImageVariant.objects.aexists()
+    assert not await DeletedFile.objects.aexists()
+    assert list(storage.listing()) == []
+    assert kept_parts.held() == 0
+
+
+async def test_no_more_forms_wait_than_a_message_can_show(
+    chat: ChatClient, drawing: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_images.converters.prepared_forms.NEWEST", 2)
+    for _ in range(3):
+        await uploaded(chat, LARGE)
+    drawing.set()
+    await drawn()
+    await drawn()
+    assert await ImageVariant.objects.acount() == 2
+    # Later ones are made again.
+    await uploaded(chat, LARGE)
+    await drawn()
+    assert await ImageVariant.objects.acount() == 3
 
 
 async def test_of_an_image_that_has_the_form_there_is_no_second_file(
@@ -270,6 +369,34 @@ async def test_forms_go_with_their_images(
     await database_sync_to_async(storage.drain)()
     assert await ImageVariant.objects.acount() == left
     assert (await database_sync_to_async(sweep)())["unknown files"] == 0
+
+
+async def test_what_is_deleted_is_kept_in_memory_no_more(
+    thread: None, context: RequestContext
+) -> None:
+    first = await generated("ig_1", GIF, context)
+    message = await sent(PDF, context=context)
+    items = [first, await generated("ig_2", PNG, context), message]
+    await given(items, context)
+    name = str((await GeneratedImage.objects.aget(call_id="ig_1")).file.name)
+
+    def delete() -> None:
+        with transaction.atomic():
+            GeneratedImage.objects.all().delete()
+            transaction.set_rollback(True)
+        assert kept_parts.held() == held
+        GeneratedImage.objects.filter(call_id="ig_1").delete()
+        assert 0 < kept_parts.held() < held
+        GeneratedImage.objects.all().delete()
+        Attachment.objects.all().delete()
+        assert kept_parts.held() == 0
+
+    held = kept_parts.held()
+    await database_sync_to_async(delete)()
+    # Nor is it kept by a turn that was at work with it.
+    kept_parts.keep((name, ""), Kept("image/png", 3, "data:"))
+    assert kept_parts.held() == 0
+    assert list(images_of(await given(items, context))) == []
 
 
 async def test_a_form_of_a_preview_is_none_of_the_image(

@@ -14,8 +14,8 @@ from openai.types.responses import (
 from .. import imaging, models, storage
 from ..conf import settings
 from ..queries.variants import Original
+from ..storage.kept_parts import Kept
 from . import model_files, parts
-from .kept_parts import Kept
 from .model_files import SVG
 
 # Bytes of an SVG whose source text goes to the model.

@@ -14,8 +14,9 @@ from ..cleaning import clean
 from ..conf import settings
 from ..queries import variants
 from ..queries.variants import Made, Original
-from . import kept_parts, parts
-from .kept_parts import Kept
+from ..storage import kept_parts
+from ..storage.kept_parts import Kept
+from . import parts
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

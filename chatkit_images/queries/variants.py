@@ -85,14 +85,12 @@ def original(row: Row) -> Original:
     if said["made_bytes"] is not None:
         name = said["made_file"] or ""
         made = Made(name, said["made_mime"], said["made_bytes"])
-    if isinstance(row, models.GeneratedImage):
-        name, mime, size = str(row.file.name), row.mime, row.bytes
-        return Original("image", str(row.pk), name, mime, size, made)
-    if row.file:
-        name, mime, size = str(row.file.name), row.mime_type, row.bytes
-        return Original("attachment", row.pk, name, mime, size, made)
-    # Of a file in another attachment store there is a thumbnail only.
-    return Original("attachment", row.pk, str(row.thumbnail.name), "", None, made)
+    return _original(row, made)
+
+
+def new_original(row: Row) -> Original:
+    """Return what is known of a row whose image was stored a moment ago."""
+    return _original(row, None)
 
 
 def is_joined(row: Row) -> bool:
@@ -110,6 +108,17 @@ def left_over() -> QuerySet[models.ImageVariant]:
     images = models.GeneratedImage.objects.filter(pk=OuterRef("image_id"))
     attachments = models.Attachment.objects.filter(pk=OuterRef("attachment_id"))
     return models.ImageVariant.objects.filter(~Exists(images), ~Exists(attachments))
+
+
+def _original(row: Row, made: Made | None) -> Original:
+    if isinstance(row, models.GeneratedImage):
+        name, mime, size = str(row.file.name), row.mime, row.bytes
+        return Original("image", str(row.pk), name, mime, size, made)
+    if row.file:
+        name, mime, size = str(row.file.name), row.mime_type, row.bytes
+        return Original("attachment", row.pk, name, mime, size, made)
+    # Of a file in another attachment store there is a thumbnail only.
+    return Original("attachment", row.pk, str(row.thumbnail.name), "", None, made)
 
 
 def _look_up(row: Row) -> dict[str, Any]:

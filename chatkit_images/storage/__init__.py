@@ -6,7 +6,7 @@ does not take wait in the spool.
 
 from __future__ import annotations
 
-from . import backlog, presigned, room, spool
+from . import backlog, kept_parts, presigned, room, spool
 from .backend import get_storage, is_local, listing, unfinished
 from .encryption import Cipher
 from .fields import ProjectStorage
@@ -35,6 +35,7 @@ __all__ = [
     "is_local",
     "is_named",
     "keep",
+    "kept_parts",
     "key_of",
     "later",
     "listing",

@@ -51,7 +51,7 @@ print(json.dumps(seen))
 
 MODEL_INPUT = """
 import json, model_input
-rows = model_input.rows({"turns": 4, "warm": 2, "size": "tiny"}, None)
+rows = model_input.rows({"turns": 4, "warm": 2, "pause": 0, "size": "tiny"}, None)
 print(json.dumps([model_input.HEADER, *rows]))
 """
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import NamedTuple
 
 from ..conf import settings
 
-# The largest part of all that one file may be.
+# The largest part of all that one form of a file may be.
 SHARE = 4
 # Bytes that the name of a file takes, and its entry among the others.
 OVERHEAD = 500
+# Names of deleted files that are known. Whoever was at work with a file as it was
+# deleted, as a turn or what is made ahead of one, may hand it in a moment later.
+GONE = 1000
 
 
 class Kept(NamedTuple):
@@ -36,39 +40,57 @@ class Kept(NamedTuple):
 
 # The name of a file, and the form of it.
 Key = tuple[str, str]
-_kept: OrderedDict[Key, Kept] = OrderedDict()
+_kept: OrderedDict[str, dict[str, Kept]] = OrderedDict()
+_gone: OrderedDict[str, None] = OrderedDict()
 _lock = Lock()
 _held = 0
 
 
 def find(key: Key) -> Kept | None:
     """Return what is kept of a file."""
+    name, form = key
     with _lock:
-        found = _kept.get(key)
+        found = _kept.get(name, {}).get(form)
         if found is not None:
-            _kept.move_to_end(key)
+            _kept.move_to_end(name)
         return found
 
 
 def keep(key: Key, value: Kept) -> None:
     """Keep a file while there is room: those that were used last stay."""
     global _held
+    name, form = key
     most = settings.MODEL_CACHE_BYTES
     if _size(value) > most // SHARE:
         return
     with _lock:
-        _forget(key)
-        _kept[key] = value
+        if name in _gone:
+            return
+        forms = _kept.setdefault(name, {})
+        if (old := forms.get(form)) is not None:
+            _held -= _size(old)
+        forms[form] = value
         _held += _size(value)
+        _kept.move_to_end(name)
         while _held > most:
-            _forget(next(iter(_kept)))
+            _drop(next(iter(_kept)))
+
+
+def forget(names: Iterable[str]) -> None:
+    """Forget files that are deleted, for good."""
+    with _lock:
+        for name in names:
+            _drop(name)
+            _gone[name] = None
+        while len(_gone) > GONE:
+            _gone.popitem(last=False)
 
 
 def clear() -> None:
     """Forget all files. For tests and benchmarks."""
     with _lock:
-        for key in list(_kept):
-            _forget(key)
+        for name in list(_kept):
+            _drop(name)
 
 
 def held() -> int:
@@ -81,8 +103,7 @@ def _size(value: Kept) -> int:
     return sys.getsizeof(value.text) + OVERHEAD
 
 
-def _forget(key: Key) -> None:
-    """Forget one file; for who has the lock."""
+def _drop(name: str) -> None:
+    """Forget what is kept of one file; for who has the lock."""
     global _held
-    if (gone := _kept.pop(key, None)) is not None:
-        _held -= _size(gone)
+    _held -= sum(map(_size, _kept.pop(name, {}).values()))
