@@ -10,6 +10,7 @@ __all__ = [
     "ClaimLost",
     "FetchFailed",
     "FetchRefused",
+    "FileRefused",
     "GenerationRefused",
     "GenerationStopped",
     "ImageError",
@@ -93,6 +94,13 @@ class ImageError(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class FileRefused(ImageError):
+    """A file that somebody has named cannot be what it was named for.
+
+    Its message is for the person, whom no second try helps.
+    """
 
 
 class PlaceholderUnknown(ValueError):

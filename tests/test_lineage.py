@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 from typing import Any
@@ -11,16 +12,17 @@ import PIL.Image
 import pytest
 from agents import function_tool
 from channels.db import database_sync_to_async
+from chatkit import types
 from django.contrib.admin import site
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from chatkit_images import models, storage
+from chatkit_images import models, storage, times
 from chatkit_images.agents import edit_tool, image_bytes
 from chatkit_images.attachment_store import DjangoAttachmentStore
 from chatkit_images.context import RequestContext
-from chatkit_images.exceptions import ImageError, NotFoundError
+from chatkit_images.exceptions import FileRefused, NotFoundError
 from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import sources
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
@@ -392,12 +394,12 @@ async def test_a_mask_that_cannot_be_one_is_refused(
         ("fox.txt", b"fox", "is no image"),
     ):
         key = await upload(context, name, data)
-        with pytest.raises(ImageError, match=words):
+        with pytest.raises(FileRefused, match=words):
             await edit_tool(context, mask=key, **ours)
     model.respond_with(Image(data=SVG, partials=0), Text("."))
     await chat.say("drawing")
     (drawing,) = await named("drawing")
-    with pytest.raises(ImageError, match="goes to models as text"):
+    with pytest.raises(FileRefused, match="goes to models as text"):
         await edit_tool(context, mask=fine, edited=drawing.image_id)
     for who, mask, edited in (
         (foreign, fine, fox.image_id),
@@ -410,3 +412,39 @@ async def test_a_mask_that_cannot_be_one_is_refused(
     await database_sync_to_async(storage.get_storage().delete)(fox.file.name)
     with pytest.raises(NotFoundError, match="not there any more"):
         await image_bytes(context, fox.image_id)
+
+
+async def test_a_person_reads_why_a_mask_is_refused(
+    chat: ChatClient, model: LoopbackAPI, context: RequestContext
+) -> None:
+    with serving(block("lineage.md", "Named images and masks in tools")):
+        model.respond_with(Image(data=png_with((64, 48), 255), partials=0), Text("."))
+        key = thread_id(await chat.say("fox"))
+        mask = await upload(context, "mask.png", png_with((32, 48), 0))
+        *_, error = await chat.say("blue", key, [mask])
+    assert (error["type"], error["allow_retry"]) == ("error", False)
+    assert error["message"] == "The mask has 32 x 48 pixels, and its image 64 x 48."
+    run = await models.Run.objects.aget(status="failed")
+    assert (run.reason, run.failure["code"]) == ("refused", "bad_mask")
+
+
+async def test_no_other_image_is_edited_than_the_one_that_a_project_names(
+    chat: ChatClient, model: LoopbackAPI, context: RequestContext
+) -> None:
+    """An image may be its own mask: then it is not the newest image that is edited."""
+    model.respond_with(Image(data=png_with((64, 48), 0), partials=0), Text("."))
+    key = thread_id(await chat.say("fox"))
+    model.respond_with(Image(data=png_with((32, 32), 255), partials=0), Text("."))
+    await chat.say("another", key)
+    (fox,) = await named("fox")
+
+    said = types.UserMessageItem(
+        id="msg_1",
+        thread_id=key,
+        created_at=times.now(),
+        content=[],
+        inference_options=types.InferenceOptions(),
+    )
+    here = dataclasses.replace(context, message=said)
+    given = {"mask": fox.image_id, "edited": fox.image_id}
+    assert "input_image_mask" in (await edit_tool(here, **given)).tool_config

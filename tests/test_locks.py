@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from chatkit_images import storage
 from chatkit_images.context import RequestContext
-from chatkit_images.models import Feedback, GeneratedImage, Run, Thread, ThreadItem
-from chatkit_images.queries import feedback, fence, images, items, threads
+from chatkit_images.models import (
+    Feedback,
+    GeneratedImage,
+    ImageSource,
+    RefusedInput,
+    Run,
+    Thread,
+    ThreadItem,
+)
+from chatkit_images.queries import (
+    feedback,
+    fence,
+    images,
+    inputs,
+    items,
+    sources,
+    threads,
+)
+from chatkit_images.queries.inputs import InputFile, Provider
+from chatkit_images.queries.sources import Source
 from chatkit_images.run_state import current_run
+from chatkit_images.transactions import atomic
 
 Change = Callable[[RequestContext], None]
 HIDDEN = {"type": "hidden_context_item", "content": "a"}
@@ -90,3 +110,38 @@ def test_a_row_is_inserted_while_its_thread_is_changed(
         [run] if insert is begin_image else []
     )
     assert Feedback.objects.count() == (insert is rate)
+
+
+@pytest.mark.parametrize("kind", ["source", "refusal"])
+def test_what_a_new_row_points_at_is_deleted_in_the_same_moment(
+    transactional_db: None,
+    context: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    thread = Thread.objects.create(pk="thr_1", owner=context.owner)
+    fox, made = (thread.images.create(identity=name) for name in ("fox", "made"))
+    file = InputFile("image", str(fox.pk))
+    manager = (ImageSource if kind == "source" else RefusedInput).objects
+    create = manager.bulk_create
+
+    def delete() -> None:
+        # Whoever deletes may have to try again: nothing is lost by that.
+        with suppress(IntegrityError):
+            GeneratedImage.objects.filter(pk=fox.pk).delete()
+        connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def late(rows: Any) -> Any:
+            # It waits for the transaction of the row, where it can.
+            wait([pool.submit(delete)], timeout=0.3)
+            return create(rows)
+
+        monkeypatch.setattr(manager, "bulk_create", late)
+        with atomic():
+            if kind == "source":
+                sources.save(made, [Source(file, "edited")], context)
+            else:
+                inputs.remember([file], Provider("api.example", "m"), "too_large")
+    assert GeneratedImage.objects.filter(pk=made.pk).exists()

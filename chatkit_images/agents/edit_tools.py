@@ -7,11 +7,12 @@ from typing import Any
 
 from agents import ImageGenerationTool
 from chatkit import types
+from django.utils.translation import gettext as _
 
 from .. import database, imaging, storage
 from ..context import RequestContext
 from ..converters import model_files, parts
-from ..exceptions import ImageError, NotFoundError
+from ..exceptions import FileRefused, NotFoundError
 from ..queries import identity, named_images, sources, variants
 from ..run_state import current_state, digest_of
 from .named_files import Row, Who, bytes_of, context_of, row_of
@@ -34,8 +35,10 @@ async def edit_tool(
         config: Further options of the tool, such as ``input_fidelity="high"``.
 
     Raises:
-        ImageError: With the code ``bad_mask``, if the mask has other pixels than the
-            image, or none that are transparent; with another one if it is no image.
+        FileRefused: With the code ``bad_mask``, if the mask has other pixels than the
+            image, or none that are transparent; with another one if it is no image. The
+            person reads its message.
+        ImageError: If it cannot be decoded.
         NotFoundError: If the owner has not both, or there is no image to edit.
         Exception: The storage's own, if it does not answer.
     """
@@ -54,10 +57,11 @@ async def edit_tool(
 
 async def _edited(who: Who, mask: Row, edited: str | None) -> Row:
     """Return the image for which a mask is."""
+    if edited is not None:
+        return await row_of(who, edited)
     context = context_of(who)
     said = context.message
-    named = [edited] if edited is not None else _named(said) if said else []
-    for each in named:
+    for each in _named(said) if said else ():
         if sources.file_of(each) != sources.file_of(mask):
             return await row_of(who, each)
     thread_id = said.thread_id if said else None
@@ -88,7 +92,8 @@ async def _mask_url(mask: Row, image: Row) -> str:
     original = await database.call(variants.original, image)
     seen = await model_files.image(original)
     if seen.mime == model_files.SVG:
-        raise ImageError("bad_mask", "An SVG goes to models as text, without a mask.")
+        text = _("A drawing in SVG goes to models as text, without a mask.")
+        raise FileRefused("bad_mask", text)
     data = await bytes_of(mask)
 
     def draw() -> str:

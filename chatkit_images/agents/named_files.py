@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from chatkit.agents import AgentContext
+from django.utils.translation import gettext as _
 
 from .. import database, imaging, models, storage
 from ..conf import settings
 from ..context import RequestContext
-from ..exceptions import ImageError, NotFoundError
+from ..exceptions import FileRefused, NotFoundError
 from ..queries import attachments, identity, named_images
 
 Row = models.GeneratedImage | models.Attachment
@@ -25,7 +26,8 @@ async def image_bytes(who: Who, image_id: str) -> bytes:
         image_id: Of an image (``img_...``), or of an attachment that is an image.
 
     Raises:
-        ImageError: If the attachment is no image, or has more than ``MAX_IMAGE_BYTES``.
+        FileRefused: If the attachment is no image, or has more than
+            ``MAX_IMAGE_BYTES``.
         NotFoundError: If the owner has no such image, or may not see it (any more).
         Exception: The storage's own, if it does not answer.
     """
@@ -41,7 +43,7 @@ async def row_of(who: Who, image_id: str) -> Row:
     """Return the row of an owner's image or attachment.
 
     Raises:
-        ImageError: If the attachment is no image.
+        FileRefused: If the attachment is no image.
         NotFoundError: If the owner has no such image, or may not see it.
     """
     context = context_of(who)
@@ -54,15 +56,15 @@ async def row_of(who: Who, image_id: str) -> Row:
     if not row.file:
         raise NotFoundError(f"Attachment {image_id} has no file")
     if row.mime_type not in imaging.INLINE:
-        raise ImageError("no_image", f"The file {row.name!r} is no image.")
+        text = _("The file %(name)s is no image.") % {"name": row.name}
+        raise FileRefused("no_image", text)
     return row
 
 
 async def bytes_of(row: Row) -> bytes:
     """Return the bytes of a row's file, as ``image_bytes`` does."""
-    most = settings.MAX_IMAGE_BYTES
-    if (row.bytes or 0) > most:
-        raise ImageError("too_large", f"The image has more than {most} bytes.")
+    if (row.bytes or 0) > settings.MAX_IMAGE_BYTES:
+        raise FileRefused("too_large", _("The image has too many bytes."))
     try:
         async with asyncio.timeout(settings.STORAGE_TIMEOUT):
             return await storage.call("read", storage.read, str(row.file.name))

@@ -76,6 +76,8 @@ def never_asked(error: BaseException) -> str | None:
 
 def words_of(error: BaseException) -> str:
     """Return what the project tells the person; empty for all other exceptions."""
+    if isinstance(error, app.FileRefused):
+        return str(error)
     told = CustomStreamError | app.GenerationRefused | app.RequestRefused
     return error.message if isinstance(error, told) else ""
 
@@ -85,6 +87,8 @@ def _of_app(error: BaseException) -> tuple[Reason, str] | None:
         case app.StorageUnavailable():
             lasts = Reason.INSTALLATION if error.lasting else Reason.NOT_SAVED
             return lasts, error.code
+        case app.FileRefused():
+            return Reason.REFUSED, error.code
         case app.ImageError():
             return Reason.NO_RESULT, error.code
         case app.FetchFailed():

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Collection
 
+from django.utils.translation import gettext as _
 from PIL import Image
 
-from ..exceptions import ImageError
+from ..exceptions import FileRefused
 from . import containers
 from .formats import PNG, WEBP, sniff
 from .pixels import damage, decoded
@@ -26,27 +27,26 @@ def mask(data: bytes, sizes: Collection[Size], size: Size) -> bytes:
         size: Pixels of that image as a model gets it.
 
     Raises:
-        ImageError: With the code ``bad_mask``, if it cannot be a mask of that image;
-            else if it cannot be decoded.
+        FileRefused: With the code ``bad_mask``, if it cannot be a mask of that image.
+        ImageError: If it cannot be decoded.
     """
-    mime, _ = sniff(data)
+    mime = sniff(data)[0]
     if mime not in (PNG[0], WEBP[0]):
-        raise ImageError("bad_mask", f"A mask must be a PNG or a WebP, got {mime}.")
+        raise FileRefused("bad_mask", _("A mask must be a PNG or a WebP."))
     layout = containers.read(data, mime)
     found = layout.width, layout.height
     if found not in sizes:
-        expected = " or ".join(f"{width} x {height}" for width, height in sizes)
-        raise ImageError(
-            "bad_mask",
-            f"The mask has {found[0]} x {found[1]} pixels, and its image {expected}.",
-        )
+        text = _("The mask has %(mask)s pixels, and its image %(image)s.") % {
+            "mask": f"{found[0]} x {found[1]}",
+            "image": " / ".join(f"{width} x {height}" for width, height in sizes),
+        }
+        raise FileRefused("bad_mask", text)
     pixels = max(found[0] * found[1], size[0] * size[1])
     with decoded(data, mime, layout, max(found), WORK * pixels) as image, damage():
         alpha = image.convert("RGBA").getchannel("A")
         if alpha.getextrema()[0] == 255:
-            raise ImageError(
-                "bad_mask", "The mask has no transparent pixels: nothing may change."
-            )
+            text = _("The mask has no transparent pixels: nothing may change.")
+            raise FileRefused("bad_mask", text)
         if alpha.size != size:
             alpha = alpha.resize(size, Image.Resampling.NEAREST)
         black = Image.new("L", size)

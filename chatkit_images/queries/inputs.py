@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -88,22 +89,42 @@ def remember(files: Iterable[InputFile], provider: Provider, code: str) -> None:
         models.RefusedInput,
         {"host": provider.host, "model": provider.model, "code": code},
     )
-    keys = list(files)
-    images = models.GeneratedImage.objects.filter(
-        pk__in=[file.pk for file in keys if file.kind == "image"]
-    )
-    attachments = models.Attachment.objects.filter(
-        pk__in=[file.pk for file in keys if file.kind == "attachment"]
-    )
     # What was deleted meanwhile needs no note.
-    rows = [models.RefusedInput(image=row, **columns) for row in images]
-    rows += [models.RefusedInput(attachment=row, **columns) for row in attachments]
+    keys = kept(files)
+    images = [file.pk for file in keys if file.kind == "image"]
+    attachments = [file.pk for file in keys if file.kind == "attachment"]
+    rows = [models.RefusedInput(image_id=uuid.UUID(pk), **columns) for pk in images]
+    rows += [models.RefusedInput(attachment_id=pk, **columns) for pk in attachments]
     models.RefusedInput.objects.filter(
         Q(image__in=images) | Q(attachment__in=attachments),
         host=columns["host"],
         model=columns["model"],
     ).delete()
     models.RefusedInput.objects.bulk_create(rows)
+
+
+def kept(files: Iterable[InputFile]) -> set[InputFile]:
+    """Return those of files that are there, and stay until the transaction ends.
+
+    A row that points at one that is deleted in this moment would fail the transaction.
+    """
+    given = set(files)
+    rows: dict[str, QuerySet[Any]] = {
+        "image": models.GeneratedImage.objects.locked(),
+        "attachment": models.Attachment.objects.locked(),
+    }
+    keys = {kind: [file.pk for file in given if file.kind == kind] for kind in rows}
+    found = {
+        (kind, str(pk))
+        for kind, some in keys.items()
+        if some
+        # All lock them in the same order, so that nobody waits in a circle.
+        for pk in rows[kind]
+        .filter(pk__in=some)
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    }
+    return {file for file in given if file in found}
 
 
 def outdated() -> QuerySet[models.RefusedInput]:

@@ -10,7 +10,7 @@ from .. import models, url_tokens
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
-from . import own_urls
+from . import inputs, own_urls
 from .identity import key_of
 from .inputs import InputFile
 
@@ -99,13 +99,15 @@ def save(
 ) -> None:
     """Note what an image was made from, as far as it is still there.
 
+    It must be called within a transaction.
+
     Args:
         image: The image.
         sources: What it was made from.
         context: Who asked.
     """
     given = list(dict.fromkeys(sources))
-    known = _known([source.file for source in given], context)
+    known = inputs.kept(_known([source.file for source in given], context))
     models.ImageSource.objects.bulk_create(
         models.ImageSource(
             image=image,
