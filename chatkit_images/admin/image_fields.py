@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import models, reports
 from ..cleaning import clip
+from .failure_fields import FailureFields
 from .image_model import ImageModelAdmin
 from .markup import (
     EMPTY,
@@ -17,13 +18,12 @@ from .markup import (
     owner_of,
     phase_list,
     pretty,
-    remedy_of,
     seconds,
     with_block,
 )
 
 
-class GeneratedImageFields(ImageModelAdmin):
+class GeneratedImageFields(FailureFields, ImageModelAdmin):
     """The columns and fields of generated images."""
 
     owner_path = "thread__"
@@ -92,16 +92,6 @@ class GeneratedImageFields(ImageModelAdmin):
     def moderation_json(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show what the provider's moderation said."""
         return pretty(obj.moderation)
-
-    @admin.display(description=_("what mends it"))
-    def remedy(self, obj: models.GeneratedImage) -> str:
-        """Show what staff can do, if it is for them to mend."""
-        return remedy_of(obj)
-
-    @admin.display(description=_("failure"))
-    def failure_json(self, obj: models.GeneratedImage) -> SafeString | str:
-        """Show what the provider or the app said about it."""
-        return pretty(obj.failure)
 
     @admin.display(description=_("status"))
     def run_state(self, obj: models.GeneratedImage) -> SafeString | str:

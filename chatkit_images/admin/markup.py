@@ -66,11 +66,6 @@ def pretty(value: Any) -> SafeString | str:
     return format_html('<pre class="ck-json" tabindex="0">{}</pre>', text)
 
 
-def remedy_of(row: Any) -> str:
-    """Return what staff can do about the failure of a run or an image."""
-    return (row.failure or {}).get("remedy") or EMPTY
-
-
 def measure(obj: Any) -> str:
     """Return pixels and bytes of a file."""
     # No-break spaces: a narrow column would tear the figures apart.

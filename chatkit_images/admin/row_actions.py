@@ -7,7 +7,7 @@ words that the person will read. Django logs each of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
@@ -22,12 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..cleaning import clip
 from ..queries import brakes
-from .base import page_url
-
-if TYPE_CHECKING:
-    BaseModelAdmin = admin.ModelAdmin[Any]
-else:
-    BaseModelAdmin = admin.ModelAdmin
+from .base import BaseModelAdmin, page_url
 
 # Owners whom one action may block, with the users behind them: as many as a person can
 # check on the page.

@@ -17,13 +17,14 @@ from .. import models, notes, reports, runs, times
 from ..cleaning import clip
 from ..failures import Reason
 from .base import ReadOnlyModelAdmin, count_of
+from .failure_fields import FailureFields
 from .filters import ValueFilter
-from .markup import duration, phase_list, pretty, remedy_of
+from .markup import duration, phase_list, pretty
 from .row_actions import OwnerActions, log
 
 
 @admin.register(models.Run)
-class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
+class RunAdmin(OwnerActions, FailureFields, ReadOnlyModelAdmin):
     """The pages of runs: who asked, how long a run took, how it ended."""
 
     list_display = [
@@ -189,16 +190,6 @@ class RunAdmin(OwnerActions, ReadOnlyModelAdmin):
     def error_text(self, obj: models.Run) -> str:
         """Show the beginning of the error."""
         return clip(obj.error, 80)
-
-    @admin.display(description=_("what mends it"))
-    def remedy(self, obj: models.Run) -> str:
-        """Show what staff can do, if it is for them to mend."""
-        return remedy_of(obj)
-
-    @admin.display(description=_("failure"))
-    def failure_json(self, obj: models.Run) -> SafeString | str:
-        """Show what the provider or the app said about it."""
-        return pretty(obj.failure)
 
     @admin.display(description=_("usage of tools"))
     def tool_usage_json(self, obj: models.Run) -> SafeString | str:

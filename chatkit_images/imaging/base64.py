@@ -7,7 +7,7 @@ import pybase64
 from ..conf import settings
 from ..exceptions import ImageError
 from . import wrapping
-from .formats import sniff
+from .formats import is_known
 from .placeholders import RawImage
 
 
@@ -23,7 +23,7 @@ def decode_base64(text: str | bytes | RawImage) -> bytes:
     if isinstance(text, RawImage):
         if len(text) > settings.MAX_IMAGE_BYTES:
             raise ImageError("too_large", "The image has too many bytes.")
-        if _begins_as_image(text.data):
+        if is_known(text.data):
             return text.data
         text = text.data
     if len(text) * 3 // 4 > settings.MAX_IMAGE_BYTES:
@@ -36,15 +36,7 @@ def decode_base64(text: str | bytes | RawImage) -> bytes:
         raise ImageError("invalid_base64", "The image is not valid base64.") from error
     if not data:
         raise ImageError("empty", "The image has no bytes.")
-    if not _begins_as_image(data):
+    if not is_known(data):
         # Base64 of base64 is strict base64, and so are hexadecimal digits.
         return wrapping.unwrap(data) or wrapping.unhex(text) or data
     return data
-
-
-def _begins_as_image(data: bytes) -> bool:
-    try:
-        sniff(data)
-    except ImageError:
-        return False
-    return True

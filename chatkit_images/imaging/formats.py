@@ -40,6 +40,15 @@ def sniff(data: bytes) -> tuple[str, str]:
     raise ImageError("unknown_type", "The image is of an unknown type.")
 
 
+def is_known(data: bytes) -> bool:
+    """Whether the bytes begin as those of an accepted format."""
+    try:
+        sniff(data)
+    except ImageError:
+        return False
+    return True
+
+
 def is_svg(data: bytes) -> bool:
     """Whether the bytes begin as an SVG document."""
     head = PROLOGUE.sub(b"", data[:1024]).lower()

@@ -18,7 +18,7 @@ import pybase64
 from ..exceptions import ImageError
 from .containers import trim
 from .decoding import check
-from .formats import is_svg, sniff
+from .formats import is_known, is_svg
 
 # How often base64 may be wrapped in base64, and one escape in another.
 DEPTH = 3
@@ -85,7 +85,7 @@ def may_unwrap(text: str) -> bool:
     if _svg(head) is not None:
         return True
     data = BESIDE.sub("", head).encode("ascii", "replace")
-    return any(map(_begins, _readings(data)))
+    return any(map(is_known, _readings(data)))
 
 
 def unhex(text: str | bytes) -> bytes | None:
@@ -162,14 +162,6 @@ def _part(text: bytes) -> bytes:
     # One character is less than a byte.
     text = text[: len(text) - (len(text) % 4 == 1)]
     return pybase64.b64decode(text + b"=" * (-len(text) % 4))
-
-
-def _begins(data: bytes) -> bool:
-    try:
-        sniff(data)
-    except ImageError:
-        return False
-    return True
 
 
 def _is_image(data: bytes) -> bool:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
+from .failures import WithFailure
 from .files import file_field
 from .keys import KeyField
 from .lineage import WithLineage
@@ -21,7 +22,7 @@ from .runs import Run
 from .threads import Thread, ThreadItem
 
 
-class GeneratedImage(WithLineage, WithRequest):
+class GeneratedImage(WithLineage, WithRequest, WithFailure):
     """One image call of the model. It ends in exactly one final state."""
 
     ID_PREFIX = "img_"
@@ -141,21 +142,6 @@ class GeneratedImage(WithLineage, WithRequest):
         null=True,
         blank=True,
         help_text=_("Further options of the tool and facts of the call."),
-    )
-    reason = models.CharField(
-        _("reason"),
-        max_length=32,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("Why it has no result, in one word."),
-    )
-    failure = models.JSONField(
-        _("failure"),
-        default=dict,
-        null=True,
-        blank=True,
-        help_text=_("What the provider, or the app, said about it."),
     )
     error_code = models.CharField(_("error code"), max_length=64, blank=True)
     error_message = models.TextField(_("error message"), blank=True)

@@ -18,6 +18,7 @@ from ..context import RequestContext
 from ..context_rows import locale_of
 from ..contexts import context_class, working_for
 from ..querysets import RunQuerySet
+from .failures import WithFailure
 from .keys import KeyField
 from .ownership import delete_own
 from .requests import WithRequest
@@ -26,7 +27,7 @@ from .threads import Thread
 logger = logging.getLogger(__name__)
 
 
-class Run(WithRequest):
+class Run(WithRequest, WithFailure):
     """One turn of the agent, from a request to the end of its stream."""
 
     class Status(models.TextChoices):
@@ -130,25 +131,10 @@ class Run(WithRequest):
         db_default="",
         help_text=_("A digest of the person, as the provider got it."),
     )
-    reason = models.CharField(
-        _("reason"),
-        max_length=32,
-        blank=True,
-        default="",
-        db_default="",
-        help_text=_("Why it has no result, in one word."),
-    )
     error_code = models.CharField(
         _("error code"), max_length=64, blank=True, default="", db_default=""
     )
     error = models.TextField(_("error"), blank=True)
-    failure = models.JSONField(
-        _("failure"),
-        default=dict,
-        null=True,
-        blank=True,
-        help_text=_("What the provider, or the app, said about it."),
-    )
     created_at = models.DateTimeField(_("started"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 

@@ -12,6 +12,7 @@ from . import script
 from .asgi import Frames, Send, send_dropped, send_error, send_frames, send_json
 from .image_calls import Look, Studio
 from .model import default_images
+from .pauses import PAUSES, pause
 from .script import JSON, ConnectionDropped, HTTPError, Step
 from .stand_ins import StandIn
 
@@ -97,12 +98,8 @@ async def _chunks(
             reason = "IMAGE_SAFETY"
         elif isinstance(step, script.Text):
             yield facts | _candidate({"text": step.text})
-        elif isinstance(step, script.Gate):
-            await step.wait()
-        elif isinstance(step, script.Wait):
-            await asyncio.sleep(step.seconds)
-        elif isinstance(step, script.Drop):
-            raise ConnectionDropped
+        elif isinstance(step, PAUSES):
+            await pause(step)
         elif not isinstance(step, script.Usage):
             raise ValueError(f"Gemini's API has no {type(step).__name__}.")
     end: JSON = {"index": 0, "finishReason": reason}

@@ -12,6 +12,7 @@ from . import forms, script
 from .asgi import Frames, Send, send_dropped, send_error, send_frames, send_json
 from .image_calls import Look, Studio, refusal
 from .model import default_images
+from .pauses import PAUSES, pause
 from .script import JSON, ConnectionDropped, HTTPError, Step
 from .stand_ins import StandIn
 
@@ -89,12 +90,8 @@ async def _events(
             async for event in _image(kind, asked, step, studio, counts):
                 ends = event["type"] in (f"{kind}.completed", "error")
                 yield event, last and ends
-        elif isinstance(step, script.Gate):
-            await step.wait()
-        elif isinstance(step, script.Wait):
-            await asyncio.sleep(step.seconds)
-        elif isinstance(step, script.Drop):
-            raise ConnectionDropped
+        elif isinstance(step, PAUSES):
+            await pause(step)
         elif isinstance(step, script.ErrorEvent):
             told = {"code": step.code, "message": step.message, "param": step.param}
             yield {"type": "error", "error": told | {"type": "server_error"}}, True

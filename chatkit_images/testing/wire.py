@@ -12,7 +12,8 @@ from . import script
 from .dialects import PLAIN, Dialect
 from .image_calls import Studio, image_events
 from .items import reasoning_events, text_events, tool_call_events
-from .script import JSON, TERMINAL, ConnectionDropped, Step
+from .pauses import PAUSES, pause
+from .script import JSON, TERMINAL, Step
 
 #: Letters come this many times faster than the partial images of an image.
 LETTERS_PER_PARTIAL = 30
@@ -71,10 +72,10 @@ async def _step_events(
     step: Step, index: int, body: JSON, response: JSON, studio: Studio
 ) -> AsyncIterator[JSON]:
     if isinstance(step, script.Text):
-        pause = step.delay or studio.delay / LETTERS_PER_PARTIAL
+        delay = step.delay or studio.delay / LETTERS_PER_PARTIAL
         for event in text_events(step, index):
-            if event["type"] == "response.output_text.delta" and pause:
-                await asyncio.sleep(pause)
+            if event["type"] == "response.output_text.delta" and delay:
+                await asyncio.sleep(delay)
             yield event
     elif isinstance(step, script.Images | script.Image | script.FailedImage):
         calls = step if isinstance(step, script.Images) else script.Images(step)
@@ -90,12 +91,8 @@ async def _step_events(
     elif isinstance(step, script.ToolCall):
         for event in tool_call_events(step, index):
             yield event
-    elif isinstance(step, script.Wait):
-        await asyncio.sleep(step.seconds)
-    elif isinstance(step, script.Gate):
-        await step.wait()
-    elif isinstance(step, script.Drop):
-        raise ConnectionDropped
+    elif isinstance(step, PAUSES):
+        await pause(step)
     elif isinstance(step, script.ErrorEvent):
         error = {"code": step.code, "message": step.message, "param": step.param}
         yield {"type": "error", **error}
