@@ -7,7 +7,10 @@
  */
 
 import { isOfTab, Repeats } from "./chatkit-repeats.js";
-import { Book, FAILED, isStream, pause, read, route, teller, waitOf, within } from "./chatkit-stream.js";
+import { requester } from "./chatkit-requests.js";
+import { Book, FAILED, isStream, read, route } from "./chatkit-stream.js";
+
+export { follow, status } from "./chatkit-thread.js";
 
 // Milliseconds; a timer takes no more.
 const NEVER = 2 ** 31 - 1;
@@ -37,90 +40,15 @@ const STREAMED = /^threads\.(create|add_\w+|retry_after_item|custom_action)$/;
  * @param {typeof globalThis.fetch} [options.fetch] What makes the requests.
  */
 export function createFetch({
-  url: endpoint, credentials: sent = "same-origin", headers: more, csrfToken,
+  url: endpoint, credentials = "same-origin", headers: more, csrfToken,
   cookieName = "csrftoken", retrySeconds = 30, reconnectSeconds = 120,
   silenceSeconds = 45, eventSource, onReconnect = () => {}, fetch = globalThis.fetch,
 } = {}) {
   const repeats = new Repeats();
-  const base = endpoint && route(endpoint, "");
-  const foreign = Boolean(base) && base.origin !== location.origin;
-  let told;
-
-  /** Whether a request goes to the app. */
-  function isOurs(url) {
-    if (!base) return url.origin === location.origin;
-    return url.origin === base.origin && route(url, "").pathname.startsWith(base.pathname);
-  }
-
-  /** Return the CSRF token; ask the app for it where its cookie is another host's. */
-  async function token(renew) {
-    const given = await called(csrfToken);
-    if (given !== undefined) return given;
-    if (!foreign) {
-      const cookie = document.cookie.split("; ").find((each) => each.startsWith(`${cookieName}=`));
-      if (cookie) return decodeURIComponent(cookie.slice(cookieName.length + 1));
-      // Of `{% csrf_token %}`, where no script may read the cookie.
-      return document.querySelector("input[name=csrfmiddlewaretoken]")?.value ?? "";
-    }
-    if (sent !== "include") return undefined;
-    if (renew) told = undefined;
-    told ??= ask();
-    return told.catch((error) => {
-      told = undefined;
-      throw error;
-    });
-  }
-
-  async function ask() {
-    const headers = await called(more);
-    const response = await fetch(route(base, "csrf/"), { headers, credentials: sent, cache: "no-store" });
-    // With an empty token the request itself is told why it is refused.
-    return response.ok ? (await response.json()).csrfToken : "";
-  }
-
-  /** Make a request as Django expects it from its own pages. */
-  async function send(url, init, renew = false) {
-    if (!isOurs(url)) return fetch(url, init);
-    const headers = new Headers(init.headers);
-    const isRead = foreign && (init.method ?? "GET").toUpperCase() === "GET";
-    const csrf = isRead ? undefined : await token(renew);
-    if (csrf !== undefined) headers.set("X-CSRFToken", csrf);
-    new Headers(await called(more)).forEach((value, name) => headers.set(name, value));
-    const response = await fetch(url, { ...init, headers, credentials: sent });
-    // The token changes at a login, and what it was refused for was not done.
-    const again = !renew && foreign && csrf !== undefined && await isForged(response);
-    return again ? send(url, init, true) : response;
-  }
-
-  /** Make a request until the app answers it, for `retrySeconds` or until nobody waits. */
-  async function insist(url, init, signal, silence = silenceSeconds * 1000) {
-    const lost = teller(onReconnect, null);
-    let spent = 0, left = false;
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const begun = Date.now();
-        const cut = new AbortController();
-        const request = send(url, { ...init, signal: AbortSignal.any([cut.signal, init.signal].filter(Boolean)) });
-        const answer = await within(silence, request).catch((error) => error);
-        const known = answer instanceof Response;
-        // Nobody reads an answer that comes too late.
-        if (!known) cut.abort();
-        const again = known ? await isAway(answer) : answer instanceof TypeError;
-        // A page that slept meanwhile has made no tries, so ten seconds count at most.
-        spent += Math.min(Date.now() - begun, 10_000);
-        // A lost request may have begun a run that nobody waits for. It is sent once more.
-        if (!again || (signal?.aborted && (known || left)) || spent > retrySeconds * 1000) {
-          if (known) return answer;
-          throw answer;
-        }
-        left = Boolean(signal?.aborted);
-        lost(true);
-        spent += await pause(attempt, signal, known ? waitOf(answer) : 0);
-      }
-    } finally {
-      lost(false);
-    }
-  }
+  const { send, insist } = requester({
+    url: endpoint, credentials, headers: more, csrfToken, cookieName, retrySeconds,
+    silenceSeconds, onReconnect, fetch,
+  });
 
   return async function chatkitFetch(input, init = {}) {
     if (input instanceof Request) {
@@ -227,66 +155,6 @@ export function createFetch({
   };
 }
 
-/**
- * Return the events of the answer that is being written in a thread: first what it shows
- * by now, then what follows. `null` if there is none. Leaving the events does not stop it.
- *
- * @param {string | URL} url The chat endpoint.
- * @param {string} threadId
- * @param {object} [options] `signal`; `fetch`, such as one that `createFetch` has made; the
- *   others as for `createFetch`.
- * @returns {Promise<AsyncGenerator<object> | null>}
- */
-export async function follow(url, threadId, {
-  signal = new AbortController().signal, reconnectSeconds = 120, silenceSeconds = 45,
-  onReconnect = () => {}, fetch = globalThis.fetch,
-} = {}) {
-  const path = `threads/${encodeURIComponent(threadId)}/events/`;
-  const response = await get(route(url, path), { signal, fetch }, reconnectSeconds);
-  if (response.status === 204) return null;
-  if (!isStream(response)) throw await refusal(response);
-  const link = { url, signal, fetch, reconnectSeconds, silenceSeconds, onReconnect };
-  const events = read(response, response.headers.get("ChatKit-Run"), link);
-  return (async function* () {
-    for await (const { data } of events) yield JSON.parse(data);
-  })();
-}
-
-/**
- * Return whether an answer is being written in a thread, by which run, and how the last
- * one ended.
- *
- * @param {string | URL} url The chat endpoint.
- * @param {string} threadId
- * @param {object} [options] `items`: of how many items the states are wanted; `after`: of
- *   those before this item; `signal`, `fetch`.
- * @returns {Promise<{busy: boolean, run: string | null, end: object | null, items?: object}>}
- */
-export async function status(url, threadId, { items, after, signal, fetch = globalThis.fetch } = {}) {
-  const asked = route(url, `threads/${encodeURIComponent(threadId)}/status/`);
-  if (items) asked.searchParams.set("items", items);
-  if (after) asked.searchParams.set("after", after);
-  return (await get(asked, { signal, fetch })).json();
-}
-
-/** Return a value, or what a function returns that stands for it. */
-function called(value) {
-  return typeof value === "function" ? value() : value;
-}
-
-/** Whether the app has refused a CSRF token. */
-async function isForged(response) {
-  if (response.status !== 403) return false;
-  return (await response.clone().json().catch(() => null))?.error?.code === "csrf_failed";
-}
-
-/** Whether a proxy answered in place of the app, or the app asks for a retry. */
-async function isAway(response) {
-  if (![502, 503, 504].includes(response.status)) return false;
-  const told = await response.clone().json().catch(() => null);
-  return told?.error?.allow_retry ?? true;
-}
-
 /** Read events for nobody, so that their run keeps a reader. */
 async function drain(events) {
   try {
@@ -323,22 +191,4 @@ function typeOf(body) {
   } catch {
     return undefined;
   }
-}
-
-/** Return the app's answer to a GET; retry for some seconds if it asks for that. */
-async function get(url, { signal, fetch }, seconds = 0) {
-  for (let attempt = 0, spent = 0; ; attempt++) {
-    const response = await fetch(url, { signal, cache: "no-store" });
-    if (response.ok) return response;
-    if (spent >= seconds * 1000 || !(await isAway(response))) throw await refusal(response);
-    spent += await pause(attempt, signal, waitOf(response));
-    signal.throwIfAborted();
-  }
-}
-
-/** Return the error of an answer that is none, with the app's words if it has some. */
-async function refusal(response) {
-  const told = await response.clone().json().catch(() => null);
-  const message = told?.message ?? "Something is wrong at the server. Try again in a moment.";
-  return Object.assign(new Error(message), { status: response.status, code: told?.error?.code });
 }
