@@ -50,7 +50,10 @@ def image_of(model: LoopbackAPI, request: int = -1) -> str:
 
 
 async def test_a_provider_reads_the_form_for_models_at_its_url(
-    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+    chat: ChatClient,
+    model: LoopbackAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
 ) -> None:
     plain = await draw(chat, model, image_file("red"))
     await say(chat, model, plain)
@@ -74,6 +77,10 @@ async def test_a_provider_reads_the_form_for_models_at_its_url(
         expected = image_file("red") if key == plain else decoded(sent)
         assert response["Content-Type"] == "image/png"
         assert response.content == expected
+    # So does one that asks a process with other settings, as during a deploy.
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"MODEL_SIDE": 1000}
+    response = await chat.get(urlsplit(url).path)
+    assert response.content == expected
 
 
 def decoded(url: str) -> bytes:

@@ -262,8 +262,8 @@ async def test_of_an_image_that_has_the_form_there_is_no_second_file(
     assert (await ImageVariant.objects.aget()).bytes == len(PNG)
 
 
-async def test_other_settings_make_another_form_and_drop_the_old_one(
-    thread: None, context: RequestContext, settings: Any
+async def test_other_settings_make_another_form_and_leave_that_of_others(
+    thread: None, context: RequestContext, settings: Any, work: list[str]
 ) -> None:
     item = await generated("ig_1", image_file("navy", size=(300, 90)), context)
     names = []
@@ -271,11 +271,19 @@ async def test_other_settings_make_another_form_and_drop_the_old_one(
         settings.CHATKIT_IMAGES |= {"MODEL_SIDE": side, "MODEL_FORMAT": form}
         ((_, data),) = images_of(await given(item, context))
         assert max(Image.open(io.BytesIO(data)).size) == side
-        row = await ImageVariant.objects.aget()
+        row = await ImageVariant.objects.alatest("pk")
         assert row.form == f"model:{side}:{form}"
         names.append(row.file.name)
-    assert not names[0] and not any(map(storage.exists, names[1:-1]))
-    assert storage.exists(names[-1]) and await DeletedFile.objects.acount() == 0
+    assert not names[0] and all(map(storage.exists, names[1:]))
+    # As long as two processes have different settings, neither makes a form again.
+    for side, form in ((100, "auto"), (60, "jpeg")) * 2:
+        settings.CHATKIT_IMAGES |= {"MODEL_SIDE": side, "MODEL_FORMAT": form}
+        kept_parts.clear()
+        work.clear()
+        ((_, data),) = images_of(await given(item, context))
+        assert max(Image.open(io.BytesIO(data)).size) == side
+        assert work == ["read", "encode"]
+    assert await ImageVariant.objects.acount() == 4
 
 
 @pytest.mark.parametrize("harm", ["missing", "cut", "other", "unreadable"])

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import models, storage
 from ..conf import settings
-from ..queries import endings, inputs, use, variants
+from ..queries import endings, inputs, outdated_variants, use
 from ..querysets import (
     DeletedFileQuerySet,
     GeneratedImageQuerySet,
@@ -51,7 +51,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     written = models.Attachment.objects.filter(upload__gt="", created_at__lt=old)
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     refusals, counters = inputs.outdated(), use.outdated()
-    forms = variants.left_over()
+    forms, unused = outdated_variants.left_over(), outdated_variants.unused()
     counts = {
         "dead runs": runs.count() if dry_run else releases.take_over(runs),
         "rows of visitors who logged in": left_behind().count()
@@ -62,7 +62,8 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "recovered images": 0 if dry_run else _recover(old, errors),
         "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
         "unfinished uploads": written.count() if dry_run else _give_up(written),
-        "forms without images": forms.count() if dry_run else forms.delete()[0],
+        "forms without images": _forms(forms, dry_run),
+        "unused forms": _forms(unused, dry_run),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
         "old counters": counters.count() if dry_run else counters.delete()[0],
         "old refusals": refusals.count() if dry_run else refusals.delete()[0],
@@ -90,6 +91,10 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         logger.warning("The sweep left %s files for the next one", len(errors))
         raise errors[0]
     return counts
+
+
+def _forms(rows: QuerySet[models.ImageVariant], dry_run: bool) -> int:
+    return rows.count() if dry_run else outdated_variants.delete(rows)
 
 
 def _delete_noted(noted: DeletedFileQuerySet, errors: list[Exception]) -> int:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from django.db import connections, transaction
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 
 from .. import imaging, models, storage
 from ..querysets import OwnedQuerySet
@@ -103,11 +103,14 @@ def is_refused(row: Row) -> bool:
     return bool(vars(row).get("refused", True))
 
 
-def left_over() -> QuerySet[models.ImageVariant]:
-    """Return the forms of images that a process has deleted without knowing of them."""
-    images = models.GeneratedImage.objects.filter(pk=OuterRef("image_id"))
-    attachments = models.Attachment.objects.filter(pk=OuterRef("attachment_id"))
-    return models.ImageVariant.objects.filter(~Exists(images), ~Exists(attachments))
+def of_image(image: models.GeneratedImage) -> models.ImageVariant | None:
+    """Return an image's form for models, if there is one.
+
+    It is the one by the settings of now; else the newest, which a process with other
+    settings has made.
+    """
+    rows = image.variants.filter(form__startswith=FOR_MODELS).order_by("-pk")
+    return min(rows, key=lambda row: row.form != form(), default=None)
 
 
 def _original(row: Row, made: Made | None) -> Original:
@@ -186,12 +189,12 @@ def _save(
         models.DeletedFile.objects.schedule([made.name])
         return
     lost = original.made.name if original.made else None
-    known = [each for each in row.variants.all() if each.form.startswith(FOR_MODELS)]
-    if any(each.form == how and each.file.name != lost for each in known):
+    # Those by other settings are for processes that have them, or for the sweep.
+    known = row.variants.filter(form=how)
+    if any(each.file.name != lost for each in known):
         models.DeletedFile.objects.schedule([made.name])
         return
-    # Forms by other settings, and one whose file was not there.
-    row.variants.filter(pk__in=[each.pk for each in known]).delete()
+    known.delete()  # Its file was not there.
     width, height = size or (row.width, row.height)
     row.variants.create(
         form=how,

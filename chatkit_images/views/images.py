@@ -76,7 +76,7 @@ def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
         name, mime = str(image.thumbnail.name), "image/webp"
     elif variant == "model":
         # Without a file of its own, the form has the bytes of the image itself.
-        made = image.variants.filter(form=variants.form()).first()
+        made = variants.of_image(image)
         if made is not None and made.file:
             name, mime = str(made.file.name), made.mime
     elif match := PARTIAL.fullmatch(variant):

@@ -47,6 +47,7 @@ NOTHING = {
     "unsent attachments": 0,
     "unfinished uploads": 0,
     "forms without images": 0,
+    "unused forms": 0,
     "old cursors": 0,
     "old counters": 0,
     "old refusals": 0,
@@ -117,6 +118,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "unsent attachments": 1,
         "unfinished uploads": 0,
         "forms without images": 1,
+        "unused forms": 0,
         "old cursors": 1,
         "old counters": 1,
         "old refusals": 1,
@@ -138,6 +140,33 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         ("ig_3", "completed"),
     }
     assert sweep() == NOTHING
+
+
+def test_forms_go_by_settings_by_which_none_was_made_for_a_week(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatkit_images.queries.outdated_variants.BATCH", 2)
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    weeks = datetime.timedelta(weeks=2)
+    names: dict[str, list[str]] = {"1:old": [], "2:deploy": [], "2000:auto": []}
+    for number in range(3):
+        image = GeneratedImage.objects.create(
+            thread=thread, identity=f"{number}", status="completed"
+        )
+        for form, made in names.items():
+            is_new = form == "2:deploy" and number == 2
+            made.append(stored())
+            ImageVariant.objects.create(
+                image=image,
+                form=f"model:{form}",
+                file=made[-1],
+                created_at=timezone.now() - (weeks * (not is_new)),
+            )
+    assert sweep(dry_run=True) == NOTHING | {"unused forms": 3}
+    assert sweep() == NOTHING | {"unused forms": 3}
+    left = {form: all(map(there, made)) for form, made in names.items()}
+    assert left == {"1:old": False, "2:deploy": True, "2000:auto": True}
+    assert ImageVariant.objects.count() == 6
 
 
 def test_the_sweep_passes_over_a_file_that_goes_while_it_is_listed(

@@ -1,0 +1,44 @@
+"""Forms of images that nobody needs any more, for the sweep."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from .. import models
+from . import variants
+
+# For so long a process that makes forms by some settings is sure to have made one.
+UNUSED = datetime.timedelta(days=7)
+# Rows that are deleted at once; each has a file.
+BATCH = 500
+
+
+def left_over() -> QuerySet[models.ImageVariant]:
+    """Return the forms of images that a process has deleted without knowing of them."""
+    images = models.GeneratedImage.objects.filter(pk=OuterRef("image_id"))
+    attachments = models.Attachment.objects.filter(pk=OuterRef("attachment_id"))
+    return models.ImageVariant.objects.filter(~Exists(images), ~Exists(attachments))
+
+
+def unused() -> QuerySet[models.ImageVariant]:
+    """Return the forms by settings by which no process makes forms any more.
+
+    During a deploy some processes have the settings of before, and each makes what it
+    lacks. So forms by settings by which one was made lately stay.
+    """
+    forms = models.ImageVariant.objects.filter(form__startswith=variants.FOR_MODELS)
+    made = forms.filter(created_at__gt=timezone.now() - UNUSED)
+    used = made.order_by().values_list("form", flat=True).distinct()
+    return forms.exclude(form__in={*used, variants.form()})
+
+
+def delete(rows: QuerySet[models.ImageVariant]) -> int:
+    """Delete forms, however many, and return how many they were."""
+    count, last = 0, 0
+    while keys := list(rows.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
+        count += models.ImageVariant.objects.filter(pk__in=keys).delete()[0]
+        last = keys[-1]
+    return count
