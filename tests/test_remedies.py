@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import ssl
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,6 +16,8 @@ from agents import UserError
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.core.files.storage import Storage
 from django.core.files.storage.handler import InvalidStorageError
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, OperationalError, ProgrammingError
@@ -54,6 +57,14 @@ def s3(code: str, status: int = 403) -> Exception:
     return error
 
 
+def bedrock(code: str) -> Exception:
+    """What boto3 makes of an answer of Bedrock's."""
+    told: dict[str, Any] = {"Error": {"Code": code, "Message": code}}
+    told["ResponseMetadata"] = {"HTTPStatusCode": 403}
+    error: Exception = boto.ClientError(told, "InvokeModel")
+    return error
+
+
 def unsaved(*causes: Exception) -> StorageUnavailable:
     """Neither the storage nor the spool took it, each for its reason."""
     last: Exception | None = None
@@ -62,6 +73,18 @@ def unsaved(*causes: Exception) -> StorageUnavailable:
     error = StorageUnavailable("Neither took it.", lasting=True)
     error.__cause__ = last
     return error
+
+
+def of_storage(cause: Exception) -> Exception:
+    """What a storage raises that asks by boto3."""
+
+    class Files(Storage):
+        def _open(self, name: str, mode: str = "rb") -> Any:
+            raise cause
+
+    with pytest.raises(type(cause)) as raised:
+        Files().open("images/one.png")
+    return raised.value
 
 
 def configured(words: str) -> ImproperlyConfigured:
@@ -106,6 +129,13 @@ CAUSES: dict[str, list[Exception]] = {
         answer(401, "", "You must be a member of an organization to use the API"),
     ],
     "bad_api_key": [unasked(httpx2.LocalProtocolError("Illegal header value b'…'"))],
+    "model_credentials": [
+        boto.NoCredentialsError(),
+        boto.ProfileNotFound(profile="shop"),
+        bedrock("UnrecognizedClientException"),
+        bedrock("ExpiredTokenException"),
+    ],
+    "model_region": [boto.NoRegionError()],
     "bad_base_url": [unasked(httpx2.UnsupportedProtocol("Request URL is missing"))],
     "bad_certificate": [
         unasked(ssl.SSLCertVerificationError("CERTIFICATE_VERIFY_FAILED"))
@@ -140,9 +170,17 @@ CAUSES: dict[str, list[Exception]] = {
     "settings": [configured("MEDIA_URL must end in a slash")],
     "storage_settings": [InvalidStorageError("Could not find backend 'shop.Files'")],
     "storage_rights": [s3("AccessDenied"), unsaved(s3("AccessDenied"), denied())],
-    "storage_credentials": [s3("InvalidAccessKeyId"), boto.NoCredentialsError()],
+    "storage_credentials": [
+        s3("InvalidAccessKeyId"),
+        of_storage(boto.NoCredentialsError()),
+        unsaved(of_storage(boto.NoCredentialsError())),
+    ],
+    "storage_expired": [s3("ExpiredToken", 400), s3("TokenRefreshRequired", 400)],
     "storage_bucket": [s3("NoSuchBucket", 404)],
-    "storage_region": [s3("AuthorizationHeaderMalformed", 400)],
+    "storage_region": [
+        s3("AuthorizationHeaderMalformed", 400),
+        of_storage(boto.NoRegionError()),
+    ],
     "storage_checksum": [s3("XAmzContentSHA256Mismatch", 400)],
     "not_saved": [unsaved()],
     "project": [KeyError("size"), RuntimeError("mine")],
@@ -268,3 +306,27 @@ def test_the_page_has_a_row_for_each_cause_with_its_words_and_its_remedy() -> No
         quoted = [words.strip("“”") for words in row[0].split("; ")]
         parts = [part for words in quoted for part in words.split(" ... ")]
         assert [part for part in parts if part not in told] == [], cause
+
+
+def test_boto3_without_credentials_is_the_model_s_or_the_storage_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    boto3 = pytest.importorskip("boto3")
+    s3_storage = pytest.importorskip("storages.backends.s3").S3Storage
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    model = boto3.Session(region_name="us-east-1").client("bedrock-runtime")
+    with pytest.raises(boto.NoCredentialsError) as raised:
+        model.invoke_model(modelId="amazon.nova-canvas-v1:0", body=b"{}")
+    failure = failures.of(raised.value)
+    assert failure is not None
+    assert failure.remedy == SENTENCES["model_credentials"]
+    files = s3_storage(bucket_name="shop", region_name="us-east-1")
+    with pytest.raises(boto.NoCredentialsError) as raised:
+        files.save("one.png", ContentFile(b"1"))
+    failure = failures.of(raised.value)
+    assert failure is not None
+    assert failure.remedy == SENTENCES["storage_credentials"]

@@ -15,7 +15,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, storages
 
-from chatkit_images import storage
+from chatkit_images import failures, storage
 from chatkit_images.exceptions import StorageUnavailable
 from chatkit_images.models import Attachment
 from chatkit_images.storage import backend, lanes, spool
@@ -147,6 +147,28 @@ def test_a_refused_write_is_tried_again(flaky: Flaky, error: Exception) -> None:
     assert flaky.tries == 3
     assert media() == [name]
     assert list(storage.spool.handed_over()) == []
+
+
+def test_an_expired_token_may_be_a_new_one_at_the_next_try(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boto = pytest.importorskip("botocore.exceptions")
+    told = {"Error": {"Code": "ExpiredToken", "Message": "The token has expired."}}
+    flaky.failures, flaky.error = 2, boto.ClientError(told, "PutObject")
+    name = storage.new_name("images", "png")
+    storage.store(name, b"bytes")
+    assert media() == [name]
+
+    def refuse(name: str, data: bytes) -> None:
+        raise OSError(ENOSPC, "full")
+
+    flaky.failures = 100
+    monkeypatch.setattr(spool, "keep", refuse)
+    with pytest.raises(StorageUnavailable) as raised:
+        storage.store(storage.new_name("images", "png"), b"bytes")
+    failure = failures.of(raised.value)
+    assert failure is not None
+    assert failure.may_retry
 
 
 def test_bytes_wait_in_the_spool_until_a_write_gets_through(flaky: Flaky) -> None:

@@ -48,6 +48,7 @@ CODES = {
         invalid_api_key authentication_error invalid_authentication incorrect_api_key
         api_key_invalid UNAUTHENTICATED unauthorized permission_error
         AccessDeniedException UnrecognizedClientException ExpiredTokenException
+        ExpiredToken TokenRefreshRequired
         InvalidSignatureException InvalidClientTokenId missing_api_key no_api_key
         account_deactivated access_terminated organization_not_verified
         unsupported_country_region_territory ip_not_authorized mismatched_organization

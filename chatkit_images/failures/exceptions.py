@@ -67,7 +67,7 @@ def never_asked(error: BaseException) -> str | None:
     name = type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
         return "bad_certificate"
-    if (code := storages.code_of(error)) and name in storages.UNASKED:
+    if code := storages.unasked(error):
         return code
     if name == "LocalProtocolError" and "header value" in str(error):
         return "bad_api_key"

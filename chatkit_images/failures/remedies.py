@@ -35,6 +35,11 @@ SENTENCES = {
     "one.",
     "bad_api_key": "Set OPENAI_API_KEY without spaces and line ends: no request can "
     "carry this one.",
+    "model_credentials": "Give boto3 valid credentials for the model's provider, by "
+    "the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), a profile or a role: "
+    "there are none, or they are refused.",
+    "model_region": "Name the region of the model's provider: set AWS_DEFAULT_REGION, "
+    "or give the client of boto3 a region_name.",
     "bad_base_url": "Write OPENAI_BASE_URL, or the base_url of the agent's client, "
     "with https:// or http:// and a host.",
     "bad_certificate": "Let Python trust the certificate of the provider, or of the "
@@ -68,6 +73,8 @@ SENTENCES = {
     "s3:DeleteObject and s3:ListBucket on the bucket.",
     "storage_credentials": "Correct the credentials in STORAGES or in the environment "
     "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY): there are none, or they are refused.",
+    "storage_expired": "Renew the temporary credentials (AWS_SESSION_TOKEN), which "
+    "have expired, or let boto3 renew them by itself: by a role or a profile.",
     "storage_bucket": "Make the bucket, or correct bucket_name in STORAGES.",
     "storage_region": "Correct region_name and endpoint_url in STORAGES.",
     "storage_checksum": "Unless this is Amazon's S3, give OPTIONS of STORAGES "
@@ -100,6 +107,16 @@ BY_REASON = {
     Reason.BAD_REQUEST: "bad_request",
     Reason.INSTALLATION: "project",
 }
+# What providers that are asked by boto3 say of credentials.
+CODES = dict.fromkeys(
+    (
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "UnrecognizedClientException",
+    ),
+    "model_credentials",
+)
 # Failures that are a person's own, or that a project has refused on purpose.
 PERSONAL = {"permission_denied", "not_found"}
 
@@ -168,6 +185,8 @@ def for_staff(words: str, remedy: object, user: Any) -> str:
 
 
 def _cause(failure: Failure, errors: list[BaseException]) -> str:
+    if failure.code in storages.OF_MODELS.values():
+        return failure.code
     stored = [cause for each in errors if (cause := storages.code_of(each))]
     # What the spool lacks matters only because the storage has refused the bytes.
     stored.sort(key=lambda cause: not cause.startswith("storage_"))
@@ -184,6 +203,8 @@ def _cause(failure: Failure, errors: list[BaseException]) -> str:
     for cause, pattern in PATTERNS.items():
         if pattern.search(failure.message):
             return cause
+    if failure.code in CODES:
+        return CODES[failure.code]
     if failure.code in SENTENCES:
         return failure.code
     if failure.reason is Reason.NOT_ALLOWED and failure.status == 401:

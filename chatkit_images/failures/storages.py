@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +15,11 @@ CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR}
 CODES = {
     "storage_rights": "AccessDenied AllAccessDisabled AccountProblem 403 Forbidden",
     "storage_credentials": """
-        InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken InvalidToken
-        TokenRefreshRequired NoCredentialsError PartialCredentialsError
-        CredentialRetrievalError ProfileNotFound InvalidSecurity UnauthorizedAccess
-        NoAuthTokenError SSOTokenLoadError UnauthorizedSSOTokenError
+        InvalidAccessKeyId SignatureDoesNotMatch InvalidToken NoCredentialsError
+        PartialCredentialsError CredentialRetrievalError ProfileNotFound InvalidSecurity
+        UnauthorizedAccess NoAuthTokenError SSOTokenLoadError UnauthorizedSSOTokenError
     """,
+    "storage_expired": "ExpiredToken TokenRefreshRequired",
     "storage_bucket": "NoSuchBucket InvalidBucketName ParamValidationError",
     "storage_region": """
         AuthorizationHeaderMalformed PermanentRedirect NoRegionError
@@ -26,8 +27,17 @@ CODES = {
     """,
     "storage_checksum": "XAmzContentSHA256Mismatch InvalidArgument",
 }
-# Those of these classes that also keep boto3 from asking a provider of models.
-UNASKED = {"NoCredentialsError", "PartialCredentialsError", "NoRegionError"}
+# Those of these classes that keep boto3 from asking anybody, a provider of models too.
+UNASKED = {
+    "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "NoRegionError",
+    "NoAuthTokenError", "SSOTokenLoadError", "UnauthorizedSSOTokenError",
+}  # fmt: skip
+OF_MODELS = {
+    "storage_credentials": "model_credentials",
+    "storage_region": "model_region",
+}
+# The modules in which a storage is asked.
+ASKING = ("chatkit_images.storage", "django.core.files.", "storages.")
 OPERATIONS = ("Object", "Bucket", "Part", "Upload")
 BY_ANSWER = {answer: code for code, text in CODES.items() for answer in text.split()}
 
@@ -52,9 +62,30 @@ def code_of(error: BaseException) -> str:
 def may_end(error: BaseException) -> bool:
     """Whether what is lacking may be there in a moment, so that tries are worth while.
 
-    A disk has room again as soon as somebody's temporary files are gone.
+    A disk has room again as soon as somebody's temporary files are gone, and boto3 has
+    a new token as soon as the machine's role gives one.
     """
-    return code_of(error) == "disk_full"
+    return code_of(error) in ("disk_full", "storage_expired")
+
+
+def lasts(error: BaseException) -> bool:
+    """Whether what is lacking stays so, whoever asks again, until somebody mends it."""
+    return code_of(error) not in ("", "storage_expired")
+
+
+def unasked(error: BaseException) -> str:
+    """Return the code of what kept boto3 from asking anybody, empty if none did.
+
+    It is a storage's if one was to be asked, else that of a model.
+    """
+    if type(error).__name__ not in UNASKED:
+        return ""
+    code = code_of(error)
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    modules = (str(frame.f_globals.get("__name__", "")) for frame in frames)
+    if any(module.startswith(ASKING) for module in modules):
+        return code
+    return OF_MODELS.get(code, "")
 
 
 def _answer_of(error: Any) -> str:

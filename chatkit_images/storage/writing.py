@@ -49,7 +49,7 @@ def store(name: str, data: bytes | None = None) -> bool:
             remedy,
             exc_info=True,
         )
-        _leave(name, data, lasting=bool(remedy))
+        _leave(name, data, lasting=storages.lasts(error))
         return False
     flushing.soon()
     return True

@@ -63,7 +63,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Packages that are neither the app nor what it needs.
 OTHERS = {
     *("celery", "django-cors-headers", "django-filer", "django-oauth-toolkit"),
-    *("google-genai", "mcp"),
+    *("django>=6", "google-genai", "mcp", "prometheus-client", "sentry-sdk"),
     *("django-tenants", "djangorestframework", "pyjwt", "wagtail"),
 }
 # What ChatKit's guide has its reader write. "From ChatKit's guide to here" answers it.
@@ -120,6 +120,9 @@ def check_command(line: str) -> None:
     elif words[:2] == ["python", "manage.py"]:
         command = load_command_class(get_commands()[words[2]], words[2])
         command.create_parser("manage.py", words[2]).parse_args(words[3:])
+    elif words[0] == "export":
+        # By tests/pages, which has a page's exports in its environment.
+        assert re.fullmatch(r"export [A-Z_0-9]+=.+", line)
     elif words[0] in ("ln", "mkdir", "rm"):
         # By test_features.
         assert {"chatkit_images", "locale"} & set(words)

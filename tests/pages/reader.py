@@ -19,13 +19,12 @@ from typing import Any
 SETTINGS = Path("shop", "settings.py")
 
 
-def follow(block: dict[str, Any], apps: list[str]) -> None:
+def follow(block: dict[str, Any]) -> None:
     """Do what a reader does with a block: append, write, import or run it."""
     # Before Django is set up: the blocks say what its settings are.
     name, text = block["name"], block["text"]
-    with SETTINGS.open("a") as settings:
-        settings.write(f"\nINSTALLED_APPS += {apps}\n")
-        if name == "shop/settings.py":
+    if name == "shop/settings.py":
+        with SETTINGS.open("a") as settings:
             settings.write(f"\n{text}")
     if name == "shop/urls.py":
         with Path(name).open("a") as urls:
@@ -49,7 +48,7 @@ def follow(block: dict[str, Any], apps: list[str]) -> None:
     call_command("check")
 
 
-def in_a_process(block: dict[str, Any], apps: list[str]) -> str:
+def in_a_process(block: dict[str, Any]) -> str:
     """Return what went wrong with a block, empty if nothing did."""
     before = SETTINGS.read_text()
     read, write = os.pipe()
@@ -58,7 +57,7 @@ def in_a_process(block: dict[str, Any], apps: list[str]) -> str:
         said = io.StringIO()
         try:
             with redirect_stdout(said), redirect_stderr(said):
-                follow(block, apps)
+                follow(block)
             wrong = ""
         except BaseException:
             wrong = said.getvalue() + traceback.format_exc()
@@ -82,6 +81,8 @@ def main() -> None:
         if not block["name"]:
             # In one shell: what a block has named is there for the next.
             shell = block["text"] = f"{shell}\n{block['text']}"
+    with SETTINGS.open("a") as settings:
+        settings.write(f"\nINSTALLED_APPS += {given['apps']}\n")
     os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
     sys.path.insert(0, os.getcwd())
     # What takes long to import; none of it reads a setting.
@@ -92,7 +93,7 @@ def main() -> None:
             {
                 block["line"]: wrong
                 for block in given["blocks"]
-                if (wrong := in_a_process(block, given["apps"]))
+                if (wrong := in_a_process(block))
             }
         )
     )

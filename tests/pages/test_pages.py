@@ -6,6 +6,7 @@ A page without one has what the README installs.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from tests.projects.processes import SHELL
 PIP = re.compile(r"(?:^|`)pip install ([^\n`]+)", re.MULTILINE)
 # A file that is JSON, and so cannot say its own name.
 FILE = re.compile(r"such as this `([\w/.]+)`.*?^```json\n(.*?)^```", re.DOTALL | re.M)
+# What a page puts into the environment of a shell.
+EXPORT = re.compile(r"^export [A-Z_0-9]+=.+$", re.MULTILINE)
 README = PAGES[0]
 READER = Path(__file__).with_name("reader.py")
 # Installed apps that a page asks for in its words.
@@ -90,10 +93,12 @@ def test_page_can_be_followed(
             {"line": part.line, "name": part.name, "text": part.text} for part in parts
         ],
     }
+    exports = EXPORT.findall(page.read_text(encoding="utf-8"))
+    path = f"{Path(python).parent}{os.pathsep}{SHELL['PATH']}"
     done = subprocess.run(
-        [python, READER],
+        ["bash", "-c", "\n".join([*exports, 'exec python "$0"']), READER],
         cwd=tmp_path,
-        env=SHELL | {"OPENAI_API_KEY": "loopback"},
+        env=SHELL | {"OPENAI_API_KEY": "loopback", "PATH": path},
         input=json.dumps(given),
         capture_output=True,
         text=True,
