@@ -79,6 +79,7 @@ async def test_a_stop_behind_any_event(
 
 
 @pytest.mark.row("O10")
+@pytest.mark.sweep(10)
 @pytest.mark.parametrize("milliseconds", range(0, 400, 10))
 async def test_a_stop_at_any_moment(
     context: RequestContext, model: LoopbackAPI, milliseconds: int
