@@ -61,7 +61,7 @@ class GeneratingImage(OwnCall):
 
         Args:
             data: The preview.
-            index: Its place among the previews, from 0; by default the next.
+            index: Which preview it is, from 0; by default the next.
 
         Raises:
             RuntimeError: If the block has not begun.
