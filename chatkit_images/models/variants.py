@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -10,6 +12,24 @@ from ..querysets import FreshQuerySet
 from .attachments import Attachment
 from .files import file_field
 from .images import GeneratedImage
+
+
+def delete_along(
+    collector: Any, field: Any, rows: models.QuerySet[Any], using: str
+) -> None:
+    """Delete forms with what they were made of, as a part of it.
+
+    It is an ``on_delete`` of Django that does as ``CASCADE`` does, except that the
+    pages of an admin do not list the forms among what staff are about to delete, nor
+    ask for a permission to delete them.
+
+    Args:
+        collector: Django's collector of what is deleted.
+        field: The foreign key to the image or the attachment.
+        rows: The forms.
+        using: The database.
+    """
+    collector.add(rows, field.remote_field.model, nullable=field.null)
 
 
 class ImageVariant(models.Model):
@@ -27,7 +47,7 @@ class ImageVariant(models.Model):
         related_name="variants",
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=delete_along,
         db_index=False,  # The constraint's index begins with it.
         db_constraint=False,
     )
@@ -37,7 +57,7 @@ class ImageVariant(models.Model):
         related_name="variants",
         null=True,
         blank=True,
-        on_delete=models.CASCADE,
+        on_delete=delete_along,
         db_index=False,  # The constraint's index begins with it.
         db_constraint=False,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
@@ -130,6 +131,41 @@ def test_bulk_delete_shows_what_goes_and_deletes_it(
     assert storage.read(kept.file.name)
     with pytest.raises(FileNotFoundError):
         storage.read(rows[0].file.name)
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """A project has pages for forms, too."""
+    admin.site.register(models.ImageVariant)
+    yield
+    admin.site.unregister(models.ImageVariant)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forms_for_models_go_with_their_images_as_a_part_of_them(
+    root: Client, login: Make, everything: Make, registered: None, png: bytes
+) -> None:
+    thread, image, upload, *_ = everything(1)
+    forms = [
+        row.variants.create(form=f"model:of {row.pk}", file=put(png), mime="image/png")
+        for row in (image, upload)
+    ]
+    names = ("generatedimage", "partialimage", "attachment", "refusedinput")
+    client = login(*(f"delete_{name}" for name in names), "view_generatedimage")
+    for response in (
+        client.get(page(image, "delete")),
+        client.get(page(upload, "delete")),
+        act(client, "delete_selected", image),
+        root.get(f"/admin/auth/user/{thread.user.pk}/delete/"),
+    ):
+        html = response.content.decode()
+        assert response.status_code == 200 and "Are you sure" in html
+        assert "model:of" not in html and "ariants of images: " not in html
+    for row in (image, upload):
+        assert client.post(page(row, "delete"), {"post": "yes"}).status_code == 302
+    storage.drain()
+    assert not models.ImageVariant.objects.exists()
+    assert not any(storage.exists(str(form.file.name)) for form in forms)
 
 
 def test_forged_delete_without_permission_deletes_nothing(
