@@ -227,18 +227,16 @@ async def test_body_may_be_as_large_as_the_setting_says(
 
 
 @pytest.mark.row("P01")
-@pytest.mark.parametrize("field", ["item_ids", "attachments"])
 async def test_endless_list_of_ids_is_refused(
-    chat: ChatClient, model: LoopbackAPI, field: str
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
     key = thread_id(await chat.say("Hello"))
     ids = [str(n) for n in range(300_000)]
-    if field == "item_ids":
-        op, params = "items.feedback", {"item_ids": ids, "kind": "positive"}
-    else:
-        op, params = "threads.add_user_message", {"input": message("Hello", ids)}
-    refused = await ask(chat, op, thread_id=key, **params)
-    assert refused == (400, "too_many")
+    for op, params in {
+        "items.feedback": {"item_ids": ids, "kind": "positive"},
+        "threads.add_user_message": {"input": message("Hello", ids)},
+    }.items():
+        assert await ask(chat, op, thread_id=key, **params) == (400, "too_many"), op
 
 
 @pytest.mark.row("P01")
@@ -441,32 +439,27 @@ def test_table_of_operations_with_a_thread_is_complete() -> None:
 
 
 @pytest.mark.row("P02")
-@pytest.mark.parametrize("op", sorted(NAMES_A_THREAD))
-async def test_unknown_thread_is_a_404(
-    chat: ChatClient, model: LoopbackAPI, op: str
-) -> None:
+async def test_unknown_thread_is_a_404(chat: ChatClient, model: LoopbackAPI) -> None:
     before = await snapshot()
-    for key in UNKNOWN_IDS:
-        refused = await ask(chat, op, **NAMES_A_THREAD[op], thread_id=key)
-        assert refused == (404, "not_found"), key[:20]
+    for op, params in NAMES_A_THREAD.items():
+        for key in UNKNOWN_IDS:
+            refused = await ask(chat, op, **params, thread_id=key)
+            assert refused == (404, "not_found"), (op, key[:20])
     assert await snapshot() == before
     assert model.requests == []
 
 
 @pytest.mark.row("P02")
-@pytest.mark.parametrize("op", sorted(NAMES_AN_ITEM))
-async def test_unknown_item_is_a_404(
-    chat: ChatClient, model: LoopbackAPI, op: str
-) -> None:
+async def test_unknown_item_is_a_404(chat: ChatClient, model: LoopbackAPI) -> None:
     key = thread_id(await chat.say("Hello"))
     before = await snapshot()
-    field = NAMES_AN_ITEM[op]
-    for item in UNKNOWN_IDS:
-        if not item and "action" in op:
-            continue  # An action without a widget.
-        named = {field: [item] if field == "item_ids" else item}
-        params = NAMES_A_THREAD[op] | named | {"thread_id": key}
-        assert await ask(chat, op, **params) == (404, "not_found"), item[:20]
+    for op, field in NAMES_AN_ITEM.items():
+        for item in UNKNOWN_IDS:
+            if not item and "action" in op:
+                continue  # An action without a widget.
+            named = {field: [item] if field == "item_ids" else item}
+            params = NAMES_A_THREAD[op] | named | {"thread_id": key}
+            assert await ask(chat, op, **params) == (404, "not_found"), (op, item[:20])
     assert await snapshot() == before
     assert len(model.requests) == 1
 
@@ -488,10 +481,10 @@ async def test_unknown_attachment_and_cursor_are_a_404(
 
 
 @pytest.mark.row("P02")
-@pytest.mark.parametrize("path", ["thr_1", "%00", "thr_%00", "%ff", "x" * 5000])
-async def test_stop_of_an_unknown_thread_is_a_404(chat: ChatClient, path: str) -> None:
-    response = await chat.post(f"/chatkit/threads/{path}/stop/")
-    assert await refusal(response) == (404, "not_found")
+async def test_stop_of_an_unknown_thread_is_a_404(chat: ChatClient) -> None:
+    for path in ("thr_1", "%00", "thr_%00", "%ff", "x" * 5000):
+        response = await chat.post(f"/chatkit/threads/{path}/stop/")
+        assert await refusal(response) == (404, "not_found"), path[:20]
 
 
 async def test_stop_of_a_thread_without_a_run_does_nothing(
@@ -505,13 +498,7 @@ async def test_stop_of_a_thread_without_a_run_does_nothing(
 
 
 @pytest.mark.row("P03")
-@pytest.mark.parametrize(
-    ("limit", "size"),
-    [(-1, 1), (0, 20), (None, 20), (7, 7), (10**9, 100), (10**40, 100)],
-)
-async def test_page_size_is_between_1_and_100(
-    chat: ChatClient, ann: User, limit: int | None, size: int
-) -> None:
+async def test_page_size_is_between_1_and_100(chat: ChatClient, ann: User) -> None:
     owner = f"user:{ann.pk}"
     rows = [models.Thread(pk=f"thr_{n:03}", owner=owner) for n in range(105)]
     await models.Thread.objects.abulk_create(rows)
@@ -522,20 +509,22 @@ async def test_page_size_is_between_1_and_100(
         )
         for n in range(105)
     )
-    page = await chat.call("threads.list", limit=limit)
-    assert (len(page["data"]), page["has_more"]) == (size, True)
-    page = await chat.call("items.list", thread_id="thr_000", limit=limit)
-    assert (len(page["data"]), page["has_more"]) == (size, True)
+    sizes = {-1: 1, 0: 20, None: 20, 7: 7, 10**9: 100, 10**40: 100}
+    for limit, size in sizes.items():
+        page = await chat.call("threads.list", limit=limit)
+        assert (len(page["data"]), page["has_more"]) == (size, True), limit
+        page = await chat.call("items.list", thread_id="thr_000", limit=limit)
+        assert (len(page["data"]), page["has_more"]) == (size, True), limit
 
 
-@pytest.mark.parametrize("variant", ["partial-" + "9" * 5000, "9" * 5000, "nonsense"])
 async def test_variant_that_is_not_there_is_the_image_itself(
-    chat: ChatClient, ann: User, png: bytes, variant: str
+    chat: ChatClient, ann: User, png: bytes
 ) -> None:
     ids = await database_sync_to_async(build)(f"user:{ann.pk}", ann, "x", png)
-    url = reverse("chatkit_images:session-image", args=[ids.image, variant])
-    response = await chat.get(url)
-    assert (response.status_code, response.content) == (200, png)
+    for variant in ("partial-" + "9" * 5000, "9" * 5000, "nonsense"):
+        url = reverse("chatkit_images:session-image", args=[ids.image, variant])
+        response = await chat.get(url)
+        assert (response.status_code, response.content) == (200, png), variant[:20]
 
 
 # Text that not every database takes
@@ -637,7 +626,6 @@ async def test_refusal_of_the_project_shows_its_message(
     ],
     ids=["bug", "not_implemented", "refusal", "database", "connection"],
 )
-@pytest.mark.parametrize("op", ["threads.create", "threads.list", "stored"])
 async def test_exception_before_the_first_event_is_json_with_a_status(
     chat: ChatClient,
     model: LoopbackAPI,
@@ -645,29 +633,29 @@ async def test_exception_before_the_first_event_is_json_with_a_status(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
     expected: tuple[int, str],
-    op: str,
 ) -> None:
     async def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    params: dict[str, Any] = {"input": message("Hello")} if "create" in op else {}
-    if op == "stored":
+    said = {"input": message("Hello")}
+    follows = said | {"thread_id": thread_id(await chat.say("Hello"))}
+    cases: list[tuple[str, dict[str, Any], Any, str]] = [
+        ("threads.create", said, TestServer, "check_request"),
+        ("threads.list", {}, TestServer, "check_request"),
         # Deep in the stream, but before it has said anything.
-        op = "threads.add_user_message"
-        params = {"input": message("Hello")}
-        params["thread_id"] = thread_id(await chat.say("Hello"))
-        monkeypatch.setattr(DjangoStore, "load_thread", fail)
-    else:
-        monkeypatch.setattr(TestServer, "check_request", fail)
-    with caplog.at_level(logging.ERROR):
-        assert await ask(chat, op, **params) == expected
-    if expected[0] in (500, 503):
-        assert "incident" in caplog.text
-    assert not await models.Run.objects.filter(status="running").aexists()
+        ("threads.add_user_message", follows, DjangoStore, "load_thread"),
+    ]
+    for op, params, place, method in cases:
+        caplog.clear()
+        with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
+            patch.setattr(place, method, fail)
+            assert await ask(chat, op, **params) == expected, op
+        if expected[0] in (500, 503):
+            assert "incident" in caplog.text, op
+        assert not await models.Run.objects.filter(status="running").aexists(), op
 
 
 @pytest.mark.row("P11")
-@pytest.mark.parametrize("hook", ["sync_action", "transcribe", "add_feedback"])
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -680,27 +668,23 @@ async def test_exception_of_a_method_that_does_not_stream_is_json(
     chat: ChatClient,
     model: LoopbackAPI,
     monkeypatch: pytest.MonkeyPatch,
-    hook: str,
     error: Exception,
     expected: tuple[int, str],
 ) -> None:
-    key = thread_id(await chat.say("Hello"))
-    op, params = {
-        "sync_action": ("threads.sync_custom_action", {"action": ACTION}),
-        "transcribe": (
-            "input.transcribe",
-            {"audio_base64": "c291bmQ=", "mime_type": "audio/webm"},
-        ),
-        "add_feedback": ("items.feedback", {"item_ids": [], "kind": "positive"}),
-    }[hook]
+    thread = {"thread_id": thread_id(await chat.say("Hello"))}
+    sound = {"audio_base64": "c291bmQ=", "mime_type": "audio/webm"}
+    liked = {"item_ids": [], "kind": "positive"}
 
     async def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(TestServer, hook, fail)
-    if op != "input.transcribe":
-        params["thread_id"] = key
-    assert await ask(chat, op, **params) == expected
+    for hook, op, params in (
+        ("sync_action", "threads.sync_custom_action", {"action": ACTION} | thread),
+        ("transcribe", "input.transcribe", sound),
+        ("add_feedback", "items.feedback", liked | thread),
+    ):
+        monkeypatch.setattr(TestServer, hook, fail)
+        assert await ask(chat, op, **params) == expected, hook
 
 
 # Settings of the project

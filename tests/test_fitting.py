@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import logging
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.image_files import image_file
 from tests.test_identity import RED, added, done, end, item, kept, left_open, partial
 
 PREVIEW = image_file("grey")
+COLOURS = ("red", "green", "blue", "navy", "white", "black")
 PART: dict[str, Any] = {"type": "output_text", "text": "Yes.", "annotations": []}
 URL = {"type": "url_citation", "url": "https://example.com/", "title": "A"}
 
@@ -38,65 +40,61 @@ def message(key: Any, **place: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"type": None},
-        {"type": 5},
-        {"nothing": 1},
-        {"type": "response.created", "response": None},
-        {"type": "response.output_text.delta", "delta": "of no message"},
-        {"type": "response.output_text.delta"},
-        {"type": "response.content_part.added", "part": None},
-        {"type": "response.content_part.added", "part": {"type": "tomorrow"}},
-        {"type": "response.reasoning_summary_text.delta", "delta": None},
-        {"type": "response.output_item.added", "output_index": 0, "item": None},
-        {"type": "response.output_item.added", "output_index": 0, "item": {}},
-        {"type": "response.output_item.done", "output_index": 0, "item": {}},
-        {"type": "response.output_item.done", "item": {"type": None}},
-    ],
-    ids=str,
-)
+# The first ones of a stream, before any message has begun.
+ODD: list[dict[str, Any]] = [
+    {"type": None},
+    {"type": 5},
+    {"nothing": 1},
+    {"type": "response.created", "response": None},
+    {"type": "response.output_text.delta", "delta": "of no message"},
+    {"type": "response.output_text.delta"},
+    {"type": "response.content_part.added", "part": None},
+    {"type": "response.content_part.added", "part": {"type": "tomorrow"}},
+    {"type": "response.reasoning_summary_text.delta", "delta": None},
+    {"type": "response.output_item.added", "output_index": 0, "item": None},
+    {"type": "response.output_item.added", "output_index": 0, "item": {}},
+    {"type": "response.output_item.done", "output_index": 0, "item": {}},
+    {"type": "response.output_item.done", "item": {"type": None}},
+]
+
+
 async def test_an_event_without_a_known_form_costs_itself(
-    chat: ChatClient,
-    model: LoopbackAPI,
-    caplog: pytest.LogCaptureFixture,
-    odd: dict[str, Any],
+    chat: ChatClient, model: LoopbackAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
-    model.respond_with(Raw(odd), Image(data=RED, partials=1), Text("Yes."), end())
+    odd = [Raw(each) for each in ODD]
+    model.respond_with(*odd, Image(data=RED, partials=1), Text("Yes."), end())
     with caplog.at_level(logging.WARNING, "chatkit_images"):
         events = await chat.say("a fox")
     assert of_type(events, "error") == []
     assert await kept(chat, events) == [RED]
     (said,) = done_items(events, "assistant_message")
     assert said["content"][0]["text"] == "Yes."
-    assert "it has no known form" in caplog.text
+    assert caplog.text.count("it has no known form") == len(ODD)
 
 
-@pytest.mark.parametrize("key", [None, "", 5, {"a": 1}], ids=str)
-@pytest.mark.parametrize(
-    "place",
-    [
-        {},
-        {"item_id": None},
-        {"item_id": ["x"], "output_index": None},
-        {"content_index": None},
-        {"content_index": "0"},
-    ],
-    ids=str,
-)
-async def test_words_find_their_message(
-    chat: ChatClient, model: LoopbackAPI, key: Any, place: dict[str, Any]
-) -> None:
-    model.respond_with(*message(key, **place), end())
-    events = await chat.say("a fox")
-    assert of_type(events, "error") == [] and left_open(events) == set()
-    (said,) = done_items(events, "assistant_message")
-    assert said["content"][0]["text"] == "Yes."
-    updates = of_type(events, "thread.item.updated")
-    assert {update["item_id"] for update in updates} == {said["id"]}
-    page = await chat.call("items.list", thread_id=thread_id(events))
-    assert said["id"] in [each["id"] for each in page["data"]]
+KEYS: list[Any] = [None, "", 5, {"a": 1}]
+PLACES: list[dict[str, Any]] = [
+    {},
+    {"item_id": None},
+    {"item_id": ["x"], "output_index": None},
+]
+# The part of a message is found without its id.
+PARTS: list[dict[str, Any]] = [{"content_index": None}, {"content_index": "0"}]
+
+
+async def test_words_find_their_message(chat: ChatClient, model: LoopbackAPI) -> None:
+    parts = [(5, part) for part in PARTS]
+    for key, place in [*itertools.product(KEYS, PLACES), *parts]:
+        model.respond_with(*message(key, **place), end())
+        events = await chat.say("a fox")
+        assert of_type(events, "error") == [], (key, place)
+        assert left_open(events) == set(), (key, place)
+        (said,) = done_items(events, "assistant_message")
+        assert said["content"][0]["text"] == "Yes.", (key, place)
+        updates = of_type(events, "thread.item.updated")
+        assert {update["item_id"] for update in updates} == {said["id"]}, (key, place)
+        page = await chat.call("items.list", thread_id=thread_id(events))
+        assert said["id"] in [each["id"] for each in page["data"]], (key, place)
 
 
 async def test_output_without_a_known_form_is_left_out(
@@ -109,25 +107,25 @@ async def test_output_without_a_known_form_is_left_out(
     assert await kept(chat, events) == [RED]
 
 
-@pytest.mark.parametrize(
-    "tools",
-    [
-        "x",
-        {"a": 1},
-        [None, "x", {"type": None}],
-        [{"type": "image_generation", "size": {"a": 1}, "model": 5}],
-        [{"type": "image_generation", "input_image_mask": {"file_id": 5}}],
-    ],
-    ids=str,
-)
+TOOLS: list[Any] = [
+    "x",
+    {"a": 1},
+    [None, "x", {"type": None}],
+    [{"type": "image_generation", "size": {"a": 1}, "model": 5}],
+    [{"type": "image_generation", "input_image_mask": {"file_id": 5}}],
+]
+
+
 async def test_tools_that_a_response_repeats_in_another_form(
-    chat: ChatClient, model: LoopbackAPI, tools: Any
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    begun = wire.new_response({"model": "gpt-4.1", "tools": []}) | {"tools": tools}
-    model.respond_with(event("created", response=begun), added("ig"), done("ig", RED))
-    events = await chat.say("a fox")
-    assert of_type(events, "error") == []
-    assert await kept(chat, events) == [RED]
+    for tools in TOOLS:
+        begun = wire.new_response({"model": "gpt-4.1", "tools": []}) | {"tools": tools}
+        created = event("created", response=begun)
+        model.respond_with(created, added("ig"), done("ig", RED))
+        events = await chat.say("a fox")
+        assert of_type(events, "error") == [], tools
+        assert await kept(chat, events) == [RED], tools
 
 
 async def test_figures_with_a_name_that_cannot_be_encoded(
@@ -141,59 +139,67 @@ async def test_figures_with_a_name_that_cannot_be_encoded(
     assert usage is not None and usage["output_tokens"] == 7
 
 
-@pytest.mark.parametrize("key", [{"a": 1}, ["x"], True, 1.5], ids=str)
-@pytest.mark.parametrize("index", [0, "0", 0.0, None, "x"])
+# Ids that are none, and one that is; places that are numbers, and others.
+IDS: list[Any] = [{"a": 1}, True]
+INDEXES: list[Any] = [0, "0", 0.0, None, "x"]
+
+
 async def test_an_image_whose_ids_and_places_are_odd(
-    chat: ChatClient, model: LoopbackAPI, key: Any, index: Any
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    steps = added(key), partial(key, PREVIEW), done(key, RED)
-    for step in steps:
-        step.event["output_index"] = index
+    more = [(["x"], 0), (1.5, None)]
+    for key, index in [*itertools.product(IDS, INDEXES), *more]:
+        steps = added(key), partial(key, PREVIEW), done(key, RED)
+        for step in steps:
+            step.event["output_index"] = index
+        model.respond_with(*steps, end())
+        events = await chat.say("a fox")
+        assert of_type(events, "error") == [], (key, index)
+        assert await kept(chat, events) == [RED], (key, index)
+
+
+async def test_an_image_in_an_object(chat: ChatClient, model: LoopbackAPI) -> None:
+    images, steps = [image_file(colour) for colour in COLOURS[:4]], []
+    for index, wrap in enumerate((None, "b64_json", "data", "base64")):
+        text = base64.b64encode(images[index]).decode()
+        final = done(f"ig_{index}", None, index)
+        final.event["item"]["result"] = {wrap: text} if wrap else [text]
+        steps += [added(f"ig_{index}", index), final]
     model.respond_with(*steps, end())
     events = await chat.say("a fox")
     assert of_type(events, "error") == []
-    assert await kept(chat, events) == [RED]
+    assert await kept(chat, events) == images
 
 
-@pytest.mark.parametrize("wrap", [list, "b64_json", "data", "base64"])
-async def test_an_image_in_an_object(
-    chat: ChatClient, model: LoopbackAPI, wrap: Any
-) -> None:
-    text = base64.b64encode(RED).decode()
-    final = done("ig", None)
-    final.event["item"]["result"] = [text] if wrap is list else {wrap: text}
-    model.respond_with(added("ig"), final, end())
-    events = await chat.say("a fox")
-    assert of_type(events, "error") == []
-    assert await kept(chat, events) == [RED]
-
-
-@pytest.mark.parametrize(
-    "result", [[], {}, False, 0, "   ", {"url": "https://example.com/a.png"}], ids=str
-)
 async def test_what_is_no_image_is_not_the_last_word(
-    chat: ChatClient, model: LoopbackAPI, result: Any
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    first = done("ig", None)
-    first.event["item"]["result"] = result
-    model.respond_with(added("ig"), first, end(item("ig", RED)))
-    events = await chat.say("a fox")
+    images, steps = [image_file(colour) for colour in COLOURS], []
+    results: list[Any] = [[], {}, False, 0, "   ", {"url": "https://example.com/a.png"}]
+    for index, result in enumerate(results):
+        first = done(f"ig_{index}", None, index)
+        first.event["item"]["result"] = result
+        steps += [added(f"ig_{index}", index), first]
+    finals = [item(f"ig_{index}", image) for index, image in enumerate(images)]
+    model.respond_with(*steps, end(*finals))
+    events = await chat.say("six foxes")
     assert of_type(events, "error") == []
-    assert await kept(chat, events) == [RED]
-    assert (await GeneratedImage.objects.aget()).status == "completed"
+    assert await kept(chat, events) == images
+    statuses = [image.status async for image in GeneratedImage.objects.all()]
+    assert statuses == ["completed"] * len(results)
 
 
-@pytest.mark.parametrize("usage", [[], "many", {"input_tokens": 1.5}], ids=str)
 async def test_figures_that_the_sdk_cannot_read_are_no_fault_of_the_site(
-    chat: ChatClient, model: LoopbackAPI, usage: Any
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    model.respond_with(added("ig"), done("ig", RED), end(usage=usage))
-    events = await chat.say("a fox")
-    assert await kept(chat, events) == [RED]
-    (error,) = of_type(events, "error")
-    assert error["message"] == "The service gave no answer. Try again."
-    run = await Run.objects.aget()
-    assert (run.reason, run.error_code) == ("no_result", "unreadable")
+    for usage in ([], "many", {"input_tokens": 1.5}):
+        model.respond_with(added("ig"), done("ig", RED), end(usage=usage))
+        events = await chat.say("a fox")
+        assert await kept(chat, events) == [RED], usage
+        (error,) = of_type(events, "error")
+        assert error["message"] == "The service gave no answer. Try again.", usage
+        run = await Run.objects.aget(thread=thread_id(events))
+        assert (run.reason, run.error_code) == ("no_result", "unreadable"), usage
 
 
 async def test_a_refusal_in_words_blocks_the_images_that_do_not_come(

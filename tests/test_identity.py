@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import pytest
-
 from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import identity
 from chatkit_images.testing import ErrorEvent, Image, LoopbackAPI, Raw, Text, wire
@@ -186,6 +184,10 @@ STREAMS: dict[str, tuple[list[Any], list[bytes]]] = {
 async def kept(chat: ChatClient, events: list[dict[str, Any]]) -> list[bytes]:
     """Return the bytes that a person sees after a reload, oldest first."""
     page = await chat.call("items.list", thread_id=thread_id(events), order="asc")
+    return await shown_in(chat, page)
+
+
+async def shown_in(chat: ChatClient, page: dict[str, Any]) -> list[bytes]:
     shown = [each for each in page["data"] if each["type"] == "generated_image"]
     return [await served(chat, each) for each in shown]
 
@@ -204,33 +206,34 @@ def left_open(events: list[dict[str, Any]]) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("name", STREAMS)
 async def test_every_image_is_kept_once_and_in_its_place(
-    chat: ChatClient, model: LoopbackAPI, name: str
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    steps, images = STREAMS[name]
-    model.respond_with(*steps, Text("Done."))
-    events = await chat.say("an image")
-    assert await kept(chat, events) == images
-    assert left_open(events) == set()
-    statuses = [i.status async for i in GeneratedImage.objects.all()]
-    assert statuses == ["completed"] * len(images)
-    page = await chat.call("items.list", thread_id=thread_id(events))
-    texts = [each for each in page["data"] if each["type"] == "assistant_message"]
-    assert all("could not" not in str(each["content"]) for each in texts)
+    for name, (steps, images) in STREAMS.items():
+        model.respond_with(*steps, Text("Done.", chunk=100))
+        events = await chat.say("an image")
+        key = thread_id(events)
+        page = await chat.call("items.list", thread_id=key, order="asc")
+        assert await shown_in(chat, page) == images, name
+        assert left_open(events) == set(), name
+        rows = GeneratedImage.objects.filter(thread=key)
+        statuses = [row.status async for row in rows]
+        assert statuses == ["completed"] * len(images), name
+        texts = [each for each in page["data"] if each["type"] == "assistant_message"]
+        assert all("could not" not in str(each["content"]) for each in texts), name
 
 
-@pytest.mark.parametrize("key", ["ig_0", "", None])
 async def test_another_turn_may_repeat_an_id(
-    chat: ChatClient, model: LoopbackAPI, key: str | None
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    model.respond_with(added(key), done(key, RED), Text("One."))
-    events = await chat.say("one")
-    model.respond_with(added(key), done(key, GREEN), Text("Two."))
-    again = await chat.say("two", thread_id(events))
-    (shown,) = done_items(again, "generated_image")
-    assert await served(chat, shown) == GREEN
-    assert await kept(chat, events) == [RED, GREEN]
+    for key in ("ig_0", "", None):
+        model.respond_with(added(key), done(key, RED), Text("One."))
+        events = await chat.say("one")
+        model.respond_with(added(key), done(key, GREEN), Text("Two."))
+        again = await chat.say("two", thread_id(events))
+        (shown,) = done_items(again, "generated_image")
+        assert await served(chat, shown) == GREEN, key
+        assert await kept(chat, events) == [RED, GREEN], key
 
 
 async def test_a_call_without_an_image_is_told_at_the_end_of_its_response(
