@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from . import storage
 from .cleaning import clean_mime
 from .conf import settings
 from .exceptions import RequestRefused, StorageUnavailable
+from .failures import remedies
 from .queries import bucket_files, file_types, uploaded_files, uploads
 from .queries.uploaded_files import StoredFile
 from .storage.presigned import PresignedUpload
@@ -28,18 +30,22 @@ async def sign(said: AttachmentCreateParams) -> PresignedUpload:
 
     Raises:
         ImproperlyConfigured: If the storage takes no uploads of clients.
+        RequestRefused: If it is too large for an image.
+        StorageUnavailable: If what signs does not answer.
     """
+    name, mime = storage.new_name("uploads", "bin"), clean_mime(said.mime_type)
+    bucket_files.check_image(bucket_files.WrittenFile(name, said.size, mime))
 
     def signed() -> PresignedUpload:
-        if settings.FILE_CIPHER is not None or not storage.presigned.is_possible():
+        if not _is_possible():
             raise ImproperlyConfigured(
                 "CHATKIT_IMAGES['ATTACHMENT_UPLOADS'] is 'storage', which needs "
                 "S3Storage as it is, and no FILE_CIPHER."
             )
-        name = storage.new_name("uploads", "bin")
-        return storage.presigned.sign(name, said.size, clean_mime(said.mime_type))
+        return storage.presigned.sign(name, said.size, mime)
 
-    return await storage.call("attachments", signed)
+    # Credentials may have to be asked for.
+    return await _within_time(signed)
 
 
 async def look(file: bucket_files.WrittenFile) -> StoredFile:
@@ -49,9 +55,18 @@ async def look(file: bucket_files.WrittenFile) -> StoredFile:
         RequestRefused: If it is not there, not accepted, or not as announced.
         StorageUnavailable: If the storage does not answer.
     """
+
+    def keep() -> StoredFile:
+        _check_possible()
+        return bucket_files.keep_document(file)
+
+    def read() -> bytes:
+        _check_possible()
+        return bucket_files.read_image(file)
+
     if not file.is_image:
-        return await _within_time(lambda: bucket_files.keep_document(file))
-    data = await _within_time(lambda: bucket_files.read_image(file))
+        return await _within_time(keep, lambda kept: bucket_files.drop(kept.name))
+    data = await _within_time(read)
     arrival = await storage.call("uploads", uploaded_files.take, data)
     if not arrival.stored.mime.startswith("image/"):
         # A text may begin as a GIF does.
@@ -63,14 +78,48 @@ async def look(file: bucket_files.WrittenFile) -> StoredFile:
     return arrival.stored
 
 
-async def _within_time(work: Callable[[], T]) -> T:
+def _is_possible() -> bool:
+    """Whether clients may write to the storage, as the settings are now."""
+    return settings.FILE_CIPHER is None and storage.presigned.is_possible()
+
+
+def _check_possible() -> None:
+    """Refuse an upload that was announced under other settings: nobody could read it.
+
+    Raises:
+        RequestRefused: If so. The client has to send it again, in another way.
+    """
+    if not _is_possible():
+        raise uploads.not_there()
+
+
+async def _within_time(
+    work: Callable[[], T], drop: Callable[[T], object] | None = None
+) -> T:
+    """Return what work on the storage returns.
+
+    Args:
+        work: The work.
+        drop: Undoes it, if it has ended after all when nobody waits any more.
+    """
+    given_up = threading.Event()
+
+    def working() -> T:
+        found = work()
+        if drop is not None and given_up.is_set():
+            drop(found)
+        return found
+
     try:
         async with asyncio.timeout(settings.STORAGE_TIMEOUT):
-            return await storage.call("attachments", work)
+            return await storage.call("attachments", working)
     except FileNotFoundError:
         raise uploads.not_there() from None
-    except (RequestRefused, asyncio.CancelledError):
+    except (ImproperlyConfigured, RequestRefused, asyncio.CancelledError):
         raise
     except Exception as error:
         message = f"Storage {settings.STORAGE!r} does not answer: {error!r}"
-        raise StorageUnavailable(message) from error
+        lasting = bool(remedies.of_storage(error))
+        raise StorageUnavailable(message, lasting=lasting) from error
+    finally:
+        given_up.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -30,8 +31,10 @@ from tests.client import ChatClient, done_items
 from tests.faults.storages import rclone, s3_storage
 from tests.image_files import image_file, noise
 from tests.services import absent
+from tests.tuning import tuned
 
 pytest.importorskip("storages")
+ClientError = pytest.importorskip("botocore.exceptions").ClientError
 PHOTO = image_file("teal", "JPEG")
 # A photo says where it was taken.
 EXIF = Image.Exif()
@@ -391,3 +394,106 @@ async def test_the_form_of_a_large_image_for_models_is_made_once_it_is_finished(
         await storage.call("redraw", lambda: None)
         assert await sync_to_async(files)() == ["attachments", "thumbnails", "variants"]
     assert (await models.ImageVariant.objects.aget()).attachment_id == key
+
+
+async def test_what_signs_uploads_has_its_time_and_its_errors(
+    client: ChatClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = threading.Event()
+    lasting = ClientError({"Error": {"Code": "AccessDenied"}}, "CopyObject")
+
+    def hang(*args: object) -> None:
+        hanging.wait(10)
+
+    def fail(*args: object) -> None:
+        raise lasting
+
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.1)
+    monkeypatch.setattr(presigned, "sign", hang)
+    params = {"name": "fox", "mime_type": "application/pdf", "size": 9}
+    response = await client.request_op("attachments.create", params)
+    hanging.set()
+    assert refusal(response)[:2] == (503, "unavailable")
+    # What staff have to mend is not told as something that passes.
+    monkeypatch.setattr(presigned, "sign", fail)
+    response = await client.request_op("attachments.create", params)
+    assert refusal(response)[:2] == (500, "server_error")
+    assert not await models.Attachment.objects.aexists()
+
+
+async def test_a_copy_that_comes_too_late_is_deleted(
+    client: ChatClient, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, told = await announce(client, "application/pdf", len(PDF))
+    assert put(told, PDF) == 200
+    copy, answered, dropped = presigned.copy, threading.Event(), threading.Event()
+    drop = bucket_files.drop
+
+    def late(name: str, target: str) -> None:
+        answered.wait(10)
+        copy(name, target)
+
+    def note(name: str) -> None:
+        drop(name)
+        dropped.set()
+
+    monkeypatch.setattr(bucket_files, "drop", note)
+    with monkeypatch.context() as patched:
+        patched.setattr(presigned, "copy", late)
+        before = settings.CHATKIT_IMAGES
+        settings.CHATKIT_IMAGES = tuned(before, STORAGE_TIMEOUT=0.1)
+        assert (await finish(client, key)).status_code == 503
+        settings.CHATKIT_IMAGES = before
+        answered.set()
+        assert await sync_to_async(dropped.wait)(10)
+    assert files() == ["uploads"]
+    assert (await finish(client, key)).status_code == 200
+
+
+@pytest.mark.parametrize("mime", ["application/pdf", "image/jpeg"])
+@pytest.mark.parametrize(
+    "changed",
+    [{"FILE_CIPHER": "tests.test_storage_s3.Plain"}, {"STORAGE": "default"}],
+    ids=str,
+)
+async def test_an_upload_from_before_other_settings_is_sent_again(
+    client: ChatClient, settings: Any, changed: dict[str, str], mime: str
+) -> None:
+    """A copy in the bucket would be one that the cipher cannot read."""
+    data = PDF if mime == "application/pdf" else PHOTO
+    key, told = await announce(client, mime, len(data))
+    assert put(told, data) == 200
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | changed
+    assert refusal(await finish(client, key)) == NOT_UPLOADED
+    row = await models.Attachment.objects.aget()
+    assert (row.awaits_upload, row.file.name) == (True, "")
+
+
+async def test_an_image_that_is_too_large_for_one_is_not_sent_at_all(
+    client: ChatClient, settings: Any
+) -> None:
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"MAX_IMAGE_BYTES": 99}
+    params = {"name": "fox", "mime_type": "image/png", "size": 100}
+    response = await client.request_op("attachments.create", params)
+    assert refusal(response)[:2] == (413, "too_large")
+    await announce(client, "application/pdf", 100)
+
+
+def test_a_copy_has_the_tags_of_other_writes(endpoint: str) -> None:
+    entry = s3_storage(endpoint, "tagged")
+    entry["OPTIONS"]["object_parameters"] = {"Tagging": "team=chat"}
+    sent: list[Any] = []
+
+    def note(params: Any, **kwargs: Any) -> None:
+        sent.append(params["headers"])
+
+    names = [storage.new_name("attachments", "pdf") for _ in range(2)]
+    with override_settings(STORAGES=project.STORAGES | {"chatkit_images": entry}):
+        s3: Any = storage.get_storage()
+        s3.connection.meta.client.meta.events.register("before-call", note)
+        lie(PDF, names[0])
+        presigned.copy(*names)
+        for name in names:
+            storage.delete(name)
+    assert sent[1]["x-amz-tagging"] == "team=chat"
+    assert sent[1]["x-amz-tagging-directive"] == "REPLACE"

@@ -54,6 +54,12 @@ class WrittenFile:
         return self.size if self.is_image else min(self.size, LOOK_BYTES)
 
 
+def check_image(file: WrittenFile) -> None:
+    """Refuse a file that is announced as an image, and too large for one."""
+    if file.is_image and file.size > settings.MAX_IMAGE_BYTES:
+        raise RequestRefused("too_large", _("The file is too large."), status=413)
+
+
 def read_image(file: WrittenFile) -> bytes:
     """Return the bytes of a file that was announced as an image. Blocks on the storage.
 
@@ -63,8 +69,7 @@ def read_image(file: WrittenFile) -> bytes:
         Exception: The storage's own.
     """
     _check_sizes(file, storage.presigned.size_of(file.name))
-    if file.size > settings.MAX_IMAGE_BYTES:
-        raise RequestRefused("too_large", _("The file is too large."), status=413)
+    check_image(file)
     # One byte more tells a file that has grown meanwhile.
     data = storage.presigned.read_first(file.name, file.size + 1)
     _check_sizes(file, len(data))

@@ -127,6 +127,9 @@ def copy(name: str, target: str) -> None:
     place = _object(storage, target)
     taken = client.meta.service_model.operation_model("CopyObject").input_shape.members
     written = storage._get_write_parameters(place["Key"])
+    if "Tagging" in written:
+        # Otherwise the tags are those of the original, which has none.
+        written = {**written, "TaggingDirective": "REPLACE"}
     with _telling_absence(name):
         client.copy_object(
             **place,
