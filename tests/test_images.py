@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,12 +36,19 @@ from tests.client import message as user_message
 from tests.image_files import SVG, image_file
 
 
-@pytest.fixture(
-    autouse=True, params=["tests.chat.EveryImage", "openai.DefaultAsyncHttpxClient"]
-)
+@pytest.fixture(autouse=True)
 def http_client(request: pytest.FixtureRequest, settings: Any) -> None:
-    """Images are read past the SDKs, or with them."""
-    settings.HTTP_CLIENT = request.param
+    settings.HTTP_CLIENT = getattr(request, "param", "tests.chat.EveryImage")
+
+
+# Images are read past the SDKs, or with them. What is done with bytes that were read
+# does not depend on it.
+both = pytest.mark.parametrize(
+    "http_client",
+    ["tests.chat.EveryImage", "openai.DefaultAsyncHttpxClient"],
+    indirect=True,
+    ids=["past the SDKs", "with the SDKs"],
+)
 
 
 async def one_image(**lookup: Any) -> GeneratedImage:
@@ -69,6 +77,7 @@ def progress(events: list[dict[str, Any]], item_id: str) -> list[float]:
     ]
 
 
+@both
 async def test_previews_sharpen_to_the_final_with_progress(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +102,7 @@ async def test_previews_sharpen_to_the_final_with_progress(
     assert 0 < image.first_partial_ms < image.final_ms
 
 
+@both
 async def test_the_bytes_served_are_the_bytes_sent(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
@@ -110,6 +120,7 @@ async def test_the_bytes_served_are_the_bytes_sent(
     assert (thumbnail.format, thumbnail.size) == ("WEBP", (64, 48))
 
 
+@both
 async def test_what_the_events_say_is_kept(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -145,6 +156,7 @@ async def test_what_the_events_say_is_kept(
     assert image.run.usage["total_tokens"] > 0
 
 
+@both
 async def test_words_that_are_longer_than_their_columns_are_cut(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch, png: bytes
 ) -> None:
@@ -186,6 +198,7 @@ async def test_words_that_are_longer_than_their_columns_are_cut(
 
 
 @pytest.mark.parametrize("order", ["interleaved", "reversed", "sequential"])
+@both
 async def test_images_in_parallel_arrive_each_in_its_item(
     chat: ChatClient, model: LoopbackAPI, order: Any
 ) -> None:
@@ -214,6 +227,7 @@ async def test_images_in_parallel_arrive_each_in_its_item(
     assert of_type(events, "thread.item.removed") == []
 
 
+@both
 async def test_an_answer_of_images_only_is_paid_for_once(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -229,6 +243,7 @@ async def test_an_answer_of_images_only_is_paid_for_once(
     assert run.usage["total_tokens"] > 0
 
 
+@both
 async def test_a_blocked_image_ends_with_its_reason(
     chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,31 +318,33 @@ async def test_reasons_are_told_in_the_language_of_the_person(
     assert seen == ["de"]
 
 
-@pytest.mark.parametrize(
-    ("step", "code"),
-    [
-        (Image(result=False, partials=0), "no_result"),
-        (Image(data=b"not an image", partials=0), "unknown_type"),
-        (Image(data=image_file("red")[:-20], partials=0), "damaged"),
-        (Image(partials=0, finish=False), "no_result"),
-    ],
-)
-async def test_an_image_without_a_result_ends_as_failed(
-    chat: ChatClient, model: LoopbackAPI, step: Image, code: str
-) -> None:
-    answer(model, step)
+FRUITLESS = {
+    "ig_1": (Image(result=False, partials=0), "no_result"),
+    "ig_2": (Image(data=b"not an image", partials=0), "unknown_type"),
+    "ig_3": (Image(data=image_file("red")[:-20], partials=0), "damaged"),
+    "ig_4": (Image(partials=0, finish=False), "no_result"),
+}
 
-    events = await chat.say("an image")
+
+@both
+async def test_an_image_without_a_result_ends_as_failed(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    answer(model, *(replace(step, call_id=key) for key, (step, _) in FRUITLESS.items()))
+
+    events = await chat.say("four images")
 
     assert of_type(events, "error") == []
-    assert len(of_type(events, "thread.item.removed")) == 1
+    assert len(of_type(events, "thread.item.removed")) == len(FRUITLESS)
     texts = [m["content"][0]["text"] for m in done_items(events, "assistant_message")]
-    assert set(texts) == {"The image could not be generated.", "Done."}
-    image = await one_image()
-    assert (image.status, image.error_code) == ("failed", code)
-    assert image.finished_at is not None
+    assert sorted(texts) == ["Done.", *["The image could not be generated."] * 4]
+    for key, (_, code) in FRUITLESS.items():
+        image = await one_image(call_id=key)
+        assert (image.status, image.error_code) == ("failed", code), key
+        assert image.finished_at is not None
 
 
+@both
 async def test_bytes_count_more_than_the_status_beside_them(
     chat: ChatClient, model: LoopbackAPI, png: bytes
 ) -> None:
@@ -344,6 +361,7 @@ async def test_bytes_count_more_than_the_status_beside_them(
     [Drop(), ErrorEvent(code="server_error", message="secret of the provider")],
     ids=["dropped connection", "error event"],
 )
+@both
 async def test_a_stream_that_breaks_leaves_no_image_unfinished(
     chat: ChatClient, model: LoopbackAPI, last: Any
 ) -> None:
@@ -427,6 +445,7 @@ async def until(stream: Any, seen: list[dict[str, Any]], event_type: str) -> Non
             return
 
 
+@both
 async def test_a_stopped_image_keeps_its_best_preview(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -479,6 +498,7 @@ async def test_a_stopped_image_without_a_preview_says_so(
     gate.open()
 
 
+@both
 async def test_a_cancelled_answer_keeps_its_text_and_ends_the_model(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -521,38 +541,40 @@ async def test_the_next_turn_gets_the_image_as_bytes(
     assert base64.b64decode(data) == png
 
 
-@pytest.mark.parametrize(
-    ("form", "mime", "shown"),
-    [
-        ("PNG", "image/png", True),
-        ("JPEG", "image/jpeg", True),
-        ("WEBP", "image/webp", True),
-        ("GIF", "image/gif", True),
-        ("SVG", "image/svg+xml", False),
-    ],
-)
+FORMS = {
+    "image/png": image_file("red", "PNG"),
+    "image/jpeg": image_file("red", "JPEG"),
+    "image/webp": image_file("red", "WEBP"),
+    "image/gif": image_file("red", "GIF"),
+    "image/svg+xml": SVG,
+}
+
+
 @pytest.mark.row("C01")
 @pytest.mark.row("C15")
+@both
 async def test_the_type_is_read_from_the_bytes(
-    chat: ChatClient, model: LoopbackAPI, form: str, mime: str, shown: bool
+    chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    data = SVG if form == "SVG" else image_file("red", form)
     # The model says PNG, whatever it sends.
-    answer(model, Image(data=data, partials=0, format="png"))
+    answer(model, *(Image(data=d, partials=0, format="png") for d in FORMS.values()))
 
-    events = await chat.say("an image")
+    events = await chat.say("five images")
 
-    image = await one_image()
-    assert image.mime == mime
-    (item,) = done_items(events, "generated_image")
-    response = await chat.get(item["image"]["url"])
-    assert response.content == data
-    assert response["Content-Type"] == mime
-    assert response["Content-Disposition"].startswith(
-        "inline" if shown else "attachment"
-    )
-    assert response["X-Content-Type-Options"] == "nosniff"
-    assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert {row.mime async for row in GeneratedImage.objects.all()} == set(FORMS)
+    items = done_items(events, "generated_image")
+    assert len(items) == len(FORMS)
+    found = {}
+    for item in items:
+        response = await chat.get(item["image"]["url"])
+        mime = response["Content-Type"]
+        found[mime] = response.content
+        assert response["Content-Disposition"].startswith(
+            "attachment" if mime == "image/svg+xml" else "inline"
+        )
+        assert response["X-Content-Type-Options"] == "nosniff"
+        assert response["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert found == FORMS
 
 
 @pytest.mark.row("D14")
