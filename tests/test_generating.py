@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from enum import Enum
@@ -30,6 +31,7 @@ from tests.chat import TestServer
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.client import message as user_message
 from tests.image_files import image_file
+from tests.tuning import tuned
 
 RED, GREEN = image_file("red"), image_file("green")
 Draw = Callable[[GeneratingImage], Awaitable[Any]]
@@ -513,6 +515,64 @@ async def test_data_may_have_any_form(
     row = await GeneratedImage.objects.aget()
     assert row.status == "completed", row.failure
     assert storage.read(str(row.file.name)) == GREEN
+
+
+class Stuck(io.BytesIO):
+    """A file behind a connection on which nothing comes any more."""
+
+    released = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert Stuck.released.wait(60)
+        return b""
+
+
+async def test_files_that_are_stuck_hold_up_no_other_file(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.5)
+    Stuck.released = threading.Event()
+
+    async def draw(image: GeneratingImage) -> None:
+        # As many as there are threads that read such files.
+        await asyncio.gather(*(image.partial(Stuck()) for _ in range(4)))
+        with pytest.raises(TimeoutError, match="The file is silent for 0.5 s"):
+            await image.final(Stuck())
+        await image.final(io.BytesIO(GREEN))
+
+    draws(draw)
+    asks(model, "a fox")
+    try:
+        async with asyncio.timeout(20):
+            await chat.say("draw a fox")
+    finally:
+        Stuck.released.set()
+    row = await GeneratedImage.objects.aget()
+    assert row.status == "completed"
+    assert caplog.text.count("A partial image is left out: TimeoutError") == 4
+
+
+async def test_a_file_that_comes_bit_by_bit_may_take_longer_in_all(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int | None] = []
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            sizes.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr("chatkit_images.agents.image_data.AT_A_TIME", 100)
+    draws(lambda image: image.final(Slow(GREEN)))
+    asks(model, "a fox")
+    await chat.say("draw a fox")
+    row = await GeneratedImage.objects.aget()
+    assert storage.read(str(row.file.name)) == GREEN
+    # None of its reads, which have a limit each, asks for all of it.
+    assert len(sizes) == len(GREEN) // 100 + 2 and set(sizes) == {100}
 
 
 REFUSED = {

@@ -82,6 +82,7 @@ class GeneratingImage(OwnCall):
 
         Raises:
             RuntimeError: If there was a final before, or the block has ended.
+            TimeoutError: If the data are a file on which nothing comes.
             TypeError, ValueError: If nothing can be read from the data.
         """
         try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import AsyncIterable
 from contextlib import aclosing, nullcontext
-from functools import partial
 from typing import IO, Any, TypeAlias
 
 from django.core.files import File
@@ -27,14 +27,23 @@ FORMS = (
 )
 
 
+# Bytes of a file that are asked for at once. So a file that comes slowly, but comes, is
+# not silent.
+AT_A_TIME = 256 * 1024
+# Has the patience of each thread that reads files.
+_reading = threading.local()
+
+
 async def read(data: ImageData) -> str | RawImage:
     """Return the data of an image: base64 as it is, or bytes.
 
     A file is read in a thread, from where it stands to its end. No more than
-    ``MAX_IMAGE_BYTES`` are read of anything.
+    ``MAX_IMAGE_BYTES`` are read of anything. A file that is silent for
+    ``STORAGE_TIMEOUT`` is given up.
 
     Raises:
         ImageError: If there are more.
+        TimeoutError: If a file is silent.
         TypeError: If it is nothing that an image can be read from.
         ValueError: If it is the URL of an image that is elsewhere.
         Exception: What a file or an iterator raises.
@@ -78,16 +87,29 @@ async def _content_of(file: Any) -> bytes:
     found: list[bytes] = []
     left = settings.MAX_IMAGE_BYTES
     while True:
-        read = partial(file.read, left + 1)
+        size = min(left + 1, AT_A_TIME)
         if inspect.iscoroutinefunction(file.read):
-            content = await read()
+            content = await file.read(size)
         else:
-            content = await awaited(await storage.call("files", read))
+            content = await awaited(await storage.call("files", _patiently, file, size))
         found.append(_bytes_of(content))
         if not found[-1]:
             return imaging.buffers.join(found)
         left -= len(found[-1])
         _check(left)
+
+
+def _patiently(file: Any, size: int) -> Any:
+    """Read of a file, in a thread that does not wait for ever.
+
+    Raises:
+        TimeoutError: If nothing comes. Then the file keeps a thread of its own.
+    """
+    if not hasattr(_reading, "patience"):
+        # A storage has a client for each thread, which takes a while to make.
+        _reading.patience = storage.Patience("file")
+    patience: storage.Patience = _reading.patience
+    return patience.call(file.read, size)
 
 
 def _bytes_of(value: object) -> bytes:

@@ -113,7 +113,8 @@ class Tuning(Group):
 
         Afterwards the file is served from the spool; the write goes on by itself. What
         has waited as long for a thread goes to the spool as well. A read for the model,
-        and a look at a file that was sent straight to S3, may take as long.
+        a look at a file that was sent straight to S3, and each read of a file that a
+        tool hands in, may take as long.
         """
         return float(self._tuned("STORAGE_TIMEOUT", 10))
 

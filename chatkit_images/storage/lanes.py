@@ -75,7 +75,8 @@ def executor(lane: Lane) -> Threads:
         # The addresses of hosts from which images are fetched. A name may take its
         # time, and the event loop's own threads look up the providers.
         "lookups": 4,
-        # Files that tools hand in. They may be connections on which nothing comes.
+        # Files that tools hand in. They may be connections on which nothing comes, so
+        # each read has ``Patience``.
         "files": half,
         # What a storage does not take goes to the disk of this host.
         "spool": 1,

@@ -24,9 +24,13 @@ class Patience:
 
     Use it as a context manager, in one thread. A call that hangs keeps its thread; the
     next call gets another one. None of them keeps the process from ending.
+
+    Args:
+        what: What the functions ask, as the error calls it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "storage") -> None:
+        self._what = what
         self._jobs: SimpleQueue[Job | None] | None = None
 
     def __enter__(self) -> Self:
@@ -58,7 +62,7 @@ class Patience:
                 raise  # The function's own.
             self._jobs.put(None)
             self._jobs = None
-            raise TimeoutError(f"The storage is silent for {limit} s.") from None
+            raise TimeoutError(f"The {self._what} is silent for {limit} s.") from None
 
 
 def patiently(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
