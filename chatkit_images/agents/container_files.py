@@ -8,9 +8,12 @@ from openai import AsyncOpenAI
 
 from ..conf import settings
 from ..exceptions import FetchFailed, FetchRefused
+from ..fetching.reads import Reads
 
-# Seconds for one file.
+# Seconds for one file, waiting for a turn included.
 TIMEOUT = 30.0
+# Nobody waits here for URLs that others have named.
+_reads = Reads()
 
 
 async def read(client: AsyncOpenAI | None, container_id: str, file_id: str) -> bytes:
@@ -33,6 +36,7 @@ async def read(client: AsyncOpenAI | None, container_id: str, file_id: str) -> b
     try:
         async with (
             asyncio.timeout(TIMEOUT),
+            _reads.turn(),
             content.retrieve(file_id, container_id=container_id) as response,
         ):
             async for part in response.iter_bytes():

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
-from weakref import WeakKeyDictionary
 
 import httpx2
 
@@ -15,12 +14,11 @@ from .. import imaging
 from ..conf import settings
 from ..exceptions import FetchFailed, FetchRefused
 from .addresses import addresses_of
+from .reads import Reads
 from .targets import Target, target_of
 
 MOST_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
-# Images of this process that are read at once; each has MAX_IMAGE_BYTES at most.
-AT_ONCE = 8
 # Seconds for a connection to one address; another may answer.
 CONNECTING = 5.0
 # No connection is kept: the next host may be at the same address, with another name in
@@ -32,8 +30,7 @@ ACCEPT = {
     "accept-encoding": "identity",
     "user-agent": "chatkit-images",
 }
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]
-_turns = WeakKeyDictionary()
+_reads = Reads()
 
 
 async def fetch_image(
@@ -50,7 +47,8 @@ async def fetch_image(
     It opens ``https`` only, and only at public addresses: it looks the host up once,
     checks each address, and connects to the one that it has checked. Each of at most
     three redirects is checked in the same way. Proxies of the environment are not used,
-    as a proxy looks the host up by itself. No cookie is kept.
+    as a proxy looks the host up by itself. No cookie is kept. The process reads eight
+    images at once, of which four are for the same owner at most.
 
     Args:
         url: The URL, without a name and a password in it.
@@ -76,7 +74,7 @@ async def fetch_image(
     context = ssl_context or _ssl_context()
     own = {name.lower(): value for name, value in (headers or {}).items()}
     try:
-        async with asyncio.timeout(timeout), _turn():
+        async with asyncio.timeout(timeout), _reads.turn():
             for _ in range(MOST_REDIRECTS + 1):
                 async with _opened(target, own, context) as response:
                     if response.status_code not in REDIRECTS:
@@ -92,11 +90,6 @@ async def fetch_image(
             "timeout", f"The host {target.host!r} took more than {timeout} seconds."
         ) from error
     raise FetchRefused("redirects", f"There are more than {MOST_REDIRECTS} redirects.")
-
-
-def _turn() -> asyncio.Semaphore:
-    loop = asyncio.get_running_loop()
-    return _turns.setdefault(loop, asyncio.Semaphore(AT_ONCE))
 
 
 @cache
