@@ -100,12 +100,20 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     post_migrate.disconnect(
         dispatch_uid="django.contrib.auth.management.create_permissions"
     )
-    with django_db_blocker.unblock():
-        first = {model: list(model.objects.all()) for model in INITIAL}
+    quote = connection.ops.quote_name
+    tables = [quote(model._meta.db_table) for model in INITIAL]
+    copies = [(table, quote(f"first_{n}")) for n, table in enumerate(tables)]
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for table, copy in copies:
+            cursor.execute(f"CREATE TABLE {copy} AS SELECT * FROM {table}")
 
     def fill(using: str, **kwargs: Any) -> None:
-        for model, rows in first.items():
-            model.objects.using(using).bulk_create(rows, ignore_conflicts=True)
+        with connections[using].cursor() as cursor:
+            for table, copy in copies:
+                cursor.execute(
+                    f"INSERT INTO {table} SELECT * FROM {copy}"
+                    f" WHERE id NOT IN (SELECT id FROM {table})"
+                )
 
     auth = apps.get_app_config("auth")
     post_migrate.connect(fill, sender=auth, weak=False)
