@@ -90,7 +90,7 @@ async def test_documents_go_as_text_where_they_are_text(
     await models.GeneratedImage.objects.all().adelete()
     long = await generated("ig_2", SVG + b" " * 20_000, context)
     (note,) = await DjangoThreadItemConverter(context).to_agent_input(long)
-    assert "is not shown again" in str(note)
+    assert "is too large to be shown" in str(note)
     file = SimpleUploadedFile("long.svg", SVG + b" " * 20_000)
     sent = await store.upload(file, context)
     message = user_message(text("Look"), attachments=[sent])

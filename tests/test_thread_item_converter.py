@@ -83,6 +83,10 @@ def notes(*lines: str) -> list[list[str]]:
     return [note(line, again=place > 0) for place, line in enumerate(lines)]
 
 
+NO_ROOM = "is not shown because others take all the room"
+TOO_LARGE = "is too large to be shown"
+
+
 def earlier(name: str, why: str = "is not shown again") -> str:
     return f'An image that was generated earlier ("prompt of {name}") {why}.'
 
@@ -160,8 +164,8 @@ async def test_the_newest_images_are_shown_and_older_ones_named(
         (4, many, shown),
         (2, many, [note(named[0]), *shown[1:]]),
         (0, many, notes(*named)),
-        (4, 2 * len(data), [note(named[0]), *shown[1:]]),
-        (4, 0, notes(*named)),
+        (4, 2 * len(data), [note(earlier("ig_0", NO_ROOM)), *shown[1:]]),
+        (4, 0, notes(*(earlier(f"ig_{n}", TOO_LARGE) for n in range(3)))),
     ):
         configure(MODEL_IMAGE_COUNT=count, MODEL_IMAGE_BYTES=budget)
         converter = DjangoThreadItemConverter(context)
@@ -197,11 +201,11 @@ async def test_attachments_share_the_budget(
     converter = DjangoThreadItemConverter(context)
     image_part = ("data:image/png;base64", data)
     assert contents(await converter.to_agent_input([item, message])) == [
-        note(earlier("ig_1")),
+        note(earlier("ig_1", NO_ROOM)),
         ["Look", image_part],
     ]
     assert contents(await converter.to_agent_input([message, item])) == [
-        note(file("fox.png", "is too large to be shown")),
+        note(file("fox.png", NO_ROOM)),
         ["Look"],
         [f"{WORDS}prompt of ig_1", image_part],
     ]
@@ -226,7 +230,7 @@ async def test_images_that_cannot_fit_any_more_are_not_read(
     configure(MODEL_IMAGE_BYTES=len(small))
     found = await DjangoThreadItemConverter(context).to_agent_input(messages)
     # What is smaller still fits.
-    lines = notes(*(file(f"{n}.png", "is too large to be shown") for n in "bcd"))
+    lines = notes(*(file(f"{n}.png", TOO_LARGE) for n in "bcd"))
     assert contents(found) == [
         ["Look", ("data:image/png;base64", small)],
         *(content for line in lines for content in (line, ["Look"])),
@@ -303,7 +307,10 @@ async def test_what_cannot_be_shown_is_said_in_words(
         note(gone, again=True),
         ["(notes.txt)"],
     ]
-    lines = [earlier("ig_missing", "is not available now"), earlier("ig_svg")]
+    lines = [
+        earlier("ig_missing", "is not available now"),
+        earlier("ig_svg", TOO_LARGE),
+    ]
     expected = [*notes(*lines), *rest]
     found = await DjangoThreadItemConverter(context).to_agent_input(items)
     assert contents(found) == expected
@@ -401,7 +408,8 @@ async def test_documents_have_a_budget_that_the_newest_get_first(
         return [
             document.name
             for document in documents
-            if file(document.name, "is too large to be shown") not in told
+            if file(document.name, NO_ROOM) not in told
+            and file(document.name, TOO_LARGE) not in told
         ]
 
     assert await sent(16) == ["old.txt", "fox.pdf", "new.txt"]

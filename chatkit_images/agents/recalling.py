@@ -9,7 +9,8 @@ from .. import database, imaging, models
 from ..context import RequestContext
 from ..contexts import given_to
 from ..converters import absences
-from ..converters.file_parts import FileParts, Part
+from ..converters.file_parts import FileParts
+from ..converters.parts import Part
 from ..exceptions import NotFoundError
 from ..queries import attachments, identity, inputs, named_images
 from ..queries.inputs import InputFile
@@ -60,7 +61,7 @@ async def _look(image_id: str, context: RequestContext) -> ModelImage | str:
         return UNKNOWN
     part, why = found
     if part is None:
-        return f"The image {absences.TOO_LARGE if why == absences.NOT_AGAIN else why}."
+        return f"The image {why}."
     if part["type"] == "input_text":
         return part["text"]
     if part["type"] != "input_image":

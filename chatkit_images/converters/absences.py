@@ -28,13 +28,14 @@ AGAIN = "Another such note from the application:"
 DAMAGED = "is damaged"
 GONE = "is gone"
 NOT_AGAIN = "is not shown again"
+NO_ROOM = "is not shown because others take all the room"
 NOT_NOW = "is not available now"
 OF_NO_KIND = "is of a kind that cannot be shown"
 TOO_LARGE = "is too large to be shown"
 UNREACHABLE = "cannot be reached by this model"
 WITHHELD = "cannot be shown to this model"
 # An agent may look again at what is not shown for these.
-RECALLABLE = (NOT_AGAIN, TOO_LARGE)
+RECALLABLE = (NO_ROOM, NOT_AGAIN, TOO_LARGE)
 # How an image call ended that has no result.
 ENDS = {
     Status.BLOCKED: "was blocked by the safety system",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from chatkit import types
-from openai.types.responses import ResponseInputContentParam
 
 from .. import database, imaging, models
 from ..context import RequestContext
@@ -14,10 +13,9 @@ from ..fetching.addresses import is_public_url
 from ..queries import data_urls, own_urls, variants
 from . import absences, image_urls, parts
 from .file_budget import FileBudget
+from .parts import Part
 
 logger = logging.getLogger(__name__)
-# A part, or ``None`` and the end of the sentence about what the model does not see.
-Part = tuple[ResponseInputContentParam | None, str]
 
 
 class FileParts:
@@ -44,7 +42,7 @@ class FileParts:
                 url := await image_urls.of(image, original, self._context)
             ):
                 return parts.image(url), ""
-            return await self._budget.image(original), absences.NOT_AGAIN
+            return await self._budget.image(original)
         except ImageError:
             return None, absences.OF_NO_KIND
         except Exception:
@@ -54,18 +52,15 @@ class FileParts:
 
     async def attachment(self, row: models.Attachment) -> Part:
         """Return a file that has a row and bytes, if only those of a preview."""
-        part: ResponseInputContentParam | None
         try:
             if row.mime_type in imaging.INLINE:
-                part = await self._budget.image(await _original(row))
-            else:
-                part = await self._budget.document(row)
+                return await self._budget.image(await _original(row))
+            return await self._budget.document(row)
         except ImageError:
             return None, absences.DAMAGED
         except Exception:
             logger.warning("Attachment %s cannot be read", row.pk, exc_info=True)
             return None, absences.NOT_NOW
-        return part, absences.TOO_LARGE
 
     async def image_elsewhere(self, item: types.GeneratedImageItem) -> Part:
         """Return an image of an item whose image has no row, as of another store."""
@@ -89,7 +84,7 @@ class FileParts:
     async def _elsewhere(self, url: str, key: str, hook: str) -> Part:
         if match := data_urls.DATA_IMAGE.fullmatch(url):
             try:
-                return await self._budget.inline(match[1]), absences.TOO_LARGE
+                return await self._budget.inline(match[1])
             except ImageError as error:
                 logger.warning("The image of %s cannot be shown: %s", key, error)
                 return None, absences.OF_NO_KIND

@@ -14,6 +14,9 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_input_item_param import Message
 
+# A part, or ``None`` and the end of the sentence about what the model does not see.
+Part = tuple[ResponseInputContentParam | None, str]
+
 
 def text(words: str) -> ResponseInputTextParam:
     """Return a part that is text."""

@@ -17,10 +17,11 @@ from ..contexts import given_to
 from ..queries.inputs import InputFile
 from . import absences, parts, shown_images
 from .decorations import DecorationConverter
-from .file_parts import FileParts, Part
+from .file_parts import FileParts
 from .input_files import InputFiles
 from .input_rows import InputRows
 from .mentions import Mentions, with_distinct_texts
+from .parts import Part
 from .shown_images import ShownImages
 
 # What stands beside an image of which nobody knows for what words it was made.
