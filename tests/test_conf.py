@@ -416,6 +416,27 @@ def test_a_bad_value_is_named_with_its_fix(
     assert problems(settings, value) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("url", "is_one"),
+    [
+        ("https://shop.example", True),
+        ("http://localhost:8000/", True),
+        # A proxy may take a path away.
+        ("https://[2606:4700::1111]:8443/app", True),
+        ("https://", False),
+        ("https:///app", False),
+        ("https://shop.example?x=1", False),
+        ("https://shop.example/#top", False),
+        ("https://shop.example ", False),
+    ],
+)
+def test_a_base_url_is_one_that_paths_can_follow(
+    settings: Any, url: str, is_one: bool
+) -> None:
+    found = problems(settings, SERVER | {"BASE_URL": url})
+    assert [each[0] for each in found] == ([] if is_one else ["chatkit_images.E007"])
+
+
 def test_every_number_is_checked_where_it_stands(settings: Any) -> None:
     """No setting of a number is left out of the checks."""
     numbers = {

@@ -19,7 +19,7 @@ from chatkit_images import failures, fetching
 from chatkit_images.exceptions import FetchFailed, FetchRefused, ImageError
 from chatkit_images.failures import Reason
 from chatkit_images.fetching import fetch_image
-from chatkit_images.fetching.addresses import is_public
+from chatkit_images.fetching.addresses import is_public, is_public_url
 from tests.image_files import image_file
 
 PNG = image_file("red")
@@ -83,6 +83,19 @@ async def hosting(context: ssl.SSLContext | None = None) -> AsyncIterator[Host]:
         yield host
         host.never.set()
         host.opened.set()
+
+
+def test_urls_that_nobody_else_reaches_are_not_public() -> None:
+    """By names as browsers read them; no name is looked up."""
+    inner = [
+        *("127.1", "192.168.1", "0x7f.0.0.1", "0177.0.0.1", "10.0x1", "1.2.3.4.5"),
+        *("shop.test", "localhost.localdomain", "shop.corp", "shop.intranet", "web"),
+        *("a.local", "10.0.0.7", "[::1]", "shop.example:99999", "shop.example:0", ""),
+    ]
+    for host in inner:
+        assert not is_public_url(f"https://{host}/a.png"), host
+    for host in ("shop.example", "shop.example.:8443", "1.1.1.1", "x1.0xyz", "a.1b"):
+        assert is_public_url(f"https://{host}/a.png"), host
 
 
 def test_only_public_addresses_are_public() -> None:

@@ -21,6 +21,8 @@ from .values import is_function
 
 CORS = "corsheaders."
 # As a browser writes it: lower case, without a path.
+# Paths of the app come behind it. A proxy may take its own path away.
+BASE_URL = re.compile(r"https?://[^\s/?#\\]+(/[^\s?#]*)?")
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -119,7 +121,7 @@ def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
 def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     """Check that the base of URLs is absolute."""
     url = values.get("BASE_URL")
-    if url is not None and not str(url).startswith(("http://", "https://")):
+    if url is not None and not BASE_URL.fullmatch(str(url)):
         yield checks.Error(
             f"CHATKIT_IMAGES['BASE_URL'] must be an absolute URL, got {url!r}.",
             hint='Write scheme and host, such as "https://shop.example".',

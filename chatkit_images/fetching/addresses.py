@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from functools import cache
 from ipaddress import (
@@ -35,7 +36,13 @@ SPECIAL_IPV6 = ["2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"]
 # A network without IPv4 reaches it by these (NAT64).
 NAT64 = IPv6Network("64:ff9b::/96")
 # Names that mean something in one network only.
-INNER = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+INNER = (
+    *(".localhost", ".localdomain", ".local", ".internal", ".lan", ".home.arpa"),
+    # Reserved by RFC 6761, or used within companies and never delegated.
+    *(".test", ".invalid", ".onion", ".intranet", ".corp", ".home", ".private"),
+)
+# A name that ends so is an address in an old form, such as ``127.1``; so say browsers.
+NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 # Addresses of a host that are tried.
 MOST_ADDRESSES = 4
 
@@ -58,14 +65,16 @@ def is_public_url(url: str) -> bool:
     try:
         split = urlsplit(url)
         host = (split.hostname or "").rstrip(".")
+        known = split.scheme in ("http", "https") and split.port != 0
     except ValueError:
         return False
-    if split.scheme not in ("http", "https"):
+    if not known:
         return False
     try:
         return is_public(ip_address(host))
     except ValueError:
-        return "." in host and not host.endswith(INNER)
+        named, last = host.endswith(INNER), host.rpartition(".")[2]
+        return "." in host and not named and not NUMBER.fullmatch(last)
 
 
 async def addresses_of(host: str, port: int, *, anywhere: bool = False) -> list[str]:
