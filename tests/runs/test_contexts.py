@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from contextvars import ContextVar, copy_context
 from typing import Any
@@ -41,6 +41,14 @@ async def context_of(request: Request) -> Any:
     del context
     await task
     return found
+
+
+@pytest.fixture(autouse=True)
+def little_to_collect() -> Iterator[None]:
+    """Leave what was there before, which is much, out of each collection."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 async def gone(reference: Any) -> bool:
