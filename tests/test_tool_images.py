@@ -7,12 +7,14 @@ import base64
 import json
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from agents import (
     Agent,
+    OpenAIResponsesModel,
     RunConfig,
     RunContextWrapper,
     ToolOutputImage,
@@ -23,6 +25,7 @@ from agents import (
 )
 from chatkit import types
 from chatkit.agents import AgentContext
+from openai import AsyncOpenAI
 
 from chatkit_images import runs, storage
 from chatkit_images.agents import ModelImage, generating_image, nested
@@ -71,6 +74,8 @@ class Painter(TestServer):
     shows: bytes | None = None
     mcp_servers: list[Any] = []
     nested: Any = None
+    # The model of a nested agent, or else of one that is handed over to.
+    other: Any = None
     allowed_hosts: list[str] = []
     # What its second tool waits for, after the first one has ended.
     painted: asyncio.Event
@@ -101,8 +106,11 @@ class Painter(TestServer):
             mcp_servers=self.mcp_servers,
             tool_use_behavior="run_llm_again",
         )
+        if self.other is not None:
+            agent = agent.clone(name="other", model=self.other)
+            base = base.clone(handoffs=[agent])
         if self.nested is None:
-            return agent
+            return agent if self.other is None else base
         tool = agent.as_tool(
             "paint",
             "Paints.",
@@ -127,7 +135,14 @@ def _painting(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
         "SERVER": "tests.test_tool_images.Painter"
     }
-    for name in ("keeps_tool_images", "returns", "shows", "mcp_servers", "nested"):
+    for name in (
+        "keeps_tool_images",
+        "returns",
+        "shows",
+        "mcp_servers",
+        "nested",
+        "other",
+    ):
         monkeypatch.setattr(Painter, name, getattr(Painter, name))
     monkeypatch.setattr(Painter, "allowed_hosts", [])
     Painter.painted = asyncio.Event()
@@ -413,7 +428,7 @@ async def test_images_survive_a_model_that_fails_afterwards(
 
 
 async def test_images_of_an_mcp_server_are_shown_and_kept(
-    chat: ChatClient, model: LoopbackAPI
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mcp = pytest.importorskip("agents.mcp")
     params = {"command": sys.executable, "args": ["-m", "tests.mcp_images"]}
@@ -424,7 +439,17 @@ async def test_images_of_an_mcp_server_are_shown_and_kept(
         model.respond_with(ToolCall("draw", {"colours": ["red", "green"]}))
         model.respond_with(Text("Ready."))
         await chat.say("two squares")
-    assert await kept() == [("mcp", "completed", RED), ("mcp", "completed", GREEN)]
+        for way in ("hooks", "both"):
+            monkeypatch.setattr(Painter, "nested", staticmethod(WAYS[way]))
+            model.respond_with(ToolCall("paint", {"input": "a square"}))
+            model.respond_with(ToolCall("draw", {"colours": ["red"]}))
+            model.respond_with(Text("Here."))
+            model.respond_with(Text("Ready."))
+            await chat.say("a square")
+    red, green = ("mcp", "completed", RED), ("mcp", "completed", GREEN)
+    assert await kept() == [red, green, red, red]
+    servers = [row.details async for row in GeneratedImage.objects.all()]
+    assert all(details["mcp_server"] == server.name for details in servers)
 
 
 WAYS: dict[str, Any] = {
@@ -489,12 +514,14 @@ class WithFiles:
     def __init__(self, api: LoopbackAPI) -> None:
         self.api = api
         self.asked: list[str] = []
+        self.keys: set[bytes] = set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if "/containers/" not in scope["path"]:
             await self.api(scope, receive, send)
             return
         self.asked.append(scope["path"])
+        self.keys.add(dict(scope["headers"])[b"authorization"])
         found = "green" in scope["path"]
         head = {"type": "http.response.start", "status": 200 if found else 404}
         await send(head | {"headers": []})
@@ -522,6 +549,48 @@ async def test_images_of_code_interpreter_are_shown_and_kept(
     rows = GeneratedImage.objects.order_by("created_at")
     details = [row.details async for row in rows]
     assert details[1] == {"container": "cntr_1", "filename": "green.png"}
+
+
+@asynccontextmanager
+async def other_model(url: str) -> AsyncIterator[OpenAIResponsesModel]:
+    async with AsyncOpenAI(base_url=url, api_key="other", max_retries=0) as client:
+        yield OpenAIResponsesModel(model="gpt-4.1", openai_client=client)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_files_of_a_nested_agent_are_read_by_the_client_of_its_model(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    monkeypatch.setattr(Painter, "nested", staticmethod(WAYS[way]))
+    app = WithFiles(model)
+    with serve(app) as settings.LOOPBACK_URL:
+        async with other_model(settings.LOOPBACK_URL) as Painter.other:
+            model.respond_with(ToolCall("paint", {"input": "plot it"}))
+            model.respond_with(*code_interpreter())
+            model.respond_with(Text("Ready."))
+            await chat.say("plot it")
+    assert await kept() == [("code", "completed", GREEN)]
+    assert app.keys == {b"Bearer other"}
+
+
+@pytest.mark.parametrize("whose", ["first", "second"])
+async def test_files_before_and_after_a_handoff_are_read_by_the_client_of_their_model(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, whose: str
+) -> None:
+    app = WithFiles(model)
+    with serve(app) as settings.LOOPBACK_URL:
+        async with other_model(settings.LOOPBACK_URL) as Painter.other:
+            parts: list[Any] = code_interpreter() if whose == "first" else []
+            model.respond_with(*parts, ToolCall("transfer_to_other", {}))
+            model.respond_with(*([Text("Ready.")] if parts else code_interpreter()))
+            await chat.say("plot it")
+    assert await kept() == [("code", "completed", GREEN)]
+    assert (app.keys == {b"Bearer other"}) is (whose == "second")
+    assert len(app.keys) == 1
 
 
 async def test_code_interpreters_ids_may_come_again(

@@ -6,25 +6,29 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from agents import (
     Agent,
+    FunctionTool,
     ModelResponse,
+    RunConfig,
     RunContextWrapper,
     RunHooks,
     StreamEvent,
     Tool,
 )
+from agents.tool import get_function_tool_origin
 from agents.tool_context import ToolContext
 from chatkit.agents import AgentContext
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from ..context import RequestContext
 from ..models import GeneratedImage
-from . import finals, image_answers, tool_outputs
+from . import finals, image_answers, providers, tool_outputs
 from .finals import Mark
 from .fitting import Fitting, fits_item
 from .open_streams import tracker_of, trackers
@@ -56,6 +60,8 @@ class NestedImages:
         self._context = agent_context
         self._number = next(_numbers)
         self._streams = False
+        # Of a run whose events come without it.
+        self._agent: Agent[Any] | None = None
         self._moved = asyncio.Event()
 
     @property
@@ -73,6 +79,8 @@ class NestedImages:
             dict(sent) if isinstance(sent, Mapping) else {"event": sent}
         )
         call, agent = payload.get("tool_call"), payload.get("agent")
+        if payload["event"].type == "agent_updated_stream_event":
+            self._agent = payload["event"].new_agent
         # Two calls of one agent may be under way at once.
         key = getattr(call, "call_id", None) or f"run {self._number}"
         branch = self._branch(self._context, key, agent)
@@ -81,13 +89,24 @@ class NestedImages:
             if fitting.take(payload["event"]):
                 await branch.handle(payload["event"])
                 found = tool_outputs.of_event(payload["event"])
-                await self.take_tool_images(self._context, found)
+                await self.take_tool_images(self._context, found, agent or self._agent)
         self._moved.set()
 
     async def take_response(
-        self, context: Any, agent: Agent[Any], response: ModelResponse
+        self,
+        context: Any,
+        agent: Agent[Any],
+        response: ModelResponse,
+        config: RunConfig | None = None,
     ) -> None:
-        """Take what no event has brought of a response that has ended."""
+        """Take what no event has brought of a response that has ended.
+
+        Args:
+            context: The context of the nested run.
+            agent: Its agent.
+            response: The response.
+            config: The settings of the nested run, if they are known.
+        """
         output = [item for item in response.output if fits_item(item)]
         images = [
             mark
@@ -102,7 +121,8 @@ class NestedImages:
         if branch is None:
             return
         await branch.take_output(output)
-        await self.take_tool_images(wanted, tool_outputs.of_items(output))
+        found = tool_outputs.of_items(output)
+        await self.take_tool_images(wanted, found, agent, config)
         usage = response.usage
         branch.bill.add_tokens(
             {
@@ -113,12 +133,27 @@ class NestedImages:
         )
 
     async def take_tool_images(
-        self, context: Any, found: Iterable[tool_outputs.FoundImage]
+        self,
+        context: Any,
+        found: Iterable[tool_outputs.FoundImage],
+        agent: Agent[Any] | None = None,
+        config: RunConfig | None = None,
     ) -> None:
-        """Take the images that tools have returned, of which no event may tell."""
+        """Take the images that tools have returned, of which no event may tell.
+
+        Args:
+            context: The context of the nested run.
+            found: The images.
+            agent: Whose model has used the tools.
+            config: The settings of the nested run, if they are known.
+        """
         tracker = tracker_of(context)
         if tracker is not None and tracker.tool_images is not None:
-            await tracker.tool_images.take(found)
+            around = tracker.converter.run_config or RunConfig()
+            # A model that is named by its name is found as those of the run around.
+            config = config or RunConfig(model_provider=around.model_provider)
+            client = partial(providers.client_of, agent, config)
+            await tracker.tool_images.take(found, client)
 
     async def _came(self, context: Any, images: list[Mark]) -> bool:
         """Whether events have brought the images of a response, or will at once."""
@@ -162,7 +197,8 @@ class NestedHooks(RunHooks[Any]):
         response: ModelResponse,
     ) -> None:
         """Take the images of a response."""
-        await self._images.take_response(context.context, agent, response)
+        config = context.run_config if isinstance(context, ToolContext) else None
+        await self._images.take_response(context.context, agent, response, config)
 
     async def on_tool_end(
         self,
@@ -173,7 +209,10 @@ class NestedHooks(RunHooks[Any]):
     ) -> None:
         """Take the images that a tool has returned."""
         if isinstance(context, ToolContext):
-            found = tool_outputs.of_result(result, context.tool_call_id)
+            origin = None
+            if isinstance(tool, FunctionTool):
+                origin = get_function_tool_origin(tool)
+            found = tool_outputs.of_result(result, context.tool_call_id, origin)
             await self._images.take_tool_images(context.context, found)
 
 

@@ -82,8 +82,10 @@ def _asked(agent: Agent[Any], config: RunConfig) -> tuple[Any, str]:
     return model, str(getattr(model, "model", "") or "")
 
 
-def client_of(agent: Agent[Any], config: RunConfig) -> AsyncOpenAI | None:
+def client_of(agent: Agent[Any] | None, config: RunConfig) -> AsyncOpenAI | None:
     """Return the client with which an agent asks OpenAI, if it has one."""
+    if agent is None:
+        return None
     model, _ = _asked(agent, config)
     client = getattr(model, "_client", None)
     return client if isinstance(client, AsyncOpenAI) else None

@@ -25,6 +25,8 @@ from .words import Words
 
 # Events that a gateway may send although its provider has sent nothing.
 ERRORS = ("error", "response.failed")
+# What tells whose model makes what follows.
+UPDATED = "agent_updated_stream_event"
 GUARDRAILS = (InputGuardrailTripwireTriggered, OutputGuardrailTripwireTriggered)
 
 
@@ -149,7 +151,7 @@ class ResultTap:
                 self._unseen.append(item)
                 self._judge(item)
             elif isinstance(item, StreamEvent):
-                if tool_outputs.of_event(item):
+                if item.type == UPDATED or tool_outputs.of_event(item):
                     self._unseen.append(item)
                 self._asked.hear()
             put(item)

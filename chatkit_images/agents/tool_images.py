@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Hashable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
 import pybase64
-from agents import RunConfig, RunItem, RunResultStreaming, StreamEvent
+from agents import Agent, RunConfig, RunItem, RunResultStreaming, StreamEvent
+from openai import AsyncOpenAI
 from openai.types.responses.response_output_item import ImageGenerationCall
 
 from .. import imaging, storage
@@ -42,7 +44,8 @@ class ToolImages:
     ) -> None:
         self._tracker = tracker
         self._converter = tracker.converter
-        self._result = result
+        # Whose model has made what comes next. The run itself may be ahead.
+        self._agent: Agent[Any] | None = getattr(result, "current_agent", None)
         tool_ends.watch(getattr(result, "context_wrapper", None), self._take_result)
         self._known: set[Hashable] = set()
         # Those that are not to be kept.
@@ -59,11 +62,20 @@ class ToolImages:
         """Whether an image is on its way."""
         return bool(self._tasks)
 
-    async def take(self, found: Iterable[FoundImage]) -> None:
+    async def take(
+        self,
+        found: Iterable[FoundImage],
+        client: Callable[[], AsyncOpenAI | None] | None = None,
+    ) -> None:
         """Take images in their order.
 
         If one of them is elsewhere, all are kept in the background: the words that
         follow do not wait for it.
+
+        Args:
+            found: The images.
+            client: Returns the client of the model that has made them. Default: that of
+                the run's agent.
         """
         images = [image for image in found if self._is_new(image)]
         if not self._converter.keeps_tool_images:
@@ -72,12 +84,16 @@ class ToolImages:
             for image in images:
                 await self._keep(image, image.url)
         else:
-            reads = [asyncio.ensure_future(self._read(image)) for image in images]
+            config = self._converter.run_config or RunConfig()
+            ask = client or partial(providers.client_of, self._agent, config)
+            reads = [asyncio.ensure_future(self._read(image, ask)) for image in images]
             self._reads.update(reads)
             self._begin(self._keep_all(images, reads))
 
     async def take_event(self, event: StreamEvent) -> None:
-        """Take the images of an event of a run."""
+        """Take the images of an event of the run."""
+        if event.type == "agent_updated_stream_event":
+            self._agent = event.new_agent
         if found := tool_outputs.of_event(event):
             if self._early:
                 # They stand before whatever the model sends afterwards.
@@ -154,7 +170,9 @@ class ToolImages:
             return False
         return not own_urls.is_signed(image.url)
 
-    async def _read(self, image: FoundImage) -> str:
+    async def _read(
+        self, image: FoundImage, client: Callable[[], AsyncOpenAI | None]
+    ) -> str:
         """Return the base64 of an image that may be elsewhere.
 
         Raises:
@@ -164,9 +182,7 @@ class ToolImages:
         if image.is_here:
             return image.url
         if image.file is not None:
-            config = self._converter.run_config or RunConfig()
-            client = providers.client_of(self._result.current_agent, config)
-            data = await container_files.read(client, *image.file)
+            data = await container_files.read(client(), *image.file)
         elif image.url:
             data = await self._converter.fetch_tool_image(image.url)
         else:

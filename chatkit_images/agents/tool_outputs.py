@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents import RunItem, StreamEvent, ToolCallOutputItem, ToolOutputImage
-from agents.tool import ToolOriginType
+from agents.tool import ToolOrigin, ToolOriginType
 
 from ..models import GeneratedImage
 
@@ -76,18 +76,19 @@ def of_items(items: Iterable[Any]) -> list[FoundImage]:
 def of_result(
     output: Any,
     call_id: str,
-    source: str = GeneratedImage.Source.TOOL,
-    **details: str | None,
+    origin: ToolOrigin | None,
 ) -> Iterator[FoundImage]:
     """Yield the images that a tool has returned, in their order.
 
     Args:
         output: What it has returned: one of the SDK's objects or dicts, or several.
         call_id: The id of its call.
-        source: One of ``GeneratedImage.Source``.
-        details: What is known of it.
+        origin: What kind of tool it is, if the SDK says so.
     """
-    known = tuple((name, value) for name, value in details.items() if value)
+    is_mcp = origin is not None and origin.type is ToolOriginType.MCP
+    source = GeneratedImage.Source.MCP if is_mcp else GeneratedImage.Source.TOOL
+    server = origin.mcp_server_name if origin is not None else None
+    details = (("mcp_server", server),) if server else ()
     for index, part in enumerate(
         output if isinstance(output, list | tuple) else [output]
     ):
@@ -99,7 +100,7 @@ def of_result(
             url = blob
         else:
             continue
-        yield FoundImage((call_id, index), source, url.strip(), details=known)
+        yield FoundImage((call_id, index), source, url.strip(), details=details)
 
 
 def _of_resource(part: Mapping[str, Any]) -> str:
@@ -120,14 +121,7 @@ def _of_output(item: ToolCallOutputItem) -> Iterator[FoundImage]:
     if not isinstance(raw, Mapping) or raw.get("type") != "function_call_output":
         # A screenshot of the computer tool, say.
         return
-    origin = item.tool_origin
-    is_mcp = origin is not None and origin.type is ToolOriginType.MCP
-    yield from of_result(
-        item.output,
-        item.call_id or "",
-        GeneratedImage.Source.MCP if is_mcp else GeneratedImage.Source.TOOL,
-        mcp_server=origin.mcp_server_name if origin is not None else None,
-    )
+    yield from of_result(item.output, item.call_id or "", item.tool_origin)
 
 
 def _of_item(item: Any) -> Iterator[FoundImage]:
