@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from . import failures
 from .conf import settings
 from .failures import Reason
 from .models import GeneratedImage, Run
@@ -170,8 +171,8 @@ def message(
 
 def _default(row: Row) -> str:
     reason = reason_of(row)
-    if own := (row.failure or {}).get("words"):
-        return str(own)
+    if own := failures.rows.text_of(row, "words"):
+        return own
     if isinstance(row, Run):
         return _with_wait(str(WORDS[reason]), reason, row)
     if row.error_code == LATE:
@@ -187,8 +188,8 @@ def _default(row: Row) -> str:
 def _with_wait(text: str, reason: Reason, row: Row) -> str:
     if reason not in WAITING:
         return text
-    wait = (row.failure or {}).get("retry_after")
-    if not isinstance(wait, int | float) or wait <= 0:
+    wait = failures.rows.wait_of(row)
+    if not wait:
         return f"{text} {_('Try again in a moment.')}"
     seconds = math.ceil(wait)
     if seconds < 120:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from .. import models
+from .. import failures, models
 from .base import BaseModelAdmin
 from .markup import EMPTY, pretty
 
@@ -17,7 +17,7 @@ class FailureFields(BaseModelAdmin):
     @admin.display(description=_("what mends it"))
     def remedy(self, obj: models.Run | models.GeneratedImage) -> str:
         """Show what staff can do, if it is for them to mend."""
-        return (obj.failure or {}).get("remedy") or EMPTY
+        return failures.rows.text_of(obj, "remedy") or EMPTY
 
     @admin.display(description=_("failure"))
     def failure_json(self, obj: models.Run | models.GeneratedImage) -> SafeString | str:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from .. import models, reports
-from ..cleaning import clip
+from ..cleaning import clean, clip, plain_json
 from ..contexts import context_class
 
 JSON_LENGTH = 20_000
@@ -60,7 +60,12 @@ def pretty(value: Any) -> SafeString | str:
     """Return JSON, indented for people."""
     if not value:
         return EMPTY
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    try:
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        # It is nested too deeply, or has a number of thousands of digits.
+        text = json.dumps(plain_json({"…": value}), indent=2, ensure_ascii=False)
+    text = clean(text)
     if len(text) > JSON_LENGTH:
         text = f"{text[: JSON_LENGTH - 1]}…"
     return format_html('<pre class="ck-json" tabindex="0">{}</pre>', text)

@@ -7,6 +7,7 @@ returns a ``Failure``. Rows, words, retries and logs follow from it.
 
 from __future__ import annotations
 
+from . import rows
 from .failure import Failure
 from .presence import Presence, presence_of
 from .reasons import Reason
@@ -21,5 +22,6 @@ __all__ = [
     "for_staff",
     "of",
     "presence_of",
+    "rows",
     "tell",
 ]

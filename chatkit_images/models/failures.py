@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .json import AnyJSONField
+
 
 class WithFailure(models.Model):
     """Columns of what ended a run or an image without a result."""
@@ -17,7 +19,7 @@ class WithFailure(models.Model):
         db_default="",
         help_text=_("Why it has no result, in one word."),
     )
-    failure = models.JSONField(
+    failure = AnyJSONField(
         _("failure"),
         default=dict,
         null=True,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .json import AnyJSONField
+
 
 class WithRequest(models.Model):
     """Columns of what a model was asked for. ``docs/timing.md`` explains each."""
@@ -37,7 +39,7 @@ class WithRequest(models.Model):
         blank=True,
         help_text=_("When the provider first sent anything in answer."),
     )
-    timings = models.JSONField(
+    timings = AnyJSONField(
         _("timings"),
         default=dict,
         null=True,

@@ -12,7 +12,7 @@ from typing import Any
 
 from chatkit import types
 
-from .. import models, notes
+from .. import failures, models, notes
 from ..failures import Reason, for_staff
 from .encoding import dump
 
@@ -44,7 +44,7 @@ def failed(run: models.Run, user: Any = None) -> types.ErrorEvent:
         run: The row that says why.
         user: Who reads it, if that is known. Staff also read what mends it.
     """
-    remedy = (run.failure or {}).get("remedy")
+    remedy = failures.rows.text_of(run, "remedy")
     return types.ErrorEvent(
         code="custom",
         message=for_staff(notes.words(run), remedy, user),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractContextManager, nullcontext
 
-from .. import imaging, models, receiving, storage
+from .. import imaging, models, receiving, storage, timing
 from ..conf import settings
 from ..exceptions import ImageError
 from ..run_state import current_context
@@ -56,7 +56,7 @@ def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
         storage.delete(name)
         return False
     stored = receiving.StoredImage(name, info, receiving.store_thumbnail(thumbnail))
-    timings = {**(image.timings or {}), "recovered": True}
+    timings = {**timing.figures_of(image), "recovered": True}
     if images.complete(image, stored, timings=timings):
         logger.info("Image call %s is recovered", image.call_id)
         images.announce(image)

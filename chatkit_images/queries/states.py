@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .. import models, notes
+from .. import failures, models, notes
 from ..context import RequestContext
 from . import failure_columns, items, pages, read_items
 
@@ -133,7 +133,7 @@ def _why(row: notes.Row) -> State:
 
 def _categories(row: notes.Row) -> list[str]:
     """Return what a moderation has found, in the words of the provider."""
-    told = getattr(row, "moderation", None) or (row.failure or {}).get("moderation")
+    told = getattr(row, "moderation", None) or failures.rows.moderation_of(row)
     named = told.get("categories") if isinstance(told, Mapping) else None
     if isinstance(named, Mapping):
         named = [key for key, value in named.items() if value]

@@ -14,7 +14,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from .. import models
+from .. import failures, models, timing
 from ..run_state import current_context
 
 Facts = dict[str, Any]
@@ -93,7 +93,7 @@ def of_image(image: models.GeneratedImage) -> Facts:
         "bytes": image.bytes,
         "previews": image.partial_count,
         **_tokens("", image.usage),
-        **_timings_of(image),
+        **timing.figures_of(image),
         **_times_of(image),
     }
 
@@ -112,7 +112,7 @@ def of_run(run: models.Run) -> Facts:
         "worker": run.worker,
         **_tokens("", run.usage),
         **_tokens("image_", tools.get("image_gen")),
-        **_timings_of(run),
+        **timing.figures_of(run),
         **_times_of(run),
     }
 
@@ -120,7 +120,7 @@ def of_run(run: models.Run) -> Facts:
 def phases_of(row: models.GeneratedImage | models.Run) -> list[Phase]:
     """Return where the time of a run or an image went, in its order."""
     is_run = isinstance(row, models.Run)
-    known = {**_timings_of(row), **_times_of(row)}
+    known = {**timing.figures_of(row), **_times_of(row)}
     return [
         Phase(name, label, known[name], within)
         for name, label, within in (OF_RUNS if is_run else OF_IMAGES)
@@ -129,10 +129,9 @@ def phases_of(row: models.GeneratedImage | models.Run) -> list[Phase]:
 
 
 def _shared(row: models.GeneratedImage | models.Run) -> Facts:
-    failure = row.failure if isinstance(row.failure, dict) else {}
     return {
         "response_id": row.response_id,
-        "request_id": row.request_id or str(failure.get("request_id") or ""),
+        "request_id": row.request_id or failures.rows.text_of(row, "request_id"),
         "status": str(row.status),
         "reason": row.reason,
         "error_code": row.error_code,
@@ -144,10 +143,6 @@ def _owner(image: models.GeneratedImage) -> str:
     # Whoever ends an image mostly works for its owner; the thread is not read for it.
     here = current_context.get()
     return owner_digest(here.owner if here is not None else image.thread.owner)
-
-
-def _timings_of(row: models.GeneratedImage | models.Run) -> Facts:
-    return dict(row.timings) if isinstance(row.timings, dict) else {}
 
 
 def _times_of(row: models.GeneratedImage | models.Run) -> Facts:

@@ -16,6 +16,7 @@ from .figures import (
     subject,
     warn_of_try,
 )
+from .rows import figures_of
 
 __all__ = [
     "Asked",
@@ -25,6 +26,7 @@ __all__ = [
     "about",
     "carried",
     "count",
+    "figures_of",
     "measured",
     "part_of",
     "spend",
