@@ -120,6 +120,9 @@ def check_command(line: str) -> None:
     elif words[:2] == ["python", "manage.py"]:
         command = load_command_class(get_commands()[words[2]], words[2])
         command.create_parser("manage.py", words[2]).parse_args(words[3:])
+    elif words[0] == "mariadb":
+        # By tests/pages, too.
+        assert words[1] == "-e" and len(words) == 3
     elif words[0] == "export":
         # By tests/pages, which has a page's exports in its environment.
         assert re.fullmatch(r"export [A-Z_0-9]+=.+", line)

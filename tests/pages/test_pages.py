@@ -9,7 +9,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,8 @@ from tests.projects.processes import SHELL
 PIP = re.compile(r"(?:^|`)pip install ([^\n`]+)", re.MULTILINE)
 # A file that is JSON, and so cannot say its own name.
 FILE = re.compile(r"such as this `([\w/.]+)`.*?^```json\n(.*?)^```", re.DOTALL | re.M)
+# What a page asks of a database server on this machine, and how it is undone.
+DATABASE = re.compile(r'^mariadb -e "CREATE DATABASE (\w+) .+"$', re.MULTILINE)
 # What a page puts into the environment of a shell.
 EXPORT = re.compile(r"^export [A-Z_0-9]+=.+$", re.MULTILINE)
 README = PAGES[0]
@@ -45,11 +47,9 @@ def requirements(page: Path) -> list[str]:
     found = PIP.findall(page.read_text(encoding="utf-8"))
     words = {word.strip('"') for line in found for word in line.split()}
     words -= {"tox", "chatkit-images"}
-    ours = {word for word in words if word.startswith("chatkit-images[")}
-    # As one: of a file that is named twice pip takes the extras of one.
-    extras = sorted({extra for word in ours for extra in word[15:-1].split(",")})
-    ours = {f"chatkit-images[{','.join(extras or ['testing'])}]"}
-    return sorted(ours | {word for word in words if "chatkit-images" not in word})
+    if not any(word.startswith("chatkit-images") for word in words):
+        words.add("chatkit-images[testing]")
+    return sorted(words)
 
 
 @pytest.fixture(scope="session")
@@ -72,13 +72,31 @@ def environment_of(
     return environment
 
 
+@pytest.fixture
+def databases() -> Iterator[Callable[[Path], None]]:
+    """What makes the databases of a page; those that were not there are dropped."""
+    made = []
+
+    def make(page: Path) -> None:
+        for match in DATABASE.finditer(page.read_text(encoding="utf-8")):
+            done = subprocess.run(["bash", "-c", match[0]], capture_output=True)
+            if done.returncode == 0:
+                made.append(match[1])
+
+    yield make
+    for name in made:
+        subprocess.run(["mariadb", "-e", f"DROP DATABASE {name}"], check=True)
+
+
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.name)
 def test_page_can_be_followed(
     page: Path,
     tmp_path: Path,
     environment_of: Callable[[Path], Path],
     record_property: Callable[[str, object], None],
+    databases: Callable[[Path], None],
 ) -> None:
+    databases(page)
     python = str(environment_of(page))
     parts = [part for part in blocks("python") if part.page == page]
     row = [page.name, " ".join(requirements(page)), len(parts)]
