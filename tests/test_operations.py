@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import re
 from typing import Any
@@ -539,10 +540,9 @@ async def test_unused_attachment_is_deleted_with_its_file(
 # One run for each thread
 
 
-@pytest.mark.parametrize("status", ["locked", "closed"])
 @pytest.mark.parametrize("op", sorted(STREAMING - {"threads.create"}))
 async def test_thread_that_takes_no_messages_says_why(
-    chat: ChatClient, model: LoopbackAPI, op: str, status: str
+    chat: ChatClient, model: LoopbackAPI, op: str
 ) -> None:
     script = {
         "threads.add_client_tool_output": ToolCall("pick_colour", {"hint": "x"}),
@@ -563,7 +563,8 @@ async def test_thread_that_takes_no_messages_says_why(
         "threads.custom_action": {"action": {"type": "press", "payload": 1}},
         "threads.retry_after_item": {"item_id": first},
     }[op] | {"thread_id": thread_id(events)}
-    for reason in ("Ask your teacher.", None):
+    states = itertools.product(("locked", "closed"), ("Ask your teacher.", None))
+    for status, reason in states:
         await models.Thread.objects.aupdate(status=status, status_reason=reason)
         before = await snapshot()
         response = await chat.request_op(op, params)
@@ -572,10 +573,18 @@ async def test_thread_that_takes_no_messages_says_why(
         assert error["message"] == (reason or f"This chat is {status}.")
         assert error["allow_retry"] is False
         assert await snapshot() == before
+        # It can be read.
+        thread = await chat.call("threads.get_by_id", thread_id=params["thread_id"])
+        assert thread["status"]["type"] == status
     assert len(model.requests) == 1
-    # It can be read, and another one begun.
-    thread = await chat.call("threads.get_by_id", thread_id=params["thread_id"])
-    assert thread["status"]["type"] == status
+
+
+@pytest.mark.parametrize("status", ["locked", "closed"])
+async def test_a_thread_is_begun_beside_one_that_takes_no_messages(
+    chat: ChatClient, model: LoopbackAPI, status: str
+) -> None:
+    await chat.say("Hello")
+    await models.Thread.objects.aupdate(status=status)
     assert thread_id(await chat.say("Hello"))
 
 
