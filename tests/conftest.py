@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import gc
 import io
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         for arg in config.args
     ]
     return None if any(p.is_relative_to(collection_path) for p in named) else True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # Modules and tests stay until the end: to look for garbage among them, again and
+    # again, takes longer than many a test.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
