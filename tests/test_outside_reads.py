@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx2
+import pytest
 from openai import AsyncOpenAI
 
 from chatkit_images.agents import container_files
@@ -54,6 +56,37 @@ async def test_slow_urls_of_one_person_leave_places_to_others(
         host.opened.set()
         assert await asyncio.gather(*held[:2]) == [PNG, PNG]
         assert await asyncio.gather(*reading_for(context, fast, 9)) == [PNG] * 9
+
+
+async def test_slow_name_servers_of_one_person_leave_threads_to_others(
+    context: RequestContext, foreign: RequestContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, released, look_up = [], threading.Event(), socket.getaddrinfo
+
+    def slow(host: Any, port: Any, **options: Any) -> Any:
+        if host == "slow.example":
+            asked.append(host)
+            assert released.wait(60)
+            return []
+        return look_up(host, port, **options)
+
+    async def read() -> bytes:
+        return await fetch_image("https://slow.example/a.png")
+
+    async with hosting() as host:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        host.answers = {"/a.png": response()}
+        url = host.url("/a.png")
+        held = reading_for(context, read, 20)
+        while len(asked) < 4:
+            await asyncio.sleep(0)
+        with working_for(foreign):
+            found = fetch_image(url, allowed_hosts=[host.name], timeout=5)
+            assert await found == PNG
+        for task in held:
+            task.cancel()
+        released.set()
+        await asyncio.wait(held)
 
 
 class Container:
