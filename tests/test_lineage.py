@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import io
 import json
+import threading
 from typing import Any
 
 import PIL.Image
@@ -25,6 +26,8 @@ from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import FileRefused, NotFoundError
 from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import sources
+from chatkit_images.signals import image_saved
+from chatkit_images.storage import backend
 from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
 from chatkit_images.views.lineage import shown
 from tests.chat import TestServer
@@ -121,6 +124,35 @@ async def test_a_second_response_edits_the_image_of_the_first(
     source = await models.ImageSource.objects.aget()
     assert (source.image_id, source.source_image_id) == (second.pk, first.pk)
     assert source.role == "edited"
+
+
+async def test_a_second_response_edits_an_image_that_is_not_stored_yet(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = f"{__name__}.{LookingServer.__name__}"
+    settings.CHATKIT_IMAGES = {**settings.CHATKIT_IMAGES, "SERVER": server}
+    second, put, names = threading.Event(), backend.put, []
+
+    def late(name: str, data: bytes) -> Any:
+        if "/images/" in name:
+            names.append(name)
+            if len(names) == 1:
+                second.wait(5)
+        return put(name, data)
+
+    def note(image: GeneratedImage, **kwargs: Any) -> None:
+        second.set()
+
+    monkeypatch.setattr(backend, "put", late)
+    image_saved.connect(note)
+    model.respond_with(Image(data=image_file("red"), partials=0), ToolCall("look", {}))
+    model.respond_with(edit("blue"), Text("Done."))
+    try:
+        await chat.say("fox")
+    finally:
+        image_saved.disconnect(note)
+    source = await models.ImageSource.objects.select_related("source_image").aget()
+    assert (source.role, source.source_image.file.name) == ("edited", names[0])
 
 
 async def test_a_project_names_what_is_its_owner_s(

@@ -58,7 +58,7 @@ class CallSources:
         Args:
             call_id: The call.
             image: Its image, with all that is known of it.
-            others: The images of the run.
+            others: The images of the run whose finals have come.
             context: Who asked.
         """
         found = self._named.get(call_id)
@@ -81,7 +81,7 @@ class CallSources:
         made = [
             InputFile("image", str(each.pk))
             for each in sorted(others, key=lambda each: each.created_at)
-            if each.status == each.Status.COMPLETED
+            if each.status in (each.Status.GENERATING, each.Status.COMPLETED)
             and each.source == image.source
             and each.response_id not in ("", image.response_id)
         ]
