@@ -810,11 +810,19 @@ async def test_rows_say_what_it_was_made_from(
     item = types.GeneratedImageItem(
         id="x", thread_id=key, created_at=times.now(), image=shown
     )
-    draws(paint_green, edited=[item], mask=shown)
+    rows = ImageSource.objects.filter(source_image=first).order_by("role")
+    begun = []
+
+    async def paint(image: GeneratingImage) -> None:
+        begun.extend([row.role async for row in rows.all()])
+        await image.final(GREEN)
+
+    draws(paint, edited=[item], mask=shown)
     asks(model, "a blue fox")
     await chat.say("now blue", key)
-    rows = ImageSource.objects.filter(source_image=first).order_by("role")
-    assert [row.role async for row in rows] == ["edited", "mask"]
+    # A process that is killed between leaves an image that has its sources.
+    assert begun == ["edited", "mask"]
+    assert [row.role async for row in rows.all()] == begun
     draws(paint_green, sources=["img_" + 32 * "0"])
     asks(model, "a red fox")
     await chat.say("now red", key)

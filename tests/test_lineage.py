@@ -28,10 +28,10 @@ from chatkit_images.models import GeneratedImage
 from chatkit_images.queries import sources
 from chatkit_images.signals import image_saved
 from chatkit_images.storage import backend
-from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
+from chatkit_images.testing import Gate, Image, LoopbackAPI, Text, ToolCall
 from chatkit_images.views.lineage import shown
 from tests.chat import TestServer
-from tests.client import ChatClient, message, thread_id
+from tests.client import ChatClient, message, read_events, thread_id
 from tests.docs.pages import block, blocks
 from tests.docs.shop import serving
 from tests.image_files import SVG, image_file, noise
@@ -153,6 +153,52 @@ async def test_a_second_response_edits_an_image_that_is_not_stored_yet(
         image_saved.disconnect(note)
     source = await models.ImageSource.objects.select_related("source_image").aget()
     assert (source.role, source.source_image.file.name) == ("edited", names[0])
+
+
+@pytest.mark.parametrize("says", ["edit", "generate", None])
+async def test_sources_are_noted_with_the_row_of_an_image_and_corrected_at_its_end(
+    chat: ChatClient, model: LoopbackAPI, says: str | None
+) -> None:
+    model.respond_with(Image(data=image_file("red"), partials=0), Text("Done."))
+    key = thread_id(await chat.say("fox"))
+    model.respond_with(Image(data=image_file("green"), partials=0), Text("Done."))
+    await chat.say("cat", key)
+    fox, cat = await named("fox", "cat")
+    gate, along = Gate(), {"fox": "input", "cat": "input"}
+    step = Image(
+        data=image_file("blue"), partials=1, gate=gate, fields={"action": says}
+    )
+    model.respond_with(step, Text("Done."))
+    asked = {"thread_id": key, "input": message("blue")}
+    answer = await chat.request_op("threads.add_user_message", asked)
+    async for event in read_events(answer):
+        if event["type"] == "thread.item.updated" and not gate.opened.is_set():
+            assert await sources_of("blue") == along
+            # It is no image so far.
+            for made in (fox, cat):
+                read = database_sync_to_async(made.lineage)
+                assert (await read()).others == {}
+            gate.open()
+    ended = {"edit": along | {"cat": "edited"}, "generate": {}, None: along}
+    assert await sources_of("blue") == ended[says]
+
+
+async def test_an_image_that_failed_is_in_no_lineage_but_its_own(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    model.respond_with(Image(data=image_file("red"), partials=0), Text("Done."))
+    key = thread_id(await chat.say("fox"))
+    model.respond_with(edit("blue", result=False), Text("Done."))
+    await chat.say("blue", key)
+    fox, blue = await named("fox", "blue")
+    assert blue.status == "failed"
+    found = await lineage_of(chat, fox)
+    assert ([node["id"] for node in found["nodes"]], found["edges"]) == (
+        [fox.image_id],
+        [],
+    )
+    found = await lineage_of(chat, blue)
+    assert {node["prompt"] for node in found["nodes"]} == {"fox", "blue"}
 
 
 async def test_a_project_names_what_is_its_owner_s(

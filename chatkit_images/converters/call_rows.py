@@ -103,6 +103,9 @@ class CallRows:
             with self._about(call_id):
                 await self.check_thread()
                 named = call_id if provider_id is None else provider_id
+                columns = clean_image({**self.asked.image_columns(), **fields})
+                begun = models.GeneratedImage(**columns)
+                found = self.sources.find(call_id, begun, self._arrived())
                 begin: Begin = images.begin
                 if limits:
                     begin = partial(grants.begin_image, limits)
@@ -116,7 +119,8 @@ class CallRows:
                         call_id=call_key(named),
                         created_at=began,
                         timings=self._timings[call_id].figures(),
-                        **clean_image({**self.asked.image_columns(), **fields}),
+                        made_from=found,
+                        **columns,
                     )
                 except RequestRefused:
                     # It never began, and the next one may have its place.
@@ -124,6 +128,7 @@ class CallRows:
                     del self._began[call_id], self._timings[call_id]
                     raise
             self._images[call_id] = image
+            self.sources.noted(call_id, found)
 
     async def check_thread(self) -> None:
         """Refuse a thread that ``DjangoStore`` has not.
@@ -174,6 +179,14 @@ class CallRows:
             self._images[call_id].pk
             for call_id in call_ids
             if call_id in self._images and call_id not in self._replays
+        ]
+
+    def _arrived(self) -> list[models.GeneratedImage]:
+        """Return the images of the run whose finals have come, stored or not."""
+        return [
+            image
+            for call_id, image in list(self._images.items())
+            if call_id in self._final
         ]
 
     def _shown(self, call_id: str) -> GeneratedImage:

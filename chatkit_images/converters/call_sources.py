@@ -11,7 +11,6 @@ from ..queries import sources
 from ..queries.inputs import InputFile
 from ..queries.sources import Source
 from ..run_state import current_state
-from ..transactions import atomic
 from .input_files import InputFiles
 
 
@@ -26,8 +25,8 @@ class CallSources:
         self._latest: Sequence[InputFile] = ()
         # What the project has named, by call.
         self._named: dict[str, list[Source]] = {}
-        # The calls whose sources are rows already.
-        self._saved: set[str] = set()
+        # What is noted already, by call. A call is missing if nobody knows.
+        self._noted: dict[str, list[Source]] = {}
         state = current_state.get()
         self._masks = {} if state is None else state.masks
 
@@ -37,7 +36,7 @@ class CallSources:
         self._latest = files.latest
 
     def name(self, call_id: str, named: Iterable[Source]) -> None:
-        """Say what the image of a call is made from, before the image is saved.
+        """Say what the image of a call is made from, before the call begins.
 
         Args:
             call_id: The call, as ``begin_image`` gets it.
@@ -46,6 +45,28 @@ class CallSources:
         """
         self._named[call_id] = list(named)
 
+    def find(
+        self,
+        call_id: str,
+        image: models.GeneratedImage,
+        others: Iterable[models.GeneratedImage],
+    ) -> list[Source]:
+        """Return what an image is made from, as far as that is known, each once.
+
+        Args:
+            call_id: The call.
+            image: Its image, with all that is known of it. It need not be saved.
+            others: The images of the run whose finals have come.
+        """
+        found = self._named.get(call_id)
+        if found is None:
+            found = self._of_hosted(image, others)
+        return list(dict.fromkeys(found))
+
+    def noted(self, call_id: str, found: list[Source]) -> None:
+        """Remember what was noted with the row of a call."""
+        self._noted[call_id] = found
+
     def save(
         self,
         call_id: str,
@@ -53,7 +74,7 @@ class CallSources:
         others: Iterable[models.GeneratedImage],
         context: RequestContext,
     ) -> None:
-        """Note what an image was made from. May be called again for its final.
+        """Note what an image was made from, unless just that is noted already.
 
         Args:
             call_id: The call.
@@ -61,14 +82,12 @@ class CallSources:
             others: The images of the run whose finals have come.
             context: Who asked.
         """
-        found = self._named.get(call_id)
-        if found is None:
-            found = self._of_hosted(image, others)
-        with atomic():
-            if call_id in self._saved:
-                image.sources.all().delete()
-            self._saved.add(call_id)
-            sources.save(image, found, context)
+        found = self.find(call_id, image, others)
+        if self._noted.get(call_id) == found:
+            return
+        # A transaction around this may fail, and then nothing has changed.
+        noted = self._noted.pop(call_id, None)
+        sources.change(image, noted, found, context)
 
     def _of_hosted(
         self, image: models.GeneratedImage, others: Iterable[models.GeneratedImage]

@@ -157,9 +157,7 @@ class ImageSaver(CallRows):
         self._written = {name: getattr(image, name) for name in self.told}
 
     def _note_sources(self, call_id: str, image: models.GeneratedImage) -> None:
-        # The provider has them, although the storage may not have them yet.
-        others = [self._images[key] for key in self._final if key in self._images]
-        self.sources.save(call_id, image, others, self.context)
+        self.sources.save(call_id, image, self._arrived(), self.context)
 
     async def save_thumbnail(self, call_id: str) -> None:
         """Note the thumbnail of a stored final and send ``image_saved``."""

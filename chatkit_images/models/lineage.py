@@ -169,7 +169,8 @@ class WithLineage:
         files = {edge.attachment for edge in edges if edge.attachment}
         return Lineage(
             image,
-            images.in_bulk(ends),
+            # What has failed, or goes on, was not made from anything so far.
+            images.exclude(file="").in_bulk(ends),
             attachments.in_bulk(files) if files else {},
             edges,
             is_whole=is_whole and len(others) <= MOST_OTHERS,

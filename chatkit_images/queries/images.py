@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from django.db.models import F, ForeignKey
@@ -17,27 +18,37 @@ from ..exceptions import NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
-from . import fence, threads, use
+from . import fence, sources, threads, use
+from .sources import Source
 
 
 def begin(
-    thread_id: str, identity: str, key: str, context: RequestContext, **fields: Any
+    thread_id: str,
+    identity: str,
+    key: str,
+    context: RequestContext,
+    made_from: Sequence[Source] = (),
+    **fields: Any,
 ) -> models.GeneratedImage:
     """Return the row of an image call, made before any of its bytes is written.
 
-    May be retried: the row of a place is made once.
+    May be retried: the row of a place is made once. What the image is made from is
+    noted with it, so that an image that is recovered has its sources.
 
     Args:
         thread_id: Its thread.
         identity: The identity of the call.
         key: What a new row reserves for the name of its file.
         context: Who asked.
+        made_from: The sources of a new image, each once.
         fields: Further columns of a new row.
     """
     thread = threads.get(thread_id, context)
     values = {"key": key, "run": own_run(), "prompt": last_words(thread), **fields}
-    with fence.thread_first(thread.pk):
+    with fence.thread_first(thread.pk), atomic() if made_from else nullcontext():
         image, made = thread.images.get_or_create(identity=identity, defaults=values)
+        if made and made_from:
+            sources.save(image, made_from, context)
     run_id = image.run_id
     # The claim has reserved the first image of a run.
     if made and run_id and thread.images.filter(run=run_id).count() > 1:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
+
+from django.db.models import Q
 
 from .. import models, url_tokens
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import NotFoundError
+from ..transactions import atomic
 from . import inputs, own_urls
 from .identity import key_of
 from .inputs import InputFile
@@ -102,11 +106,11 @@ def save(
     It must be called within a transaction.
 
     Args:
-        image: The image.
-        sources: What it was made from.
+        image: The image, of which nothing is noted so far.
+        sources: What it was made from, each once.
         context: Who asked.
     """
-    given = list(dict.fromkeys(sources))
+    given = list(sources)
     known = inputs.kept(_known([source.file for source in given], context))
     models.ImageSource.objects.bulk_create(
         models.ImageSource(
@@ -118,6 +122,43 @@ def save(
         for file, role in given
         if file in known and file.pk != str(image.pk)
     )
+
+
+def change(
+    image: models.GeneratedImage,
+    noted: Sequence[Source] | None,
+    sources: Sequence[Source],
+    context: RequestContext,
+) -> None:
+    """Note something else of an image than is noted so far.
+
+    Args:
+        image: The image.
+        noted: What is noted so far; ``None`` if nobody knows.
+        sources: What it was made from, each once.
+        context: Who asked.
+    """
+    if noted and [each.file for each in noted] == [each.file for each in sources]:
+        changed: dict[tuple[str, str], list[InputFile]] = {}
+        for (file, before), (_, after) in zip(noted, sources, strict=True):
+            if before != after:
+                changed.setdefault((before, after), []).append(file)
+        for (before, after), files in changed.items():
+            rows = image.sources.filter(_are(files), role=before)
+            rows.update(role=after)
+        return
+    with atomic() if sources else nullcontext():
+        if noted is None or noted:
+            image.sources.all().delete()
+        save(image, sources, context)
+
+
+def _are(files: Iterable[InputFile]) -> Q:
+    """Return the condition that a source is one of some files."""
+    keys: dict[str, list[str]] = {"image": [], "attachment": []}
+    for file in files:
+        keys[file.kind].append(file.pk)
+    return Q(source_image__in=keys["image"]) | Q(attachment__in=keys["attachment"])
 
 
 def _known(files: Collection[InputFile], context: RequestContext) -> set[InputFile]:

@@ -12,15 +12,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from chatkit_images.testing import LoopbackAPI, Text, ToolCall
+from chatkit_images.testing import Image, LoopbackAPI, Text, ToolCall
 from tests.client import URL, message, of_type, thread_id
+from tests.faults.arming import Fault
 from tests.faults.databases import on
 from tests.faults.following import kinds
 from tests.faults.world import World
 from tests.servers.browsing import until
 
 from .cells import EVENTS, SOURCES
-from .play import SHOWN, Play, Reading, images, words
+from .play import SHOWN, TUNING, Play, Reading, images, words
 from .sources import FINAL, PREVIEW, PROMPT
 
 # Rows are read with the database's own module.
@@ -268,3 +269,30 @@ def test_kill_leaves_the_image_of_a_tool_beside_which_another_one_worked(
         assert [browser.fetch(item).content for item in images(items)] == [FINAL]
         assert "interrupted" in words(items)
     assert play.rows() == [("completed", "tool")]
+
+
+def test_kill_leaves_the_sources_of_an_image_that_is_recovered(
+    world: World, model: LoopbackAPI
+) -> None:
+    play = Play(world, model, SOURCES["hosted tool"])
+    with play.server() as server, play.browser(server) as browser:
+        key, _ = play.turn(browser)
+    # The bytes are on a disk, and the row does not say so.
+    before_row = Fault("chatkit_images.queries.images.complete", "before")
+    options = {"SERVER": play.source.server, "TUNING": TUNING}
+    with world.server(before_row, **options) as server:
+        model.respond_with(Image(data=PREVIEW, base=FINAL, partials=0), Text("Done."))
+        with play.browser(server) as browser:
+            browser.say("Make it red.", key)
+        assert world.killed(server)
+    with play.server() as server, play.browser(server) as browser:
+        browser.get(f"{URL}threads/{key}/events/")
+        play.ended("interrupted")
+        shown = [browser.fetch(item) for item in images(play.items(browser, key))]
+        assert [response.content for response in shown] == [FINAL, PREVIEW]
+    assert play.rows() == [("completed", "hosted")] * 2
+    made, source = play.select(
+        "SELECT id FROM chatkit_images_generatedimage ORDER BY created_at DESC"
+    )
+    noted = "SELECT image_id, source_image_id FROM chatkit_images_imagesource"
+    assert play.select(noted) == [made + source]
