@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from tests.faults.proxy import reset
 
@@ -85,18 +85,15 @@ class Wire:
     async def serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Relay one connection; when the wire is taken away, it ends."""
-        with suppress(asyncio.CancelledError):
-            await self._relay(reader, writer)
-
-    async def _relay(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+        """Relay one connection."""
         if self._down:
             return reset(writer)
         source, target = await asyncio.open_connection("127.0.0.1", self._upstream)
         ends = {writer, target}
         self._open |= ends
+        if self._down:
+            # It was broken while the connection was made.
+            self._reset_all()
         losing = asyncio.Event()
         ways = [
             asyncio.ensure_future(self._up(reader, target, losing)),
@@ -183,11 +180,14 @@ def wired(upstream: int) -> Iterator[Wire]:
     finally:
 
         async def end() -> None:
+            wire._down = True
+            wire._flows.set()
+            wire._reset_all()
+            # Connections that were accepted a moment ago are reset as they begin. If
+            # their tasks were cancelled, nobody would close their sockets.
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
             server.close()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(end(), wire.loop).result(10)
         wire.loop.call_soon_threadsafe(wire.loop.stop)
