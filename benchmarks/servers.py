@@ -8,6 +8,7 @@ It prints the table of the documentation. A server that is not installed is left
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -205,6 +206,9 @@ def connection(server: Process) -> socket.socket:
 
 def main() -> None:
     """Print a row for each server that is installed."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print("| Server | SIGTERM in a run | Slow reader | Body of 64 MB |")
     print("|---|---|---|---|")
     with (

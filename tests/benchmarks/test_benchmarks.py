@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,23 @@ def run(script: str, *arguments: str) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_each_benchmark_tells_what_it_does_and_starts_nothing() -> None:
+    readme = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    names = sorted(set(re.findall(r"python benchmarks/(\w+\.py)", readme)))
+    assert "servers.py" in names
+    for name in names:
+        done = subprocess.run(
+            [sys.executable, name, "--help"],
+            cwd=BENCHMARKS,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"usage: {name} [-h]")
 
 
 def test_the_benchmark_of_images_measures_all_variants(tmp_path: Path) -> None:
