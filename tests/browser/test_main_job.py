@@ -147,6 +147,21 @@ def test_image_goes_on_after_a_reload(page: Page, shot: Shot) -> None:
     assert page.locator(".tile").count() == page.locator(".user").count() == 1
 
 
+def test_an_answer_that_is_cut_off_in_an_image_has_one_note(
+    open_page: Callable[..., Page],
+) -> None:
+    page = open_page(expect="net::ERR")
+    # As if the server went away: the page has nothing but the stream.
+    page.route("**/status/**", lambda route: route.abort())
+    say(page, "a drop of water")
+    wait_for_answer(page, timeout=60_000)
+    note = page.locator(".note")
+    assert note.all_inner_texts() == [
+        "Not finished\n\nThis is only a preview. The image could not be generated."
+        " The connection broke off. Try again.\n\nRetry"
+    ]
+
+
 @pytest.mark.parametrize("prompt", ["an error at sea", "a drop of water"])
 def test_failed_answer_can_be_retried(page: Page, shot: Shot, prompt: str) -> None:
     say(page, prompt)

@@ -1,5 +1,7 @@
 /** The state of one thread, and how ChatKit's events change it. No DOM in here. */
 
+import { isNote } from "./turns.js";
+
 let localIds = 0;
 
 /** Return the state of a thread that does not exist on the server yet. */
@@ -16,6 +18,8 @@ export function newThread() {
     // What items do not say themselves, by their ids, and how the last answer ended.
     states: {},
     end: null,
+    // The note that has come last, if the answer has made nothing since.
+    note: null,
     hasMore: false,
     after: null,
     allowCancel: true,
@@ -52,10 +56,18 @@ function putItem(thread, item, done) {
   thread.items.set(item.id, item);
   if (done) thread.unfinished.delete(item.id);
   else thread.unfinished.add(item.id);
+  thread.note = isNote(thread, item) ? item.id : done ? thread.note : null;
+  // A note beside an image says that it is only a preview.
+  const image = item.id.startsWith("note_") && item.id.replace("note_", "img_");
+  if (thread.images.has(image)) {
+    thread.images.set(image, { ...thread.images.get(image), phase: "stopped" });
+    changed.push(image);
+  }
   if (item.type === "generated_image") {
     const previous = thread.images.get(item.id);
     // After a stop the server keeps the best preview there was.
-    const whole = item.image && !(thread.stopping && previous?.phase === "generating");
+    const noted = thread.items.has(item.id.replace("img_", "note_"));
+    const whole = item.image && !noted && !(thread.stopping && previous?.phase === "generating");
     thread.images.set(item.id, {
       phase: done ? (whole ? "done" : "stopped") : "generating",
       progress: done ? 1 : (previous?.progress ?? 0),
@@ -101,6 +113,7 @@ const reducers = {
   "thread.item.updated": (thread, event) => {
     const item = thread.items.get(event.item_id);
     if (!item) return [];
+    thread.note = null;
     updates[event.update.type]?.(item, event.update, thread);
     return [item.id];
   },
@@ -113,16 +126,19 @@ const reducers = {
   notice: (thread, event) => [addLocal(thread, { ...event, type: "notice" })],
   error: (thread, event) => {
     const message = event.message || "Something went wrong while answering.";
-    const last = [...thread.items.values()].at(-1);
+    const note = thread.items.get(thread.note), words = note && textOf(note);
     thread.end = {
       status: "failed", message, allow_retry: event.allow_retry,
       retry_after: lastUserMessage(thread)?.id ?? null,
     };
     // The note that says so has come before, and stays when this page is gone.
-    if (last && textOf(last) === message) {
-      thread.states[last.id] = { kind: "note", of: "answer", ...thread.end };
-      return [last.id];
+    if (words === message) {
+      thread.states[note.id] = { kind: "note", of: "answer", ...thread.end };
+      return [note.id];
     }
+    // The note of an image says it in words of its own, and there is none of the answer. Staff
+    // may read more than a note says.
+    if (note && event.message && !message.startsWith(words)) return [note.id];
     return [addLocal(thread, { type: "error", message, allowRetry: event.allow_retry })];
   },
 };
