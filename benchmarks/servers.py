@@ -185,12 +185,15 @@ def slow_reader(server: Process) -> str:
 def large_body(server: Process) -> str:
     """Return by how much a server grows with a body, and whether it takes it."""
     status = "cut off"
-    head = (
-        f"POST /sink/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {BODY * MEGABYTE}"
+    lines = (
+        "POST /sink/ HTTP/1.1",
+        "Host: localhost",
+        f"Content-Length: {BODY * MEGABYTE}",
+        "Connection: close",
     )
     with Growth(server) as growth, connection(server) as wire:
         with suppress(OSError):
-            wire.sendall(f"{head}Connection: close\r\n\r\n".encode())
+            wire.sendall("\r\n".join([*lines, "", ""]).encode())
             for _ in range(BODY):
                 wire.sendall(bytes(MEGABYTE))
         with suppress(OSError, IndexError):

@@ -65,6 +65,11 @@ def tenants(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     tenancy.seen.clear()
 
 
+def tune(settings: Any, **values: float) -> None:
+    tuning = settings.CHATKIT_IMAGES["TUNING"] | values
+    settings.CHATKIT_IMAGES |= {"TUNING": tuning}
+
+
 def of_others(name: str) -> list[tuple[str, str]]:
     """Return what was done for another tenant, or for none."""
     return [each for each in tenancy.seen if each[0] != name]
@@ -145,7 +150,7 @@ async def test_heartbeats_are_written_where_the_run_is(
     chat: ChatClient, model: LoopbackAPI, settings: Any
 ) -> None:
     quick = {"RUN_STALE_SECONDS": 1, "HEARTBEAT_SECONDS": 0.1}
-    settings.CHATKIT_IMAGES["TUNING"] |= quick
+    tune(settings, **quick)
     gate = Gate()
     model.respond_with(gate, Text("Done."))
     params = {"input": message("Hello")}
@@ -214,7 +219,7 @@ def test_a_tenant_that_fails_keeps_no_other_from_its_turn(
 def test_a_sweep_leaves_the_files_of_other_tenants(
     name: str, settings: Any, tmp_path: Any
 ) -> None:
-    settings.CHATKIT_IMAGES["TUNING"] |= {"SWEEP_GRACE_SECONDS": 0}
+    tune(settings, SWEEP_GRACE_SECONDS=0)
     names = {}
     for tenant in ("beta", name):
         with working_for(TenantContext(None, "", tenant=tenant)):
