@@ -126,8 +126,13 @@ async def test_a_second_response_edits_the_image_of_the_first(
     assert source.role == "edited"
 
 
+@pytest.mark.parametrize("action", ["generate", "edit"])
 async def test_a_second_response_edits_an_image_that_is_not_stored_yet(
-    chat: ChatClient, model: LoopbackAPI, settings: Any, monkeypatch: pytest.MonkeyPatch
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
 ) -> None:
     server = f"{__name__}.{LookingServer.__name__}"
     settings.CHATKIT_IMAGES = {**settings.CHATKIT_IMAGES, "SERVER": server}
@@ -145,7 +150,8 @@ async def test_a_second_response_edits_an_image_that_is_not_stored_yet(
 
     monkeypatch.setattr(backend, "put", late)
     image_saved.connect(note)
-    model.respond_with(Image(data=image_file("red"), partials=0), ToolCall("look", {}))
+    first = edit("red", fields={"action": action})
+    model.respond_with(first, ToolCall("look", {}))
     model.respond_with(edit("blue"), Text("Done."))
     try:
         await chat.say("fox")

@@ -20,9 +20,9 @@ from . import places, uploads
 from .values import is_function
 
 CORS = "corsheaders."
-# As a browser writes it: lower case, without a path.
 # Paths of the app come behind it. A proxy may take its own path away.
 BASE_URL = re.compile(r"https?://[^\s/?#\\]+(/[^\s?#]*)?")
+# As a browser writes it: lower case, without a path.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 

@@ -103,6 +103,8 @@ class CallSources:
             if each.status in (each.Status.GENERATING, each.Status.COMPLETED)
             and each.source == image.source
             and each.response_id not in ("", image.response_id)
+            # One that is stored late may end after those that were made from it.
+            and each.created_at < image.created_at
         ]
         details = image.details or {}
         edited = self._brought or made[-1:] or self._latest

@@ -154,7 +154,8 @@ class ImageSaver(CallRows):
 
     def _note_written(self, image: models.GeneratedImage) -> None:
         """Note what a row, as it is in the database, has of what was told."""
-        self._written = {name: getattr(image, name) for name in self.told}
+        # A list, as the event loop may add to what was told meanwhile.
+        self._written = {name: getattr(image, name) for name in list(self.told)}
 
     def _note_sources(self, call_id: str, image: models.GeneratedImage) -> None:
         self.sources.save(call_id, image, self._arrived(), self.context)

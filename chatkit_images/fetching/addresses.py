@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+from concurrent.futures import Future
 from functools import cache
 from ipaddress import (
     IPv4Address,
@@ -13,6 +15,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import Any
 from urllib.parse import urlsplit
 
 from .. import storage
@@ -77,14 +80,28 @@ def is_public_url(url: str) -> bool:
         return "." in host and not named and not NUMBER.fullmatch(last)
 
 
-async def addresses_of(host: str, port: int, *, anywhere: bool = False) -> list[str]:
-    """Look up the addresses of a host, which are then connected to as they are.
-
-    A second look-up could bring others (DNS rebinding).
+def look_up(host: str, port: int) -> Future[list[Any]]:
+    """Have the addresses of a host looked up in a thread.
 
     Args:
         host: A name or an address.
         port: The port.
+    """
+    return storage.begin(
+        "lookups", socket.getaddrinfo, host, port, type=socket.SOCK_STREAM
+    )
+
+
+async def addresses_of(
+    looking: Future[list[Any]], host: str, *, anywhere: bool = False
+) -> list[str]:
+    """Return the addresses of a host, which are then connected to as they are.
+
+    A second look-up could bring others (DNS rebinding).
+
+    Args:
+        looking: What ``look_up()`` has returned for the host.
+        host: A name or an address.
         anywhere: Whether the host may be in the project's own network.
 
     Raises:
@@ -92,9 +109,7 @@ async def addresses_of(host: str, port: int, *, anywhere: bool = False) -> list[
         FetchFailed: If the host is not known.
     """
     try:
-        found = await storage.call(
-            "lookups", socket.getaddrinfo, host, port, type=socket.SOCK_STREAM
-        )
+        found = await asyncio.wrap_future(looking)
     except (OSError, UnicodeError):
         raise FetchFailed("unknown_host", f"The host {host!r} is not known.") from None
     texts = dict.fromkeys(str(each[4][0]) for each in found)

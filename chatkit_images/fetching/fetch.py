@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
+from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
+from typing import Any
 
 import httpx2
 
 from .. import imaging
 from ..conf import settings
 from ..exceptions import FetchFailed, FetchRefused
-from .addresses import addresses_of
+from .addresses import addresses_of, look_up
 from .reads import Reads
 from .targets import Target, target_of
 
@@ -74,9 +76,9 @@ async def fetch_image(
     context = ssl_context or _ssl_context()
     own = {name.lower(): value for name, value in (headers or {}).items()}
     try:
-        async with asyncio.timeout(timeout), _reads.turn():
+        async with asyncio.timeout(timeout), _reads.turn() as threads:
             for _ in range(MOST_REDIRECTS + 1):
-                async with _opened(target, own, context) as response:
+                async with _opened(target, own, context, threads) as response:
                     if response.status_code not in REDIRECTS:
                         data = await _body(response, target, most)
                         imaging.sniff(data)
@@ -99,7 +101,10 @@ def _ssl_context() -> ssl.SSLContext:
 
 @asynccontextmanager
 async def _opened(
-    target: Target, headers: Mapping[str, str], context: ssl.SSLContext
+    target: Target,
+    headers: Mapping[str, str],
+    context: ssl.SSLContext,
+    threads: list[Future[Any]],
 ) -> AsyncIterator[httpx2.Response]:
     """Request a target at the first of its addresses that answers.
 
@@ -107,7 +112,9 @@ async def _opened(
         FetchRefused: If an address is not public.
         FetchFailed: If none answers.
     """
-    found = await addresses_of(target.host, target.port, anywhere=target.vouched)
+    looking = look_up(target.host, target.port)
+    threads.append(looking)
+    found = await addresses_of(looking, target.host, anywhere=target.vouched)
     transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False, limits=ONE)
     async with transport:
         try:

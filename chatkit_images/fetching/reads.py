@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from threading import Lock
+from typing import Any
 
 from ..contexts import working_context
 
@@ -35,30 +36,41 @@ class Reads:
         self._waiting: dict[str, deque[Future[None]]] = {}
 
     @asynccontextmanager
-    async def turn(self, owner: str | None = None) -> AsyncIterator[None]:
+    async def turn(self, owner: str | None = None) -> AsyncIterator[list[Future[Any]]]:
         """Wait for a place, and have it for what is done within.
 
         Args:
             owner: Who reads. Default: for whom this code works.
+
+        Yields:
+            An empty list, for what is done within threads, one after the other.
+            Whoever does not wait for it any more keeps the place until it is done.
         """
         if owner is None:
             context = working_context()
             owner = context.scope if context else ""
         place: Future[None] = Future()
+        threads: list[Future[Any]] = []
         with self._lock:
             self._waiting.setdefault(owner, deque()).append(place)
             self._give()
         try:
             await asyncio.wrap_future(place)
-            yield
+            yield threads
         finally:
-            with self._lock:
-                if place.cancel():
-                    self._forget(owner, place)
-                else:
-                    self._reading[owner] -= 1
-                    self._reading += Counter()  # Without those that have none.
-                self._give()
+            if threads:
+                threads[-1].add_done_callback(lambda _: self._leave(owner, place))
+            else:
+                self._leave(owner, place)
+
+    def _leave(self, owner: str, place: Future[None]) -> None:
+        with self._lock:
+            if place.cancel():
+                self._forget(owner, place)
+            else:
+                self._reading[owner] -= 1
+                self._reading += Counter()  # Without those that have none.
+            self._give()
 
     def _give(self) -> None:
         while self._reading.total() < self._at_once:

@@ -74,7 +74,8 @@ def executor(lane: Lane) -> Threads:
         "attachments": half,
         # The addresses of hosts from which images are fetched. A name may take its
         # time, and the event loop's own threads look up the providers. An owner has
-        # half as many reads at once, and so leaves threads to others.
+        # half as many reads at once, those included that only their look-up keeps, and
+        # so leaves threads to others.
         "lookups": 8,
         # Files that tools hand in. They may be connections on which nothing comes, so
         # each read has ``Patience``.
