@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from chatkit_images import failures
@@ -74,6 +76,15 @@ def test_a_sentence_that_names_the_parameter_refuses_it(said: str) -> None:
 @pytest.mark.parametrize("said", ECHOES.strip().splitlines())
 def test_words_that_only_come_back_refuse_nothing(said: str) -> None:
     assert refused({"code": "invalid_request_error", "message": said}) == []
+
+
+@pytest.mark.parametrize("words", ["Error...", "Error: ", "a got an ", "json:  ", "a, "])
+def test_words_that_come_back_take_no_time(words: str) -> None:
+    """They are looked at in the event loop."""
+    said = f"{words * 1000}{NAME}"
+    began = time.process_time()
+    assert refused({"code": "invalid_request_error", "message": said}) == []
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

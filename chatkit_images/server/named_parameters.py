@@ -11,15 +11,16 @@ import re
 
 from ..failures import Failure
 
-# What stands before the sentence: exceptions, gateways and parsers that hand it on.
-BEFORE = r"""(?:
+# What stands before the sentence: exceptions, gateways and parsers that hand it on. It
+# is read in one way only: words of a person's may look like any number of them.
+BEFORE = r"""(?>
     [\w.]*(?:Error|Exception)\b\W{1,4}
     | provider\ returned\ error\W{1,4}
     | invalid\ json\ payload\ received\.\ *
     | failed\ to\ deserialize\ the\ json\ body\ into\ the\ target\ type:\ *
     | json:\ *
     | [\w.]+(?:\(\))?\ got\ an[ ]
-)*"""
+)*+"""
 KIND = (
     r"(?:(?:request|keyword|body)\ )?"
     r"(?:parameter|argument|field|property|properties|key|name|option)(?:s|\(s\))?"
