@@ -78,7 +78,9 @@ def test_words_that_only_come_back_refuse_nothing(said: str) -> None:
     assert refused({"code": "invalid_request_error", "message": said}) == []
 
 
-@pytest.mark.parametrize("words", ["Error...", "Error: ", "a got an ", "json:  ", "a, "])
+@pytest.mark.parametrize(
+    "words", ["Error...", "Error: ", "a got an ", "json:  ", "a, "]
+)
 def test_words_that_come_back_take_no_time(words: str) -> None:
     """They are looked at in the event loop."""
     said = f"{words * 1000}{NAME}"
