@@ -14,7 +14,7 @@ from . import storage
 from .cleaning import clean_mime
 from .conf import settings
 from .exceptions import RequestRefused, StorageUnavailable
-from .failures import remedies
+from .failures import storages
 from .queries import bucket_files, file_types, uploaded_files, uploads
 from .queries.uploaded_files import StoredFile
 from .storage.presigned import PresignedUpload
@@ -119,7 +119,6 @@ async def _within_time(
         raise
     except Exception as error:
         message = f"Storage {settings.STORAGE!r} does not answer: {error!r}"
-        lasting = bool(remedies.of_storage(error))
-        raise StorageUnavailable(message, lasting=lasting) from error
+        raise StorageUnavailable(message, lasting=storages.lasts(error)) from error
     finally:
         given_up.set()

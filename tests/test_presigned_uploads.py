@@ -400,13 +400,13 @@ async def test_what_signs_uploads_has_its_time_and_its_errors(
     client: ChatClient, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hanging = threading.Event()
-    lasting = ClientError({"Error": {"Code": "AccessDenied"}}, "CopyObject")
+    said = {"Code": ""}
 
     def hang(*args: object) -> None:
         hanging.wait(10)
 
     def fail(*args: object) -> None:
-        raise lasting
+        raise ClientError({"Error": said}, "CopyObject")
 
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.1)
     monkeypatch.setattr(presigned, "sign", hang)
@@ -414,10 +414,12 @@ async def test_what_signs_uploads_has_its_time_and_its_errors(
     response = await client.request_op("attachments.create", params)
     hanging.set()
     assert refusal(response)[:2] == (503, "unavailable")
-    # What staff have to mend is not told as something that passes.
+    # What staff have to mend is not told as something that passes, and a token that a
+    # role renews is.
     monkeypatch.setattr(presigned, "sign", fail)
-    response = await client.request_op("attachments.create", params)
-    assert refusal(response)[:2] == (500, "server_error")
+    for said["Code"], status in {"AccessDenied": 500, "ExpiredToken": 503}.items():
+        response = await client.request_op("attachments.create", params)
+        assert refusal(response)[0] == status
     assert not await models.Attachment.objects.aexists()
 
 
