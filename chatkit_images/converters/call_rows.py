@@ -104,7 +104,7 @@ class CallRows:
                 await self.check_thread()
                 named = call_id if provider_id is None else provider_id
                 columns = clean_image({**self.asked.image_columns(), **fields})
-                begun = models.GeneratedImage(**columns)
+                begun = models.GeneratedImage(created_at=began, **columns)
                 found = self.sources.find(call_id, begun, self._arrived())
                 begin: Begin = images.begin
                 if limits:
