@@ -56,11 +56,11 @@ class Held:
         self.jobs: list[Future[None]] = [threads.submit(owner, hold)]
         assert begun.wait(60)
 
-    def submit(self, *names: str) -> None:
+    def submit(self, *names: str, spare: bool = False) -> None:
         for name in names:
             owner = name[0]
             note = lambda name=name: self.order.append(name)  # noqa: E731
-            self.jobs.append(self._threads.submit(owner, note))
+            self.jobs.append(self._threads.submit(owner, note, spare=spare))
 
     def released(self) -> list[str]:
         self._release.set()
@@ -88,6 +88,13 @@ def test_first_jobs_of_many_do_not_stop_the_others(threads: Threads) -> None:
     held = Held(threads, "z")
     held.submit("z1", *"abcdefgh")
     assert held.released() == [*"abcd", "z1", *"efgh"]
+
+
+def test_what_can_be_spared_waits_for_all_that_is_wanted(threads: Threads) -> None:
+    held = Held(threads)
+    held.submit("a1", "a2", "b1", spare=True)
+    held.submit("c1", "c2", "a3")
+    assert held.released() == ["c1", "a3", "c2", "a1", "b1", "a2"]
 
 
 def test_a_job_that_is_cancelled_is_skipped(threads: Threads) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -157,7 +158,7 @@ async def uploaded(chat: ChatClient, data: bytes, name: str = "fox.png") -> str:
 
 async def drawn() -> None:
     """Wait for what is being drawn, and until it is kept."""
-    await storage.call("redraw", lambda: None)
+    await asyncio.wrap_future(storage.begin_spare("redraw", lambda: None))
     for _ in range(2):
         # What is kept may have a file deleted.
         await database_sync_to_async(storage.drain)()
@@ -224,6 +225,19 @@ async def test_of_an_attachment_that_is_deleted_meanwhile_nothing_is_left(
     assert not await DeletedFile.objects.aexists()
     assert list(storage.listing()) == []
     assert kept_parts.held() == 0
+
+
+async def test_what_a_turn_needs_is_drawn_before_what_is_made_ahead(
+    chat: ChatClient, drawing: Event
+) -> None:
+    for _ in range(2):
+        await uploaded(chat, LARGE)
+    needed = [storage.begin("redraw", kept_parts.held) for _ in range(2)]
+    drawing.set()
+    one, same = [await asyncio.wrap_future(each) for each in needed]
+    await drawn()
+    await drawn()
+    assert one == same == kept_parts.held() / 2
 
 
 async def test_no_more_forms_wait_than_a_message_can_show(

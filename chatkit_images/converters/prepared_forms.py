@@ -28,9 +28,9 @@ _lock = Lock()
 def prepare(row: models.GeneratedImage | models.Attachment) -> None:
     """Have the form of an image made that has just been stored, if that takes a moment.
 
-    It is made in the thread in which images are drawn for inputs, one by one. If it
-    fails, or as many wait for the same person as one message can show, the next turn
-    makes it. Nobody waits here.
+    It is made in the thread in which images are drawn for inputs, one by one, when no
+    turn waits for that thread. If it fails, or as many wait for the same person as one
+    message can show, the next turn makes it. Nobody waits here.
     """
     original = variants.new_original(row)
     size, width, height = original.size or 0, row.width or 0, row.height or 0
@@ -45,7 +45,7 @@ def prepare(row: models.GeneratedImage | models.Attachment) -> None:
             return
         _waiting[scope] += 1
     try:
-        storage.begin("redraw", _make, original, scope)
+        storage.begin_spare("redraw", _make, original, scope)
     except RuntimeError as error:
         _end(scope)
         logger.info("The process ends, so %s is not prepared: %r", original.name, error)

@@ -11,7 +11,7 @@ from .backend import get_storage, is_local, listing, unfinished
 from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool
-from .lanes import begin, call, decode, drain, later, run
+from .lanes import begin, begin_spare, call, decode, drain, later, run
 from .names import NAME, PREFIX, is_named, key_of, name_of, new_key, new_name
 from .patience import Patience, patiently
 from .reading import delete, exists, open_file, read
@@ -25,6 +25,7 @@ __all__ = [
     "ProjectStorage",
     "Upload",
     "begin",
+    "begin_spare",
     "call",
     "decode",
     "delete",

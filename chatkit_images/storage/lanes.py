@@ -108,11 +108,17 @@ def begin(
     lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> Future[T]:
     """Have a function called in a lane; may be called in any thread."""
-    context = working_context()
-    with _making:
-        threads = executor(lane)
-    job = timing.carried(partial(carried(func, context), *args, **kwargs))
-    return threads.submit(context.scope if context else "", job)
+    return _begin(lane, partial(func, *args, **kwargs), spare=False)
+
+
+def begin_spare(
+    lane: Lane, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> Future[T]:
+    """Have a function called in a lane when nothing else waits there.
+
+    So nobody waits for more than the one call that goes on.
+    """
+    return _begin(lane, partial(func, *args, **kwargs), spare=True)
 
 
 def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -131,3 +137,11 @@ def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
 def drain() -> None:
     """Wait until all calls given to ``later()`` are done. For tests and scripts."""
     executor("background").drain()
+
+
+def _begin(lane: Lane, func: Callable[[], T], *, spare: bool) -> Future[T]:
+    context = working_context()
+    with _making:
+        threads = executor(lane)
+    job = timing.carried(carried(func, context))
+    return threads.submit(context.scope if context else "", job, spare=spare)
