@@ -1,7 +1,7 @@
 /** Tells screen readers what begins, goes on and ends in the open chat. */
 
 import { announce } from "./dom.js";
-import { isNote, nameOf, placeOf } from "./turns.js";
+import { isNote, nameOf, noteIdOf, placeOf } from "./turns.js";
 import { textOf } from "./thread.js";
 
 // What begins together is told together, and what is over at once is not told to begin.
@@ -59,9 +59,8 @@ export class Speaker {
     const { type } = item;
     if (type === "generated_image" && thread.images.get(item.id)?.phase === "done") {
       // If it is only a preview, the note beside it says so right after it.
-      const note = `note_${item.image.id.replace(/^img_/, "")}`;
       const said = setTimeout(() => this.#say(`${nameOf(thread, item.id)} is ready.`), TOGETHER);
-      this.#ready.set(note, said);
+      this.#ready.set(noteIdOf(item), said);
     } else if (type === "assistant_message" && textOf(item)) {
       clearTimeout(this.#ready.get(item.id));
       const { number, count } = placeOf(thread, item.id);

@@ -1,6 +1,6 @@
 /** The state of one thread, and how ChatKit's events change it. No DOM in here. */
 
-import { isNote } from "./turns.js";
+import { isNote, noteIdOf } from "./turns.js";
 
 let localIds = 0;
 
@@ -58,15 +58,15 @@ function putItem(thread, item, done) {
   else thread.unfinished.add(item.id);
   thread.note = isNote(thread, item) ? item.id : done ? thread.note : null;
   // A note beside an image says that it is only a preview.
-  const image = item.id.startsWith("note_") && item.id.replace("note_", "img_");
-  if (thread.images.has(image)) {
-    thread.images.set(image, { ...thread.images.get(image), phase: "stopped" });
-    changed.push(image);
+  const beside = [...thread.items.values()].find((other) => noteIdOf(other) === item.id);
+  if (beside) {
+    thread.images.set(beside.id, { ...thread.images.get(beside.id), phase: "stopped" });
+    changed.push(beside.id);
   }
   if (item.type === "generated_image") {
     const previous = thread.images.get(item.id);
     // After a stop the server keeps the best preview there was.
-    const noted = thread.items.has(item.id.replace("img_", "note_"));
+    const noted = thread.items.has(noteIdOf(item));
     const whole = item.image && !noted && !(thread.stopping && previous?.phase === "generating");
     thread.images.set(item.id, {
       phase: done ? (whole ? "done" : "stopped") : "generating",

@@ -9,6 +9,11 @@ export function stateOf(thread, item) {
   return { ...told, kind: "note", of: item.id.startsWith("img_") ? "image" : "answer" };
 }
 
+/** Return the id of the note that stands beside an image if it is only a preview. */
+export function noteIdOf(item) {
+  return item.image ? `note_${item.image.id.replace(/^img_/, "")}` : null;
+}
+
 /** Whether an item is the app's own words: a note, or words in place of what is gone. */
 export function isNote(thread, item) {
   return item.type === "assistant_message" && ["note", "removed"].includes(stateOf(thread, item).kind);
