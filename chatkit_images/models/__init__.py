@@ -9,9 +9,12 @@ from __future__ import annotations
 from .attachments import Attachment
 from .brakes import Brake, OwnerBlock
 from .files import DeletedFile
+from .holds import LegalHold
 from .images import GeneratedImage
 from .inputs import ImageSource, RefusedInput
+from .installations import Installation
 from .partials import PartialImage
+from .run_ends import RunEnd
 from .runs import Run
 from .threads import DeletedPosition, Feedback, Thread, ThreadItem
 from .use import UseCounter, UseEntry, UseKind
@@ -26,10 +29,13 @@ __all__ = [
     "GeneratedImage",
     "ImageSource",
     "ImageVariant",
+    "Installation",
+    "LegalHold",
     "OwnerBlock",
     "PartialImage",
     "RefusedInput",
     "Run",
+    "RunEnd",
     "Thread",
     "ThreadItem",
     "UseCounter",

@@ -9,13 +9,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..querysets import OwnedQuerySet
-from .files import file_field
+from .files import WithStorage, file_field
 from .keys import KeyField
 from .ownership import delete_own
 from .threads import Thread
 
 
-class Attachment(models.Model):
+class Attachment(WithStorage):
     """A file that a person uploaded, or announced in order to upload it."""
 
     class Kind(models.TextChoices):

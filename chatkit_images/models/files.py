@@ -6,11 +6,70 @@ from typing import Any
 
 from django.apps import apps
 from django.db import models
+from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import storage
 from ..querysets import DeletedFileQuerySet
+from .installations import Installation, current_alias
+
+
+class StoredFieldFile(FieldFile):
+    """A file of a row, in the storage that its row names."""
+
+    instance: WithStorage
+
+    @property
+    def storage(self) -> storage.ProjectStorage:
+        """Return the storage that has it."""
+        return storage.ProjectStorage(self.instance.stored_in)
+
+    @storage.setter
+    def storage(self, value: object) -> None:
+        """Ignore the storage of the field, which Django sets."""
+
+
+class StoredFileField(models.FileField):
+    """A file in the storage that its row names."""
+
+    attr_class = StoredFieldFile
+
+    def deconstruct(self) -> Any:
+        """Return it as Django's own field, which it is for the database."""
+        name, _path, args, options = super().deconstruct()
+        return name, "django.db.models.FileField", args, options
+
+
+class WithStorage(models.Model):
+    """A row with files, all of them in one storage.
+
+    New rows name their storage. A row of before the column, or of a process of the
+    version before, has none: its files are where ``Installation.storage_alias`` says.
+    """
+
+    storage_alias = models.CharField(
+        _("storage"),
+        max_length=255,
+        blank=True,
+        default=current_alias,
+        db_default="",
+        editable=False,
+        help_text=_("The alias in STORAGES of the storage that has its files."),
+    )
+
+    class Meta:
+        abstract = True
+
+    @property
+    def stored_in(self) -> str:
+        """The alias of the storage that has the files of this row."""
+        return self.storage_alias or Installation.storage_of_before()
+
+    def blobs(self) -> list[storage.Blob]:
+        """Return the files of this row."""
+        names = [getattr(self, name).name for name in file_columns()[type(self)]]
+        return [storage.Blob(name, self.stored_in) for name in names if name]
 
 
 def upload_to(instance: models.Model, filename: str) -> str:
@@ -23,7 +82,7 @@ def upload_to(instance: models.Model, filename: str) -> str:
 
 def file_field(verbose_name: Any, **options: Any) -> models.FileField:
     """Return an optional file field on the project's storage."""
-    return models.FileField(
+    return StoredFileField(
         verbose_name,
         storage=storage.ProjectStorage(),
         upload_to=upload_to,
@@ -46,7 +105,7 @@ def file_columns() -> dict[type[models.Model], list[str]]:
     return {model: names for model, names in columns.items() if names}
 
 
-class DeletedFile(models.Model):
+class DeletedFile(WithStorage):
     """A file to delete from the storage, because its row is deleted.
 
     It is written in the transaction that deletes the row, so a crash between

@@ -13,7 +13,7 @@ from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
 from .failures import WithFailure
-from .files import file_field
+from .files import WithStorage, file_field
 from .keys import KeyField
 from .lineage import WithLineage
 from .partials import PartialImage
@@ -22,7 +22,7 @@ from .runs import Run
 from .threads import Thread, ThreadItem
 
 
-class GeneratedImage(WithLineage, WithRequest, WithFailure):
+class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
     """One image call of the model. It ends in exactly one final state."""
 
     ID_PREFIX = "img_"

@@ -7,13 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..querysets import OwnedQuerySet
-from .files import file_field
+from .files import WithStorage, file_field
 
 
-class PartialImage(models.Model):
+class PartialImage(WithStorage):
     """A state of an image that is still being generated, as the person sees it."""
 
-    MEASURES = ("file", "mime", "width", "height", "bytes")
+    MEASURES = ("storage_alias", "file", "mime", "width", "height", "bytes")
 
     image = models.ForeignKey(
         "chatkit_images.GeneratedImage",

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..querysets import FreshQuerySet
 from .attachments import Attachment
-from .files import file_field
+from .files import WithStorage, file_field
 from .images import GeneratedImage
 
 
@@ -32,7 +32,7 @@ def delete_along(
     collector.add(rows, field.remote_field.model, nullable=field.null)
 
 
-class ImageVariant(models.Model):
+class ImageVariant(WithStorage):
     """An image of the model's or of a person's, in another form.
 
     It goes with what it was made of. Without a file the original has the form.

@@ -7,12 +7,12 @@ does not take wait in the spool.
 from __future__ import annotations
 
 from . import backlog, kept_parts, presigned, room, spool
-from .backend import get_storage, is_local, listing, unfinished
+from .backend import current_alias, get_storage, is_local, listing, unfinished
 from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool
 from .lanes import begin, begin_spare, call, decode, drain, later, run
-from .names import NAME, PREFIX, is_named, key_of, name_of, new_key, new_name
+from .names import NAME, PREFIX, Blob, is_named, key_of, name_of, new_key, new_name
 from .patience import Patience, patiently
 from .reading import delete, exists, open_file, read
 from .writing import Upload, keep, spooled, store, upload
@@ -20,6 +20,7 @@ from .writing import Upload, keep, spooled, store, upload
 __all__ = [
     "NAME",
     "PREFIX",
+    "Blob",
     "Cipher",
     "Patience",
     "ProjectStorage",
@@ -27,6 +28,7 @@ __all__ = [
     "begin",
     "begin_spare",
     "call",
+    "current_alias",
     "decode",
     "delete",
     "drain",

@@ -19,23 +19,35 @@ from .patience import Patience
 logger = logging.getLogger(__name__)
 
 
-def get_storage() -> Storage:
-    """Return the storage of images and attachments."""
-    return storages[settings.STORAGE]
+def current_alias() -> str:
+    """Return the alias of the storage to which new files go."""
+    return settings.STORAGE
 
 
-def is_local() -> bool:
-    """Whether the storage is a directory of this host, which takes files whole."""
-    return is_directory(get_storage())
+def get_storage(alias: str | None = None) -> Storage:
+    """Return a storage of images and attachments.
+
+    Args:
+        alias: Its alias in ``STORAGES``. Default: the one to which new files go.
+
+    Raises:
+        InvalidStorageError: If ``STORAGES`` has none of that alias.
+    """
+    return storages[alias or settings.STORAGE]
 
 
-def put(name: str, data: bytes) -> None:
+def is_local(alias: str | None = None) -> bool:
+    """Whether a storage is a directory of this host, which takes files whole."""
+    return is_directory(get_storage(alias))
+
+
+def put(name: str, data: bytes, alias: str | None = None) -> None:
     """Write a file once; it appears whole or not at all, and replaces none.
 
     Raises:
         Exception: The storage's own.
     """
-    storage = get_storage()
+    storage = get_storage(alias)
     if is_directory(storage):
         # FileSystemStorage writes in place: a kill would leave a cut file.
         path = Path(storage.path(checked(name)))
@@ -67,15 +79,18 @@ def put(name: str, data: bytes) -> None:
     )
 
 
-def listing(errors: list[Exception] | None = None) -> Iterator[tuple[str, float]]:
+def listing(
+    errors: list[Exception] | None = None, alias: str | None = None
+) -> Iterator[tuple[str, float]]:
     """Yield name and age in seconds of every file of this tenant in the storage.
 
     A file whose age is not to be had counts as new.
 
     Args:
         errors: Gets what the storage raises when it is asked for the age of a file.
+        alias: Which storage. Default: the one to which new files go.
     """
-    storage = get_storage()
+    storage = get_storage(alias)
     errors = [] if errors is None else errors
     # S3 lists files with their dates; otherwise each date would take a request.
     is_s3 = s3.is_plain(storage)
@@ -85,9 +100,9 @@ def listing(errors: list[Exception] | None = None) -> Iterator[tuple[str, float]
             yield name, time.time() - modified
 
 
-def unfinished() -> Iterator[tuple[Path, float]]:
+def unfinished(alias: str | None = None) -> Iterator[tuple[Path, float]]:
     """Yield path and age in seconds of what a killed write left on a local storage."""
-    storage = get_storage()
+    storage = get_storage(alias)
     if is_directory(storage):
         yield from disk.unfinished(Path(storage.path(folder())))
 

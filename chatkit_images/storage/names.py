@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from typing import NamedTuple
 
 from ..contexts import working_context
 
@@ -21,6 +22,18 @@ NAME = re.compile(
     rf"(?P<folder>{PREFIX}(?:/~[a-z0-9_-]{{1,63}})?)/(?P<kind>[a-z]+)"
     r"/[0-9a-f]{2}/(?P<key>[0-9a-f]{32})\.[a-z0-9]{1,5}"
 )
+
+
+class Blob(NamedTuple):
+    """A stored file.
+
+    Attributes:
+        name: Its name.
+        alias: The alias in ``STORAGES`` of the storage that has it.
+    """
+
+    name: str
+    alias: str
 
 
 def folder() -> str:

@@ -9,8 +9,12 @@ from ..conf import settings
 from . import backend, encryption, spool
 
 
-def open_file(name: str) -> IO[bytes]:
+def open_file(name: str, alias: str | None = None) -> IO[bytes]:
     """Return an open file.
+
+    Args:
+        name: Its name.
+        alias: The storage that has it. Default: the one to which new files go.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -18,12 +22,12 @@ def open_file(name: str) -> IO[bytes]:
             cannot decrypt the file.
     """
     if settings.FILE_CIPHER is None:
-        return _stored(name)
-    return BytesIO(read(name))
+        return _stored(name, alias)
+    return BytesIO(read(name, alias))
 
 
-def read(name: str) -> bytes:
-    """Return the bytes of a file.
+def read(name: str, alias: str | None = None) -> bytes:
+    """Return the bytes of a file; the arguments are those of ``open_file``.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -31,7 +35,7 @@ def read(name: str) -> bytes:
             cannot decrypt the file.
     """
     parts = []
-    with _stored(name) as file:
+    with _stored(name, alias) as file:
         # A file of the project's own may give less than all at once.
         while part := file.read():
             if not isinstance(part, bytes):
@@ -47,19 +51,19 @@ def read(name: str) -> bytes:
         raise OSError(f"{name!r} cannot be decrypted: {error}") from error
 
 
-def _stored(name: str) -> IO[bytes]:
+def _stored(name: str, alias: str | None) -> IO[bytes]:
     try:
         return spool.path_of(name).open("rb")
     except FileNotFoundError:
-        return backend.get_storage().open(name, "rb")
+        return backend.get_storage(alias).open(name, "rb")
 
 
-def exists(name: str) -> bool:
+def exists(name: str, alias: str | None = None) -> bool:
     """Whether there is such a file."""
-    return spool.has(name) or backend.get_storage().exists(name)
+    return spool.has(name) or backend.get_storage(alias).exists(name)
 
 
-def delete(name: str) -> None:
+def delete(name: str, alias: str | None = None) -> None:
     """Delete a file, if it is there."""
     spool.drop(name)
-    backend.get_storage().delete(name)
+    backend.get_storage(alias).delete(name)

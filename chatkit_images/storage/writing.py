@@ -21,7 +21,7 @@ from .reading import delete
 logger = logging.getLogger(__name__)
 
 
-def store(name: str, data: bytes | None = None) -> bool:
+def store(name: str, data: bytes | None = None, alias: str | None = None) -> bool:
     """Write a file under a new name, in the spool if the storage refuses it.
 
     A write that succeeds flushes one file of the spool, in the background.
@@ -29,6 +29,7 @@ def store(name: str, data: bytes | None = None) -> bool:
     Args:
         name: A name of the app's own.
         data: The bytes; ``None`` if they are in the spool.
+        alias: Which storage. Default: the one to which new files go.
 
     Returns:
         Whether the storage has it.
@@ -39,7 +40,8 @@ def store(name: str, data: bytes | None = None) -> bool:
     """
     checked(name)
     try:
-        _retry(name, data, spool.path_of(name).read_bytes() if data is None else None)
+        kept = spool.path_of(name).read_bytes() if data is None else None
+        _retry(name, data, kept, alias)
     except Exception as error:
         remedy = remedies.of_storage(error)
         logger.warning(
@@ -184,14 +186,16 @@ def _leave(name: str, data: bytes | None, *, lasting: bool = False) -> None:
     spool.hand_over(name)
 
 
-def _retry(name: str, data: bytes | None, encrypted: bytes | None) -> None:
+def _retry(
+    name: str, data: bytes | None, encrypted: bytes | None, alias: str | None
+) -> None:
     most = settings.STORAGE_ATTEMPTS
     for attempt in range(most):
         timing.count("store_tries")
         try:
             if encrypted is None:
                 encrypted = encryption.encrypt(name, data or b"")
-            return backend.put(name, encrypted)
+            return backend.put(name, encrypted, alias)
         except Exception as error:
             lasts = remedies.of_storage(error) and not storages.may_end(error)
             if attempt + 1 == most or lasts:
