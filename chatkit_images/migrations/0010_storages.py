@@ -88,7 +88,7 @@ class Migration(migrations.Migration):
                 ('signalled_at', models.DateTimeField(blank=True, help_text='When the receivers of run_finished were told.', null=True, verbose_name='signalled')),
                 ('posted_at', models.DateTimeField(blank=True, help_text='When the webhook took it.', null=True, verbose_name='posted')),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When another process may tell of it.', verbose_name='due')),
+                ('due_at', models.DateTimeField(blank=True, default=django.utils.timezone.now, help_text='When any process may tell of it; empty if it was given up.', null=True, verbose_name='due')),
                 ('error', models.TextField(blank=True, help_text='Why the last attempt failed.', verbose_name='error')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='created')),
             ],

@@ -13,7 +13,8 @@ class RunEnd(models.Model):
     """The end of a run of which not all are told who want to know.
 
     It is written in the transaction that ends the run, and deleted when receivers of
-    ``run_finished`` and the webhook have been told.
+    ``run_finished`` and the webhook have been told. ``due_at`` is a time of the
+    database's clock, as several processes compare it.
 
     The database does not tie it to its run: a process of the version before may delete
     runs without knowing of this table.
@@ -39,7 +40,9 @@ class RunEnd(models.Model):
     due_at = models.DateTimeField(
         _("due"),
         default=timezone.now,
-        help_text=_("When another process may tell of it."),
+        null=True,
+        blank=True,
+        help_text=_("When any process may tell of it; empty if it was given up."),
     )
     error = models.TextField(
         _("error"), blank=True, help_text=_("Why the last attempt failed.")
