@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from django.core import signing
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from . import url_windows
 from .conf import settings
 
 # Not the module's name: processes of before, and pages that are open, have URLs of it.
@@ -29,12 +30,23 @@ class Token:
         key: The primary key of the thing.
         variant: Which bytes of it, e.g. ``"full"``.
         scope_digest: Digest of the owner's scope; ``is_of`` compares it.
+        expires: The second in which it expires, since 1970.
     """
 
     kind: str
     key: str
     variant: str
     scope_digest: str
+    expires: int
+
+    def seconds_to_keep(self) -> int:
+        """Return how long a browser may keep what the URL opens.
+
+        After ``URL_WINDOW`` a page has another URL, and once the token has expired,
+        nobody may see the bytes by it.
+        """
+        left = self.expires - int(time.time())
+        return max(0, min(settings.URL_WINDOW, left))
 
     def is_of(self, scope: str) -> bool:
         """Whether the token was made for a scope, with whatever key is valid."""
@@ -49,11 +61,10 @@ def digest(scope: str, key: str | bytes | None = None) -> str:
     return salted_hmac(SALT, scope, secret=key, algorithm="sha256").hexdigest()[:16]
 
 
-def expiry(now: float | None = None) -> int:
+def expiry(kind: str, key: str, variant: str) -> int:
     """Return the expiry second of a token made now, the same for a whole window."""
-    window = max(1, settings.URL_WINDOW)
-    start = int(time.time() if now is None else now) // window * window
-    return start + window + settings.URL_MAX_AGE
+    start = url_windows.begin(f"{kind}.{key}.{variant}")
+    return start + max(1, settings.URL_WINDOW) + settings.URL_MAX_AGE
 
 
 def make(
@@ -64,7 +75,8 @@ def make(
     Raises:
         ValueError: If a part has a dot, which parts the parts.
     """
-    parts = (kind, key, variant, digest(scope), format(expires or expiry(), "x"))
+    until = expires or expiry(kind, key, variant)
+    parts = (kind, key, variant, digest(scope), format(until, "x"))
     if any("." in part for part in parts):
         raise ValueError(f"A part of a token must not have a dot: {parts!r}.")
     return _signer().sign(".".join(parts))
@@ -86,7 +98,7 @@ def read(token: str, *, expired_ok: bool = False) -> Token | None:
     # A database cannot look up what has a NUL.
     if "\0" in key or (until < time.time() and not expired_ok):
         return None
-    return Token(kind, key, variant, scope_digest)
+    return Token(kind, key, variant, scope_digest, until)
 
 
 def is_signed(token: str) -> bool:

@@ -494,21 +494,29 @@ async def test_signed_url_lives_to_its_last_second(
     start = now = 1_700_000_000
     monkeypatch.setattr(time, "time", lambda: now)
     owner = f"user:{ann.pk}"
-    paths = [
-        reverse("chatkit_images:image", args=[token("image", theirs.image.hex, owner)]),
-        reverse(
-            "chatkit_images:attachment",
-            args=[token("attachment", theirs.attachment, owner)],
-        ),
-    ]
+    tokens = {
+        "image": token("image", theirs.image.hex, owner),
+        "attachment": token("attachment", theirs.attachment, owner),
+    }
     chat = ChatClient()
-    for age, status in ((0, 200), (69, 200), (70, 200), (71, 404)):
-        now = start + age
-        for path in paths:
+    for kind, made in tokens.items():
+        said = url_tokens.read(made, expired_ok=True)
+        assert said is not None
+        last = said.expires
+        assert start + 60 < last <= start + 70
+        path = reverse(f"chatkit_images:{kind}", args=[made])
+        for second, status in (
+            (start, 200),
+            (last - 1, 200),
+            (last, 200),
+            (last + 1, 404),
+        ):
+            now = second
             response = await chat.get(path)
-            assert response.status_code == status, age
+            assert response.status_code == status, now - start
             if status == 200:
-                assert response["Cache-Control"].startswith("private")
+                kept = "private" if now < last else "no-store"
+                assert response["Cache-Control"].startswith(kept)
                 assert response["Referrer-Policy"] == "no-referrer"
 
 

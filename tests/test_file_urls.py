@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import FileSystemStorage
 
-from chatkit_images import file_urls, storage, url_tokens
+from chatkit_images import file_urls, storage, url_tokens, url_windows
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Attachment, GeneratedImage, PartialImage, Thread
 from tests.image_files import image_file
@@ -43,9 +44,10 @@ def test_a_url_stays_the_same_for_a_window(
     now = 1_700_000_100.0
     monkeypatch.setattr("time.time", lambda: now)
     row = image()
+    start = url_windows.begin(f"image.{row.pk.hex}.full")
+    assert now - 900 < start <= now
     first = file_urls.image_url(row, CONTEXT)
-    start = now - now % 900
-    now = start + 899
+    now = start + 899.9
     assert file_urls.image_url(row, CONTEXT) == first
     now = start + 900
     assert file_urls.image_url(row, CONTEXT) != first
@@ -55,6 +57,32 @@ def test_a_url_stays_the_same_for_a_window(
     assert url_tokens.read(token) is not None
     now = start + 900 + 3601
     assert url_tokens.read(token) is None
+
+
+def test_the_urls_of_a_page_change_at_different_times(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(settings, TUNING={"URL_WINDOW": 900})
+    now = 1_700_000_100.0
+    monkeypatch.setattr("time.time", lambda: now)
+    rows = [GeneratedImage(pk=UUID(int=number)) for number in range(50)]
+
+    def made() -> list[str]:
+        return [
+            file_urls.signed_url(row, CONTEXT, variant)
+            for row in rows
+            for variant in ("full", "thumbnail")
+        ]
+
+    changes = []
+    before = made()
+    for _ in range(10):
+        now += 90
+        after = made()
+        changes.append(sum(a != b for a, b in zip(before, after, strict=True)))
+        before = after
+    assert sum(changes) == 100
+    assert max(changes) < 25
 
 
 def test_the_storages_own_url_is_absolute(settings: Any) -> None:

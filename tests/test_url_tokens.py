@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.urls import reverse
 
 from chatkit_images import url_tokens
@@ -39,6 +41,28 @@ def test_an_expired_token_is_read_only_on_demand() -> None:
     token = url_tokens.make("attachment", "abc", "full", "user:1", expires=1)
     assert url_tokens.read(token) is None
     said = url_tokens.read(token, expired_ok=True)
+    assert said is not None and said.is_of("user:1")
+
+
+def test_bytes_are_kept_no_longer_than_their_token_is_valid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.5)
+    for left, kept in ((4000, 900), (900, 900), (12, 12), (0, 0)):
+        token = url_tokens.make(
+            "attachment", "abc", "full", "user:1", expires=1_700_000_000 + left
+        )
+        said = url_tokens.read(token, expired_ok=True)
+        assert said is not None
+        assert said.seconds_to_keep() == kept
+
+
+def test_a_token_of_the_version_before_stays_valid() -> None:
+    """It made them in this form, and with other expiry seconds."""
+    scope = url_tokens.digest("user:1")
+    until = format(int(time.time()) + 5, "x")
+    signer = signing.Signer(salt="chatkit_images.tokens", sep="~")
+    said = url_tokens.read(signer.sign(f"attachment.abc.thumbnail.{scope}.{until}"))
     assert said is not None and said.is_of("user:1")
 
 

@@ -82,7 +82,7 @@ class AnnouncedUploadView(JsonView):
         try:
             check_length(request)
             find = database_sync_to_async(signed_urls.attachment_of)
-            row, _variant, context = await find(request, token, "upload")
+            row, _, context, _ = await find(request, token, "upload")
             async with task_of(context):
                 response = await receive(request, context, row.pk)
         except Exception as exception:

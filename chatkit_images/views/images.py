@@ -29,9 +29,9 @@ class ImageView(JsonView):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Return the bytes; an invalid token is a 404."""
-        image, variant, context = signed_urls.image_of(request, token)
+        image, variant, context, max_age = signed_urls.image_of(request, token)
         with working_for(context):
-            return cross_origin(image_response(image, variant))
+            return cross_origin(image_response(image, variant, max_age))
 
 
 class SessionImageView(JsonView):
@@ -44,7 +44,7 @@ class SessionImageView(JsonView):
             image = owned.filter(pk=key).first()
             if image is None:
                 raise NotFoundError
-            return image_response(image, variant)
+            return image_response(image, variant, settings.URL_WINDOW)
 
 
 class AttachmentView(JsonView):
@@ -52,22 +52,28 @@ class AttachmentView(JsonView):
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Return the bytes; an invalid token is a 404."""
-        row, variant, context = signed_urls.attachment_of(request, token, "attachment")
+        opened = signed_urls.attachment_of(request, token, "attachment")
+        row, variant, context, max_age = opened
         name, mime = str(row.file.name), row.mime_type
         if row.thumbnail and variant == "thumbnail":
             name, mime = str(row.thumbnail.name), "image/webp"
         with working_for(context):
             return cross_origin(
-                file_response(
-                    name, mime, filename=row.name, max_age=settings.URL_WINDOW
-                )
+                file_response(name, mime, filename=row.name, max_age=max_age)
             )
 
 
-def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
+def image_response(
+    image: models.GeneratedImage, variant: str, max_age: int
+) -> HttpResponse:
     """Return a variant of an image. If the image has ended, it must be shown.
 
     For example, a client may have the URL of a preview whose image was blocked.
+
+    Args:
+        image: The image.
+        variant: Which bytes of it.
+        max_age: Seconds that the person's own browser may keep them.
     """
     if image.finished_at is not None and not image.is_shown:
         return gone()
@@ -86,9 +92,7 @@ def image_response(image: models.GeneratedImage, variant: str) -> HttpResponse:
             name, mime = str(partial.file.name), partial.mime
     stem = slugify(image.prompt)[:60] or "image"
     extension = name.rpartition(".")[2]
-    return file_response(
-        name, mime, filename=f"{stem}.{extension}", max_age=settings.URL_WINDOW
-    )
+    return file_response(name, mime, filename=f"{stem}.{extension}", max_age=max_age)
 
 
 def cross_origin(response: HttpResponse) -> HttpResponse:

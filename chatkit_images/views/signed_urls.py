@@ -6,7 +6,7 @@ the event loop.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
@@ -16,22 +16,35 @@ from ..contexts import context_class, within_tenant_of
 from ..exceptions import NotFoundError
 
 
-def image_of(
-    request: HttpRequest, token: str
-) -> tuple[models.GeneratedImage, str, RequestContext]:
-    """Return an image, the variant that is asked for, and the context of its owner.
+class Opened(NamedTuple):
+    """What a valid URL opens.
+
+    Attributes:
+        row: An image or an attachment.
+        variant: Which bytes of it.
+        context: That of its owner.
+        max_age: Seconds that a browser may keep the bytes.
+    """
+
+    row: Any
+    variant: str
+    context: RequestContext
+    max_age: int
+
+
+def image_of(request: HttpRequest, token: str) -> Opened:
+    """Return the image that a URL opens.
 
     Raises:
         NotFoundError: If the token is not valid, or the image is gone.
     """
     said, image = _read(request, token, "image", models.GeneratedImage, "thread__user")
-    return image, said.variant, _context_of(image.thread, request, said)
+    context = _context_of(image.thread, request, said)
+    return Opened(image, said.variant, context, said.seconds_to_keep())
 
 
-def attachment_of(
-    request: HttpRequest, token: str, kind: str
-) -> tuple[models.Attachment, str, RequestContext]:
-    """Return an attachment, the variant, and the context of its owner.
+def attachment_of(request: HttpRequest, token: str, kind: str) -> Opened:
+    """Return the attachment that a URL opens.
 
     Args:
         request: The request.
@@ -42,7 +55,8 @@ def attachment_of(
         NotFoundError: If the token is not valid, or the attachment is gone.
     """
     said, row = _read(request, token, kind, models.Attachment, "user")
-    return row, said.variant, _context_of(row, request, said)
+    context = _context_of(row, request, said)
+    return Opened(row, said.variant, context, said.seconds_to_keep())
 
 
 def _read(
