@@ -14,8 +14,11 @@ class ChatKitImagesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, reports, signal_handlers
+        from . import checks, models, reports, signal_handlers, storage
+        from .queries import blobs
 
         checks.register()
         signal_handlers.connect()
         reports.connect()
+        before = models.Installation.storage_of_before
+        storage.whereabouts.connect(blobs.aliases_of, before)

@@ -33,9 +33,7 @@ def image_url(
         variant: ``"full"``, ``"thumbnail"``, ``"model"`` for the form that models get,
             or ``"partial-<index>"``.
     """
-    if variant == "full" and (
-        url := _storage_url(image.file.name, image.mime, context)
-    ):
+    if variant == "full" and (url := _storage_url(image, context)):
         return url
     if settings.IMAGE_URLS == "session":
         return route(context, "session-image", image.pk, variant)
@@ -122,8 +120,9 @@ def route(context: RequestContext, name: str, *args: object) -> str:
     return absolute(path, context)
 
 
-def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
+def _storage_url(image: models.GeneratedImage, context: RequestContext) -> str:
     """Return the storage's own URL of an image, empty if it is not to be used."""
+    name, mime = str(image.file.name or ""), image.mime
     if settings.IMAGE_URLS != "storage" or not name:
         return ""
     if settings.FILE_CIPHER is not None:
@@ -132,7 +131,7 @@ def _storage_url(name: str | None, mime: str, context: RequestContext) -> str:
     if mime not in imaging.INLINE or storage.spool.has(name):
         return ""
     try:
-        url = storage.get_storage().url(name)
+        url = storage.get_storage(image.storage_alias).url(name)
     except Exception:
         # The image is there all the same, and a thread has to be read.
         logger.warning("The storage makes no URL of %s", name, exc_info=True)

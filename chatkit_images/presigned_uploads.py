@@ -57,15 +57,15 @@ async def look(file: bucket_files.WrittenFile) -> StoredFile:
     """
 
     def keep() -> StoredFile:
-        _check_possible()
+        _check_possible(file.alias)
         return bucket_files.keep_document(file)
 
     def read() -> bytes:
-        _check_possible()
+        _check_possible(file.alias)
         return bucket_files.read_image(file)
 
     if not file.is_image:
-        return await _within_time(keep, lambda kept: bucket_files.drop(kept.name))
+        return await _within_time(keep, _drop)
     data = await _within_time(read)
     arrival = await storage.call("uploads", uploaded_files.take, data)
     if not arrival.stored.mime.startswith("image/"):
@@ -78,18 +78,23 @@ async def look(file: bucket_files.WrittenFile) -> StoredFile:
     return arrival.stored
 
 
-def _is_possible() -> bool:
-    """Whether clients may write to the storage, as the settings are now."""
-    return settings.FILE_CIPHER is None and storage.presigned.is_possible()
+def _drop(kept: StoredFile) -> None:
+    for blob in kept.blobs():
+        bucket_files.drop(*blob)
 
 
-def _check_possible() -> None:
+def _is_possible(alias: str | None = None) -> bool:
+    """Whether clients may write to a storage, as the settings are now."""
+    return settings.FILE_CIPHER is None and storage.presigned.is_possible(alias)
+
+
+def _check_possible(alias: str | None) -> None:
     """Refuse an upload that was announced under other settings: nobody could read it.
 
     Raises:
         RequestRefused: If so. The client has to send it again, in another way.
     """
-    if not _is_possible():
+    if not _is_possible(alias):
         raise uploads.not_there()
 
 

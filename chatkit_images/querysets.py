@@ -178,7 +178,7 @@ class RunQuerySet(OwnedQuerySet["Run"]):
 class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
     """Queries of the outbox of files to delete."""
 
-    def schedule(self, names: Iterable[str]) -> None:
+    def schedule(self, blobs: Iterable[storage.Blob]) -> None:
         """Note files for deletion and delete them when the transaction is through.
 
         Call it in the transaction that deletes their rows. ``storage.drain()``
@@ -186,7 +186,11 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         """
         # Named here, as the routers may not know it in the thread of the deletion.
         rows = self.using(self.db)
-        made = [self.model(name=name) for name in names if name]
+        made = [
+            self.model(name=blob.name, storage_alias=blob.alias)
+            for blob in blobs
+            if blob.name
+        ]
         if connections[rows.db].features.can_return_rows_from_bulk_insert:
             rows.bulk_create(made)
         else:
@@ -227,7 +231,7 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         with storage.Patience() as patience:
             for row in self.order_by("pk"):
                 try:
-                    patience.call(storage.delete, row.name)
+                    patience.call(storage.delete, row.name, row.storage_alias)
                 except Exception as error:
                     logger.warning("%s cannot be deleted: %r", row.name, error)
                     first = first or error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import imaging, storage
@@ -21,21 +21,29 @@ class StoredImage:
         name: Its name in the storage.
         info: What its bytes say.
         thumbnail: Name of its thumbnail, empty if it has none.
+        alias: The storage that gets both.
     """
 
     name: str
     info: imaging.ImageInfo
     thumbnail: str = ""
+    alias: str = field(default_factory=storage.current_alias)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns that an image and a partial image have in common."""
         return {
+            "storage_alias": self.alias,
             "file": self.name,
             "mime": self.info.mime,
             "width": self.info.width,
             "height": self.info.height,
             "bytes": self.info.size,
         }
+
+    def blobs(self) -> list[storage.Blob]:
+        """Return its files."""
+        names = filter(None, (self.name, self.thumbnail))
+        return [storage.Blob(name, self.alias) for name in names]
 
 
 @dataclass(frozen=True)
@@ -165,16 +173,20 @@ def put(image: Examined, key: str) -> StoredImage:
     return StoredImage(name, image.info, store_thumbnail(image.thumbnail))
 
 
-def store_thumbnail(data: bytes) -> str:
+def store_thumbnail(data: bytes, alias: str | None = None) -> str:
     """Store a thumbnail and return its name, empty if there is none or it fails.
 
     The image itself is already stored, and a broken thumbnail must not cost it.
+
+    Args:
+        data: The thumbnail.
+        alias: The storage that has the image. Default: the one to which new files go.
     """
     if not data:
         return ""
     name = storage.new_name("thumbnails", "webp")
     try:
-        storage.store(name, data)
+        storage.store(name, data, alias)
     except Exception:
         logger.warning("An image is left without a thumbnail", exc_info=True)
         return ""

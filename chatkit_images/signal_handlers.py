@@ -15,7 +15,7 @@ from . import models
 from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
 from .exceptions import NotFoundError, RequestRefused
-from .models.files import file_columns
+from .models.files import WithStorage, file_columns
 from .queries import use
 from .querysets import RunQuerySet
 from .signals import run_finished
@@ -44,11 +44,10 @@ def connect() -> None:
 
 
 def delete_files(
-    sender: type[db.Model], instance: db.Model, using: str, **kwargs: Any
+    sender: type[db.Model], instance: WithStorage, using: str, **kwargs: Any
 ) -> None:
     """Delete the files of a deleted row after the commit."""
-    names = [getattr(instance, field).name for field in file_columns()[sender]]
-    models.DeletedFile.objects.using(using).schedule(names)
+    models.DeletedFile.objects.using(using).schedule(instance.blobs())
 
 
 def hold_use(sender: Any, instance: Any, **kwargs: Any) -> None:

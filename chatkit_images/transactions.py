@@ -32,3 +32,18 @@ def atomic() -> Iterator[None]:
 def features() -> BaseDatabaseFeatures:
     """Return what the database can do that the app writes to."""
     return connections[alias()].features
+
+
+@contextmanager
+def own_connection() -> Iterator[None]:
+    """Close the connection afterwards, if this thread had none: nothing else would.
+
+    Use it for queries in threads in which no request begins or ends.
+    """
+    connection = connections[alias()]
+    had = connection.connection is not None
+    try:
+        yield
+    finally:
+        if not had:
+            connection.close()

@@ -253,7 +253,7 @@ async def test_a_final_is_stored_while_its_pixels_are_checked(
 async def test_a_file_whose_pixels_are_broken_does_not_stay(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, local: bool
 ) -> None:
-    monkeypatch.setattr(backend, "is_local", lambda: local)
+    monkeypatch.setattr(backend, "is_local", lambda *where: local)
     stage.finish(base64.b64encode(broken_pixels()).decode())
     await stage.call.wait()
 
@@ -274,10 +274,10 @@ async def test_broken_pixels_are_told_although_the_storage_hangs(
     asked, answer = threading.Event(), threading.Event()
     put, check = backend.put, imaging.sketch
 
-    def hang(name: str, data: bytes) -> None:
+    def hang(name: str, data: bytes, *where: str | None) -> None:
         asked.set()
         assert answer.wait(60)
-        put(name, data)
+        put(name, data, *where)
 
     def late(*args: Any) -> Any:
         assert asked.wait(60)
@@ -502,7 +502,7 @@ async def test_a_final_that_was_noted_already_may_be_noted_again(
             raise OperationalError("the database is away")
         return image_url(*args, **kwargs)
 
-    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    monkeypatch.setattr(storage.backend, "is_local", lambda *where: False)
     monkeypatch.setattr(file_urls, "image_url", flaky)
     monkeypatch.setattr("chatkit_images.database.PAUSES", (0, 0, 0))
     stage.finish()
@@ -646,7 +646,7 @@ async def test_what_is_repeated_after_an_unknown_commit_changes_nothing(
 async def test_thumbnails_do_not_come_back_from_a_storage_elsewhere(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    monkeypatch.setattr(storage.backend, "is_local", lambda *where: False)
     opened: list[str] = []
     real = storage.get_storage().open
 
@@ -670,9 +670,9 @@ async def test_previews_that_hang_hold_up_no_end(
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.1)
     go, put = threading.Event(), storage.backend.put
 
-    def hang(name: str, data: bytes) -> None:
+    def hang(name: str, data: bytes, *where: str | None) -> None:
         assert go.wait(60)
-        put(name, data)
+        put(name, data, *where)
 
     monkeypatch.setattr(storage.backend, "put", hang)
     try:

@@ -103,7 +103,7 @@ def test_what_the_storage_cannot_serve_comes_from_the_app(
     row.mime = "image/svg+xml"
     assert "/chatkit/images/image." in file_urls.image_url(row, CONTEXT)
 
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         raise OSError("the disk is full")
 
     row = image()

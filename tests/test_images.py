@@ -607,7 +607,7 @@ async def test_a_final_that_storage_refuses_is_spooled_served_and_flushed(
 ) -> None:
     tries = []
 
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         tries.append(name)
         raise OSError("the disk is full")
 
@@ -634,7 +634,7 @@ async def test_a_final_has_the_storages_url_from_the_first_event_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The browser has fetched it by the time the thread is read again."""
-    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    monkeypatch.setattr(storage.backend, "is_local", lambda *where: False)
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"IMAGE_URLS": "storage"}
     answer(model, Image(partials=0))
     events = await chat.say("a fox")
@@ -657,7 +657,7 @@ async def test_a_spool_that_cannot_forget_costs_no_image(
     def refuse(name: str) -> None:
         raise OSError("the disk cannot be written")
 
-    monkeypatch.setattr(storage.backend, "is_local", lambda: False)
+    monkeypatch.setattr(storage.backend, "is_local", lambda *where: False)
     answer(model, Image(data=png, partials=0))
     with monkeypatch.context() as patch:
         patch.setattr(storage.spool, "drop", refuse)
@@ -677,7 +677,7 @@ async def test_a_storage_that_does_not_answer_is_asked_again_later(
     answer(model, Image(partials=0))
     (item,) = done_items(await chat.say("a fox"), "generated_image")
 
-    def refuse(name: str) -> bytes:
+    def refuse(name: str, *where: str | None) -> bytes:
         raise ConnectionError("secret of the storage")
 
     with monkeypatch.context() as patch:
@@ -720,9 +720,9 @@ async def test_text_flows_while_an_image_is_being_stored(
     hold = threading.Event()
     put = storage.backend.put
 
-    def slow(name: str, data: bytes) -> None:
+    def slow(name: str, data: bytes, *where: str | None) -> None:
         hold.wait(60)
-        put(name, data)
+        put(name, data, *where)
 
     monkeypatch.setattr(storage.backend, "put", slow)
     answer(model, Image(partials=2))

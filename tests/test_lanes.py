@@ -156,9 +156,9 @@ async def test_a_write_that_waits_for_a_thread_is_no_silence_of_the_storage(
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.5)
     answer, put = threading.Event(), backend.put
 
-    def slow(name: str, data: bytes) -> None:
+    def slow(name: str, data: bytes, *where: str | None) -> None:
         answer.wait(0.3)
-        put(name, data)
+        put(name, data, *where)
 
     monkeypatch.setattr(backend, "put", slow)
     names = [storage.new_name("images", "png") for _ in range(16)]

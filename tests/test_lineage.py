@@ -138,12 +138,12 @@ async def test_a_second_response_edits_an_image_that_is_not_stored_yet(
     settings.CHATKIT_IMAGES = {**settings.CHATKIT_IMAGES, "SERVER": server}
     second, put, names = threading.Event(), backend.put, []
 
-    def late(name: str, data: bytes) -> Any:
+    def late(name: str, data: bytes, *where: str | None) -> Any:
         if "/images/" in name:
             names.append(name)
             if len(names) == 1:
                 second.wait(5)
-        return put(name, data)
+        return put(name, data, *where)
 
     def note(image: GeneratedImage, **kwargs: Any) -> None:
         second.set()

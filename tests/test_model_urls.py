@@ -64,7 +64,7 @@ async def test_a_provider_reads_the_form_for_models_at_its_url(
     assert sent.startswith("data:image/png;base64,")
     storage.drain()
 
-    def fail(name: str) -> bytes:
+    def fail(name: str, *where: str | None) -> bytes:
         raise AssertionError(f"{name} was read.")
 
     for key in (plain, animation):

@@ -156,8 +156,8 @@ async def test_a_document_is_copied_and_its_first_bytes_alone_are_read(
     read: list[int] = []
     first = presigned.read_first
 
-    def count(name: str, most: int) -> bytes:
-        read.append(len(found := first(name, most)))
+    def count(name: str, most: int, *where: str | None) -> bytes:
+        read.append(len(found := first(name, most, *where)))
         return found
 
     monkeypatch.setattr(presigned, "read_first", count)
@@ -252,12 +252,12 @@ async def test_bytes_that_change_while_they_are_looked_at_do_not_count(
     """The copy is what is looked at, so nothing depends on conditions of the server."""
     copy, other = presigned.copy, PROGRAM + bytes(len(PDF) - len(PROGRAM))
 
-    def swap_before(name: str, target: str) -> None:
+    def swap_before(name: str, target: str, *where: str | None) -> None:
         lie(other, name)
-        copy(name, target)
+        copy(name, target, *where)
 
-    def swap_behind(name: str, target: str) -> None:
-        copy(name, target)
+    def swap_behind(name: str, target: str, *where: str | None) -> None:
+        copy(name, target, *where)
         lie(other, name)
 
     for swap, status in ((swap_before, 415), (swap_behind, 200)):
@@ -305,7 +305,7 @@ async def test_a_storage_that_fails_leaves_the_upload_for_another_try(
     key, told = await announce(client, "application/pdf", len(PDF))
     assert put(told, PDF) == 200
 
-    def fail(name: str, target: str) -> None:
+    def fail(name: str, target: str, *where: str | None) -> None:
         raise OSError("away")
 
     with monkeypatch.context() as patched:
@@ -431,12 +431,12 @@ async def test_a_copy_that_comes_too_late_is_deleted(
     copy, answered, dropped = presigned.copy, threading.Event(), threading.Event()
     drop = bucket_files.drop
 
-    def late(name: str, target: str) -> None:
+    def late(name: str, target: str, *where: str | None) -> None:
         answered.wait(10)
-        copy(name, target)
+        copy(name, target, *where)
 
-    def note(name: str) -> None:
-        drop(name)
+    def note(*blob: Any) -> None:
+        drop(*blob)
         dropped.set()
 
     monkeypatch.setattr(bucket_files, "drop", note)
@@ -453,22 +453,38 @@ async def test_a_copy_that_comes_too_late_is_deleted(
 
 
 @pytest.mark.parametrize("mime", ["application/pdf", "image/jpeg"])
-@pytest.mark.parametrize(
-    "changed",
-    [{"FILE_CIPHER": "tests.test_storage_s3.Plain"}, {"STORAGE": "default"}],
-    ids=str,
-)
-async def test_an_upload_from_before_other_settings_is_sent_again(
-    client: ChatClient, settings: Any, changed: dict[str, str], mime: str
+async def test_an_upload_from_before_a_cipher_is_sent_again(
+    client: ChatClient, settings: Any, mime: str
 ) -> None:
     """A copy in the bucket would be one that the cipher cannot read."""
     data = PDF if mime == "application/pdf" else PHOTO
     key, told = await announce(client, mime, len(data))
     assert put(told, data) == 200
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | changed
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+        "FILE_CIPHER": "tests.test_storage_s3.Plain"
+    }
     assert refusal(await finish(client, key)) == NOT_UPLOADED
     row = await models.Attachment.objects.aget()
     assert (row.awaits_upload, row.file.name) == (True, "")
+
+
+@pytest.mark.parametrize("mime", ["application/pdf", "image/jpeg"])
+async def test_an_upload_from_before_another_storage_is_finished_where_it_is(
+    client: ChatClient, settings: Any, mime: str
+) -> None:
+    data = PDF if mime == "application/pdf" else PHOTO
+    key, told = await announce(client, mime, len(data))
+    assert put(told, data) == 200
+    bucket = storage.current_alias()
+    written = str((await models.Attachment.objects.aget()).upload.name)
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"STORAGE": "default"}
+    assert (await finish(client, key)).status_code == 200
+    row = await models.Attachment.objects.aget()
+    # An image is written anew by the app, a document is copied in the bucket.
+    assert row.stored_in == (bucket if mime == "application/pdf" else "default")
+    assert await sync_to_async(storage.exists)(row.file.name, row.stored_in)
+    await sync_to_async(storage.drain)()
+    assert not await sync_to_async(storage.exists)(written, bucket)
 
 
 async def test_an_image_that_is_too_large_for_one_is_not_sent_at_all(

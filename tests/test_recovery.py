@@ -95,8 +95,8 @@ def test_without_bytes_the_image_is_interrupted(
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "is_local", lambda: False)
-    monkeypatch.setattr(storage, "is_local", lambda: False)
+    monkeypatch.setattr(backend, "is_local", lambda *where: False)
+    monkeypatch.setattr(storage, "is_local", lambda *where: False)
 
 
 def test_a_storage_elsewhere_is_asked_by_the_sweep(
@@ -392,7 +392,7 @@ def test_a_disk_that_cannot_be_read_leaves_the_image_to_the_sweep(
 ) -> None:
     backend.put(final(image), RED)
 
-    def refuse(name: str) -> bytes:
+    def refuse(name: str, *where: str | None) -> bytes:
         raise PermissionError(name)
 
     with monkeypatch.context() as patch:

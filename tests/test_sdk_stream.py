@@ -141,11 +141,11 @@ async def test_a_preview_that_is_no_image_does_not_end_the_turn(
 ) -> None:
     put, tries = storage.backend.put, []
 
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         tries.append(name)
         if len(tries) <= 2:
             raise OSError("the network is down")
-        put(name, data)
+        put(name, data, *where)
 
     monkeypatch.setattr(storage.backend, "put", refuse)
     monkeypatch.setattr(storage.disk, "write", _no_disk)

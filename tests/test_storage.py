@@ -135,7 +135,7 @@ class Flaky:
 @pytest.fixture
 def flaky(monkeypatch: pytest.MonkeyPatch) -> Flaky:
     proxy = Flaky(storages["default"], 0)
-    monkeypatch.setattr(backend, "get_storage", lambda: proxy)
+    monkeypatch.setattr(backend, "get_storage", lambda *where: proxy)
     return proxy
 
 
@@ -159,7 +159,7 @@ def test_an_expired_token_may_be_a_new_one_at_the_next_try(
     storage.store(name, b"bytes")
     assert media() == [name]
 
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         raise OSError(ENOSPC, "full")
 
     flaky.failures = 100
@@ -221,7 +221,7 @@ class InPlace(FileSystemStorage):
 @pytest.fixture
 def in_place(monkeypatch: pytest.MonkeyPatch) -> InPlace:
     real = InPlace(storages["default"].location)  # type: ignore[attr-defined]
-    monkeypatch.setattr(backend, "get_storage", lambda: real)
+    monkeypatch.setattr(backend, "get_storage", lambda *where: real)
     return real
 
 
@@ -277,7 +277,7 @@ def test_bytes_under_a_name_of_the_storages_own_go_to_the_spool(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = Renaming(storages["default"].location)  # type: ignore[attr-defined]
-    monkeypatch.setattr(backend, "get_storage", lambda: real)
+    monkeypatch.setattr(backend, "get_storage", lambda *where: real)
     name = storage.new_name("images", "png")
     storage.store(name, b"bytes")
     assert storage.read(name) == b"bytes"
@@ -436,10 +436,10 @@ def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
     names = sorted(storage.new_name("images", "png") for _ in range(3))
     put = backend.put
 
-    def picky(name: str, data: bytes) -> None:
+    def picky(name: str, data: bytes, *where: str | None) -> None:
         if name == names[0]:
             raise OSError("not that one")
-        put(name, data)
+        put(name, data, *where)
 
     for name in names:
         spool.keep(name, b"bytes")

@@ -32,9 +32,9 @@ def silent(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[threading
     """A storage that does not answer until the test says so."""
     answer, put = threading.Event(), backend.put
 
-    def wait(name: str, data: bytes) -> None:
+    def wait(name: str, data: bytes, *where: str | None) -> None:
         assert answer.wait(60)
-        put(name, data)
+        put(name, data, *where)
 
     monkeypatch.setattr(backend, "put", wait)
     settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=0.05)
@@ -45,7 +45,7 @@ def silent(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[threading
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """A storage that is not of this host."""
-    monkeypatch.setattr(backend, "is_local", lambda: False)
+    monkeypatch.setattr(backend, "is_local", lambda *where: False)
 
 
 def stored(name: str) -> bool:

@@ -226,7 +226,12 @@ async def test_images_that_cannot_fit_any_more_are_not_read(
     ]
     messages = [user_message(text("Look"), attachments=[file]) for file in sent]
     read, names = storage.read, []
-    monkeypatch.setattr(storage, "read", lambda name: names.append(name) or read(name))
+
+    def noting(name: str, *where: str | None) -> bytes:
+        names.append(name)
+        return read(name, *where)
+
+    monkeypatch.setattr(storage, "read", noting)
     configure(MODEL_IMAGE_BYTES=len(small))
     found = await DjangoThreadItemConverter(context).to_agent_input(messages)
     # What is smaller still fits.
@@ -251,11 +256,11 @@ async def test_a_storage_that_hangs_does_not_hold_up_the_turn(
     item = await generated("ig_1", image_file("navy", "GIF"), context)
     until, plain, names = threading.Event(), storage.read, list[str]()
 
-    def read(name: str) -> bytes:
+    def read(name: str, *where: str | None) -> bytes:
         names.append(name)
         if len(names) > well:
             until.wait(10)
-        return plain(name)
+        return plain(name, *where)
 
     monkeypatch.setattr(storage, "read", read)
     configure(TUNING={"STORAGE_TIMEOUT": 0.1})
@@ -318,7 +323,7 @@ async def test_what_cannot_be_shown_is_said_in_words(
     # So does a storage that fails in a way of its own.
     shown = await generated("ig_shown", image_file("navy"), context)
 
-    def fail(name: str) -> bytes:
+    def fail(name: str, *where: str | None) -> bytes:
         raise ValueError("EndpointConnectionError")
 
     monkeypatch.setattr(storage, "read", fail)
@@ -424,7 +429,12 @@ async def test_documents_have_a_budget_that_the_newest_get_first(
     # What is too large is not even read.
     await models.Attachment.objects.filter(name="fox.pdf").aupdate(bytes=8)
     read, names = storage.read, []
-    monkeypatch.setattr(storage, "read", lambda name: names.append(name) or read(name))
+
+    def noting(name: str, *where: str | None) -> bytes:
+        names.append(name)
+        return read(name, *where)
+
+    monkeypatch.setattr(storage, "read", noting)
     await sent(11)
     assert not [name for name in names if name.endswith(".pdf")]
 

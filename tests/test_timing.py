@@ -116,7 +116,7 @@ async def test_tries_of_a_storage_are_warned_of_and_counted(
 ) -> None:
     model.respond_with(Image(data=RED, partials=0))
     flaky = Flaky(storages["default"], failures)
-    monkeypatch.setattr(backend, "get_storage", lambda: flaky)
+    monkeypatch.setattr(backend, "get_storage", lambda *where: flaky)
     await chat.say("an orange")
 
     image = await GeneratedImage.objects.aget()

@@ -314,10 +314,10 @@ async def test_a_form_that_is_lost_is_made_again(
     read = storage.read
     if harm == "unreadable":
 
-        def fail(wanted: str) -> bytes:
+        def fail(wanted: str, *where: str | None) -> bytes:
             if wanted == name:
                 raise ValueError("AccessDenied")
-            return read(wanted)
+            return read(wanted, *where)
 
         monkeypatch.setattr(storage, "read", fail)
     else:

@@ -67,6 +67,6 @@ async def bytes_of(row: Row) -> bytes:
         raise FileRefused("too_large", _("The image has too many bytes."))
     try:
         async with asyncio.timeout(settings.STORAGE_TIMEOUT):
-            return await storage.call("read", storage.read, str(row.file.name))
+            return await storage.call("read", storage.read, *row.blobs("file")[0])
     except FileNotFoundError:
         raise NotFoundError(f"The file of {row.pk} is not there any more") from None

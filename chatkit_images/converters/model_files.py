@@ -57,7 +57,7 @@ async def smaller(original: Original) -> Kept:
         return known
 
     def draw() -> Kept:
-        return encoded(*imaging.redraw(read_to_draw(original.name), lossy=True))
+        return encoded(*imaging.redraw(read_to_draw(original), lossy=True))
 
     found = await storage.call("redraw", draw)
     kept_parts.keep(key, found)
@@ -73,12 +73,13 @@ async def document(row: models.Attachment) -> Kept:
     name, mime = str(row.file.name), row.mime_type
     if (known := kept_parts.find((name, ""))) is not None:
         return known
-    found = await read(name, partial(worded if is_text(mime) else encoded, mime))
+    look = partial(worded if is_text(mime) else encoded, mime)
+    found = await read(storage.Blob(name, row.storage_alias), look)
     kept_parts.keep((name, ""), found)
     return found
 
 
-async def read(name: str, look: Callable[[bytes], T]) -> T:
+async def read(blob: storage.Blob, look: Callable[[bytes], T]) -> T:
     """Return what a look at the bytes of a file finds, which must take a moment only.
 
     It is done in the same thread, so that bytes of which nothing goes along are gone.
@@ -86,7 +87,7 @@ async def read(name: str, look: Callable[[bytes], T]) -> T:
     """
 
     def reading() -> T:
-        return look(storage.read(name))
+        return look(storage.read(*blob))
 
     timing.count("read_files")
     with timing.measured("read"):
@@ -120,7 +121,8 @@ async def _as_made(original: Original, made: Made) -> Kept | None:
         return encoded(*found)
 
     try:
-        return await read(made.name or original.name, look)
+        at = made if made.name else original
+        return await read(storage.Blob(at.name, at.alias), look)
     except TimeoutError:
         raise  # So would the original take too long.
     except Exception as error:
@@ -132,7 +134,7 @@ async def _as_made(original: Original, made: Made) -> Kept | None:
 
 async def _make(original: Original) -> Kept:
     """Return the form of an image, made now."""
-    found = await read(original.name, _ready)
+    found = await read(storage.Blob(original.name, original.alias), _ready)
     if found is not None:
         if found.mime != SVG:
             await _keep(original, found, None)
@@ -143,7 +145,7 @@ async def _make(original: Original) -> Kept:
         if known is not None:
             # It was being made ahead, or for another turn.
             return known, None, False
-        data = read_to_draw(original.name)
+        data = read_to_draw(original)
         mime, made = imaging.for_model(data)
         return encoded(mime, made), None if data.startswith(made) else made, True
 
@@ -153,7 +155,7 @@ async def _make(original: Original) -> Kept:
     return kept
 
 
-def read_to_draw(name: str) -> bytes:
+def read_to_draw(original: Original) -> bytes:
     """Return the bytes of a file, in the thread that draws.
 
     They are read when it is their turn, because those of all that wait would fill the
@@ -163,7 +165,7 @@ def read_to_draw(name: str) -> bytes:
         # A storage has a client for each thread, which takes a while to make.
         _drawing.patience = storage.Patience()
     patience: storage.Patience = _drawing.patience
-    return patience.call(storage.read, name)
+    return patience.call(storage.read, original.name, original.alias)
 
 
 async def _keep(original: Original, kept: Kept, data: bytes | None) -> None:

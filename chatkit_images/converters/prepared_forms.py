@@ -74,7 +74,7 @@ def _draw(original: Original) -> None:
     key = original.name, variants.form()
     if kept_parts.find(key) is not None:
         return  # A turn was faster.
-    data = model_files.read_to_draw(original.name)
+    data = model_files.read_to_draw(original)
     mime, made = imaging.for_model(data)
     own = None if data.startswith(made) else made
     variants.keep_committed(original, mime, len(made), own)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import models, storage
 from ..conf import settings
-from ..queries import endings, inputs, outdated_variants, use
+from ..queries import endings, inputs, outdated_variants, uploads, use
 from ..querysets import (
     DeletedFileQuerySet,
     GeneratedImageQuerySet,
@@ -19,7 +19,6 @@ from ..querysets import (
 )
 from ..runs import releases
 from ..signal_handlers import left_behind, move_again
-from ..transactions import atomic
 from . import orphans
 from .flush import flush_spool
 
@@ -176,11 +175,8 @@ def _give_up(written: OwnedQuerySet[models.Attachment]) -> int:
     """
     count = 0
     for key, name in written.values_list("pk", "upload"):
-        with atomic():
-            rows = models.Attachment.objects.filter(pk=key, upload=name)
-            if rows.update(upload="", bytes=0):
-                models.DeletedFile.objects.schedule([name])
-                count += 1
+        rows = models.Attachment.objects.filter(pk=key, upload=name)
+        count += uploads.drop_upload(rows)
     return count
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import storage
 from ..querysets import DeletedFileQuerySet
-from .installations import Installation, current_alias
+from .installations import current_alias
 
 
 class StoredFieldFile(FieldFile):
@@ -23,7 +23,7 @@ class StoredFieldFile(FieldFile):
     @property
     def storage(self) -> storage.ProjectStorage:
         """Return the storage that has it."""
-        return storage.ProjectStorage(self.instance.stored_in)
+        return storage.ProjectStorage(self.instance.storage_alias)
 
     @storage.setter
     def storage(self, value: object) -> None:
@@ -64,12 +64,17 @@ class WithStorage(models.Model):
     @property
     def stored_in(self) -> str:
         """The alias of the storage that has the files of this row."""
-        return self.storage_alias or Installation.storage_of_before()
+        return storage.whereabouts.alias_of(self.storage_alias)
 
-    def blobs(self) -> list[storage.Blob]:
-        """Return the files of this row."""
-        names = [getattr(self, name).name for name in file_columns()[type(self)]]
-        return [storage.Blob(name, self.stored_in) for name in names if name]
+    def blobs(self, *fields: str) -> list[storage.Blob]:
+        """Return the files of this row.
+
+        Args:
+            fields: Of which columns. Default: of all that have files.
+        """
+        model: Any = self._meta.concrete_model
+        names = [getattr(self, name).name for name in fields or file_columns()[model]]
+        return [storage.Blob(name, self.storage_alias) for name in names if name]
 
 
 def upload_to(instance: models.Model, filename: str) -> str:

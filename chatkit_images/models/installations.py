@@ -8,8 +8,12 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .. import storage
+from .. import storage, transactions
+from ..contexts import working_context
 from ..querysets import FreshQuerySet
+
+# What the row says, by database and tenant.
+_before: dict[tuple[str, str], str] = {}
 
 
 def current_alias() -> str:
@@ -52,7 +56,17 @@ class Installation(models.Model):
 
     @classmethod
     def storage_of_before(cls) -> str:
-        """Return the storage of the files whose rows do not name one."""
-        rows = cls.objects.order_by("created_at", "pk")
-        alias = rows.values_list("storage_alias", flat=True).first()
-        return alias or current_alias()
+        """Return the storage of the files whose rows do not name one.
+
+        It never changes, so each process asks once.
+        """
+        context = working_context()
+        key = transactions.alias(), context.tenant if context else ""
+        if key not in _before:
+            rows = cls.objects.order_by("created_at", "pk")
+            with transactions.own_connection():
+                found = rows.values_list("storage_alias", flat=True).first()
+            if found is None:
+                return current_alias()
+            _before[key] = found
+        return _before[key]

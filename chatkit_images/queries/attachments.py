@@ -7,7 +7,7 @@ from collections.abc import Collection
 from chatkit import types
 from django.utils.translation import gettext as _
 
-from .. import file_urls, models
+from .. import file_urls, models, storage
 from ..cleaning import clean, clean_json, clean_mime, clean_name
 from ..context import RequestContext
 from ..contexts import may_delete
@@ -93,7 +93,8 @@ def save(
     try:
         _save(attachment, context, thumbnail)
     except (NotFoundError, RequestRefused):
-        models.DeletedFile.objects.schedule([thumbnail])
+        alias = storage.current_alias()
+        models.DeletedFile.objects.schedule([storage.Blob(thumbnail, alias)])
         raise
 
 
@@ -117,7 +118,7 @@ def _save(
     row.metadata = clean_json(attachment.metadata)
     if thumbnail:
         if row.thumbnail:
-            models.DeletedFile.objects.schedule([row.thumbnail.name or ""])
+            models.DeletedFile.objects.schedule(row.blobs("thumbnail"))
             row.variants.all().delete()
         row.thumbnail.name = thumbnail
     elif _is_foreign(preview) and not row.file:

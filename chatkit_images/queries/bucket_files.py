@@ -32,16 +32,19 @@ class WrittenFile:
         name: The name of the object.
         size: Bytes, as announced.
         mime: The type, as announced.
+        alias: The storage of the object. Default: the one to which new files go.
     """
 
     name: str
     size: int
     mime: str
+    alias: str | None = None
 
     @classmethod
     def of(cls, row: models.Attachment) -> WrittenFile:
         """Return the file of a row that has one."""
-        return cls(str(row.upload.name), row.bytes or 0, row.mime_type)
+        name, size = str(row.upload.name), row.bytes or 0
+        return cls(name, size, row.mime_type, row.storage_alias)
 
     @property
     def is_image(self) -> bool:
@@ -68,10 +71,10 @@ def read_image(file: WrittenFile) -> bytes:
         RequestRefused: If it has another size or type, or is too large for an image.
         Exception: The storage's own.
     """
-    _check_sizes(file, storage.presigned.size_of(file.name))
+    _check_sizes(file, storage.presigned.size_of(file.name, file.alias))
     check_image(file)
     # One byte more tells a file that has grown meanwhile.
-    data = storage.presigned.read_first(file.name, file.size + 1)
+    data = storage.presigned.read_first(file.name, file.size + 1, file.alias)
     _check_sizes(file, len(data))
     try:
         imaging.sniff(data)
@@ -88,24 +91,25 @@ def keep_document(file: WrittenFile) -> StoredFile:
         RequestRefused: If it has another size or type.
         Exception: The storage's own.
     """
-    _check_sizes(file, storage.presigned.size_of(file.name))
+    _check_sizes(file, storage.presigned.size_of(file.name, file.alias))
     name = storage.new_name("attachments", "pdf" if file.mime == PDF else "txt")
-    storage.presigned.copy(file.name, name)
+    storage.presigned.copy(file.name, name, file.alias)
     try:
-        _check_sizes(file, storage.presigned.size_of(name))
-        head = storage.presigned.read_first(name, LOOK_BYTES)
+        _check_sizes(file, storage.presigned.size_of(name, file.alias))
+        head = storage.presigned.read_first(name, LOOK_BYTES, file.alias)
         mime = _checked_type(file, head)
     except BaseException:
-        drop(name)
+        drop(name, file.alias)
         raise
     # All of its bytes would have to be read for a digest.
-    return StoredFile(name, mime, file.size, sha256="")
+    alias = storage.whereabouts.alias_of(file.alias)
+    return StoredFile(name, mime, file.size, sha256="", alias=alias)
 
 
-def drop(name: str) -> None:
+def drop(name: str, alias: str | None) -> None:
     """Delete a file that no row has. If that fails, the sweep does."""
     try:
-        storage.delete(name)
+        storage.delete(name, alias)
     except Exception as error:
         logger.warning("%s is left to the sweep: %r", name, error)
 

@@ -11,7 +11,7 @@ from django.db.models import F, ForeignKey
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from .. import models, signals
+from .. import models, signals, storage
 from ..conf import settings
 from ..context import RequestContext
 from ..exceptions import NotFoundError
@@ -70,7 +70,7 @@ def add_partial(
             )
         )
         if not counted:
-            models.DeletedFile.objects.schedule([stored.name])
+            models.DeletedFile.objects.schedule(stored.blobs())
             return None
         # The image's row is locked, so no other transaction makes the partial image.
         same = image.partials.select_for_update().filter(index=index)
@@ -78,7 +78,7 @@ def add_partial(
         if partial is None:
             partial = image.partials.create(index=index, **stored.columns())
         else:
-            models.DeletedFile.objects.schedule([stored.name])
+            models.DeletedFile.objects.schedule(stored.blobs())
     return partial
 
 
@@ -111,11 +111,13 @@ def complete(
         done = row is not None and row.status == row.Status.COMPLETED
         if row is None or done:
             # A takeover of this run may have recovered the image first.
-            kept = {row.file.name, row.thumbnail.name} if row else set()
-            names = {stored.name, stored.thumbnail} - kept
-            models.DeletedFile.objects.schedule(names)
+            kept = {blob.name for blob in row.blobs()} if row else set()
+            if row is not None and row.stored_in != stored.alias:
+                kept = set()  # It has a copy in another storage.
+            left = [blob for blob in stored.blobs() if blob.name not in kept]
+            models.DeletedFile.objects.schedule(left)
         else:
-            models.DeletedFile.objects.schedule([str(row.file.name)])
+            models.DeletedFile.objects.schedule(row.blobs())
             if row.file:
                 row.variants.all().delete()  # They were made of the preview.
             values: dict[str, Any] = {
@@ -162,9 +164,12 @@ def announce(image: models.GeneratedImage, thumbnail: str = "") -> None:
     if thumbnail:
         rows = models.GeneratedImage.objects.filter(pk=image.pk)
         with atomic():
+            # A row that was moved since does not get a file that was not.
+            rows = rows.filter(storage_alias=image.storage_alias)
             taken = rows.filter(thumbnail__in=("", thumbnail))
             if not taken.update(thumbnail=thumbnail, timings=image.timings):
-                models.DeletedFile.objects.schedule([thumbnail])
+                blob = storage.Blob(thumbnail, image.storage_alias)
+                models.DeletedFile.objects.schedule([blob])
         image.thumbnail = thumbnail
     signals.image_saved.send_robust(models.GeneratedImage, image=image)
 
@@ -178,7 +183,7 @@ def supersede(keys: Iterable[uuid.UUID]) -> None:
 def drop_replay(image: models.GeneratedImage, stored: StoredImage) -> None:
     """Delete the row of a call that was a replay, and the file that it has written."""
     with atomic():
-        models.DeletedFile.objects.schedule([stored.name, stored.thumbnail])
+        models.DeletedFile.objects.schedule(stored.blobs())
         models.GeneratedImage.objects.filter(pk=image.pk).delete()
 
 

@@ -32,17 +32,17 @@ def recover(image: models.GeneratedImage, *, here: bool = False) -> bool:
         return False
     for extension in sorted(imaging.EXTENSIONS.values()):
         name = storage.name_of("images", image.key, extension)
-        data = _read(name, here)
+        data = _read(storage.Blob(name, image.storage_alias), here)
         if data is not None:
             return _complete(image, name, data)
     return False
 
 
-def _read(name: str, here: bool) -> bytes | None:
-    if here and not (storage.is_local() or storage.spool.has(name)):
+def _read(blob: storage.Blob, here: bool) -> bytes | None:
+    if here and not (storage.is_local(blob.alias) or storage.spool.has(blob.name)):
         return None
     try:
-        return storage.read(name) if here else storage.patiently(storage.read, name)
+        return storage.read(*blob) if here else storage.patiently(storage.read, *blob)
     except FileNotFoundError:
         return None
 
@@ -53,9 +53,11 @@ def _complete(image: models.GeneratedImage, name: str, data: bytes) -> bool:
     except ImageError as error:
         # A final is written to a disk before its pixels are checked.
         logger.warning("Image call %s left no image: %s", image.call_id, error)
-        storage.delete(name)
+        storage.delete(name, image.storage_alias)
         return False
-    stored = receiving.StoredImage(name, info, receiving.store_thumbnail(thumbnail))
+    alias = image.stored_in
+    small = receiving.store_thumbnail(thumbnail, alias)
+    stored = receiving.StoredImage(name, info, small, alias)
     timings = {**timing.figures_of(image), "recovered": True}
     if images.complete(image, stored, timings=timings):
         logger.info("Image call %s is recovered", image.call_id)

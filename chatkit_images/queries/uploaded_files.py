@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
@@ -26,6 +26,12 @@ class StoredFile:
     width: int | None = None
     height: int | None = None
     thumbnail: str = ""
+    alias: str = field(default_factory=storage.current_alias)
+
+    def blobs(self) -> list[storage.Blob]:
+        """Return its files."""
+        names = filter(None, (self.name, self.thumbnail))
+        return [storage.Blob(name, self.alias) for name in names]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ..cleaning import clean_mime, clean_name
 from ..conf import Limits
 from ..context import RequestContext
 from ..exceptions import NotFoundError, RequestRefused
+from ..querysets import OwnedQuerySet
 from ..transactions import atomic
 from . import attachments
 from . import limits as limit_checks
@@ -96,16 +97,17 @@ def receive(
             row = _row(key, context)
             if row.upload.name != upload:
                 raise NotFoundError(f"The upload of {key} was given up")
-            models.DeletedFile.objects.schedule([upload])
+            models.DeletedFile.objects.schedule(row.blobs("upload"))
             row.upload.name = ""
             row.kind = _kind(stored.mime)
             row.mime_type, row.awaits_upload = stored.mime, False
             row.file.name, row.thumbnail.name = stored.name, stored.thumbnail
+            row.storage_alias = stored.alias
             row.bytes, row.sha256 = stored.size, stored.sha256
             row.width, row.height = stored.width, stored.height
             row.save()
     except (NotFoundError, RequestRefused):
-        models.DeletedFile.objects.schedule([stored.name, stored.thumbnail])
+        models.DeletedFile.objects.schedule(stored.blobs())
         raise
     return row
 
@@ -133,8 +135,18 @@ def refuse(key: str, upload: str, context: RequestContext) -> None:
     The file stays without bytes, so that a message with it is refused.
     """
     rows = models.Attachment.objects.for_owner(context.owner)
-    if rows.filter(pk=key, upload=upload).update(upload="", bytes=0):
-        models.DeletedFile.objects.schedule([upload])
+    drop_upload(rows.filter(pk=key, upload=upload))
+
+
+@atomic()
+def drop_upload(rows: OwnedQuerySet[models.Attachment]) -> bool:
+    """Delete what a client has written for one attachment, if the rows have it."""
+    row: models.Attachment | None = rows.locked().one()
+    if row is None:
+        return False
+    models.DeletedFile.objects.schedule(row.blobs("upload"))
+    models.Attachment.objects.filter(pk=row.pk).update(upload="", bytes=0)
+    return True
 
 
 def not_there() -> RequestRefused:

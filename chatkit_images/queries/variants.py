@@ -29,11 +29,13 @@ class Made(NamedTuple):
         name: Of its file; empty if the first bytes of the original have the form.
         mime: Its type.
         size: How many bytes it has.
+        alias: The storage that has its file.
     """
 
     name: str
     mime: str
     size: int
+    alias: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Original:
         mime: The type of the file.
         size: The bytes of the file, if its row says so.
         made: The form of it for models, if it is known.
+        alias: The storage that has the file.
     """
 
     kind: Literal["image", "attachment"]
@@ -55,6 +58,7 @@ class Original:
     mime: str
     size: int | None
     made: Made | None
+    alias: str
 
 
 def form() -> str:
@@ -72,6 +76,7 @@ def joined(rows: Rows) -> Rows:
     notes = models.RefusedInput.objects.filter(**{kind: OuterRef("pk")})
     found: Rows = rows.annotate(made=ours, refused=Exists(notes)).annotate(
         made_file=F("made__file"),
+        made_alias=F("made__storage_alias"),
         made_mime=F("made__mime"),
         made_bytes=F("made__bytes"),
     )
@@ -84,7 +89,7 @@ def original(row: Row) -> Original:
     made = None
     if said["made_bytes"] is not None:
         name = said["made_file"] or ""
-        made = Made(name, said["made_mime"], said["made_bytes"])
+        made = Made(name, said["made_mime"], said["made_bytes"], said["made_alias"])
     return _original(row, made)
 
 
@@ -116,18 +121,21 @@ def of_image(image: models.GeneratedImage) -> models.ImageVariant | None:
 def _original(row: Row, made: Made | None) -> Original:
     if isinstance(row, models.GeneratedImage):
         name, mime, size = str(row.file.name), row.mime, row.bytes
-        return Original("image", str(row.pk), name, mime, size, made)
+        return Original("image", str(row.pk), name, mime, size, made, row.storage_alias)
     if row.file:
         name, mime, size = str(row.file.name), row.mime_type, row.bytes
-        return Original("attachment", row.pk, name, mime, size, made)
+        return Original("attachment", row.pk, name, mime, size, made, row.storage_alias)
     # Of a file in another attachment store there is a thumbnail only.
-    return Original("attachment", row.pk, str(row.thumbnail.name), "", None, made)
+    name, alias = str(row.thumbnail.name), row.storage_alias
+    return Original("attachment", row.pk, name, "", None, made, alias)
 
 
 def _look_up(row: Row) -> dict[str, Any]:
-    rows = row.variants.filter(form=form()).values("file", "mime", "bytes")
-    found = rows.first() or dict.fromkeys(("file", "mime", "bytes"))
-    return {f"made_{name}": value for name, value in found.items()}
+    columns = {"file": "file", "mime": "mime", "bytes": "bytes"}
+    columns |= {"alias": "storage_alias"}
+    rows = row.variants.filter(form=form()).values(*columns.values())
+    found = rows.first() or dict.fromkeys(columns.values())
+    return {f"made_{name}": found[column] for name, column in columns.items()}
 
 
 def keep(original: Original, mime: str, size: int, data: bytes | None) -> None:
@@ -158,7 +166,8 @@ def keep_committed(
     if data is not None:
         name = storage.new_name("variants", imaging.EXTENSIONS[mime])
     storage.backlog.take(waiting)
-    storage.later(_keep, original, form(), Made(name, mime, size), data)
+    made = Made(name, mime, size, storage.current_alias())
+    storage.later(_keep, original, form(), made, data)
 
 
 def _keep(original: Original, how: str, made: Made, data: bytes | None) -> None:
@@ -167,7 +176,7 @@ def _keep(original: Original, how: str, made: Made, data: bytes | None) -> None:
         if data is not None:
             info = imaging.inspect(data, decode=False)
             size = info.width, info.height
-            storage.patiently(storage.store, made.name, data)
+            storage.patiently(storage.store, made.name, data, made.alias)
         _save(original, how, made, size)
     except Exception:
         # The sweep finds a file that has no row.
@@ -186,18 +195,19 @@ def _save(
     """Make the row, unless the image has another file, or such a row, by now."""
     row = _locked(original)
     if row is None:
-        models.DeletedFile.objects.schedule([made.name])
+        models.DeletedFile.objects.schedule([storage.Blob(made.name, made.alias)])
         return
     lost = original.made.name if original.made else None
     # Those by other settings are for processes that have them, or for the sweep.
     known = row.variants.filter(form=how)
     if any(each.file.name != lost for each in known):
-        models.DeletedFile.objects.schedule([made.name])
+        models.DeletedFile.objects.schedule([storage.Blob(made.name, made.alias)])
         return
     known.delete()  # Its file was not there.
     width, height = size or (row.width, row.height)
     row.variants.create(
         form=how,
+        storage_alias=made.alias,
         file=made.name,
         mime=made.mime,
         width=width,

@@ -6,7 +6,7 @@ does not take wait in the spool.
 
 from __future__ import annotations
 
-from . import backlog, kept_parts, presigned, room, spool
+from . import backlog, kept_parts, presigned, room, spool, whereabouts
 from .backend import current_alias, get_storage, is_local, listing, unfinished
 from .encryption import Cipher
 from .fields import ProjectStorage
@@ -57,4 +57,5 @@ __all__ = [
     "store",
     "unfinished",
     "upload",
+    "whereabouts",
 ]

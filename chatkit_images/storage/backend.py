@@ -12,7 +12,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from ..conf import settings
-from . import disk, encryption, overrides, s3
+from . import disk, encryption, overrides, s3, whereabouts
 from .names import checked, folder, is_own, key_of
 from .patience import Patience
 
@@ -28,12 +28,13 @@ def get_storage(alias: str | None = None) -> Storage:
     """Return a storage of images and attachments.
 
     Args:
-        alias: Its alias in ``STORAGES``. Default: the one to which new files go.
+        alias: Its alias in ``STORAGES``, or what a row says, which is empty in rows of
+            before. Default: the one to which new files go.
 
     Raises:
         InvalidStorageError: If ``STORAGES`` has none of that alias.
     """
-    return storages[alias or settings.STORAGE]
+    return storages[whereabouts.alias_of(alias)]
 
 
 def is_local(alias: str | None = None) -> bool:

@@ -29,7 +29,8 @@ class Blob(NamedTuple):
 
     Attributes:
         name: Its name.
-        alias: The alias in ``STORAGES`` of the storage that has it.
+        alias: The alias in ``STORAGES`` of the storage that has it, as its row says:
+            empty in rows of before.
     """
 
     name: str

@@ -41,13 +41,13 @@ class PresignedUpload:
     headers: dict[str, str]
 
 
-def is_possible() -> bool:
-    """Whether clients may write to the storage themselves: it is S3 without additions.
+def is_possible(alias: str | None = None) -> bool:
+    """Whether clients may write to a storage themselves: it is S3 without additions.
 
     What a project does in a storage of its own, for example encrypt, must not be gone
     past.
     """
-    return s3.is_plain(backend.get_storage())
+    return s3.is_plain(backend.get_storage(alias))
 
 
 def sign(name: str, size: int, mime: str) -> PresignedUpload:
@@ -58,7 +58,7 @@ def sign(name: str, size: int, mime: str) -> PresignedUpload:
         size: How many bytes, which the signature binds.
         mime: Their type, which the signature binds, too.
     """
-    storage = _storage()
+    storage = _storage(None)
     client = storage.connection.meta.client
     client.meta.events.register_first(
         "choose-signer.s3.PutObject", _choose_v4, unique_id="chatkit-images-v4"
@@ -74,31 +74,32 @@ def sign(name: str, size: int, mime: str) -> PresignedUpload:
     return PresignedUpload(name, url, headers)
 
 
-def size_of(name: str) -> int:
+def size_of(name: str, alias: str | None = None) -> int:
     """Return how many bytes an object has.
 
     Raises:
         FileNotFoundError: If there is no such object.
         Exception: boto3's own.
     """
-    storage = _storage()
+    storage = _storage(alias)
     client = storage.connection.meta.client
     with _telling_absence(name):
         return int(client.head_object(**_object(storage, name))["ContentLength"])
 
 
-def read_first(name: str, most: int) -> bytes:
+def read_first(name: str, most: int, alias: str | None = None) -> bytes:
     """Return the first bytes of an object, whatever the server sends.
 
     Args:
         name: Which object.
         most: How many bytes at most; nothing else is held in memory.
+        alias: The storage that has it. Default: the one to which new files go.
 
     Raises:
         FileNotFoundError: If there is no such object.
         Exception: boto3's own.
     """
-    storage = _storage()
+    storage = _storage(alias)
     client = storage.connection.meta.client
     with _telling_absence(name):
         answer = client.get_object(
@@ -115,14 +116,14 @@ def read_first(name: str, most: int) -> bytes:
     return bytes(found)
 
 
-def copy(name: str, target: str) -> None:
+def copy(name: str, target: str, alias: str | None = None) -> None:
     """Have the storage copy an object to a new name, with all that its writes have.
 
     Raises:
         FileNotFoundError: If there is no such object.
         Exception: boto3's own.
     """
-    storage = _storage()
+    storage = _storage(alias)
     client = storage.connection.meta.client
     place = _object(storage, target)
     taken = client.meta.service_model.operation_model("CopyObject").input_shape.members
@@ -139,8 +140,8 @@ def copy(name: str, target: str) -> None:
         )
 
 
-def _storage() -> Any:
-    return backend.get_storage()
+def _storage(alias: str | None) -> Any:
+    return backend.get_storage(alias)
 
 
 def _object(storage: Any, name: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ async def test_a_chat_leaves_no_plain_byte_on_any_disk(
 ) -> None:
     put = backend.put
 
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         raise ConnectionError("down")
 
     # Nothing gets to the storage, so all of it waits in the spool.
@@ -125,7 +125,7 @@ def test_equal_bytes_under_a_name_are_kept_however_they_were_encrypted(
 ) -> None:
     memory = InMemoryStorage()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "get_storage", lambda: memory)
+        patch.setattr(backend, "get_storage", lambda *where: memory)
         name = storage.new_name("images", "png")
         storage.store(name, b"bytes")
         with memory.open(name) as file:

@@ -504,7 +504,7 @@ async def test_no_log_has_an_image_a_token_a_key_or_a_prompt(
     await say(HTTPError(401, "invalid_api_key", f"Bad key {SECRET}"), key=key)
     await say(Image(partials=1, finish=False), ErrorEvent(message=PROMPT), key=key)
 
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         raise OSError(f"{name} is refused")
 
     with monkeypatch.context() as patch:
@@ -513,7 +513,7 @@ async def test_no_log_has_an_image_a_token_a_key_or_a_prompt(
         patch.setattr(storage.spool, "keep", refuse)
         await say(Image(data=image_file("pink")), Text("Done."), key=key)
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "read", lambda name: refuse(name, b""))
+        patch.setattr(storage, "read", lambda name, *where: refuse(name, b""))
         await fetch()
         await say(Text("Done."), key=key)
     await fetch()

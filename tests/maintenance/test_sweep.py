@@ -380,7 +380,7 @@ def test_the_sweep_command_prints_counts() -> None:
 
 
 def test_the_flush_command_moves_the_spool(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(name: str, data: bytes) -> None:
+    def refuse(name: str, data: bytes, *where: str | None) -> None:
         raise OSError("no")
 
     monkeypatch.setattr(storage.backend, "put", refuse)

@@ -1,0 +1,58 @@
+"""Which storage has a file, asked where only its name is known.
+
+Rows say it, and rows are not of this layer: the app connects what asks them. A file may
+also be in another storage than its row said a moment ago, because it was moved since.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+from ..conf import settings
+
+logger = logging.getLogger(__name__)
+Find = Callable[[Sequence[str]], Mapping[str, str]]
+Before = Callable[[], str]
+_asked: list[tuple[Find, Before]] = []
+
+
+def connect(find: Find, before: Before) -> None:
+    """Connect what asks the rows.
+
+    Args:
+        find: Returns the aliases of the storages that have files, by the names of the
+            files; those of which no row knows are left out.
+        before: Returns the alias of the storage that has the files whose rows name no
+            storage.
+    """
+    _asked[:] = [(find, before)]
+
+
+def find(names: Sequence[str]) -> Mapping[str, str]:
+    """Return the aliases of the storages that have files, as the rows say now.
+
+    Nothing is known of any file while the database does not answer.
+    """
+    try:
+        return _asked[0][0](names) if _asked and names else {}
+    except Exception as error:
+        logger.warning("Where %s files are is not known: %r", len(names), error)
+        return {}
+
+
+def alias_of(said: str | None) -> str:
+    """Return the alias of a storage.
+
+    Args:
+        said: What a row says, which is empty in rows of before; ``None`` for the
+            storage to which new files go.
+
+    Raises:
+        Exception: The database's own, if it has to be asked and does not answer.
+    """
+    if said:
+        return said
+    if said is None or not _asked:
+        return settings.STORAGE
+    return _asked[0][1]()
