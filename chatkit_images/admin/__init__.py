@@ -1,7 +1,7 @@
 """The pages for staff: threads, images, runs, and what belongs to them.
 
 Pages show what the model and people made; they change only a thread's title and status,
-stop runs, block owners and pull the brake.
+stop runs, block owners, pull the brake and hold what must be kept.
 Bytes go through the admin's own route, which checks the same permission and the same
 ``get_queryset()`` as the page.
 """
@@ -12,6 +12,7 @@ from .attachments import AttachmentAdmin
 from .brakes import BrakeAdmin, OwnerBlockAdmin
 from .feedback import FeedbackAdmin
 from .files import DeletedFileAdmin
+from .holds import LegalHoldAdmin
 from .images import GeneratedImageAdmin
 from .refused_inputs import RefusedInputAdmin
 from .runs import RunAdmin
@@ -24,6 +25,7 @@ __all__ = [
     "DeletedFileAdmin",
     "FeedbackAdmin",
     "GeneratedImageAdmin",
+    "LegalHoldAdmin",
     "OwnerBlockAdmin",
     "RefusedInputAdmin",
     "RunAdmin",

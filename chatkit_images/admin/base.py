@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..queries import holds
 from .markup import EMPTY, badge, name_of, owner_of, with_block
 
 if TYPE_CHECKING:
@@ -74,6 +75,18 @@ class ChatKitModelAdmin(BaseModelAdmin):
             rows = rows.annotate(owner_is_blocked=Exists(blocks))
         related = self.list_select_related
         return rows.select_related(*related) if isinstance(related, list) else rows
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Add the legal holds that keep some of the rows: then none is deleted."""
+        found, counts, missing, protected = super().get_deleted_objects(objs, request)
+        if self.owner_path is not None:
+            thread = "pk" if self.model is models.Thread else "thread"
+            held = holds.holding(thread, f"{self.owner_path}owner")
+            keys = [each.pk for each in objs]
+            rows = self.model._default_manager.filter(held, pk__in=keys).order_by()
+            text = _("legal hold: %(row)s")
+            protected = [*protected, *(text % {"row": each} for each in rows)]
+        return found, counts, missing, protected
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Return the fields, and the owner with their user name."""

@@ -35,11 +35,19 @@ class TenantCommand(BaseCommand):
             contexts = [each for each in contexts if each and each.tenant == only]
             if not contexts:
                 raise CommandError(f"CONTEXTS yields no tenant {only!r}.")
+        elif contexts != [None] and self.is_of_one_tenant(options):
+            raise CommandError(
+                "Say --tenant: the same key may be another person's in another tenant."
+            )
         if contexts == [None]:
             return self._work(options)
         failed = [name_of(each) for each in contexts if not self._try(each, options)]
         if failed:
             raise CommandError(f"It failed for {', '.join(failed)}.")
+
+    def is_of_one_tenant(self, options: dict[str, Any]) -> bool:
+        """Return whether ``--tenant`` must name one, where there are tenants."""
+        return False
 
     def work(self, **options: Any) -> None:
         """Do what the command does, for one tenant."""

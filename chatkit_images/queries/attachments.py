@@ -13,7 +13,7 @@ from ..context import RequestContext
 from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
 from ..transactions import atomic
-from . import own_urls, variants
+from . import holds, own_urls, variants
 
 
 def get(attachment_id: str, context: RequestContext) -> models.Attachment:
@@ -137,7 +137,7 @@ def delete(attachment_id: str, context: RequestContext) -> None:
     """Delete an attachment, if the owner has it. Its files go after the commit.
 
     Raises:
-        RequestRefused: If the person may not delete it.
+        RequestRefused: If the person may not delete it, or if it is held.
     """
     row = deletable(attachment_id, context)
     if row is not None:
@@ -148,7 +148,7 @@ def deletable(attachment_id: str, context: RequestContext) -> models.Attachment 
     """Return the row of an attachment to delete, ``None`` if the owner has none.
 
     Raises:
-        RequestRefused: If the person may not delete it.
+        RequestRefused: If the person may not delete it, or if it is held.
     """
     rows = models.Attachment.objects.for_owner(context.owner)
     row = rows.filter(pk=clean(attachment_id)).first()
@@ -156,6 +156,8 @@ def deletable(attachment_id: str, context: RequestContext) -> models.Attachment 
         raise RequestRefused(
             "not_allowed", _("You may not delete this file."), status=403
         )
+    if row is not None:
+        holds.check_attachment(row)
     return row
 
 

@@ -17,7 +17,7 @@ from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
 from ..run_state import current_run
 from ..transactions import atomic
-from . import data_urls, fence, pages
+from . import data_urls, fence, holds, pages
 
 LOADED = "_chatkit_images_loaded"
 # The newest threads that this process has made. ChatKit answers a first message with a
@@ -160,7 +160,7 @@ def delete(thread_id: str, context: RequestContext) -> None:
 
     Raises:
         NotFoundError: If the owner has no such thread.
-        RequestRefused: If the person may not delete it.
+        RequestRefused: If the person may not delete it, or if it is held.
     """
     # Writers of items lock the thread too, so none writes in between. This lock is
     # stronger than theirs: no row that points at the thread may be inserted either.
@@ -170,6 +170,7 @@ def delete(thread_id: str, context: RequestContext) -> None:
         raise RequestRefused(
             "not_allowed", _("You may not delete this chat."), status=403
         )
+    holds.check_thread(row)
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
     row.delete()
 

@@ -22,7 +22,7 @@ from ..queries.counted_limits import address_of
 from ..times import Now
 from ..transactions import atomic, features
 from .log import seals
-from .refusals import busy, check_open
+from .refusals import busy, check_kept, check_open
 from .releases import take_over
 from .repeats import check_repetition, request_digest
 
@@ -59,9 +59,9 @@ def claim(
     Raises:
         NotFoundError: If the owner has no such thread.
         Repeated: If a run answers the same request already.
-        RequestRefused: If the thread is locked, closed or busy, if nothing is left of
-            what the person may use, if the input that the request brings was answered
-            meanwhile, or if the key is that of another request.
+        RequestRefused: If the thread is locked, closed, held or busy, if nothing is
+            left of what the person may use, if the input that the request brings was
+            answered meanwhile, or if the key is that of another request.
     """
     if limits is None:
         limits = limit_checks.by_settings(context)
@@ -74,6 +74,7 @@ def claim(
     message_limits.check(request, limits, context)
     if thread is not None:
         check_open(thread)
+        check_kept(request, thread)
     try:
         limit_checks.look_run(context, limits)
         with atomic():

@@ -9,7 +9,7 @@ from .. import models
 from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import RequestRefused
-from ..queries import threads
+from ..queries import holds, threads
 
 
 def check_open(thread: models.Thread) -> None:
@@ -48,6 +48,16 @@ def check_changeable(request: types.ChatKitReq, context: RequestContext) -> None
         row = rows.select_related("thread").filter(pk=key).first()
         if row is not None and row.thread is not None:
             check_open(row.thread)
+
+
+def check_kept(request: types.ChatKitReq, thread: models.Thread) -> None:
+    """Refuse a retry, which deletes answers, in a thread that is held.
+
+    Raises:
+        RequestRefused: If it is held.
+    """
+    if isinstance(request, types.ThreadsRetryAfterItemReq):
+        holds.check_answer(thread)
 
 
 def busy() -> RequestRefused:

@@ -159,7 +159,9 @@ def everything(
             )
             block = models.OwnerBlock.objects.create(owner=f"team:{thread.pk}")
             brake = models.Brake.objects.create(is_on=False)
-            rows = [thread, image, upload, run, thumb, refused, use, block, brake, note]
+            hold = models.LegalHold.objects.create(owner=f"team:{thread.pk}")
+            rows = [thread, image, upload, run, thumb, refused, use, block, brake]
+            rows += [hold, note]
         return rows
 
     return make

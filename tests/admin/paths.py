@@ -20,9 +20,10 @@ MODELS = [
     models.UseEntry,
     models.OwnerBlock,
     models.Brake,
+    models.LegalHold,
 ]
 # Models whose rows staff make, and those whose rows nobody deletes.
-MADE_BY_STAFF = [models.OwnerBlock, models.Brake]
+MADE_BY_STAFF = [models.OwnerBlock, models.Brake, models.LegalHold]
 KEPT = [models.DeletedFile, models.UseEntry]
 
 

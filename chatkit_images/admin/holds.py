@@ -1,0 +1,80 @@
+"""What must be kept: legal holds of owners and threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from .. import models
+from ..cleaning import clip
+from ..queries import holds
+from .base import page_url
+from .brakes import StaffModelAdmin
+from .markup import EMPTY
+
+
+class LegalHoldForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Takes an owner or a thread."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a hold of nothing, of two things, or of a thread that is not there."""
+        values: dict[str, Any] = super().clean() or {}
+        if not self.errors and "owner" in values:
+            try:
+                holds.checked(values["owner"], values["thread_id"])
+            except ValueError as error:
+                raise forms.ValidationError(str(error)) from error
+        return values
+
+
+@admin.register(models.LegalHold)
+class LegalHoldAdmin(StaffModelAdmin):
+    """The holds. Staff add and delete them, and change none."""
+
+    form = LegalHoldForm
+    list_display = ["key", "conversation", "why", "placed_by", "created_at"]
+    list_note = _(
+        "What is held is deleted by no retention, no erasure, no person and no page "
+        "here. Delete a row to release it."
+    )
+    date_hierarchy = "created_at"
+    search_fields = ["owner", "thread_id", "reason", "placed_by"]
+    search_help_text = _("Owner, thread, reason, who placed it")
+    fields = ["owner", "thread_id", "reason", ("placed_by", "created_at")]
+    readonly_fields = ["placed_by", "created_at"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return ``False``: who changes a hold would rewrite its account."""
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        """Note who places it."""
+        obj.placed_by = str(request.user)[:255]
+        obj.save()
+
+    @admin.display(description=_("owner"), ordering="owner")
+    def key(self, obj: models.LegalHold) -> str:
+        """Show the beginning of the key, as that of a visitor is a secret."""
+        return clip(obj.owner, 16) or EMPTY
+
+    @admin.display(description=_("thread"), ordering="thread_id")
+    def conversation(self, obj: models.LegalHold) -> SafeString | str:
+        """Show the id of the thread, a link to its page."""
+        if not obj.thread_id:
+            return EMPTY
+        url = page_url(self.admin_site, models.Thread, "change", obj.thread_id)
+        link = '<a href="{}">{}</a>'
+        return format_html(link, url, obj.thread_id) if url else obj.thread_id
+
+    @admin.display(description=_("reason"))
+    def why(self, obj: models.LegalHold) -> str:
+        """Show the beginning of the reason."""
+        return clip(obj.reason, 80) or EMPTY
