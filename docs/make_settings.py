@@ -15,6 +15,7 @@ CONF = DOCS.parent / "chatkit_images" / "conf"
 # In the order of the page.
 MODULES = (
     "__init__.py",
+    "storing.py",
     "model_input.py",
     "people.py",
     "limits.py",

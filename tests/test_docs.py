@@ -148,7 +148,7 @@ def test_settings_pass_the_checks(
     monkeypatch.setattr("chatkit_images.checks.surroundings.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.databases.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.ciphers.django_settings", values)
-    monkeypatch.setattr("chatkit_images.conf.django_settings", values)
+    monkeypatch.setattr("chatkit_images.conf.storing.django_settings", values)
     monkeypatch.setattr("chatkit_images.conf.base.django_settings", values)
     monkeypatch.setattr("chatkit_images.checks.serving.django_settings", values)
     with shop.installed(chat=server, **ciphers):

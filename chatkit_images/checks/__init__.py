@@ -35,6 +35,7 @@ PARTS = (
     values.check_keys,
     values.check_choices,
     values.check_numbers,
+    values.check_installation,
     surroundings.check_server,
     surroundings.check_notes,
     surroundings.check_failures,

@@ -173,3 +173,14 @@ def check_numbers(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
                     hint="Remove the key to get the default.",
                     id="chatkit_images.E004",
                 )
+
+
+def check_installation(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
+    """Check that the name of the environment is a text."""
+    name = values.get("INSTALLATION")
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        yield checks.Error(
+            f"CHATKIT_IMAGES['INSTALLATION'] must be a name, got {name!r}.",
+            hint='Write for example "production", and another name elsewhere.',
+            id="chatkit_images.E040",
+        )

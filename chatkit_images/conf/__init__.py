@@ -6,15 +6,13 @@ made from them.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, cast
-
-from django.conf import settings as django_settings
 
 from .limits import Limits, Use, checked_limits
 from .model_input import MODEL_FORMATS, MODEL_IMAGES, ModelInput
 from .people import People
 from .runs import ON_DISCONNECT, Runs
+from .storing import Storing
 from .tuning import Tuning
 
 __all__ = [
@@ -33,7 +31,7 @@ ATTACHMENT_UPLOADS = ("app", "storage")
 IMAGE_URLS = ("signed", "storage", "session")
 
 
-class Settings(ModelInput, People, Use, Runs, Tuning):
+class Settings(ModelInput, People, Use, Runs, Storing, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server
@@ -130,37 +128,6 @@ class Settings(ModelInput, People, Use, Runs, Tuning):
         Default: ``None``, the host of the request.
         """
         return cast("str | None", self._get("BASE_URL", None))
-
-    # Storage
-
-    @property
-    def STORAGE(self) -> str:
-        """Alias in ``STORAGES`` for images and attachments.
-
-        Default: ``"chatkit_images"`` where ``STORAGES`` has it, else ``"default"``.
-        """
-        alias = "chatkit_images"
-        default = alias if alias in django_settings.STORAGES else "default"
-        return str(self._get("STORAGE", default))
-
-    @property
-    def SPOOL_DIR(self) -> Path:
-        """Directory that keeps bytes until the storage has them: the spool.
-
-        The app serves them from there until ``manage.py chatkit_images_flush_spool``
-        or the next successful write moves them to the storage. Default:
-        ``chatkit_images_spool`` in the working directory.
-        """
-        return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).resolve()
-
-    @property
-    def FILE_CIPHER(self) -> str | None:
-        """Dotted path of the project's class that encrypts files.
-
-        With it, neither the storage nor the spool has plain files. docs/storage.md
-        shows such a class. Default: ``None``, no encryption.
-        """
-        return cast("str | None", self._get("FILE_CIPHER", None))
 
     # Images
 

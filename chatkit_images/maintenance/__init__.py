@@ -1,22 +1,27 @@
 """Work over all rows and files, one module for each command.
 
 ``sweep`` ends what a crash left behind, ``flush`` moves the spool to the storage, and
-``verify`` compares the storage with the rows. ``orphans`` are files without a row.
+``verify`` compares the storage with the rows. ``orphans`` are files without a row. The
+``marker`` of a storage guards it against the jobs of another database.
 """
 
 from __future__ import annotations
 
 from .flush import flush_spool, spooled
+from .marker import NotOurFiles, claim, guard
 from .orphans import adopt, find_orphans
 from .sweep import SweepRefused, sweep
 from .verify import Finding, verify
 
 __all__ = [
     "Finding",
+    "NotOurFiles",
     "SweepRefused",
     "adopt",
+    "claim",
     "find_orphans",
     "flush_spool",
+    "guard",
     "spooled",
     "sweep",
     "verify",

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import QuerySet
-
 from .. import models, storage
 from ..conf import settings
-from ..models.files import file_columns
-from ..queries import endings
+from ..queries import endings, file_names
 
 Status = models.GeneratedImage.Status
 BATCH = 500
@@ -62,20 +57,6 @@ def adopt(names: list[str], errors: list[Exception] | None = None) -> set[str]:
     }
 
 
-def naming(names: list[str]) -> list[QuerySet[Any, str]]:
-    """Return one query for each column of files: which of the names it has.
-
-    Each is answered by the index of its column, without a sort.
-    """
-    return [
-        model._default_manager.filter(**{f"{field}__in": names})
-        .order_by()
-        .values_list(field, flat=True)
-        for model, fields in (file_columns() | {models.DeletedFile: ["name"]}).items()
-        for field in fields
-    ]
-
-
 def _adopt(names: list[str], errors: list[Exception] | None) -> list[str]:
     rows = models.GeneratedImage.objects.order_by().filter(
         key__in=[storage.key_of(name) for name in names]
@@ -97,5 +78,5 @@ def _adopt(names: list[str], errors: list[Exception] | None) -> list[str]:
 
 def _unknown(names: list[str]) -> list[str]:
     """Return the names that no row has."""
-    known = {name for rows in naming(names) for name in rows} if names else ()
+    known = file_names.known(names)
     return [name for name in names if name not in known]

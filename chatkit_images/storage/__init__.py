@@ -6,8 +6,15 @@ does not take wait in the spool.
 
 from __future__ import annotations
 
-from . import backlog, kept_parts, presigned, room, spool, whereabouts
-from .backend import current_alias, get_storage, is_local, listing, unfinished
+from . import backlog, kept_parts, marker, presigned, room, spool, whereabouts
+from .backend import (
+    current_alias,
+    get_storage,
+    is_local,
+    listed_names,
+    listing,
+    unfinished,
+)
 from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool
@@ -41,7 +48,9 @@ __all__ = [
     "kept_parts",
     "key_of",
     "later",
+    "listed_names",
     "listing",
+    "marker",
     "backlog",
     "name_of",
     "new_key",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TypeGuard
 
@@ -99,6 +100,21 @@ def listing(
     for name, modified in dated:
         if is_own(name):
             yield name, time.time() - modified
+
+
+def listed_names(alias: str | None = None) -> Iterator[str]:
+    """Yield the name of every file of this tenant in a storage, without its age.
+
+    Args:
+        alias: Which storage. Default: the one to which new files go.
+    """
+    storage = get_storage(alias)
+    is_s3 = s3.is_plain(storage)
+    dated = s3.listing(storage, folder()) if is_s3 else ()
+    walked = () if is_s3 else _walk(storage, folder())
+    for name in chain((name for name, _ in dated), walked):
+        if is_own(name):
+            yield name
 
 
 def unfinished(alias: str | None = None) -> Iterator[tuple[Path, float]]:

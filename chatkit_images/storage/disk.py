@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,6 +27,24 @@ def write(
     Raises:
         OSError: If the disk refuses it. Nothing is left behind then.
     """
+    with _written(path, data, mode, folder_mode) as temporary:
+        _give_name(temporary, path)
+
+
+def replace(
+    path: Path, data: bytes, mode: int | None = None, folder_mode: int | None = None
+) -> None:
+    """Do as ``write`` does, in place of the file that may be there."""
+    with _written(path, data, mode, folder_mode) as temporary:
+        temporary.replace(path)
+        _sync_directory(path.parent)
+
+
+@contextmanager
+def _written(
+    path: Path, data: bytes, mode: int | None, folder_mode: int | None
+) -> Iterator[Path]:
+    """Have a temporary file with the bytes, next to where they go."""
     _make_folder(path.parent, folder_mode)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
@@ -36,7 +54,7 @@ def write(
             os.fsync(file.fileno())
         if mode is not None:
             temporary.chmod(mode)
-        _give_name(temporary, path)
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
 

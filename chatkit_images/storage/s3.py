@@ -76,10 +76,16 @@ def region_of(storage: Any) -> str | None:
     return region
 
 
-def put(storage: Any, name: str, data: bytes) -> None:
+def put(storage: Any, name: str, data: bytes, *, replaces: bool = False) -> None:
     """Write an object in one request that never replaces another.
 
     If the name is taken, an earlier try has succeeded, because names are random.
+
+    Args:
+        storage: The storage.
+        name: The name of the object.
+        data: Its bytes.
+        replaces: Whether it takes the place of an object of that name after all.
 
     Source: "Conditional writes" in Amazon's S3 user guide.
     """
@@ -94,7 +100,7 @@ def put(storage: Any, name: str, data: bytes) -> None:
         # Whoever opens it at the storage itself gets a download.
         request["ContentDisposition"] = "attachment"
     client = storage.connection.meta.client
-    if storage in _unconditional:
+    if replaces or storage in _unconditional:
         client.put_object(**request)
         return
     try:

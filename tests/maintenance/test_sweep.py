@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from chatkit_images import models, storage, times
 from chatkit_images.maintenance import find_orphans, sweep
-from chatkit_images.maintenance.orphans import adopt, naming
+from chatkit_images.maintenance.orphans import adopt
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
@@ -34,6 +34,7 @@ from chatkit_images.models import (
     UseCounter,
 )
 from chatkit_images.models.files import file_columns
+from chatkit_images.queries.file_names import naming
 from chatkit_images.transactions import alias, atomic
 
 pytestmark = pytest.mark.django_db(transaction=True)
