@@ -208,6 +208,10 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
                 lambda: storage.later(rows._delete_quietly, keys), using=rows.db
             )
 
+    def due(self) -> Self:
+        """Return the notes of files that nobody may read any more."""
+        return self.filter(Q(due_at=None) | Q(due_at__lte=timezone.now()))
+
     def _delete_quietly(self, keys: list[int]) -> None:
         try:
             self.filter(pk__in=keys).delete_files()
@@ -229,7 +233,7 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         deleted = 0
         first: Exception | None = None
         with storage.Patience() as patience:
-            for row in self.order_by("pk"):
+            for row in self.due().order_by("pk"):
                 try:
                     patience.call(storage.delete, row.name, row.storage_alias)
                 except Exception as error:

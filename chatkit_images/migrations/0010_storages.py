@@ -47,6 +47,11 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, db_default='', default=chatkit_images.models.installations.current_alias, editable=False, help_text='The alias in STORAGES of the storage that has its files.', max_length=255, verbose_name='storage'),
         ),
         migrations.AddField(
+            model_name='deletedfile',
+            name='due_at',
+            field=models.DateTimeField(blank=True, help_text='Before that somebody may still read it; empty for at once.', null=True, verbose_name='due'),
+        ),
+        migrations.AddField(
             model_name='generatedimage',
             name='storage_alias',
             field=models.CharField(blank=True, db_default='', default=chatkit_images.models.installations.current_alias, editable=False, help_text='The alias in STORAGES of the storage that has its files.', max_length=255, verbose_name='storage'),

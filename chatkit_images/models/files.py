@@ -119,6 +119,12 @@ class DeletedFile(WithStorage):
 
     name = models.CharField(_("name"), max_length=255)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
+    due_at = models.DateTimeField(
+        _("due"),
+        null=True,
+        blank=True,
+        help_text=_("Before that somebody may still read it; empty for at once."),
+    )
 
     objects = DeletedFileQuerySet.as_manager()
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+# Bytes that are in memory at once of a file that is copied.
+CHUNK = 2**20
 
 
 def write(
-    path: Path, data: bytes, mode: int | None = None, folder_mode: int | None = None
+    path: Path,
+    data: bytes | IO[bytes],
+    mode: int | None = None,
+    folder_mode: int | None = None,
 ) -> None:
     """Write a file that survives a crash once this returns.
 
@@ -20,7 +28,7 @@ def write(
 
     Args:
         path: Where the file goes.
-        data: Its bytes.
+        data: Its bytes, or an open file that has them.
         mode: Its permissions; ``None`` for those of the process.
         folder_mode: Permissions of the folders that are made for it.
 
@@ -49,7 +57,10 @@ def _written(
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                shutil.copyfileobj(data, file, CHUNK)
             file.flush()
             os.fsync(file.fileno())
         if mode is not None:
