@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 import uuid
@@ -16,7 +17,7 @@ from django.dispatch import Signal
 from django.urls import Resolver404, resolve
 
 import chatkit_images
-from chatkit_images import checks, models, notes, signals
+from chatkit_images import checks, doctor, models, notes, signals
 from chatkit_images.conf import limits
 from chatkit_images.context import RequestContext
 from chatkit_images.failures import Reason
@@ -180,6 +181,25 @@ def test_supported_versions_are_those_of_the_classifiers() -> None:
     for page in ("README.md", "CHANGELOG.md"):
         text = " ".join((ROOT / page).read_text(encoding="utf-8").split())
         assert [said for said in words if said not in text] == [], page
+
+
+def test_classes_of_drift_are_those_of_the_code() -> None:
+    found = [name.strip("`") for name, *_ in rows("doctor.md", "Classes")]
+    assert found == [each.name for each in doctor.CLASSES]
+
+
+def test_json_of_the_doctor_has_the_keys_of_its_page() -> None:
+    found = [name.strip("`") for name, *_ in rows("doctor.md", "JSON")]
+    (part,) = (part for part in pages.blocks("json") if part.page.name == "doctor.md")
+    count = doctor.Count(1, examples=[doctor.Finding("mice", "Mouse 1")])
+    trouble = doctor.Trouble("mice", "Mouse 2", OSError())
+    said = doctor.Report(False, {"mice": count}, [trouble]).to_json()
+    shown = json.loads(part.text)
+    assert list(said) == list(shown) == found
+    (mice,), (shown_class,) = said["classes"].values(), shown["classes"].values()
+    assert list(mice) == list(shown_class)
+    assert list(mice["examples"][0]) == list(shown_class["examples"][0])
+    assert list(said["errors"][0]) == ["class", "what", "error"]
 
 
 def test_changelog_begins_with_the_version() -> None:

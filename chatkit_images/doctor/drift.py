@@ -1,0 +1,181 @@
+"""What the classes of drift have in common: findings, and a look at rows and files."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self, TypeVar
+
+from django.db import Error
+from django.db.models import Model, QuerySet
+from django.utils import timezone
+
+from .. import storage
+from ..conf import settings
+from .inventory import Inventory
+
+logger = logging.getLogger(__name__)
+M = TypeVar("M", bound=Model)
+# How many rows are read by one statement.
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        drift: Its class.
+        what: The row, by its model and key, or the name of the file.
+        why: What is wrong with it, in a few words.
+        bytes: How many bytes it is about, as far as that is known.
+        mend: Looks once more, under lock, and mends it if it is still so. Returns
+            whether nothing is left to do. ``None`` if only a person can mend it.
+    """
+
+    drift: str
+    what: str
+    why: str = ""
+    bytes: int = 0
+    mend: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A class of drift.
+
+    Attributes:
+        name: What the command calls it.
+        find: Yields what there is of it. Classes with the same function are found in
+            one pass, each of whose findings says of which it is.
+        is_deep: Whether it is looked for only where the bytes of files are read.
+        is_chosen: Whether it is mended only if it is named, and not by ``all``.
+    """
+
+    name: str
+    find: Callable[[Look], Iterator[Finding]]
+    is_deep: bool = False
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What could not be looked at, or not be mended.
+
+    Attributes:
+        drift: The class that was looked for.
+        what: A row, a file or a storage.
+        error: What was raised.
+    """
+
+    drift: str
+    what: str
+    error: Exception
+
+
+def silent(done: int) -> None:
+    """Show no progress."""
+
+
+@dataclass
+class Look:
+    """One examination, while it goes on. Use it as a context manager.
+
+    Attributes:
+        deep: Whether the bytes of files are read.
+        force: Whether files are given up even if they are most of all files.
+        drift: The class that is being looked for.
+        after: The last row that was looked at, of classes that are found in rows;
+            empty at their beginning.
+        troubles: What could not be looked at.
+        progress: Is called with the number of rows and files that were looked at.
+    """
+
+    deep: bool = False
+    force: bool = False
+    drift: str = ""
+    after: str = ""
+    troubles: list[Trouble] = field(default_factory=list)
+    progress: Callable[[int], None] = silent
+    done: int = 0
+
+    def __enter__(self) -> Self:
+        self.patience = storage.Patience()
+        self.patience.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.patience.__exit__(*error)
+        if "inventory" in vars(self):
+            self.inventory.close()
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """What rows and storages have of files, compared once for several classes."""
+        return Inventory(self.fails, self.count)
+
+    def count(self, more: int) -> None:
+        """Count rows or files that were looked at."""
+        self.done += more
+        self.progress(self.done)
+
+    def fails(self, what: str, error: Exception) -> None:
+        """Note what could not be looked at.
+
+        Raises:
+            Error: If the database has raised it; then nothing else can be looked at.
+        """
+        if isinstance(error, Error):
+            raise error
+        logger.warning("The doctor cannot look at %s: %r", what, error)
+        self.troubles.append(Trouble(self.drift, what, error))
+
+    def pages(self, rows: QuerySet[M]) -> Iterator[list[M]]:
+        """Yield pages of rows by their key; no cursor is open between two.
+
+        A look that goes on where another has stopped begins after that row.
+        """
+        label = rows.model.__name__
+        where, _, key = self.after.partition(":")
+        if where not in ("", label):
+            return  # The other look was through with these.
+        ordered = rows.order_by("pk")
+        page = list((ordered.filter(pk__gt=key) if key else ordered)[:PAGE])
+        while page:
+            yield page
+            self.after = f"{label}:{page[-1].pk}"
+            self.count(len(page))
+            page = list(ordered.filter(pk__gt=page[-1].pk)[:PAGE])
+        self.after = ""
+
+    def read(self, name: str, alias: str) -> bytes | None:
+        """Return the bytes of a file, ``None`` if that fails, which is noted.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+        """
+        try:
+            return self.patience.call(storage.read, name, alias)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            self.fails(f"{name} in {alias}", error)
+            return None
+
+
+def long_ago() -> datetime.datetime:
+    """Return the time before which nothing that goes on now can have begun."""
+    return timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
+
+
+def a_while_ago() -> datetime.datetime:
+    """Return the time before which a run that has ended has done all of its work."""
+    return timezone.now() - datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
+
+
+def said(row: Model) -> str:
+    """Return what a report calls a row."""
+    return f"{row._meta.object_name} {row.pk}"
