@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from errno import ENOSPC
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,14 @@ from django.core.files.storage import FileSystemStorage, storages
 from chatkit_images import failures, storage
 from chatkit_images.exceptions import StorageUnavailable
 from chatkit_images.models import Attachment
-from chatkit_images.storage import backend, lanes, spool
+from chatkit_images.storage import backend, lanes, spool, whereabouts
 from tests.tuning import tuned
+
+
+@pytest.fixture(autouse=True)
+def no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No row says where a file goes, so it goes where new files go."""
+    monkeypatch.setattr(whereabouts, "ask", lambda names: {})
 
 
 def media() -> list[str]:
@@ -305,12 +312,18 @@ def test_a_spooled_file_that_goes_while_it_is_listed_is_passed_over(
     (settings.CHATKIT_IMAGES["SPOOL_DIR"] / name).with_name(".half.tmp").write_bytes(
         b"by"
     )
-    glob = Path.glob
+    gone = storage.new_name("images", "png")
+    spool.keep(gone, b"bytes")
+    scandir = os.scandir
 
-    def late(self: Path, pattern: str) -> Any:
-        return [*glob(self, pattern), self / storage.new_name("images", "png")]
+    def late(path: Any) -> Any:
+        found = scandir(path)
+        if Path(path) == spool.path_of(gone).parent:
+            found = nullcontext(list(found))
+            spool.drop(gone)
+        return found
 
-    monkeypatch.setattr(Path, "glob", late)
+    monkeypatch.setattr(os, "scandir", late)
     assert list(storage.spool.handed_over()) == [name]
 
 
@@ -449,3 +462,136 @@ def test_a_file_that_is_always_refused_does_not_hold_up_the_others(
         storage.flush_spool(spool.handed_over(aged=True))
         time.sleep(0.1)
     assert list(spool.handed_over(aged=True)) == [names[0]]
+
+
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note which entries of directories are looked at."""
+    looked: list[str] = []
+    scandir = os.scandir
+
+    def noted(path: Any) -> Any:
+        with scandir(path) as found:
+            entries = list(found)
+        looked.extend(entry.name for entry in entries if entry.is_file())
+        return nullcontext(entries)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    return looked
+
+
+def test_moving_files_along_looks_at_each_of_them_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [storage.new_name("images", "png") for _ in range(100)]
+    for name in names:
+        spool.keep(name, b"bytes")
+        spool.hand_over(name)
+    looked = seen(monkeypatch)
+    for number in range(100):
+        storage.store(storage.new_name("images", "png"), b"new")
+        storage.drain()
+        assert len(list(filter(spool.has, names))) == 99 - number
+    assert sorted(looked) == sorted(Path(name).name for name in names)
+
+
+def test_what_is_left_in_an_empty_spool_is_moved_along_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second = (storage.new_name("images", "png") for _ in range(2))
+    spool.keep(first, b"bytes")
+    spool.hand_over(first)
+    for _ in range(2):
+        storage.store(storage.new_name("images", "png"), b"new")
+        storage.drain()
+    looked = seen(monkeypatch)
+    for _ in range(3):
+        # Nothing is there, so nobody looks again.
+        storage.store(storage.new_name("images", "png"), b"new")
+        storage.drain()
+    assert looked == []
+    spool.keep(second, b"bytes")
+    spool.hand_over(second)
+    storage.store(storage.new_name("images", "png"), b"new")
+    storage.drain()
+    assert not spool.has(second)
+
+
+def test_a_large_spool_is_read_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "SLICE", 10)
+    names = [storage.new_name("images", "png") for _ in range(100)]
+    for name in names:
+        spool.keep(name, b"bytes")
+        spool.hand_over(name)
+    looked = seen(monkeypatch)
+    waiting = spool.handed_over()
+    next(waiting)
+    assert 10 <= len(looked) < 20
+    assert len({*waiting}) == 99
+
+
+def test_a_deletion_does_not_wait_for_the_flush(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = storage.new_name("images", "png")
+    spool.keep(name, b"bytes")
+    spool.hand_over(name)
+    begun, release, done = (threading.Event() for _ in range(3))
+    save = flaky.save
+
+    def slow(saved: str, content: Any, max_length: Any = None) -> str:
+        if saved == name:
+            begun.set()
+            assert release.wait(60)
+        return save(saved, content)
+
+    monkeypatch.setattr(flaky, "save", slow, raising=False)
+    storage.store(storage.new_name("images", "png"), b"new")
+    assert begun.wait(60)
+    storage.later(done.set)
+    assert done.wait(60)
+    release.set()
+
+
+def test_a_file_goes_to_the_storage_that_its_row_names(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": tmp_path / "old"},
+    }
+    settings.STORAGES = settings.STORAGES | {"old": backend}
+    names = [storage.new_name("images", "png") for _ in range(3)]
+    old, unknown, late = names
+    for name in names:
+        spool.keep(name, b"bytes")
+        spool.hand_over(name)
+    asked: list[list[str]] = []
+
+    def ask(names: list[str]) -> dict[str, str]:
+        asked.append(names)
+        return {old: "old", late: "old"} if old in names else {}
+
+    monkeypatch.setattr(whereabouts, "ask", ask)
+    assert sorted(storage.flush_spool()) == sorted(names)
+    assert len(asked) == 1
+    assert media() == [unknown]
+    assert all((tmp_path / "old" / name).exists() for name in (old, late))
+
+
+def test_files_stay_while_the_rows_do_not_answer(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = storage.new_name("images", "png")
+    spool.keep(name, b"bytes")
+    spool.hand_over(name)
+
+    def away(names: list[str]) -> dict[str, str]:
+        raise ConnectionError("no database")
+
+    monkeypatch.setattr(whereabouts, "ask", away)
+    with pytest.raises(ConnectionError):
+        storage.flush_spool()
+    storage.store(storage.new_name("images", "png"), b"new")
+    storage.drain()
+    assert "The spool cannot be flushed" in caplog.text
+    assert spool.has(name)

@@ -41,6 +41,7 @@ Lane = Literal[
     "lookups",
     "files",
     "spool",
+    "flush",
     "background",
 ]
 
@@ -82,6 +83,9 @@ def executor(lane: Lane) -> Threads:
         "files": half,
         # What a storage does not take goes to the disk of this host.
         "spool": 1,
+        # What waits there goes to the storage. Nothing else waits behind a storage that
+        # hangs once more.
+        "flush": 1,
         "background": 1,
     }[lane]
     return Threads(threads, f"chatkit-images-{lane}")
@@ -127,15 +131,26 @@ def later(func: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     Nobody waits for the function, so it must handle its own errors. If the process
     dies before, another job must find the work, as the sweep does.
     """
+    begin_quietly("background", func, *args, **kwargs)
+
+
+def begin_quietly(
+    lane: Lane, func: Callable[P, object], *args: P.args, **kwargs: P.kwargs
+) -> None:
+    """Do as ``later`` does, in a lane of its own."""
     try:
-        begin("background", func, *args, **kwargs)
+        begin(lane, func, *args, **kwargs)
     except RuntimeError as error:
         # The process is ending. Another process will find the work.
         logger.warning("Left for the next process: %r", error)
 
 
 def drain() -> None:
-    """Wait until all calls given to ``later()`` are done. For tests and scripts."""
+    """Wait until all calls given to ``later()`` are done, and the flush.
+
+    For tests and scripts.
+    """
+    executor("flush").drain()
     executor("background").drain()
 
 

@@ -29,13 +29,19 @@ def connect(find: Find, before: Before) -> None:
     _asked[:] = [(find, before)]
 
 
-def find(names: Sequence[str]) -> Mapping[str, str]:
+def ask(names: Sequence[str]) -> Mapping[str, str]:
     """Return the aliases of the storages that have files, as the rows say now.
 
-    Nothing is known of any file while the database does not answer.
+    Raises:
+        Exception: The database's own, if it does not answer.
     """
+    return _asked[0][0](names) if _asked and names else {}
+
+
+def find(names: Sequence[str]) -> Mapping[str, str]:
+    """Do as ``ask`` does, but know of no file while the database does not answer."""
     try:
-        return _asked[0][0](names) if _asked and names else {}
+        return ask(names)
     except Exception as error:
         logger.warning("Where %s files are is not known: %r", len(names), error)
         return {}
