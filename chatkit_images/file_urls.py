@@ -7,19 +7,20 @@ import logging
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
 from django.urls import NoReverseMatch, reverse
 
-from . import imaging, models, storage, url_tokens
+from . import database, imaging, models, storage, url_tokens
 from .conf import settings
 from .context import RequestContext
 
 logger = logging.getLogger(__name__)
 # Seconds that a thread waits for the storage to say where it is.
 STORAGE_SECONDS = 2.0
-# A URL of each storage, by tenant. Its host stays.
-_storage_urls: WeakKeyDictionary[Storage, dict[str, str]] = WeakKeyDictionary()
+# URLs of storages, by that of new files and by tenant. Their hosts stay.
+_storage_urls: WeakKeyDictionary[Storage, dict[str, list[str]]] = WeakKeyDictionary()
 
 
 def image_url(
@@ -73,7 +74,7 @@ async def image_hosts(context: RequestContext) -> list[str]:
     """Return the hosts of the app's images, with a port if URLs have one."""
     urls = [absolute("/", context)]
     if settings.IMAGE_URLS == "storage" and settings.FILE_CIPHER is None:
-        urls.append(await storage_url(context))
+        urls += await storage_urls(context)
     hosts: dict[str, None] = {}
     for parts in map(urlsplit, urls):
         # Nothing says whether a client compares the port, too.
@@ -81,22 +82,30 @@ async def image_hosts(context: RequestContext) -> list[str]:
     return list(hosts)
 
 
-async def storage_url(context: RequestContext) -> str:
-    """Return a URL of the storage's own; empty if it does not make any now."""
+async def storage_urls(context: RequestContext) -> list[str]:
+    """Return a URL of each storage that has images, as far as it makes any now.
+
+    These are the storage to which new files go, and that of rows that name none.
+    """
     known = _storage_urls.setdefault(storage.get_storage(), {})
-    if context.tenant not in known:
-        try:
+    if context.tenant in known:
+        return known[context.tenant]
+    urls: list[str] = []
+    try:
+        before = await database.call(storage.whereabouts.alias_of, "")
+        name = storage.new_name("images", "png")
+        for alias in dict.fromkeys((storage.current_alias(), before)):
+            if alias not in django_settings.STORAGES:
+                continue  # All files have been moved from there.
             async with asyncio.timeout(STORAGE_SECONDS):
                 # It may take a client of the storage's service, but no request.
-                name = storage.new_name("images", "png")
-                known[context.tenant] = str(
-                    await storage.run(lambda: storage.get_storage().url(name))
-                )
-        except Exception:
-            # The app's own route serves what the storage's host does not.
-            logger.warning("The host of the storage is unknown", exc_info=True)
-            return ""
-    return known[context.tenant]
+                urls.append(str(await storage.run(storage.url, name, alias)))
+    except Exception:
+        # The app's own route serves what the storage's host does not.
+        logger.warning("The host of a storage is unknown", exc_info=True)
+        return urls
+    known[context.tenant] = urls
+    return urls
 
 
 def absolute(path: str, context: RequestContext) -> str:
@@ -131,7 +140,7 @@ def _storage_url(image: models.GeneratedImage, context: RequestContext) -> str:
     if mime not in imaging.INLINE or storage.spool.has(name):
         return ""
     try:
-        url = storage.get_storage(image.storage_alias).url(name)
+        url = storage.url(name, image.storage_alias)
     except Exception:
         # The image is there all the same, and a thread has to be read.
         logger.warning("The storage makes no URL of %s", name, exc_info=True)

@@ -253,3 +253,17 @@ def server() -> Any:
     """Return a server of uvicorn's that has not begun."""
     uvicorn = importlib.import_module("uvicorn")
     return uvicorn.Server(uvicorn.Config("none:app"))
+
+
+def keeps_a_pinned_time(use: Use) -> None:
+    """Its signature must be as of the time that the context of a request keeps."""
+    auth = importlib.import_module("botocore.auth")
+    requests = importlib.import_module("botocore.awsrequest")
+    credentials = importlib.import_module("botocore.credentials").Credentials("a", "b")
+    pinned = importlib.import_module("chatkit_images.storage.presigned_urls")._Pinned
+    request = requests.AWSRequest("GET", url="https://shop.example/a.png")
+    request.context = pinned(timestamp="20200101T000000Z")
+    signer = auth.S3SigV4QueryAuth(credentials, "s3", "us-east-1", expires=60)
+    signer.add_auth(request)
+    assert "X-Amz-Date=20200101T000000Z" in request.url, "it signs as of another time"
+    assert "20200101%2Fus-east-1" in request.url, "it signs as of another day"

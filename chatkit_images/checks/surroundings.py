@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from .. import conf
 from ..storage import s3
-from . import places, uploads
+from . import places, uploads, url_times
 from .values import is_function
 
 CORS = "corsheaders."
@@ -116,6 +116,7 @@ def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
         )
     yield from places.check_place(alias, storage, values)
     yield from uploads.check_uploads(alias, storage, values)
+    yield from url_times.check_times(alias, storage, values)
 
 
 def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

@@ -21,6 +21,7 @@ from .flushing import flush_spool
 from .lanes import begin, begin_spare, call, decode, drain, later, run
 from .names import NAME, PREFIX, Blob, is_named, key_of, name_of, new_key, new_name
 from .patience import Patience, patiently
+from .presigned_urls import url
 from .reading import delete, exists, open_file, read
 from .writing import Upload, keep, spooled, store, upload
 
@@ -66,5 +67,6 @@ __all__ = [
     "store",
     "unfinished",
     "upload",
+    "url",
     "whereabouts",
 ]

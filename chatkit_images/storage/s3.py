@@ -41,6 +41,37 @@ def is_plain(storage: Storage) -> bool:
     )
 
 
+def has_plain_urls(storage: Storage) -> bool:
+    """Whether a storage signs URLs as django-storages does, or has a client make them.
+
+    Those of a public domain of its own take neither.
+    """
+    if (
+        S3Storage is None
+        or not isinstance(storage, S3Storage)
+        or not overrides.does_as(storage, S3Storage)
+        or type(storage).url is not S3Storage.url
+        or "url" in vars(storage)
+    ):
+        return False
+    return bool(
+        not storage.custom_domain
+        or (storage.querystring_auth and storage.cloudfront_signer)
+    )
+
+
+def url_client(storage: Any) -> Any:
+    """Return a client that makes URLs as the storage does, in whatever thread.
+
+    It is that of this thread, which outlives it. Clients may be shared, other than
+    sessions and resources.
+
+    Source: "Multithreading or multiprocessing with clients" in the guide of boto3.
+    """
+    signed = storage.connection if storage.querystring_auth else None
+    return (signed or storage.unsigned_connection).meta.client
+
+
 def waits_long(storage: Any) -> bool:
     """Whether a storage has the timeouts of boto3, 60 seconds each."""
     config = storage.client_config
