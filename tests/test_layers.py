@@ -18,7 +18,7 @@ LAYERS = {
     1: "querysets models",
     2: "file_urls notes receiving signal_handlers queries inline_images store"
     " attachment_store presigned_uploads converters agents reports",
-    3: "protocol server runs maintenance doctor",
+    3: "protocol server runs maintenance doctor exchange",
     4: "views consumers",
     5: "urls routing admin templatetags management checks apps",
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import budget
 from .base64 import decode_base64
-from .containers import strip, trim
+from .containers import credentials_of, strip, trim
 from .decoding import ImageInfo, Outside, check, examine, inspect, scale, sketch
 from .exif import ORIENTATION
 from .formats import EXTENSIONS, INLINE, SHOWN, is_svg, sniff
@@ -33,6 +33,7 @@ __all__ = [
     "as_it_is",
     "budget",
     "check",
+    "credentials_of",
     "decode_base64",
     "examine",
     "for_model",

@@ -67,6 +67,23 @@ def trim(data: bytes, *, keep: bool = False) -> bytes:
         return data
 
 
+def credentials_of(data: bytes) -> str:
+    """Return what content credentials (C2PA) the bytes of an image carry.
+
+    Returns:
+        ``"own"`` if they were made for these bytes, ``"other"`` if they were made for
+        other bytes, or that cannot be told, and ``"none"``.
+    """
+    try:
+        mime, _ = sniff(data)
+        layout = Layout() if mime == SVG[0] else read(data, mime)
+    except ImageError:
+        return "none"
+    if not layout.credentials:
+        return "none"
+    return "own" if are_own(_trimmed(data, layout), layout) else "other"
+
+
 def strip(data: bytes, *, credentials: bool = True) -> bytes:
     """Return the image without metadata, and without the bytes after its end.
 

@@ -1,0 +1,70 @@
+"""What an item says, in words, whatever is in its payload."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..queries import references
+
+NAMES = {
+    "user_message": gettext_lazy("You"),
+    "assistant_message": gettext_lazy("Assistant"),
+    "generated_image": gettext_lazy("Image"),
+    "client_tool_call": gettext_lazy("Tool"),
+    "structured_input": gettext_lazy("Questions"),
+    "widget": gettext_lazy("Widget"),
+    "workflow": gettext_lazy("Steps"),
+    "task": gettext_lazy("Step"),
+    "end_of_turn": gettext_lazy("End of turn"),
+}
+SPOKEN = ("user_message", "assistant_message", "generated_image")
+# Characters of what is shown as data; the whole of it is in the lines.
+MOST_DATA = 20_000
+
+
+def name_of(item_type: str) -> str:
+    """Return what a kind of item is called."""
+    return str(NAMES.get(item_type, item_type))
+
+
+def words_of(payload: Any) -> str:
+    """Return the words of a message, with words in the place of references."""
+    content = payload.get("content") if isinstance(payload, dict) else None
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return _readable("\n".join(text for text in texts if isinstance(text, str)))
+
+
+def quoted_in(payload: Any) -> str:
+    """Return what a message quotes."""
+    quoted = payload.get("quoted_text") if isinstance(payload, dict) else None
+    return _readable(quoted) if isinstance(quoted, str) else ""
+
+
+def data_of(payload: Any) -> str:
+    """Return what an item holds that is no message, as text."""
+    text = json.dumps(payload, ensure_ascii=False, indent=2)
+    if len(text) > MOST_DATA:
+        text = text[:MOST_DATA] + " …"
+    return _readable(text)
+
+
+def attachments_in(payload: Any) -> list[str]:
+    """Return the ids of a message's attachments."""
+    keys = payload.get("attachments") if isinstance(payload, dict) else None
+    return [str(key) for key in keys] if isinstance(keys, list) else []
+
+
+def image_in(payload: Any) -> str:
+    """Return the key of the image of an item in hexadecimal, empty if it has none."""
+    said = payload.get("image") if isinstance(payload, dict) else None
+    key = said.get("key") if isinstance(said, dict) else None
+    return key if isinstance(key, str) else ""
+
+
+def _readable(text: str) -> str:
+    return references.readable(text, _("[image]"), _("[file]"))
