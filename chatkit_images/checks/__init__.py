@@ -19,6 +19,7 @@ from . import (
     serving,
     surroundings,
     values,
+    webhooks,
 )
 from .values import CHOICES, known_keys, tuning_keys
 
@@ -49,6 +50,7 @@ PARTS = (
     surroundings.check_base_url,
     surroundings.check_origins,
     surroundings.check_log,
+    webhooks.check_webhook,
     serving.check_urls,
     serving.check_runserver,
     serving.check_middleware,

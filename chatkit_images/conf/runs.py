@@ -43,3 +43,23 @@ class Runs(Group):
         of the run and then shows all of it.
         """
         return cast("str | None", self._get("RUN_LOG_URL", None))
+
+    @property
+    def WEBHOOK_URL(self) -> str | None:
+        """URL that is told of the end of each run, by a signed POST.
+
+        See docs/webhooks.md. Default: ``None``, only the receivers of the signal
+        ``run_finished`` are told.
+        """
+        return cast("str | None", self._get("WEBHOOK_URL", None))
+
+    @property
+    def WEBHOOK_SECRET(self) -> tuple[str, ...]:
+        """Secret that signs what the webhook is sent, or a list of several.
+
+        Each is ``whsec_`` and 24 to 64 random bytes in base64. While a new one takes
+        the place of an old one, list both: each signs. Default: none. ``WEBHOOK_URL``
+        needs one.
+        """
+        found = self._get("WEBHOOK_SECRET", ())
+        return (found,) if isinstance(found, str) else tuple(found)

@@ -39,7 +39,17 @@ from ..run_state import current_run, current_state
 from ..url_state import urls_of
 from .workers import Kind, jobs
 
-__all__ = ["ahead", "aside", "beat", "call", "insist", "jobs", "once", "shared"]
+__all__ = [
+    "ahead",
+    "aside",
+    "beat",
+    "call",
+    "insist",
+    "jobs",
+    "mark",
+    "once",
+    "shared",
+]
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -127,6 +137,17 @@ async def beat(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 async def aside(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that nobody waits for, once, in a thread for such work."""
     return await _submit("aside", partial(func, *args, **kwargs))
+
+
+def mark(func: Callable[[], T]) -> Future[T]:
+    """Have a function called that writes a row or two, in a thread for such work.
+
+    May be called in any thread, and does not wait. ``contexts.carried()`` has the
+    function work for somebody.
+    """
+    future: Future[T] = Future()
+    jobs("marks").put((future, func))
+    return future
 
 
 async def _submit(kind: Kind, func: partial[T]) -> T:

@@ -19,7 +19,7 @@ from ..conf import settings
 logger = logging.getLogger(__name__)
 # Seconds without work after which a thread gives its connection back.
 LINGER = 0.5
-Kind = Literal["runs", "beats", "aside"]
+Kind = Literal["runs", "beats", "aside", "marks"]
 Job = tuple["Future[Any]", Callable[[], Any]]
 
 

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from .. import models, storage
 from ..conf import settings
-from ..queries import endings, inputs, outdated_variants, uploads, use
+from ..queries import endings, inputs, outdated_variants, run_ends, uploads, use
 from ..querysets import (
     DeletedFileQuerySet,
     GeneratedImageQuerySet,
     OwnedQuerySet,
 )
-from ..runs import releases
+from ..runs import releases, telling
 from ..signal_handlers import left_behind, move_again
 from . import orphans
 from .flush import flush_spool
@@ -50,12 +50,16 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
     written = models.Attachment.objects.filter(upload__gt="", created_at__lt=old)
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     refusals, counters = inputs.outdated(), use.outdated()
+    ends = run_ends.outdated()
     forms, unused = outdated_variants.left_over(), outdated_variants.unused()
     counts = {
         "dead runs": runs.count() if dry_run else releases.take_over(runs),
         "rows of visitors who logged in": left_behind().count()
         if dry_run
         else move_again(),
+        "ends of runs told again": run_ends.waiting().count()
+        if dry_run
+        else telling.tell_all(),
         "unfinished images": _end_images(old, dry_run),
         "spooled files": _flush(dry_run),
         "recovered images": 0 if dry_run else _recover(old, errors),
@@ -65,6 +69,7 @@ def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
         "unused forms": _forms(unused, dry_run),
         "old cursors": positions.count() if dry_run else positions.delete()[0],
         "old counters": counters.count() if dry_run else counters.delete()[0],
+        "old ends of runs": ends.count() if dry_run else ends.delete()[0],
         "old refusals": refusals.count() if dry_run else refusals.delete()[0],
     }
     # The files of the rows above are deleted by now. Files that could not be deleted

@@ -10,13 +10,14 @@ import logging
 import uuid
 from contextlib import nullcontext
 
-from .. import models, signals
+from .. import models
 from ..failures import Failure
-from ..queries import endings, failure_columns, pages, use
+from ..queries import endings, failure_columns, pages, run_ends, use
 from ..querysets import RunQuerySet
 from ..run_state import current_run
 from ..timing import Asked
 from ..transactions import atomic
+from . import telling
 from .outcome import INTERRUPTED
 
 logger = logging.getLogger(__name__)
@@ -67,8 +68,9 @@ def release(
     *,
     answered: bool = True,
     asked: Asked | None = None,
+    thread_id: str | None = None,
 ) -> bool:
-    """End the row of a run and send ``run_finished``; ``False`` if it had ended.
+    """End the row of a run and tell of it; ``False`` if it had ended.
 
     If another process does so, it works for whom the run has worked, in their language.
 
@@ -79,12 +81,13 @@ def release(
         answered: Whether the run said anything. If not, it leaves no note, and a client
             that sends the same request again gets a new run.
         asked: Whom the run has asked, and where its time went.
+        thread_id: Its thread, which the end of a run names whose row was deleted.
     """
     if current_run.get() == run_id:
-        return _release(run_id, status, failure, answered, asked)
+        return _release(run_id, status, failure, answered, asked, thread_id)
     run = models.Run.objects.select_related("user").filter(pk=run_id).one()
     with nullcontext() if run is None else run.working():
-        return _release(run_id, status, failure, answered, asked)
+        return _release(run_id, status, failure, answered, asked, thread_id)
 
 
 def _release(
@@ -93,6 +96,7 @@ def _release(
     failure: Failure | None,
     answered: bool,
     asked: Asked | None,
+    thread_id: str | None,
 ) -> bool:
     # Images come first, because nothing checks the images of an ended run again.
     endings.end_images_of(run_id, status, failure)
@@ -102,16 +106,15 @@ def _release(
         _delete_empty_thread(run_id)
     # Before the run ends, because nothing counts what an ended run has used.
     use.settle(run_id, ended=True)
-    if not _finish(run_id, status, failure, answered, asked):
+    ended, run, end = _finish(run_id, status, failure, answered, asked, thread_id)
+    if not ended:
         # Another process took the run over, and wrote texts in place of images. The run
         # may have received these images since.
         endings.show_late(models.GeneratedImage.objects.filter(run_id=run_id))
         use.settle(run_id, ended=True)
-        return False
-    run = rows.select_related("user").one()
-    if run is not None:  # Otherwise its thread was deleted in this moment.
-        signals.run_finished.send_robust(models.Run, run=run)
-    return True
+    if end is not None:
+        telling.tell(end, run)
+    return ended
 
 
 @atomic()
@@ -121,21 +124,28 @@ def _finish(
     failure: Failure | None,
     answered: bool,
     asked: Asked | None,
-) -> bool:
+    thread_id: str | None,
+) -> tuple[bool, models.Run | None, models.RunEnd | None]:
     """End the row of a run, and leave the note of its answer in the same transaction.
 
-    So there is a note if the thread is free, and no other run has written before it.
+    So there is a note if the thread is free, and no other run has written before it;
+    and whoever wants to know of the end is told, whatever happens to this process.
+
+    Returns:
+        Whether this call has ended the run, its row, and of what others are to be told.
     """
     rows = models.Run.objects.filter(pk=run_id)
-    thread_id = next(iter(rows.values_list("thread", flat=True)), None)
-    models.Thread.objects.locked().filter(pk=thread_id).one()
+    key = next(iter(rows.values_list("thread", flat=True)), None)
+    models.Thread.objects.locked().filter(pk=key).one()
     columns = asked.run_columns() if asked is not None else {}
-    if not rows.finish(status, **failure_columns.of_run(failure), **columns):
-        return False
-    run = rows.select_related("thread__user").one()
-    if run is not None and failure is not None and answered:
+    ended = rows.finish(status, **failure_columns.of_run(failure), **columns) > 0
+    run = rows.select_related("thread__user", "user").one() if ended else None
+    if run is None:
+        end = run_ends.note_deleted(run_id, thread_id, status, failure)
+        return ended, None, end
+    if failure is not None and answered:
         endings.note(run)
-    return True
+    return True, run, run_ends.note(run)
 
 
 @atomic()

@@ -187,8 +187,9 @@ class RunTask:
             await database.aside(self._releasing(end, answered))
 
     def _releasing(self, end: RunOutcome, answered: bool) -> partial[bool]:
+        known = {"asked": self.state.asked, "thread_id": self.thread_id}
         release = partial(releases.release, self.id, end.status, end.failure)
-        return partial(release, answered=answered, asked=self.state.asked)
+        return partial(release, answered=answered, **known)
 
     async def _stream(self, body: bytes) -> str:
         """Write the stream to the log and return the last error event in it, if any.
