@@ -30,6 +30,7 @@ from chatkit_images.models import (
     PartialImage,
     RefusedInput,
     Run,
+    RunEnd,
     Thread,
     UseCounter,
 )
@@ -42,6 +43,7 @@ LONG_AGO = timezone.now() - datetime.timedelta(days=2)
 NOTHING = {
     "dead runs": 0,
     "rows of visitors who logged in": 0,
+    "ends of runs told again": 0,
     "unfinished images": 0,
     "spooled files": 0,
     "recovered images": 0,
@@ -51,6 +53,7 @@ NOTHING = {
     "unused forms": 0,
     "old cursors": 0,
     "old counters": 0,
+    "old ends of runs": 0,
     "old refusals": 0,
     "deleted files": 0,
     "half-written files": 0,
@@ -102,6 +105,8 @@ def leftovers() -> dict[str, Any]:
     for days in (50, 70):
         then = LONG_AGO - datetime.timedelta(days=days)
         UseCounter.objects.create(owner=f"user:{days}", updated_at=then)
+    RunEnd.objects.create(run_id=uuid.uuid4(), due_at=LONG_AGO)
+    RunEnd.objects.create(run_id=uuid.uuid4(), due_at=None, created_at=then)
     half = Path(storages["default"].path(kept)).with_name(".0123.tmp")
     half.write_bytes(b"byt")
     os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
@@ -113,6 +118,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
     counts = {
         "dead runs": 1,
         "rows of visitors who logged in": 0,
+        "ends of runs told again": 1,
         "unfinished images": 1,
         "spooled files": 1,
         "recovered images": 0,
@@ -122,6 +128,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "unused forms": 0,
         "old cursors": 1,
         "old counters": 1,
+        "old ends of runs": 1,
         "old refusals": 1,
         "deleted files": 1,
         "half-written files": 1,

@@ -20,8 +20,8 @@ class Command(TenantCommand):
 
     help = (
         "Ends dead runs and their images, so that their threads take messages again. "
-        "Tells of ends of runs that the receivers of run_finished, or the webhook, have "
-        "not heard of. Running servers do the same by themselves."
+        "Tells of ends of runs of which the receivers of run_finished, or the webhook, "
+        "have not heard. Running servers do the same by themselves."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,8 +49,8 @@ class Command(TenantCommand):
             self.stdout.write(f"Told of {told} ends of runs again.")
         for lost in run_ends.given_up().order_by("pk")[:MOST_LINES]:
             self.stdout.write(
-                f"The webhook did not take the end of run {lost}, at {lost.created_at}: "
-                f"{lost.error}"
+                f"The webhook did not take the end of run {lost}, of "
+                f"{lost.created_at}: {lost.error}"
             )
         if count := run_ends.given_up().count():
             self.stdout.write(f"{count} ends were given up; see --given-up.")
