@@ -108,7 +108,7 @@ async def test_a_file_is_uploaded_in_one_step(client: ChatClient, png: bytes) ->
     assert response.status_code == 200
     assert response["Content-Type"] == "image/webp"
     assert response.content == storage.read(row.thumbnail.name)
-    assert response["Cache-Control"] == "private, max-age=900"
+    assert response["Cache-Control"] == "private, max-age=900, immutable"
     for header, value in (SAFE | CROSS_ORIGIN).items():
         assert response[header] == value, header
 

@@ -46,6 +46,7 @@ SERVER = "chatkit.server.ChatKitServer"
 CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 WRAPPER = "django.db.backends.base.base.BaseDatabaseWrapper"
 ITEM = "openai.types.responses.response_output_item"
+DAPHNE = "daphne.http_protocol.WebRequest"
 STORAGE = "storages.backends.s3.S3Storage"
 # One row is one use; formatted, the table would be three times as long.
 # fmt: off
@@ -180,6 +181,10 @@ USES = [
     Use(S3, f"{STORAGE}.cloudfront_signer", "who makes URLs", of_instance(s3)),
     Use("botocore", "botocore.awsrequest.AWSRequest.context",
         "signs URLs as of the beginning of a window", keeps_a_pinned_time),
+    Use("daphne", f"{DAPHNE}.registerProducer", "learns when a client has read",
+        call("producer", "streaming")),
+    Use("daphne", f"{DAPHNE}.unregisterProducer", "an answer has ended", call()),
+    Use("daphne", f"{DAPHNE}.loseConnection", "cuts an answer", call()),
     Use("uvicorn", "uvicorn.Server.started", "a test waits for its loopback model",
         of_instance(server, bool)),
     Use("uvicorn", "uvicorn.Server.should_exit", "a test ends its loopback model",

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from .. import imaging
-from ..views.files import file_response
+from ..views import row_files
+from ..views.files import Keeping, ServedFile, file_response
 from .base import ReadOnlyModelAdmin
 from .markup import EMPTY, img, measure, tile
 
-MIMES = {extension: mime for mime, extension in imaging.EXTENSIONS.items()}
 # Seconds that a browser keeps bytes. They are few, because the person may lose the
 # permission.
 MAX_AGE = 300
@@ -56,26 +56,22 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         obj = self.get_object(request, unquote(object_id))
         if obj is None or not self.has_view_permission(request, obj):
             raise Http404
-        name, mime = self.get_file(obj, variant)
-        if not name:
+        file = self.get_file(obj, variant)
+        if file is None or not file.name:
             raise Http404
         return file_response(
-            name,
-            mime,
-            filename=self.get_filename(obj, name),
+            request,
+            file,
+            filename=self.get_filename(obj, file.name),
+            keeping=Keeping(MAX_AGE),
             inline="download" not in request.GET,
-            max_age=MAX_AGE,
         )
 
-    def get_file(self, obj: Any, variant: str) -> tuple[str, str]:
-        """Return name and type of a variant's file; no name if there is none."""
-        if variant == "thumbnail" and (name := obj.thumbnail.name):
-            # The row has the type of its file only. The app makes the names, so the
-            # extension tells the type of another one.
-            return name, MIMES.get(name.rpartition(".")[2], "image/webp")
-        if variant in ("full", "thumbnail"):
-            return obj.file.name, getattr(obj, self.mime_field)
-        return "", ""
+    def get_file(self, obj: Any, variant: str) -> ServedFile | None:
+        """Return a variant's file; ``None`` if there is none."""
+        if variant == "thumbnail" and (small := row_files.thumbnail(obj)):
+            return small
+        return row_files.original(obj) if variant in ("full", "thumbnail") else None
 
     def get_image_url(self, obj: Any, variant: str) -> str:
         """Return the address of a variant's bytes."""

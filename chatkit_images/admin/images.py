@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.contrib import admin
@@ -14,13 +13,13 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..views import row_files
+from ..views.files import ServedFile
 from .families import Family
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
 from .image_fields import GeneratedImageFields
 from .markup import img
 from .row_actions import OwnerActions
-
-PARTIAL = re.compile(r"partial-([0-9]{1,6})")
 
 
 @admin.register(models.GeneratedImage)
@@ -109,11 +108,10 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
         ]
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def get_file(self, obj: Any, variant: str) -> tuple[str, str]:
-        """Return name and type of a file, a partial image's too."""
-        if match := PARTIAL.fullmatch(variant):
-            partial = obj.partials.filter(index=int(match[1])).first()
-            return (partial.file.name, partial.mime) if partial else ("", "")
+    def get_file(self, obj: Any, variant: str) -> ServedFile | None:
+        """Return a variant's file, a partial image's too."""
+        if match := row_files.PARTIAL.fullmatch(variant):
+            return row_files.partial(obj, int(match[1]))
         return super().get_file(obj, variant)
 
     @admin.action(permissions=["delete"], description=_("Delete selected images"))

@@ -18,22 +18,26 @@ from .backend import (
 from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool
-from .lanes import begin, begin_spare, call, decode, drain, later, run
+from .lanes import begin, begin_for, begin_spare, call, decode, drain, later, run
 from .names import NAME, PREFIX, Blob, is_named, key_of, name_of, new_key, new_name
 from .patience import Patience, patiently
 from .presigned_urls import url
+from .readers import PIECE, Reader, is_elsewhere, open_reader, path_on_disk
 from .reading import delete, exists, open_file, read
 from .writing import Upload, keep, spooled, store, upload
 
 __all__ = [
     "NAME",
+    "PIECE",
     "PREFIX",
     "Blob",
     "Cipher",
     "Patience",
     "ProjectStorage",
+    "Reader",
     "Upload",
     "begin",
+    "begin_for",
     "begin_spare",
     "call",
     "current_alias",
@@ -43,6 +47,7 @@ __all__ = [
     "exists",
     "flush_spool",
     "get_storage",
+    "is_elsewhere",
     "is_local",
     "is_named",
     "keep",
@@ -57,6 +62,8 @@ __all__ = [
     "new_key",
     "new_name",
     "open_file",
+    "open_reader",
+    "path_on_disk",
     "patiently",
     "presigned",
     "read",

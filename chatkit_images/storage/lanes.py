@@ -19,6 +19,7 @@ from typing import Literal, ParamSpec, TypeVar
 
 from .. import timing
 from ..conf import settings
+from ..context import RequestContext
 from ..contexts import carried, working_context
 from .turns import Threads
 
@@ -40,6 +41,7 @@ Lane = Literal[
     "attachments",
     "lookups",
     "files",
+    "serving",
     "spool",
     "flush",
     "background",
@@ -81,6 +83,8 @@ def executor(lane: Lane) -> Threads:
         # Files that tools hand in. They may be connections on which nothing comes, so
         # each read has ``Patience``.
         "files": half,
+        # What browsers ask for, piece by piece: a slow one keeps none of them waiting.
+        "serving": half,
         # What a storage does not take goes to the disk of this host.
         "spool": 1,
         # What waits there goes to the storage. Nothing else waits behind a storage that
@@ -113,6 +117,17 @@ def begin(
 ) -> Future[T]:
     """Have a function called in a lane; may be called in any thread."""
     return _begin(lane, partial(func, *args, **kwargs), spare=False)
+
+
+def begin_for(
+    context: RequestContext | None,
+    lane: Lane,
+    func: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Future[T]:
+    """Have a function called in a lane for a context, wherever this is called."""
+    return _begin(lane, partial(func, *args, **kwargs), spare=False, context=context)
 
 
 def begin_spare(
@@ -154,8 +169,14 @@ def drain() -> None:
     executor("background").drain()
 
 
-def _begin(lane: Lane, func: Callable[[], T], *, spare: bool) -> Future[T]:
-    context = working_context()
+def _begin(
+    lane: Lane,
+    func: Callable[[], T],
+    *,
+    spare: bool,
+    context: RequestContext | None = None,
+) -> Future[T]:
+    context = context or working_context()
     with _making:
         threads = executor(lane)
     job = timing.carried(carried(func, context))

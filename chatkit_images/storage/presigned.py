@@ -83,7 +83,7 @@ def size_of(name: str, alias: str | None = None) -> int:
     """
     storage = _storage(alias)
     client = storage.connection.meta.client
-    with _telling_absence(name):
+    with telling_absence(name):
         return int(client.head_object(**_object(storage, name))["ContentLength"])
 
 
@@ -101,7 +101,7 @@ def read_first(name: str, most: int, alias: str | None = None) -> bytes:
     """
     storage = _storage(alias)
     client = storage.connection.meta.client
-    with _telling_absence(name):
+    with telling_absence(name):
         answer = client.get_object(
             **_object(storage, name), Range=f"bytes=0-{most - 1}"
         )
@@ -131,7 +131,7 @@ def copy(name: str, target: str, alias: str | None = None) -> None:
     if "Tagging" in written:
         # Otherwise the tags are those of the original, which has none.
         written = {**written, "TaggingDirective": "REPLACE"}
-    with _telling_absence(name):
+    with telling_absence(name):
         client.copy_object(
             **place,
             CopySource=_object(storage, name),
@@ -154,7 +154,8 @@ def _choose_v4(signature_version: Any, **kwargs: Any) -> str | None:
 
 
 @contextmanager
-def _telling_absence(name: str) -> Iterator[None]:
+def telling_absence(name: str) -> Iterator[None]:
+    """Raise ``FileNotFoundError`` where a server says that it has no such object."""
     try:
         yield
     except ClientError as error:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from .. import imaging, storage
 from ..cleaning import clean_name
-from . import errors
+from . import conditions, errors, sending
 
 logger = logging.getLogger(__name__)
+R = TypeVar("R", bound=HttpResponseBase)
 # An SVG that is opened by itself, or an HTML file that got in, could run nothing and
 # load nothing.
 SAFE_HEADERS = {
@@ -26,46 +31,178 @@ CROSS_ORIGIN_HEADERS = {
 }
 
 
-def file_response(
-    name: str, mime: str, *, filename: str, inline: bool = True, max_age: int = 0
-) -> HttpResponse:
-    """Return the bytes of a stored file. Blocks on the storage.
+@dataclass(frozen=True)
+class ServedFile:
+    """A stored file that a request is for, as the rows say.
 
-    The response is a 410 if they are gone, a 503 if the storage does not answer.
+    Attributes:
+        name: Its name in the storage. It never gets other bytes.
+        alias: The alias in ``STORAGES`` of the storage that has it.
+        mime: Its type, as read from its bytes when it was stored.
+        modified: When it became what its URL shows.
+        size: How many bytes it has, if its row says so.
+        sha256: The digest of its bytes, if its row says so.
+    """
+
+    name: str
+    alias: str
+    mime: str
+    modified: datetime
+    size: int | None = None
+    sha256: str = ""
+
+    @property
+    def etag(self) -> str:
+        """What its bytes are called by caches: a strong validator, with its quotes.
+
+        Names are random and are never given twice.
+        """
+        return f'"{self.sha256 or storage.key_of(self.name)}"'
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """For how long a browser may keep a file.
+
+    Attributes:
+        seconds: For so long, and 0 not at all. Only the person's own browser may.
+        is_final: Whether its URL never shows anything else, so that a browser need not
+            ask meanwhile, not even when its page is loaded again.
+    """
+
+    seconds: int
+    is_final: bool = False
+
+    def __str__(self) -> str:
+        if self.seconds <= 0:
+            return "no-store"
+        lasting = ", immutable" if self.is_final else ""
+        return f"private, max-age={self.seconds}{lasting}"
+
+
+def file_response(
+    request: HttpRequest,
+    file: ServedFile,
+    *,
+    filename: str,
+    keeping: Keeping,
+    inline: bool = True,
+) -> HttpResponseBase:
+    """Return the answer to a GET or HEAD of a stored file. Blocks on the storage.
+
+    It is a 304 if the client has the file, a 206 with the one range that it asks for, a
+    416 if there is no such range, a 410 if the file is gone, and a 503 if the storage
+    does not answer. Whoever calls this has found out that the client may have the file.
 
     Args:
-        name: The file's name in the storage.
-        mime: Its type, as read from its bytes when it was stored.
+        request: The request.
+        file: The file.
         filename: What a browser calls a download.
+        keeping: For how long a browser may keep it.
         inline: Whether the browser may open it by itself. Only raster images are; an
             SVG is shown in a page, and is a download when somebody opens it.
-        max_age: Seconds that the person's own browser may keep it.
     """
-    if not storage.is_named(name):
+    if not storage.is_named(file.name):
         return gone()
+    headers = _headers(file, filename, keeping, inline)
+    told = conditions.answered(request, file.etag, file.modified, headers)
+    if told is not None:
+        if told.status_code != 304:
+            told["Cache-Control"] = "no-store"
+        return _safe(told)
     try:
-        response = HttpResponse(storage.read(name))
+        if request.method == "HEAD" and (size := _size(file)) is not None:
+            return _safe(_head(headers, size))
+        return _safe(_whole_or_part(request, file, headers))
     except FileNotFoundError:
         return gone()
     except Exception:
         # Whatever the storage raises, it may have the file at the next request.
-        logger.warning("%s cannot be read", name, exc_info=True)
+        logger.warning("%s cannot be read", file.name, exc_info=True)
         response = _trouble(503, "This file cannot be read now.")
         response["Retry-After"] = errors.spread(5)
         return response
-    shown = mime in imaging.SHOWN
-    response["Content-Type"] = mime if shown else "application/octet-stream"
-    inline = inline and mime in imaging.INLINE
-    disposition = content_disposition_header(not inline, clean_name(filename))
-    if disposition:
-        response["Content-Disposition"] = disposition
-    response["Cache-Control"] = f"private, max-age={max_age}" if max_age else "no-store"
-    return _safe(response)
 
 
 def gone() -> HttpResponse:
     """Return the answer for a file that is gone."""
     return _trouble(410, "This file is gone.")
+
+
+def _headers(
+    file: ServedFile, filename: str, keeping: Keeping, inline: bool
+) -> dict[str, str]:
+    shown = file.mime in imaging.SHOWN
+    inline = inline and file.mime in imaging.INLINE
+    headers = {
+        "Content-Type": file.mime if shown else "application/octet-stream",
+        "Cache-Control": str(keeping),
+        "ETag": file.etag,
+        "Last-Modified": conditions.last_modified(file.modified),
+        "Accept-Ranges": "bytes",
+        # GZipMiddleware would make a stream of it whose size nobody knows, and compress
+        # parts of a file, too.
+        "Content-Encoding": "identity",
+    }
+    disposition = content_disposition_header(not inline, clean_name(filename))
+    return headers | ({"Content-Disposition": disposition} if disposition else {})
+
+
+def _size(file: ServedFile) -> int | None:
+    """Return how many bytes a file has, if nothing has to be read for that."""
+    if not storage.is_elsewhere(file.name, file.alias):
+        reader = storage.open_reader(file.name, file.alias)
+        reader.close()
+        return reader.size
+    return file.size
+
+
+def _head(headers: dict[str, str], size: int) -> HttpResponse:
+    response = HttpResponse(headers=headers)
+    response["Content-Length"] = str(size)
+    return response
+
+
+def _whole_or_part(
+    request: HttpRequest, file: ServedFile, headers: dict[str, str]
+) -> HttpResponseBase:
+    if not storage.is_elsewhere(file.name, file.alias):
+        return _sent(request, file, headers)
+    # A thread that stays has a client of the storage's service already.
+    work = storage.begin("serving", _sent, request, file, headers)
+    return work.result()
+
+
+def _sent(
+    request: HttpRequest, file: ServedFile, headers: dict[str, str]
+) -> HttpResponseBase:
+    reader = storage.open_reader(file.name, file.alias)
+    size = reader.size
+    if file.size not in (None, size):
+        # Whatever these bytes are, they are not what the row says.
+        logger.warning("%s has %s bytes, not %s", file.name, size, file.size)
+        validators = ("ETag", "Last-Modified")
+        headers = {name: headers[name] for name in headers if name not in validators}
+        headers["Cache-Control"] = "no-store"
+    try:
+        part = conditions.part_of(request, file.etag, file.modified, size)
+    except conditions.Unsatisfiable:
+        reader.close()
+        refusal = _trouble(416, "There is no such part of this file.")
+        refusal["Content-Range"] = f"bytes */{size}"
+        return refusal
+    start, stop = part or (0, size)
+    if request.method == "HEAD":
+        reader.close()
+        return _head(headers, size)
+    response = sending.answer_of(request, reader, start, stop - start)
+    for header, value in headers.items():
+        response[header] = value
+    response["Content-Length"] = str(stop - start)
+    if part:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return response
 
 
 def _trouble(status: int, text: str) -> HttpResponse:
@@ -74,7 +211,7 @@ def _trouble(status: int, text: str) -> HttpResponse:
     return _safe(response)
 
 
-def _safe(response: HttpResponse) -> HttpResponse:
+def _safe(response: R) -> R:
     for header, value in SAFE_HEADERS.items():
         response[header] = value
     return response

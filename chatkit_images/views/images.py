@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.text import slugify
 
@@ -12,12 +10,9 @@ from .. import models
 from ..conf import settings
 from ..contexts import working_for
 from ..exceptions import NotFoundError
-from ..queries import variants
-from . import signed_urls
+from . import row_files, signed_urls
 from .admission import JsonView, context_of
-from .files import CROSS_ORIGIN_HEADERS, file_response, gone
-
-PARTIAL = re.compile(r"partial-([0-9]{1,6})")
+from .files import CROSS_ORIGIN_HEADERS, Keeping, file_response, gone
 
 
 class ImageView(JsonView):
@@ -31,7 +26,7 @@ class ImageView(JsonView):
         """Return the bytes; an invalid token is a 404."""
         image, variant, context, max_age = signed_urls.image_of(request, token)
         with working_for(context):
-            return cross_origin(image_response(image, variant, max_age))
+            return cross_origin(image_response(request, image, variant, max_age))
 
 
 class SessionImageView(JsonView):
@@ -44,7 +39,7 @@ class SessionImageView(JsonView):
             image = owned.filter(pk=key).first()
             if image is None:
                 raise NotFoundError
-            return image_response(image, variant, settings.URL_WINDOW)
+            return image_response(request, image, variant, settings.URL_WINDOW)
 
 
 class AttachmentView(JsonView):
@@ -54,48 +49,37 @@ class AttachmentView(JsonView):
         """Return the bytes; an invalid token is a 404."""
         opened = signed_urls.attachment_of(request, token, "attachment")
         row, variant, context, max_age = opened
-        name, mime = str(row.file.name), row.mime_type
-        if row.thumbnail and variant == "thumbnail":
-            name, mime = str(row.thumbnail.name), "image/webp"
         with working_for(context):
+            file, is_final = row_files.of_attachment(row, variant)
+            keeping = Keeping(max_age, is_final)
             return cross_origin(
-                file_response(name, mime, filename=row.name, max_age=max_age)
+                file_response(request, file, filename=row.name, keeping=keeping)
             )
 
 
 def image_response(
-    image: models.GeneratedImage, variant: str, max_age: int
-) -> HttpResponse:
+    request: HttpRequest, image: models.GeneratedImage, variant: str, max_age: int
+) -> HttpResponseBase:
     """Return a variant of an image. If the image has ended, it must be shown.
 
     For example, a client may have the URL of a preview whose image was blocked.
 
     Args:
+        request: The request.
         image: The image.
         variant: Which bytes of it.
         max_age: Seconds that the person's own browser may keep them.
     """
     if image.finished_at is not None and not image.is_shown:
         return gone()
-    name, mime = str(image.file.name), image.mime
-    if variant == "thumbnail" and image.thumbnail:
-        name, mime = str(image.thumbnail.name), "image/webp"
-    elif variant == "model":
-        # Without a file of its own, the form has the bytes of the image itself.
-        made = variants.of_image(image)
-        if made is not None and made.file:
-            name, mime = str(made.file.name), made.mime
-    elif match := PARTIAL.fullmatch(variant):
-        partial = image.partials.filter(index=int(match[1])).first()
-        # If the preview is gone, the image itself has replaced it.
-        if partial is not None:
-            name, mime = str(partial.file.name), partial.mime
+    file, is_final = row_files.of_image(image, variant)
     stem = slugify(image.prompt)[:60] or "image"
-    extension = name.rpartition(".")[2]
-    return file_response(name, mime, filename=f"{stem}.{extension}", max_age=max_age)
+    filename = f"{stem}.{file.name.rpartition('.')[2]}"
+    keeping = Keeping(max_age, is_final)
+    return file_response(request, file, filename=filename, keeping=keeping)
 
 
-def cross_origin(response: HttpResponse) -> HttpResponse:
+def cross_origin(response: HttpResponseBase) -> HttpResponseBase:
     """Let a frame of another site, such as ChatKit.js's, show the bytes."""
     for header, value in CROSS_ORIGIN_HEADERS.items():
         response[header] = value
