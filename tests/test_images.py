@@ -681,7 +681,7 @@ async def test_a_storage_that_does_not_answer_is_asked_again_later(
         raise ConnectionError("secret of the storage")
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "read", refuse)
+        patch.setattr(storage, "open_reader", refuse)
         response = await chat.get(item["image"]["url"])
     assert (response.status_code, 5 <= int(response["Retry-After"]) <= 9) == (503, True)
     assert response.content == b"This file cannot be read now.\n"

@@ -466,7 +466,7 @@ async def test_no_answer_says_what_an_exception_says(
         expected = (503, "unavailable")
     # Waits would be long, and the answer the same.
     monkeypatch.setattr("chatkit_images.database.PAUSES", ())
-    monkeypatch.setattr(storage, "read", fail)
+    monkeypatch.setattr(storage, "open_reader", fail)
     for owner, name in (
         (threads, "get"),
         (threads, "load_page"),
