@@ -19,6 +19,7 @@ MODULES = (
     "model_input.py",
     "people.py",
     "limits.py",
+    "retention.py",
     "runs.py",
     "tuning.py",
 )

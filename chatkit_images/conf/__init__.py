@@ -11,6 +11,7 @@ from typing import Literal, cast
 from .limits import Limits, Use, checked_limits
 from .model_input import MODEL_FORMATS, MODEL_IMAGES, ModelInput
 from .people import People
+from .retention import Keeping, Retention, checked_retention
 from .runs import ON_DISCONNECT, Runs
 from .storing import Storing
 from .tuning import Tuning
@@ -22,16 +23,18 @@ __all__ = [
     "MODEL_IMAGES",
     "ON_DISCONNECT",
     "Limits",
+    "Retention",
     "Settings",
     "Tuning",
     "checked_limits",
+    "checked_retention",
     "settings",
 ]
 ATTACHMENT_UPLOADS = ("app", "storage")
 IMAGE_URLS = ("signed", "storage", "session")
 
 
-class Settings(ModelInput, People, Use, Runs, Storing, Tuning):
+class Settings(ModelInput, People, Use, Keeping, Runs, Storing, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server

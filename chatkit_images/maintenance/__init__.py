@@ -3,6 +3,8 @@
 ``sweep`` ends what a crash left behind, ``flush`` moves the spool to the storage, and
 ``verify`` compares the storage with the rows. ``orphans`` are files without a row. The
 ``marker`` of a storage guards it against the jobs of another database.
+``retention`` deletes what is past its time: what may be is said by ``due``, and how
+long each owner's is kept by ``owners_retention``; ``sizes`` counts the bytes of rows.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ from __future__ import annotations
 from .flush import flush_spool, spooled
 from .marker import NotOurFiles, claim, guard
 from .orphans import adopt, find_orphans
+from .retention import RetentionReport, apply_retention
 from .sweep import SweepRefused, sweep
 from .verify import Finding, verify
 
 __all__ = [
     "Finding",
     "NotOurFiles",
+    "RetentionReport",
     "SweepRefused",
     "adopt",
+    "apply_retention",
     "claim",
     "find_orphans",
     "flush_spool",

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 
 from ..contexts import context_class
+from ..queries import owners
 
 
 def add_person(parser: CommandParser) -> None:
@@ -31,7 +32,7 @@ def person_of(options: dict[str, Any]) -> tuple[str, Any]:
     name, owner = options["user"], options["owner"]
     if bool(name) == bool(owner):
         raise CommandError("Say --user or --owner, one of them.")
-    user = _named(name) if name else _owning(owner)
+    user = _named(name) if name else owners.user_of(owner)
     return (owner or context_class().own_key(user)), user
 
 
@@ -49,16 +50,3 @@ def _named(name: str) -> Any:
             "Say --owner."
         )
     return found[0]
-
-
-def _owning(owner: str) -> Any:
-    """Return the user whose own key it is, if rows of theirs say so."""
-    key = owner.rpartition(":")[2]
-    users = get_user_model()._default_manager
-    try:
-        user = users.filter(pk=users.model._meta.pk.to_python(key)).first()
-    except (ValidationError, OverflowError):
-        return None
-    if user is None or context_class().own_key(user) != owner:
-        return None
-    return user

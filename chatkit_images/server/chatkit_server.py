@@ -18,14 +18,15 @@ from ..queries import feedback as feedback_rows
 from ..store import DjangoStore
 from .answering import AnsweringMixin
 from .cut_offs import CutOffMixin
+from .retention import RetentionMixin
 
 
-class DjangoChatKitServer(AnsweringMixin, CutOffMixin):
+class DjangoChatKitServer(AnsweringMixin, CutOffMixin, RetentionMixin):
     """A ``ChatKitServer`` wired to the project's database and storage.
 
     A project writes ``get_agent``. It may override every other method of ``hooks``,
-    ``check_request``, ``get_models`` and ``get_tools``, and ``respond`` for a server
-    that does not use the Agents SDK.
+    ``check_request``, ``get_models``, ``get_tools``, ``get_limits`` and
+    ``get_retention``, and ``respond`` for a server that does not use the Agents SDK.
     """
 
     def __init__(

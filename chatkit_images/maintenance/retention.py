@@ -1,0 +1,189 @@
+"""Retention: what is past its time is deleted, as ``RETENTION`` says."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .. import models, storage
+from ..queries import pages
+from ..transactions import atomic
+from . import due, sizes
+from .due import Kind
+from .owners_retention import OwnersRetention
+
+# Rows that are looked at by one statement, and deleted in one transaction.
+PAGE, BATCH = 1000, 100
+# Kinds of images that are kept for what was made from them.
+IMAGES = ("FAILED_IMAGES", "SUPERSEDED_IMAGES")
+Progress = Callable[[str, int], None]
+
+
+@dataclass
+class Expired:
+    """What a retention did with one kind of rows, or would do.
+
+    Attributes:
+        rows: How many are deleted.
+        bytes: The bytes of their files, as far as rows say.
+        held: How many are past their time and kept, as they are held.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    held: int = 0
+
+
+@dataclass
+class RetentionReport:
+    """What a retention did, or would do.
+
+    Attributes:
+        kinds: By the names in ``RETENTION``; those without a time are left out.
+        failed_owners: For how many owners the project's ``get_retention()`` has failed.
+        dry_run: Whether nothing was deleted.
+    """
+
+    kinds: dict[str, Expired] = field(default_factory=dict)
+    failed_owners: int = 0
+    dry_run: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return asdict(self)
+
+
+def apply_retention(
+    *, dry_run: bool = False, progress: Progress | None = None
+) -> RetentionReport:
+    """Delete what is past its time, and return how much of each kind that was.
+
+    It reads each row once, in pages, and deletes in short transactions, each of which
+    looks again at what it deletes. It may be interrupted, and runs beside a live site.
+    Files are deleted when their rows are gone. Not for the event loop.
+
+    Args:
+        dry_run: Count only. What becomes due by the deletion itself is not counted:
+            images from which only such were made as are past their time, too.
+        progress: Is called with the name of a kind and how many of its rows are past
+            their time so far.
+
+    Raises:
+        ImproperlyConfigured: If the project's server cannot be made.
+        TypeError: If the setting is no retention; a check says so.
+        ValueError: Likewise.
+    """
+    told = progress or (lambda kind, count: None)
+    retention = OwnersRetention()
+    report = RetentionReport(dry_run=dry_run)
+    for kind in due.KINDS:
+        if not retention.applies(kind.name):
+            continue
+        found = report.kinds[kind.name] = Expired()
+        for keys in _expired(kind, retention, found):
+            if dry_run:
+                found.bytes += sizes.of_rows(kind.name, keys)
+                found.rows += len(keys)
+            else:
+                _delete_all(kind, keys, retention, found)
+            told(kind.name, found.rows)
+    report.failed_owners = retention.failed
+    return report
+
+
+def _expired(
+    kind: Kind, retention: OwnersRetention, found: Expired
+) -> Iterator[list[Any]]:
+    """Yield keys of rows past their time, and count those that are held."""
+    for page in _pages(kind, retention):
+        keys = []
+        for key, owner, at, is_held in page:
+            limit = retention.limit_of(kind.name, owner)
+            if limit is None or at >= limit:
+                continue
+            if is_held:
+                found.held += 1
+            else:
+                keys.append(key)
+        for start in range(0, len(keys), BATCH):
+            yield keys[start : start + BATCH]
+
+
+def _pages(
+    kind: Kind, retention: OwnersRetention
+) -> Iterator[list[tuple[Any, str, Any, bool]]]:
+    rows = kind.candidates()
+    if not retention.differs:
+        rows = rows.filter(at__lt=retention.common_limit(kind.name))
+    rows = rows.order_by("pk").values_list("pk", "its_owner", "at", "is_held")
+    page = list(rows[:PAGE])
+    while page:
+        yield page
+        page = list(rows.filter(pk__gt=page[-1][0])[:PAGE])
+
+
+def _delete_all(
+    kind: Kind, keys: list[Any], retention: OwnersRetention, found: Expired
+) -> None:
+    """Delete rows, and then the images from which only they were made."""
+    while keys:
+        freed = _delete(kind, keys[:BATCH], retention, found)
+        keys = keys[BATCH:] + freed
+    # The names of files wait in memory for their deletion.
+    storage.drain()
+
+
+@atomic()
+def _delete(
+    kind: Kind, keys: list[Any], retention: OwnersRetention, found: Expired
+) -> list[Any]:
+    """Delete those of some rows that are past their time still.
+
+    Returns:
+        The keys of images that may go now, as what was made from them is gone.
+    """
+    _lock_threads(kind, keys)
+    rows = kind.candidates().filter(pk__in=keys, is_held=False).order_by()
+    still = []
+    for key, owner, at in rows.values_list("pk", "its_owner", "at"):
+        limit = retention.limit_of(kind.name, owner)
+        if limit is not None and at < limit:
+            still.append(key)
+    found.rows += len(still)
+    found.bytes += sizes.of_rows(kind.name, still)
+    freed = _sources_of(still) if kind.name in IMAGES else []
+    if kind.name == "THREADS":
+        _bury(still)
+    kind.rows().model._default_manager.filter(pk__in=still).delete()
+    return freed
+
+
+def _sources_of(keys: list[Any]) -> list[Any]:
+    """Return the keys of images from which some were made."""
+    edges = models.ImageSource.objects.filter(image__in=keys).order_by()
+    edges = edges.exclude(source_image=None)
+    return list(edges.values_list("source_image", flat=True).distinct())
+
+
+def _lock_threads(kind: Kind, keys: Iterable[Any]) -> None:
+    """Lock the threads of rows first, as all do who write to a thread."""
+    if not kind.thread:
+        return
+    rows = kind.rows().model._default_manager.filter(pk__in=keys).order_by()
+    threads = models.Thread.objects.filter(pk__in=rows.values(kind.thread))
+    whole = kind.name == "THREADS"
+    # No row that points at a thread may be inserted while the thread goes.
+    locked = threads.select_for_update() if whole else threads.locked()
+    list(locked.order_by("pk").values_list("pk", flat=True))
+
+
+def _bury(keys: list[Any]) -> None:
+    """Note where threads stood, so that lists of threads can go on behind them."""
+    rows = models.Thread.objects.filter(pk__in=keys).order_by()
+    stood = defaultdict(list)
+    for owner, key, created_at in rows.values_list("owner", "pk", "created_at"):
+        stood[owner].append((key, key, created_at))
+    for owner, positions in stood.items():
+        pages.bury(owner, positions)

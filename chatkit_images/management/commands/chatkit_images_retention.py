@@ -1,0 +1,48 @@
+"""``manage.py chatkit_images_retention``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from ...maintenance import apply_retention
+from ..progress import Progress
+from ..tenants import TenantCommand
+
+
+class Command(TenantCommand):
+    """Deletes what is past its time."""
+
+    help = "Deletes what CHATKIT_IMAGES['RETENTION'] keeps no longer."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Count only, change nothing."
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="Report as JSON, in one line."
+        )
+
+    def work(self, **options: Any) -> None:
+        progress = Progress(self.stderr)
+        report = apply_retention(dry_run=options["dry_run"], progress=progress)
+        progress.end()
+        if options["json"]:
+            self.stdout.write(json.dumps(report.to_json()))
+        else:
+            verb = "Would delete" if report.dry_run else "Deleted"
+            for name, found in report.kinds.items():
+                held = f" {found.held} are held." if found.held else ""
+                self.stdout.write(
+                    f"{verb} {found.rows} of {name}, {found.bytes} bytes.{held}"
+                )
+            if not report.kinds:
+                self.stdout.write("RETENTION keeps everything for ever.")
+        if report.failed_owners:
+            raise CommandError(
+                f"get_retention() has failed for {report.failed_owners} owners, whose "
+                "rows are kept; see the log."
+            )
