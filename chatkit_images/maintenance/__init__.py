@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .flush import flush_spool, spooled
 from .marker import NotOurFiles, claim, guard
+from .moving import Move, MoveRefused, move_storage
 from .orphans import adopt, find_orphans
 from .retention import RetentionReport, apply_retention
 from .sweep import SweepRefused, sweep
@@ -18,6 +19,8 @@ from .verify import Finding, verify
 
 __all__ = [
     "Finding",
+    "Move",
+    "MoveRefused",
     "NotOurFiles",
     "RetentionReport",
     "SweepRefused",
@@ -27,6 +30,7 @@ __all__ = [
     "find_orphans",
     "flush_spool",
     "guard",
+    "move_storage",
     "spooled",
     "sweep",
     "verify",

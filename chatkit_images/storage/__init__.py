@@ -19,7 +19,17 @@ from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool
 from .lanes import begin, begin_for, begin_spare, call, decode, drain, later, run
-from .names import NAME, PREFIX, Blob, is_named, key_of, name_of, new_key, new_name
+from .names import (
+    NAME,
+    PREFIX,
+    Blob,
+    is_named,
+    key_of,
+    name_of,
+    new_key,
+    new_name,
+    renamed,
+)
 from .patience import Patience, patiently
 from .presigned_urls import url
 from .readers import PIECE, Reader, is_elsewhere, open_reader, path_on_disk
@@ -67,6 +77,7 @@ __all__ = [
     "patiently",
     "presigned",
     "read",
+    "renamed",
     "room",
     "run",
     "spool",

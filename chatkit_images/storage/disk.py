@@ -50,7 +50,7 @@ def replace(
 
 @contextmanager
 def _written(
-    path: Path, data: bytes, mode: int | None, folder_mode: int | None
+    path: Path, data: bytes | IO[bytes], mode: int | None, folder_mode: int | None
 ) -> Iterator[Path]:
     """Have a temporary file with the bytes, next to where they go."""
     _make_folder(path.parent, folder_mode)

@@ -69,6 +69,13 @@ def new_name(kind: str, extension: str) -> str:
     return name_of(kind, new_key(), extension)
 
 
+def renamed(name: str) -> str:
+    """Return another name for a copy of a file, with the same folder and extension."""
+    folders, _, file = checked(name).rpartition("/")
+    key = new_key()
+    return f"{folders.rpartition('/')[0]}/{key[:2]}/{key}.{file.rpartition('.')[2]}"
+
+
 def key_of(name: str) -> str:
     """Return the key in a name."""
     match = NAME.fullmatch(name)

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from . import backend, s3
 from .names import checked
-
-try:
-    from botocore.exceptions import ClientError
-except ImportError:  # The extra "s3" is not installed; nothing here is called.
-    ClientError = OSError  # type: ignore[assignment,misc]
+from .s3_objects import telling_absence
 
 # Seconds within which an upload has to begin. How long it then takes does not matter.
 EXPIRES = 600
@@ -22,8 +15,6 @@ EXPIRES = 600
 MOST_BYTES = 5 * 2**30
 # Version 2 of the signature, which boto3 still takes in old regions, binds no size.
 QUERIES = ("s3-query", "s3v4-query", "v4-query")
-# Codes and statuses of servers for an object that is not there.
-ABSENT = {"NoSuchKey", "NotFound", "404"}
 
 
 @dataclass(frozen=True)
@@ -151,15 +142,3 @@ def _object(storage: Any, name: str) -> dict[str, Any]:
 
 def _choose_v4(signature_version: Any, **kwargs: Any) -> str | None:
     return "s3v4-query" if signature_version in QUERIES else None
-
-
-@contextmanager
-def telling_absence(name: str) -> Iterator[None]:
-    """Raise ``FileNotFoundError`` where a server says that it has no such object."""
-    try:
-        yield
-    except ClientError as error:
-        code, status = s3.refusal(error)
-        if code in ABSENT or status == HTTPStatus.NOT_FOUND:
-            raise FileNotFoundError(name) from error
-        raise

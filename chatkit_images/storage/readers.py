@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import IO, Any, Protocol
 
 from ..conf import settings
-from . import backend, presigned, reading, s3, spool
+from . import backend, reading, s3, s3_objects, spool
 from .names import checked
 
 # Bytes of a file that is no more than a piece of another one.
@@ -161,7 +161,7 @@ class ObjectReader:
             self._body = None
 
     def _get(self, **request: str) -> Any:
-        with presigned.telling_absence(self._name):
+        with s3_objects.telling_absence(self._name):
             key = s3.object_key(self._storage, checked(self._name))
             client = self._storage.connection.meta.client
             bucket = self._storage.bucket_name
