@@ -16,7 +16,7 @@ from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
 from .exceptions import NotFoundError, RequestRefused
 from .models.files import WithStorage, file_columns
-from .queries import use
+from .queries import in_pages, use
 from .querysets import RunQuerySet
 from .signals import run_finished
 from .transactions import atomic
@@ -105,10 +105,12 @@ def left_behind() -> RunQuerySet:
 
 def move_again() -> int:
     """Move the runs of ``left_behind``, and return how many they were."""
-    runs = list(left_behind().select_related("user"))
-    for run in runs:
-        move_after_run(models.Run, run)
-    return len(runs)
+    count = 0
+    for page in in_pages.pages_of(left_behind().select_related("user")):
+        for run in page:
+            move_after_run(models.Run, run)
+            count += 1
+    return count
 
 
 def _keys(runs: RunQuerySet) -> Any:

@@ -22,6 +22,7 @@ from PIL import Image
 
 from chatkit_images import breaker, database, storage
 from chatkit_images.context import RequestContext
+from chatkit_images.models import installations
 from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
 from tests.routing import elsewhere
@@ -191,6 +192,8 @@ def no_provider_is_away() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_media(settings: Any, tmp_path: Any) -> None:
+    # Each test has a database of its own.
+    installations._before.clear()
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
         "SPOOL_DIR": tmp_path / "spool"

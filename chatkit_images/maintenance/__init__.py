@@ -14,7 +14,8 @@ from .marker import NotOurFiles, claim, guard
 from .moving import Move, MoveRefused, move_storage
 from .orphans import adopt, find_orphans
 from .retention import RetentionReport, apply_retention
-from .sweep import SweepRefused, sweep
+from .sweep import Settled, SweepRefused, storages_in_use, sweep
+from .troubles import Troubles
 from .verify import Finding, verify
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "MoveRefused",
     "NotOurFiles",
     "RetentionReport",
+    "Settled",
     "SweepRefused",
+    "Troubles",
     "adopt",
     "apply_retention",
     "claim",
@@ -32,6 +35,7 @@ __all__ = [
     "guard",
     "move_storage",
     "spooled",
+    "storages_in_use",
     "sweep",
     "verify",
 ]

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from itertools import islice
+
 from .. import models, storage
 from ..runs import releases
 from .orphans import adopt
 
+BATCH = 500
 
-def flush_spool() -> list[str]:
+
+def flush_spool(
+    errors: list[Exception] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[str]:
     """Move spooled files to the storage and return their names.
 
     If a file belongs to an image whose process died, the image becomes complete.
+
+    Args:
+        errors: Gets what the storage or the spool raises about single files.
+        progress: Is called with the number of files that were moved, now and then.
 
     Raises:
         Exception: The first failure to end a dead run, after all other files were
             moved. The files of that run stay in the spool.
     """
+    moved: list[str] = []
     try:
         # This comes first, because a takeover looks for files on this host only.
         releases.take_over(models.Run.objects.all())
     finally:
-        moved = storage.flush_spool(spooled())
-        adopt(moved)
+        moving = storage.moving(waiting(), errors)
+        while batch := list(islice(moving, BATCH)):
+            adopt(batch)
+            moved += batch
+            if progress is not None:
+                progress(len(moved))
     return moved
 
 
 def spooled() -> list[str]:
     """Return the names of the spooled files that no process is working on."""
-    names = list(storage.spool.handed_over(aged=True))
-    working = models.GeneratedImage.objects.unfinished().filter(
-        key__in=[storage.key_of(name) for name in names],
-        run__status=models.Run.Status.RUNNING,
-    )
-    keys = set(working.values_list("key", flat=True))
-    return [name for name in names if storage.key_of(name) not in keys]
+    return list(waiting())
+
+
+def waiting() -> Iterator[str]:
+    """Yield the names of the spooled files that no process is working on."""
+    names = storage.spool.handed_over(aged=True)
+    while batch := list(islice(names, BATCH)):
+        working = models.GeneratedImage.objects.unfinished().filter(
+            key__in=[storage.key_of(name) for name in batch],
+            run__status=models.Run.Status.RUNNING,
+        )
+        keys = set(working.values_list("key", flat=True))
+        yield from (name for name in batch if storage.key_of(name) not in keys)

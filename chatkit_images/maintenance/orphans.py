@@ -1,46 +1,131 @@
-"""Orphans: files that no row names, and the images that reserved their names."""
+"""Orphans: files that no row names, and the images that reserved their names.
+
+All files of a storage are looked at in slices. The names of orphans are kept in a
+temporary file, so that memory does not grow with them: beside a wrong database each
+file is one.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import Self
+
+from django.db.models import Q
 
 from .. import models, storage
 from ..conf import settings
 from ..queries import endings, file_names
 
 Status = models.GeneratedImage.Status
+# Complete and blocked images need no file.
+SETTLED = (Status.COMPLETED, Status.BLOCKED)
 BATCH = 500
 # The sweep deletes so many unknown files without doubting that this is their database.
 UNKNOWN_AT_ONCE = 100
 
 
-def find_orphans(errors: list[Exception] | None = None) -> tuple[int, list[str]]:
-    """Count all files, and return the names of old ones that no row names.
+class Names:
+    """Names of files in a temporary file.
 
-    The files are asked about as they are listed, so that only its time grows with them.
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - see close()
+        self.count = 0
+
+    def add(self, names: Iterable[str]) -> None:
+        """Write names down."""
+        for name in names:
+            self._file.write(f"{name}\n")
+            self.count += 1
+
+    def pages(self, size: int = BATCH) -> Iterator[list[str]]:
+        """Yield the names, so many at a time."""
+        self._file.seek(0)
+        names = (line.rstrip("\n") for line in self._file)
+        while page := list(islice(names, size)):
+            yield page
+
+    def close(self) -> None:
+        """Forget them."""
+        self._file.close()
+
+
+class Orphans:
+    """What the files of one storage are. Use it as a context manager.
+
+    Attributes:
+        listed: How many files the storage has in all.
+        unknown: Old files that no row names.
+        copies: Old files that rows name in another storage only. A move leaves them.
+        adopted: How many files were given to images meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self.listed = self.adopted = 0
+        self.unknown, self.copies = Names(), Names()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.unknown.close()
+        self.copies.close()
+
+    @property
+    def are_suspicious(self) -> bool:
+        """Whether so many are unknown that this is probably another database."""
+        return self.unknown.count > max(UNKNOWN_AT_ONCE, self.listed / 2)
+
+
+def find_orphans(
+    errors: list[Exception] | None = None,
+    alias: str | None = None,
+    *,
+    adopts: bool = False,
+    where: Q | None = None,
+) -> Orphans:
+    """Look at all files of a storage, and return the old ones that no row names.
 
     Args:
         errors: Gets what the storage raises about single files.
+        alias: The storage. Default: the one to which new files go.
+        adopts: Give files to the images that have reserved their names. Those are no
+            orphans then.
+        where: Which rows have their files there, if there are several storages. Then
+            copies of what other rows name are found as well.
+
+    Raises:
+        Exception: The storage's own, if it cannot be listed.
     """
-    listed = 0
-    old: list[str] = []
-    found: list[str] = []
-    for name, age in storage.listing(errors):
-        listed += 1
-        if age > settings.SWEEP_GRACE_SECONDS:
-            old.append(name)
-            if len(old) == BATCH:
-                found += _unknown(old)
-                old = []
-    return listed, found + _unknown(old)
+    orphans = Orphans()
+    try:
+        for names in _old(orphans, storage.listing(errors, alias)):
+            found = unknown(names, where)
+            if where is not None and found:
+                nowhere = unknown(found)
+                orphans.copies.add(sorted(set(found) - set(nowhere)))
+                found = nowhere
+            if adopts and found:
+                adopted = adopt(found, errors)
+                orphans.adopted += len(adopted)
+                kept = adopted | reserved(found)
+                found = [name for name in found if name not in kept]
+            orphans.unknown.add(found)
+    except BaseException:
+        orphans.__exit__()
+        raise
+    return orphans
 
 
-def are_suspicious(orphans: list[str], listed: int) -> bool:
-    """Whether so many files are unknown that this is probably another database.
-
-    Args:
-        orphans: The files that no row names.
-        listed: How many files there are.
-    """
-    return len(orphans) > max(UNKNOWN_AT_ONCE, listed / 2)
+def unknown(names: list[str], where: Q | None = None) -> list[str]:
+    """Return the names that no row has; ``where`` says which rows, by default all."""
+    known = file_names.known(names, where)
+    return [name for name in names if name not in known]
 
 
 def adopt(names: list[str], errors: list[Exception] | None = None) -> set[str]:
@@ -57,26 +142,43 @@ def adopt(names: list[str], errors: list[Exception] | None = None) -> set[str]:
     }
 
 
+def reserved(names: list[str]) -> set[str]:
+    """Return the names that images without their bytes have reserved.
+
+    Their runs may go on, or the storage may give the bytes another time.
+    """
+    keys = {storage.key_of(name): name for name in names}
+    rows = models.GeneratedImage.objects.order_by().exclude(status__in=SETTLED)
+    found = rows.filter(key__in=list(keys)).values_list("key", flat=True)
+    return {keys[key] for key in found}
+
+
+def _old(orphans: Orphans, listing: Iterator[tuple[str, float]]) -> Iterator[list[str]]:
+    """Yield slices of the names of old files, and count all."""
+    old: list[str] = []
+    for name, age in listing:
+        orphans.listed += 1
+        if age > settings.SWEEP_GRACE_SECONDS:
+            old.append(name)
+            if len(old) == BATCH:
+                yield old
+                old = []
+    if old:
+        yield old
+
+
 def _adopt(names: list[str], errors: list[Exception] | None) -> list[str]:
     rows = models.GeneratedImage.objects.order_by().filter(
         key__in=[storage.key_of(name) for name in names]
     )
     endings.recover_all(
-        # A run may still be working on an unfinished image. Complete and blocked images
-        # need no file.
-        rows.exclude(status__in=(Status.GENERATING, Status.COMPLETED, Status.BLOCKED)),
+        # A run may still be working on an unfinished image.
+        rows.exclude(status__in=(Status.GENERATING, *SETTLED)),
         errors,
     )
-    reserved = set(rows.unfinished().values_list("key", flat=True))
     owned = set(
         models.GeneratedImage.objects.order_by()
         .filter(file__in=names)
         .values_list("file", flat=True)
     )
-    return [name for name in names if name in owned or storage.key_of(name) in reserved]
-
-
-def _unknown(names: list[str]) -> list[str]:
-    """Return the names that no row has."""
-    known = file_names.known(names)
-    return [name for name in names if name not in known]
+    return [name for name in names if name in owned]

@@ -1,190 +1,210 @@
-"""The sweep: it ends or deletes what a crash or a person leaves behind."""
+"""The sweep: it ends or deletes what a crash or a person leaves behind.
+
+It does one kind of work after the other, each in pages, and goes on with the next kind
+if one cannot be done. A sweep that is cut off is done again from its beginning, and
+finds what is left.
+"""
 
 from __future__ import annotations
 
-import datetime
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 
-from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.conf import settings as django_settings
+from django.db import Error
 
 from .. import models, storage
 from ..conf import settings
-from ..queries import endings, inputs, outdated_variants, run_ends, uploads, use
-from ..querysets import (
-    DeletedFileQuerySet,
-    GeneratedImageQuerySet,
-    OwnedQuerySet,
-)
-from ..runs import releases, telling
-from ..signal_handlers import left_behind, move_again
-from . import orphans
+from ..queries import file_names
+from . import left_copies, left_rows, orphans
 from .flush import flush_spool
+from .marker import NotOurFiles, guard, is_ours
+from .troubles import Troubles
 
 logger = logging.getLogger(__name__)
-Status = models.GeneratedImage.Status
+Progress = Callable[[str, int], None]
 
 
 class SweepRefused(Exception):
-    """So many files are unknown that the database is probably another one."""
+    """So many files are unknown that the database is probably another one.
+
+    Attributes:
+        settled: What the sweep has done.
+    """
+
+    def __init__(self, text: str, settled: Settled) -> None:
+        super().__init__(text)
+        self.settled = settled
 
 
-def sweep(*, dry_run: bool = False, force: bool = False) -> dict[str, int]:
+class Settled(dict[str, int]):
+    """How much of each kind the sweep has ended or deleted, or would.
+
+    Attributes:
+        troubles: What it could not do; the next sweep tries again.
+        refused: Why it has left the unknown files of storages alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.troubles = Troubles()
+        self.refused: list[str] = []
+
+
+def storages_in_use() -> list[str]:
+    """Return the aliases of the storages that a sweep looks into."""
+    known = set(django_settings.STORAGES)
+    return [alias for alias in file_names.aliases() if alias in known]
+
+
+def sweep(
+    *, dry_run: bool = False, force: bool = False, progress: Progress | None = None
+) -> Settled:
     """End or delete what is left behind, and return how much of each kind there was.
 
     Args:
         dry_run: Count only.
-        force: Delete unknown files even if they are most of all files.
+        force: Delete unknown files even if they are most of all files, and claim a
+            storage that has no marker.
+        progress: Is called with a kind and how much of it was looked at, now and then.
 
     Raises:
-        SweepRefused: If most files are unknown. Everything else is done by then.
-        Exception: The storage's own. If the listing fails, it is raised at once; if it
-            is about one file, after everything else. The next sweep finds again what
-            was left.
+        SweepRefused: If most files of a storage are unknown. Everything else is done by
+            then.
+        django.db.Error: If the database does not answer.
     """
-    errors: list[Exception] = []
-    old = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
-    runs = models.Run.objects.stale()
-    unsent = models.Attachment.objects.filter(thread=None, created_at__lt=old)
-    written = models.Attachment.objects.filter(upload__gt="", created_at__lt=old)
-    positions = models.DeletedPosition.objects.filter(created_at__lt=old)
-    refusals, counters = inputs.outdated(), use.outdated()
-    ends = run_ends.outdated()
-    forms, unused = outdated_variants.left_over(), outdated_variants.unused()
-    counts = {
-        "dead runs": runs.count() if dry_run else releases.take_over(runs),
-        "rows of visitors who logged in": left_behind().count()
-        if dry_run
-        else move_again(),
-        "ends of runs told again": run_ends.waiting().count()
-        if dry_run
-        else telling.tell_all(),
-        "unfinished images": _end_images(old, dry_run),
-        "spooled files": _flush(dry_run),
-        "recovered images": 0 if dry_run else _recover(old, errors),
-        "unsent attachments": unsent.count() if dry_run else _delete_unsent(unsent),
-        "unfinished uploads": written.count() if dry_run else _give_up(written),
-        "forms without images": _forms(forms, dry_run),
-        "unused forms": _forms(unused, dry_run),
-        "old cursors": positions.count() if dry_run else positions.delete()[0],
-        "old counters": counters.count() if dry_run else counters.delete()[0],
-        "old ends of runs": ends.count() if dry_run else ends.delete()[0],
-        "old refusals": refusals.count() if dry_run else refusals.delete()[0],
-    }
-    # The files of the rows above are deleted by now. Files that could not be deleted
-    # are tried again and counted here.
-    storage.drain()
-    noted = models.DeletedFile.objects.all()
-    counts["deleted files"] = noted.count() if dry_run else _delete_noted(noted, errors)
-    counts["half-written files"] = _delete_half_written(dry_run, errors)
-    listed, unknown = orphans.find_orphans(errors)
-    if not dry_run:
-        adopted = orphans.adopt(unknown, errors)
-        counts["recovered images"] += len(adopted)
-        unknown = [name for name in unknown if name not in adopted]
-        if not force and orphans.are_suspicious(unknown, listed):
-            raise SweepRefused(
-                f"{len(unknown)} of {listed} files are unknown to this database."
-            )
+    return _Sweep(dry_run, force, progress or (lambda kind, done: None)).work()
+
+
+class _Sweep:
+    def __init__(self, dry_run: bool, force: bool, progress: Progress) -> None:
+        self._dry_run, self._force, self._progress = dry_run, force, progress
+        self._settled = Settled()
+        self._troubles = self._settled.troubles
+
+    def work(self) -> Settled:
+        ours, others = self._storages()
+        for kind, settle in left_rows.kinds(others).items():
+            with self._noting(kind):
+                self._settled[kind] = settle(self._dry_run, self._troubles)
+            self._progress(kind, self._settled.setdefault(kind, 0))
+            if kind == left_rows.BEFORE_THE_SPOOL:
+                self._flush()
+        # The files of the rows above are deleted by now. Files that could not be
+        # deleted are tried again and counted here.
+        storage.drain()
+        self._delete_noted(others)
+        with self._noting("half-written files"):
+            self._settled["half-written files"] = self._delete_half_written(ours)
+        self._settled |= {"unknown files": 0, "left copies": 0}
         with storage.Patience() as patience:
-            for name in unknown:
-                _delete(patience, name, errors)
-    counts["unknown files"] = len(unknown)
-    if errors:
-        logger.warning("The sweep left %s files for the next one", len(errors))
-        raise errors[0]
-    return counts
+            for alias in ours:
+                with self._noting(f"unknown files in {alias!r}"):
+                    self._delete_unknown(alias, patience, len(ours) + len(others) > 1)
+        if self._troubles:
+            logger.warning("The sweep left %s things", self._troubles.total)
+        if self._settled.refused:
+            raise SweepRefused(" ".join(self._settled.refused), self._settled)
+        return self._settled
 
+    @contextmanager
+    def _noting(self, kind: str) -> Iterator[None]:
+        try:
+            yield
+        except Error:
+            raise  # Without a database nothing else can be done.
+        except Exception as error:
+            logger.warning("The sweep cannot settle %s: %r", kind, error, exc_info=True)
+            self._troubles.append(error)
 
-def _forms(rows: QuerySet[models.ImageVariant], dry_run: bool) -> int:
-    return rows.count() if dry_run else outdated_variants.delete(rows)
-
-
-def _delete_noted(noted: DeletedFileQuerySet, errors: list[Exception]) -> int:
-    """Delete the files whose rows are deleted, and return how many."""
-    try:
-        return noted.delete_files()
-    except Exception as error:
-        errors.append(error)
-        return 0
-
-
-def _delete(patience: storage.Patience, name: str, errors: list[Exception]) -> None:
-    """Delete a file, or note why that fails."""
-    try:
-        patience.call(storage.delete, name)
-    except Exception as error:
-        logger.warning("%s cannot be deleted: %r", name, error)
-        errors.append(error)
-
-
-def _end_images(old: datetime.datetime, dry_run: bool) -> int:
-    """End images that no running run is working on."""
-    # An image without a run has no heartbeat, as in a project's own view.
-    alone = Q(run=None, created_at__lt=old)
-    ended = Q(run__isnull=False, created_at__lt=_stale())
-    lonely = models.GeneratedImage.objects.unfinished().filter(
-        alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
-    )
-    return lonely.count() if dry_run else endings.interrupt(lonely)
-
-
-def _stale() -> datetime.datetime:
-    """Return the time before which a run that ended has done all of its work."""
-    return timezone.now() - datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
-
-
-def _recover(since: datetime.datetime, errors: list[Exception]) -> int:
-    """Complete images whose bytes are there, and show images that threads lack."""
-    # The run of a younger image may be about to show it.
-    complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
-    return endings.recover_all(_lost(since), errors) + endings.show_late(complete)
-
-
-def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
-    """Return the images that ended lately without bytes, which may be found by now."""
-    return models.GeneratedImage.objects.filter(
-        Q(status=Status.INTERRUPTED)
-        | Q(error_code="not_saved")
-        | Q(reason="not_saved"),
-        finished_at__gt=since,
-    )
-
-
-def _flush(dry_run: bool) -> int:
-    """Flush the spool, and return how many files that moved or would move."""
-    # A dry run does not end dead runs, so it counts their files too.
-    return len(list(storage.spool.handed_over(aged=True)) if dry_run else flush_spool())
-
-
-def _delete_half_written(dry_run: bool, errors: list[Exception]) -> int:
-    """Delete what killed writes left on this host's disks."""
-    count = 0
-    for path, age in chain(storage.unfinished(), storage.spool.unfinished()):
-        if age > settings.SWEEP_GRACE_SECONDS:
-            count += 1
+    def _storages(self) -> tuple[list[str], list[str]]:
+        """Return the storages whose files are this database's, and the others."""
+        ours, others = [], []
+        for alias in file_names.aliases():
             try:
-                if not dry_run:
-                    path.unlink(missing_ok=True)
-            except OSError as error:
-                logger.warning("%s cannot be deleted: %r", path, error)
-                errors.append(error)
-    return count
+                if alias not in django_settings.STORAGES:
+                    raise NotOurFiles(
+                        f"Rows name the storage {alias!r}, which is not in STORAGES."
+                    )
+                if self._dry_run:
+                    is_ours(alias)
+                else:
+                    guard(alias, force=self._force)
+                ours.append(alias)
+            except NotOurFiles as error:
+                logger.warning("Files are left alone: %s", error)
+                self._troubles.append(error)
+                others.append(alias)
+        return ours, others
 
+    def _flush(self) -> None:
+        kind, moved = "spooled files", 0
+        with self._noting(kind):
+            # A dry run does not end dead runs, so it counts their files too.
+            if self._dry_run:
+                moved = sum(1 for _ in storage.spool.handed_over(aged=True))
+            else:
+                moved = len(flush_spool(self._troubles))
+        self._settled[kind] = moved
 
-def _give_up(written: OwnedQuerySet[models.Attachment]) -> int:
-    """Delete what clients have written past the app for messages that are sent.
+    def _delete_noted(self, others: list[str]) -> None:
+        noted = models.DeletedFile.objects.filter(left_rows.not_in(others))
+        kind = "deleted files"
+        before = noted.due().count()
+        if self._dry_run:
+            self._settled[kind] = before
+            return
+        with self._noting(kind):
+            noted.delete_files()
+        self._settled[kind] = before - noted.due().count()
 
-    A server of a project's own may send a message before anybody looks at its files.
-    """
-    count = 0
-    for key, name in written.values_list("pk", "upload"):
-        rows = models.Attachment.objects.filter(pk=key, upload=name)
-        count += uploads.drop_upload(rows)
-    return count
+    def _delete_half_written(self, ours: list[str]) -> int:
+        """Delete what killed writes left on this host's disks."""
+        count = 0
+        local = chain.from_iterable(map(storage.unfinished, ours))
+        for path, age in chain(local, storage.spool.unfinished()):
+            if age > settings.SWEEP_GRACE_SECONDS:
+                count += 1
+                try:
+                    if not self._dry_run:
+                        path.unlink(missing_ok=True)
+                except OSError as error:
+                    logger.warning("%s cannot be deleted: %r", path, error)
+                    self._troubles.append(error)
+        return count
 
+    def _delete_unknown(
+        self, alias: str, patience: storage.Patience, among: bool
+    ) -> None:
+        where = file_names.in_storage(alias) if among else None
+        with orphans.find_orphans(
+            self._troubles, alias, adopts=not self._dry_run, where=where
+        ) as found:
+            self._settled["recovered images"] += found.adopted
+            if self._dry_run:
+                self._settled["unknown files"] += found.unknown.count
+                self._settled["left copies"] += found.copies.count
+                return
+            self._settled["left copies"] += left_copies.delete_all(
+                found.copies, alias, patience, self._troubles
+            )
+            if found.are_suspicious and not self._force:
+                self._settled.refused.append(
+                    f"{found.unknown.count} of {found.listed} files are unknown to "
+                    f"this database in the storage {alias!r}."
+                )
+                return
+            for page in found.unknown.pages():
+                self._delete(page, alias, patience)
+                self._progress("unknown files", self._settled["unknown files"])
 
-def _delete_unsent(unsent: QuerySet[models.Attachment]) -> int:
-    _, deleted = unsent.delete()
-    return deleted.get("chatkit_images.Attachment", 0)
+    def _delete(self, names: list[str], alias: str, patience: storage.Patience) -> None:
+        # Rows may have come since the files were listed.
+        waiting = orphans.reserved(names)
+        names = [name for name in orphans.unknown(names) if name not in waiting]
+        self._settled["unknown files"] += len(names)
+        for name, error in storage.delete_all(names, alias, patience).items():
+            logger.warning("%s cannot be deleted: %r", name, error)
+            self._troubles.append(error)

@@ -53,6 +53,10 @@ class TenantCommand(BaseCommand):
         """Do what the command does, for one tenant."""
         raise NotImplementedError
 
+    def announce(self, context: RequestContext | None) -> None:
+        """Say for which tenant the work is, before it begins."""
+        self.stdout.write(f"{name_of(context)}:")
+
     def _work(self, options: dict[str, Any]) -> None:
         """Do the work, and say in a sentence what database or storage lack for it."""
         try:
@@ -70,7 +74,7 @@ class TenantCommand(BaseCommand):
 
     def _try(self, context: RequestContext | None, options: dict[str, Any]) -> bool:
         """Do the work for a tenant; whatever happens, the next one has its turn."""
-        self.stdout.write(f"{name_of(context)}:")
+        self.announce(context)
         try:
             with working_for(context):
                 self._work(options)

@@ -152,15 +152,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     Returns:
         How many images this call showed.
     """
-    told = Q(
-        item__type="assistant_message", item__item_id__startswith=items.IMAGE_PREFIX
-    )
-    missed = Q(
-        item=None,
-        run__status=models.Run.Status.INTERRUPTED,
-        run__finished_at__lt=F("finished_at"),
-    )
-    late = images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
+    late = late_among(images)
     shown = 0
     for found in list(late.select_related("run__user")):
         with recovery.working_on(found), atomic():
@@ -172,6 +164,19 @@ def show_late(images: GeneratedImageQuerySet) -> int:
                 _show(image, fenced=False)
                 shown += 1
     return shown
+
+
+def late_among(images: GeneratedImageQuerySet) -> GeneratedImageQuerySet:
+    """Return the complete images of which their threads do not tell."""
+    told = Q(
+        item__type="assistant_message", item__item_id__startswith=items.IMAGE_PREFIX
+    )
+    missed = Q(
+        item=None,
+        run__status=models.Run.Status.INTERRUPTED,
+        run__finished_at__lt=F("finished_at"),
+    )
+    return images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
 
 
 def _take_note_away(image: models.GeneratedImage) -> None:

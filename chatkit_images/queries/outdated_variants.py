@@ -12,8 +12,6 @@ from . import variants
 
 # For so long a process that makes forms by some settings is sure to have made one.
 UNUSED = datetime.timedelta(days=7)
-# Rows that are deleted at once; each has a file.
-BATCH = 500
 
 
 def left_over() -> QuerySet[models.ImageVariant]:
@@ -33,12 +31,3 @@ def unused() -> QuerySet[models.ImageVariant]:
     made = forms.filter(created_at__gt=timezone.now() - UNUSED)
     used = made.order_by().values_list("form", flat=True).distinct()
     return forms.exclude(form__in={*used, variants.form()})
-
-
-def delete(rows: QuerySet[models.ImageVariant]) -> int:
-    """Delete forms, however many, and return how many they were."""
-    count, last = 0, 0
-    while keys := list(rows.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
-        count += models.ImageVariant.objects.filter(pk__in=keys).delete()[0]
-        last = keys[-1]
-    return count

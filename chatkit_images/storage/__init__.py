@@ -15,9 +15,10 @@ from .backend import (
     listing,
     unfinished,
 )
+from .deleting import delete_all
 from .encryption import Cipher
 from .fields import ProjectStorage
-from .flushing import flush_spool
+from .flushing import flush_spool, moving
 from .lanes import begin, begin_for, begin_spare, call, decode, drain, later, run
 from .names import (
     NAME,
@@ -53,6 +54,7 @@ __all__ = [
     "current_alias",
     "decode",
     "delete",
+    "delete_all",
     "drain",
     "exists",
     "flush_spool",
@@ -67,6 +69,7 @@ __all__ = [
     "listed_names",
     "listing",
     "marker",
+    "moving",
     "backlog",
     "name_of",
     "new_key",

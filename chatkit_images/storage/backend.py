@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -94,9 +94,13 @@ def listing(
     """
     storage = get_storage(alias)
     errors = [] if errors is None else errors
-    # S3 lists files with their dates; otherwise each date would take a request.
-    is_s3 = s3.is_plain(storage)
-    dated = s3.listing(storage, folder()) if is_s3 else _dated(storage, errors)
+    if s3.is_plain(storage):
+        # S3 lists files with their dates; otherwise each date would take a request.
+        dated = s3.listing(storage, folder())
+    elif is_directory(storage):
+        dated = disk.listing(Path(storage.path("")), folder())
+    else:
+        dated = _dated(storage, errors)
     for name, modified in dated:
         if is_own(name):
             yield name, time.time() - modified
@@ -111,7 +115,7 @@ def listed_names(alias: str | None = None) -> Iterator[str]:
     storage = get_storage(alias)
     is_s3 = s3.is_plain(storage)
     dated = s3.listing(storage, folder()) if is_s3 else ()
-    walked = () if is_s3 else _walk(storage, folder())
+    walked = () if is_s3 else _walk(storage.listdir, folder())
     for name in chain((name for name, _ in dated), walked):
         if is_own(name):
             yield name
@@ -159,7 +163,11 @@ def _delete_copy(storage: Storage, name: str, saved: str) -> None:
 
 def _dated(storage: Storage, errors: list[Exception]) -> Iterator[tuple[str, float]]:
     with Patience() as patience:
-        for name in _walk(storage, folder()):
+
+        def listdir(path: str) -> tuple[list[str], list[str]]:
+            return patience.call(storage.listdir, path)
+
+        for name in _walk(listdir, folder()):
             if not is_own(name):
                 continue
             try:
@@ -176,13 +184,13 @@ def _dated(storage: Storage, errors: list[Exception]) -> Iterator[tuple[str, flo
             yield name, modified
 
 
-def _walk(storage: Storage, path: str) -> Iterator[str]:
+def _walk(listdir: Callable[[str], Any], path: str) -> Iterator[str]:
     try:
-        folders, files = storage.listdir(path)
+        folders, files = listdir(path)
     except FileNotFoundError:
         return
     for name in files:
         yield f"{path}/{name}"
     for name in folders:
         if name:
-            yield from _walk(storage, f"{path}/{name}")
+            yield from _walk(listdir, f"{path}/{name}")

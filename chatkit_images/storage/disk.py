@@ -48,6 +48,27 @@ def replace(
         _sync_directory(path.parent)
 
 
+def listing(root: Path, folder: str) -> Iterator[tuple[str, float]]:
+    """Yield name and time of the last change of every file below a folder.
+
+    Args:
+        root: What the names begin below.
+        folder: A folder below it, which need not be there.
+    """
+    try:
+        with os.scandir(root / folder) as found:
+            entries = list(found)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from listing(root, f"{folder}/{entry.name}")
+            continue
+        # It may be deleted meanwhile.
+        with suppress(FileNotFoundError):
+            yield f"{folder}/{entry.name}", entry.stat().st_mtime
+
+
 @contextmanager
 def _written(
     path: Path, data: bytes | IO[bytes], mode: int | None, folder_mode: int | None

@@ -163,6 +163,27 @@ def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float]]:
             yield entry["Key"][cut:], entry["LastModified"].timestamp()
 
 
+def delete_all(storage: Any, names: list[str]) -> dict[str, Exception]:
+    """Delete up to a thousand objects in one request.
+
+    Returns:
+        What the server has answered about those that it does not delete.
+
+    Raises:
+        ClientError: If the server refuses the request as a whole.
+    """
+    keys = {object_key(storage, name): name for name in names}
+    answer = storage.connection.meta.client.delete_objects(
+        Bucket=storage.bucket_name,
+        Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+    )
+    return {
+        keys[each["Key"]]: ClientError({"Error": each}, "DeleteObjects")
+        for each in answer.get("Errors", ())
+        if each.get("Key") in keys
+    }
+
+
 def object_key(storage: Any, name: str) -> str:
     """Return the key of the object that has a name."""
     return str(storage._normalize_name(clean_name(name)))

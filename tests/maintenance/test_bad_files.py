@@ -148,8 +148,11 @@ def test_the_sweep_names_files_that_are_refused_and_goes_on(
     bad[names[0]], bad[names[1]], bad[names[4]] = silent, broken, odd
     for extension in ("gif", "jpg", "png"):
         bad[storage.name_of("images", lost[0].key, extension)] = broken
-    with pytest.raises(Exception, match="key 7|silent"):
-        sweep(force=True)
+    settled = sweep(force=True)
+    assert settled.troubles.counts["KeyError"] >= 2
+    # The bytes that the storage does not give now may be an image yet.
+    kept = storage.name_of("images", lost[0].key, "png")
+    assert f"{kept} cannot be deleted" not in caplog.text
     there = {name for name in names if storage.get_storage().exists(name)}
     assert there == {names[0], names[1], names[4]}
     for name in there:

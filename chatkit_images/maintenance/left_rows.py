@@ -1,0 +1,154 @@
+"""Rows that a crash or a person leaves behind, kind by kind, for the sweep."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from .. import models
+from ..conf import settings
+from ..queries import (
+    endings,
+    holds,
+    in_pages,
+    inputs,
+    outdated_variants,
+    run_ends,
+    uploads,
+    use,
+)
+from ..querysets import GeneratedImageQuerySet
+from ..runs import releases, telling
+from ..signal_handlers import left_behind, move_again
+from .troubles import Troubles
+
+Status = models.GeneratedImage.Status
+Settle = Callable[[bool, Troubles], int]
+# Behind that the spool is flushed.
+BEFORE_THE_SPOOL = "unfinished images"
+
+
+def kinds(others: Iterable[str] = ()) -> dict[str, Settle]:
+    """Return what settles each kind, in their order.
+
+    Each takes whether to count only, and what gets the exceptions that are about single
+    rows or files, and returns how much there was.
+
+    Args:
+        others: Storages whose files are not this database's: rows with files there
+            stay.
+    """
+    old = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
+    ours = not_in(others)
+    unsent = models.Attachment.objects.filter(ours, thread=None, created_at__lt=old)
+    # A hold keeps also what nobody has sent.
+    unsent = unsent.exclude(holds.holding("thread_id"))
+    positions = models.DeletedPosition.objects.filter(created_at__lt=old)
+    return {
+        "dead runs": _take_over,
+        "rows of visitors who logged in": _move_again,
+        "ends of runs told again": _tell_again,
+        BEFORE_THE_SPOOL: partial(_end_images, old),
+        "recovered images": partial(_recover, old),
+        "unsent attachments": partial(_delete, unsent),
+        "unfinished uploads": partial(_give_up, ours & Q(created_at__lt=old)),
+        "forms without images": partial(
+            _delete, outdated_variants.left_over().filter(ours)
+        ),
+        "unused forms": partial(_delete, outdated_variants.unused().filter(ours)),
+        "old cursors": partial(_delete, positions),
+        "old counters": partial(_delete, use.outdated()),
+        "old ends of runs": partial(_delete, run_ends.outdated()),
+        "old refusals": partial(_delete, inputs.outdated()),
+    }
+
+
+def not_in(aliases: Iterable[str]) -> Q:
+    """Return the condition for rows whose files are in none of the storages."""
+    left = list(aliases)
+    if not left:
+        return Q()
+    if models.Installation.storage_of_before() in left:
+        left.append("")
+    return ~Q(storage_alias__in=left)
+
+
+def _delete(rows: QuerySet[Any], dry_run: bool, errors: Troubles) -> int:
+    return rows.count() if dry_run else in_pages.delete(rows)
+
+
+def _take_over(dry_run: bool, errors: Troubles) -> int:
+    runs = models.Run.objects.stale()
+    return runs.count() if dry_run else releases.take_over(runs)
+
+
+def _move_again(dry_run: bool, errors: Troubles) -> int:
+    return left_behind().count() if dry_run else move_again()
+
+
+def _tell_again(dry_run: bool, errors: Troubles) -> int:
+    return run_ends.waiting().count() if dry_run else telling.tell_all()
+
+
+def _end_images(old: datetime.datetime, dry_run: bool, errors: Troubles) -> int:
+    """End images that no running run is working on."""
+    # An image without a run has no heartbeat, as in a project's own view.
+    alone = Q(run=None, created_at__lt=old)
+    ended = Q(run__isnull=False, created_at__lt=_stale())
+    lonely = models.GeneratedImage.objects.unfinished().filter(
+        alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
+    )
+    if dry_run:
+        return lonely.count()
+    return sum(endings.interrupt(page) for page in _pages(lonely))
+
+
+def _stale() -> datetime.datetime:
+    """Return the time before which a run that ended has done all of its work."""
+    return timezone.now() - datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
+
+
+def _recover(since: datetime.datetime, dry_run: bool, errors: Troubles) -> int:
+    """Complete images whose bytes are there, and show images that threads lack."""
+    if dry_run:
+        return 0
+    # The run of a younger image may be about to show it.
+    complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
+    late = endings.late_among(complete)
+    found = sum(endings.recover_all(page, errors) for page in _pages(_lost(since)))
+    return found + sum(endings.show_late(page) for page in _pages(late))
+
+
+def _lost(since: datetime.datetime) -> GeneratedImageQuerySet:
+    """Return the images that ended lately without bytes, which may be found by now."""
+    return models.GeneratedImage.objects.filter(
+        Q(status=Status.INTERRUPTED)
+        | Q(error_code="not_saved")
+        | Q(reason="not_saved"),
+        finished_at__gt=since,
+    )
+
+
+def _pages(images: GeneratedImageQuerySet) -> Iterator[GeneratedImageQuerySet]:
+    for keys in in_pages.keys_of(images):
+        yield images.filter(pk__in=keys)
+
+
+def _give_up(condition: Q, dry_run: bool, errors: Troubles) -> int:
+    """Delete what clients have written past the app for messages that are sent.
+
+    A server of a project's own may send a message before anybody looks at its files.
+    """
+    written = models.Attachment.objects.filter(condition, upload__gt="")
+    if dry_run:
+        return written.count()
+    count = 0
+    for keys in in_pages.keys_of(written):
+        for key in keys:
+            count += uploads.drop_upload(written.filter(pk=key))
+    return count
