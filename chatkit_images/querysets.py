@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import logging
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from django.db import connections, models, transaction
+from django.db import connections, models
 from django.db.models import Q
 from django.utils import timezone
 
-from . import storage
+from . import keysets
 from .conf import settings
 from .contexts import context_class
 from .times import Now
@@ -23,14 +21,12 @@ if TYPE_CHECKING:
     # The linter does not look for names in the bases of classes.
     from .context import RequestContext
     from .models import (  # noqa: F401
-        DeletedFile,
         Feedback,
         GeneratedImage,
         Run,
         ThreadItem,
     )
 
-logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=models.Model)
 
 
@@ -81,28 +77,42 @@ class OwnedQuerySet(FreshQuerySet[M]):
         features = connections[self.db].features
         return self.select_for_update(no_key=features.has_select_for_no_key_update)
 
-    def page(self, cursor: tuple[datetime.datetime, Any] | None, order: str) -> Self:
-        """Return the rows after ``(created_at, pk)``, in that order.
+    def page(
+        self,
+        cursor: tuple[datetime.datetime, Any] | None,
+        order: str,
+        limit: int,
+        **within: Any,
+    ) -> list[M]:
+        """Return the first rows after ``(created_at, pk)``, in that order.
 
-        A keyset page does not shift when rows are added or deleted before it.
+        A keyset page does not shift when rows are added or deleted before it. At any
+        depth it reads the rows that it has, also if many rows have the same time.
 
         Args:
             cursor: Where the page before ended; ``None`` for the first.
             order: ``"asc"`` for oldest first, else newest first.
+            limit: How many rows.
+            within: The column of whose value the rows are, and the value. An index must
+                begin with it and go on with ``created_at`` and the primary key.
         """
-        sign, op = ("", "gt") if order == "asc" else ("-", "lt")
-        rows = self.order_by(f"{sign}created_at", f"{sign}pk")
-        if cursor is None:
-            return rows
-        created_at, pk = cursor
-        later = Q(**{f"created_at__{op}": created_at})
-        return rows.filter(later | Q(created_at=created_at, **{f"pk__{op}": pk}))
+        return keysets.page(self, cursor, order, limit, within)
 
 
 class ThreadItemQuerySet(OwnedQuerySet["ThreadItem"]):
     """Queries of thread items."""
 
     owner_field = "thread__owner"
+
+    def of_owner(self, thread_id: str, owner: str) -> Self:
+        """Return the items, or none if a thread is not an owner's.
+
+        For a ``page`` of the thread. If the items were joined to their threads, MySQL
+        and MariaDB would sort all of them.
+        """
+        threads: Any = self.model._meta.get_field("thread").related_model
+        own = threads.objects.for_owner(owner).filter(pk=thread_id)
+        return self.filter(models.Exists(own))
 
 
 class FeedbackQuerySet(OwnedQuerySet["Feedback"]):
@@ -173,75 +183,3 @@ class RunQuerySet(OwnedQuerySet["Run"]):
         return self.running().update(
             status=status, finished_at=timezone.now(), **fields
         )
-
-
-class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
-    """Queries of the outbox of files to delete."""
-
-    def schedule(self, blobs: Iterable[storage.Blob]) -> None:
-        """Note files for deletion and delete them when the transaction is through.
-
-        Call it in the transaction that deletes their rows. ``storage.drain()``
-        waits for the deletion, which happens in the background.
-        """
-        # Named here, as the routers may not know it in the thread of the deletion.
-        rows = self.using(self.db)
-        made = [
-            self.model(name=blob.name, storage_alias=blob.alias)
-            for blob in blobs
-            if blob.name
-        ]
-        if connections[rows.db].features.can_return_rows_from_bulk_insert:
-            rows.bulk_create(made)
-        else:
-            for row in made:
-                row.save(using=rows.db)
-        keys = [row.pk for row in made]
-        if keys:
-            gone = [row.name for row in made]
-            transaction.on_commit(
-                lambda: storage.kept_parts.forget(gone), using=rows.db
-            )
-            # The thread of database work has other work; it must not wait for the
-            # storage.
-            transaction.on_commit(
-                lambda: storage.later(rows._delete_quietly, keys), using=rows.db
-            )
-
-    def due(self) -> Self:
-        """Return the notes of files that nobody may read any more."""
-        return self.filter(Q(due_at=None) | Q(due_at__lte=timezone.now()))
-
-    def _delete_quietly(self, keys: list[int]) -> None:
-        try:
-            self.filter(pk__in=keys).delete_files()
-        except Exception:
-            # The notes stay; the sweep tries again.
-            logger.warning("Deleted files remain in the storage.", exc_info=True)
-        finally:
-            # No request begins or ends in this thread, so nothing else closes its
-            # connections.
-            connections.close_all()
-
-    def delete_files(self) -> int:
-        """Delete the noted files and return how many.
-
-        Raises:
-            Exception: The storage's own, the first of them, when all files were
-                tried. The others stay scheduled.
-        """
-        deleted = 0
-        first: Exception | None = None
-        with storage.Patience() as patience:
-            for row in self.due().order_by("pk"):
-                try:
-                    patience.call(storage.delete, row.name, row.storage_alias)
-                except Exception as error:
-                    logger.warning("%s cannot be deleted: %r", row.name, error)
-                    first = first or error
-                    continue
-                row.delete()
-                deleted += 1
-        if first is not None:
-            raise first
-        return deleted

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import storage
-from ..querysets import DeletedFileQuerySet
+from ..deleted_files import DeletedFileQuerySet
 from .installations import current_alias
 
 

@@ -47,15 +47,16 @@ def load_page(
     begins at a place that depends on their number.
     """
     key = clean(thread_id)
-    rows = models.ThreadItem.objects.for_owner(context.owner).filter(thread_id=key)
-    position = pages.cursor(rows, "item_id", thread_id, after)
+    owned = models.ThreadItem.objects.for_owner(context.owner).filter(thread_id=key)
+    position = pages.cursor(owned, "item_id", thread_id, after)
+    rows = models.ThreadItem.objects.of_owner(key, context.owner)
     if not hidden:
         rows = rows.exclude(type__in=HIDDEN_TYPES)
     limit = pages.clamp(limit)
     counted = hidden and after is None and order == "desc"
     if counted:
         rows = rows.annotate(total=pages.number_of_items(key))
-    found = list(rows.page(position, order)[: limit + 1])
+    found = rows.page(position, order, limit + 1, thread_id=key)
     more = len(found) > limit
     if not hidden and (most := pages.fitting(found)) < min(limit, len(found)):
         limit, more = most, True
@@ -90,10 +91,10 @@ def load_newest_message(
     thread_id: str, context: RequestContext
 ) -> types.UserMessageItem | None:
     """Return what the person has written last in a thread, if anything."""
-    rows = models.ThreadItem.objects.for_owner(context.owner).filter(
-        thread_id=clean(thread_id), type="user_message"
-    )
-    found = read_items.to_items(list(rows.page(None, "desc")[:1]), thread_id, context)
+    key = clean(thread_id)
+    said = models.ThreadItem.objects.of_owner(key, context.owner)
+    rows = said.filter(type="user_message").page(None, "desc", 1, thread_id=key)
+    found = read_items.to_items(rows, thread_id, context)
     return cast("types.UserMessageItem", found[0]) if found else None
 
 

@@ -64,8 +64,9 @@ def of_items(
         NotFoundError: If there neither is nor was an item ``after``.
     """
     position = pages.cursor(thread.items.all(), "item_id", thread.pk, after)
-    shown = thread.items.exclude(type__in=items.HIDDEN_TYPES).defer("payload")
-    rows = list(shown.page(position, "desc")[: pages.clamp(limit)])
+    shown = models.ThreadItem.objects.exclude(type__in=items.HIDDEN_TYPES)
+    shown = shown.defer("payload")
+    rows = shown.page(position, "desc", pages.clamp(limit), thread_id=thread.pk)
     states = _of_notes(thread, [row.item_id for row in rows if row.is_note])
     drawn = [row.pk for row in rows if row.type == "generated_image"]
     states |= _of_images(thread, drawn, context)

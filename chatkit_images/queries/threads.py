@@ -143,10 +143,11 @@ def load_page(
     limit: int, after: str | None, order: str, context: RequestContext
 ) -> types.Page[types.ThreadMetadata]:
     """Return a page of an owner's threads; no item is read for it."""
-    threads = models.Thread.objects.for_owner(context.owner)
-    position = pages.cursor(threads, "pk", context.owner, after)
+    threads = models.Thread.objects
+    owned = threads.for_owner(context.owner)
+    position = pages.cursor(owned, "pk", context.owner, after)
     limit = pages.clamp(limit)
-    rows = list(threads.page(position, order)[: limit + 1])
+    rows = threads.page(position, order, limit + 1, owner=context.owner)
     return types.Page(
         data=[to_thread(row) for row in rows[:limit]],
         has_more=len(rows) > limit,

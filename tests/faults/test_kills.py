@@ -302,7 +302,7 @@ DELETIONS = {
     "before-commit": Fault(
         r"sql:DELETE FROM .chatkit_images_thread[^_i]", "before", naming=""
     ),
-    "after-commit": Fault(f"{APP}.querysets.DeletedFileQuerySet._delete_quietly"),
+    "after-commit": Fault(f"{APP}.deleted_files.DeletedFileQuerySet._delete_quietly"),
     "before-file": Fault(f"{APP}.storage.reading.delete", naming="/images/", call=2),
     "after-file": Fault(
         f"{APP}.storage.reading.delete", "after", naming="/images/", call=2
