@@ -180,6 +180,13 @@ def columns_of(kind: str, row: db.Model, *, internal: bool) -> dict[str, Any]:
     }
 
 
+def name_of(line: Any) -> str:
+    """Return what a line is called: its kind and its id, as far as it has them."""
+    if not isinstance(line, dict) or str(line.get("line")) not in KINDS:
+        return "line"
+    return f"{line['line']} {line.get('id') or line.get('item') or ''}"
+
+
 def take(line: Any) -> tuple[str, dict[str, Any]]:
     """Return the kind of a line, and its fields as columns take them.
 

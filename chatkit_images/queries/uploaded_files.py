@@ -59,8 +59,12 @@ def take_file(file: UploadedFile[bytes]) -> ArrivingFile:
     return take(file.read(settings.MAX_ATTACHMENT_BYTES + 1))
 
 
-def take(data: bytes) -> ArrivingFile:
+def take(data: bytes, *, only_look: bool = False) -> ArrivingFile:
     """Do the same for the bytes of a file.
+
+    Args:
+        data: The bytes.
+        only_look: Whether nothing is stored.
 
     Raises:
         RequestRefused: As ``take_file()``.
@@ -69,11 +73,11 @@ def take(data: bytes) -> ArrivingFile:
     try:
         mime, _extension = imaging.sniff(data)
     except ImageError:
-        return _store_document(data)
+        return _store_document(data, only_look)
     if mime not in settings.ATTACHMENT_TYPES:
         raise file_types.refused(data)
     try:
-        return _store_image(data)
+        return _store_image(data, only_look)
     except ImageError as error:
         code = error.code
         if code == "too_many_pixels":
@@ -87,7 +91,7 @@ def take(data: bytes) -> ArrivingFile:
             text = _("The file is too large.")
         elif document_type(data) and not imaging.is_svg(data):
             # A text may begin as a GIF does.
-            return _store_document(data)
+            return _store_document(data, only_look)
         else:
             raise file_types.damaged(data) from error
         raise RequestRefused(code, text, status=413) from error
@@ -114,30 +118,33 @@ def cleaned(data: bytes) -> bytes:
     return imaging.strip(data, credentials=settings.STRIP_METADATA != "always")
 
 
-def _store_image(data: bytes) -> ArrivingFile:
+def _store_image(data: bytes, only_look: bool) -> ArrivingFile:
     data = cleaned(data)
     info, preview = imaging.examine(data, settings.THUMBNAIL_SIDE)
     name = storage.new_name("attachments", info.extension)
-    writes = [_write(name, data)]
+    files = {name: data}
     thumbnail = storage.new_name("thumbnails", "webp") if preview else ""
     if thumbnail:
-        writes.append(_write(thumbnail, preview))
+        files[thumbnail] = preview
     # An SVG has no size of its own.
     size = (info.width or None, info.height or None)
     stored = StoredFile(name, info.mime, info.size, info.sha256, *size, thumbnail)
-    return ArrivingFile(stored, tuple(writes))
+    return ArrivingFile(stored, () if only_look else _writes(files))
 
 
-def _store_document(data: bytes) -> ArrivingFile:
+def _store_document(data: bytes, only_look: bool) -> ArrivingFile:
     mime = document_type(data)
     if mime not in settings.ATTACHMENT_TYPES:
         raise file_types.refused(data)
     extension = "pdf" if mime == "application/pdf" else "txt"
     name = storage.new_name("attachments", extension)
     digest = hashlib.sha256(data).hexdigest()
-    return ArrivingFile(
-        StoredFile(name, mime, len(data), digest), (_write(name, data),)
-    )
+    stored = StoredFile(name, mime, len(data), digest)
+    return ArrivingFile(stored, () if only_look else _writes({name: data}))
+
+
+def _writes(files: dict[str, bytes]) -> tuple[storage.Upload, ...]:
+    return tuple(_write(name, data) for name, data in files.items())
 
 
 def _write(name: str, data: bytes) -> storage.Upload:

@@ -16,19 +16,10 @@ from django.core.management import CommandError, call_command
 from chatkit_images import exchange, storage
 from chatkit_images.models import Attachment, GeneratedImage, Thread
 
+from .archives import exported, lines
 from .person import EVIL, furnish
 
 pytestmark = pytest.mark.django_db
-
-
-def lines(archive: zipfile.ZipFile, name: str = "conversations.jsonl") -> list[Any]:
-    return [json.loads(line) for line in archive.read(name).splitlines()]
-
-
-def exported(context: Any, **options: Any) -> zipfile.ZipFile:
-    out = io.BytesIO()
-    exchange.export(context, out, **options)
-    return zipfile.ZipFile(out)
 
 
 def test_it_has_everything_of_the_person_and_of_nobody_else(

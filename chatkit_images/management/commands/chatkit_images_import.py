@@ -1,0 +1,78 @@
+"""``manage.py chatkit_images_import``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from ... import exchange
+from ...context import RequestContext
+from ..people import add_person, person_of
+from ..tenants import TenantCommand
+
+
+class Command(TenantCommand):
+    """Gives what is in an archive of an export to a person."""
+
+    help = (
+        "Imports an archive of chatkit_images_export. What is there already stays as "
+        "it is, so it can be repeated."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_person(parser)
+        parser.add_argument("archive", help="The archive.")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="Check everything, write nothing."
+        )
+
+    def is_of_one_tenant(self, options: dict[str, Any]) -> bool:
+        return True
+
+    def work(self, **options: Any) -> None:
+        owner, user = person_of(options)
+        try:
+            context = exchange.context_of(user, owner)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        self._report(self._import(context, options), dry_run=options["dry_run"])
+
+    def _import(
+        self, context: RequestContext, options: dict[str, Any]
+    ) -> exchange.Imported:
+        try:
+            return exchange.import_archive(
+                context,
+                options["archive"],
+                dry_run=options["dry_run"],
+                tell=self._tell,
+                progress=self._progress if options["verbosity"] > 1 else None,
+            )
+        except (exchange.ArchiveRefused, exchange.TooManyRefused) as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(f"The import has stopped: {error}") from error
+
+    def _report(self, done: exchange.Imported, *, dry_run: bool) -> None:
+        verb = "Would import" if dry_run else "Imported"
+        for kind in sorted(done.new | done.there):
+            there = f" ({done.there[kind]} were there)" if done.there[kind] else ""
+            self.stdout.write(f"{verb} {done.new[kind]} of the kind {kind}{there}.")
+        if not done.is_whole:
+            refused, notes = done.refused.total(), done.notes.total()
+            raise CommandError(
+                f"{refused} were refused, {notes} are not whole; see above."
+            )
+        if not done.new.total():
+            self.stdout.write("Nothing was new.")
+
+    def _tell(self, refusal: exchange.Refusal) -> None:
+        self.stderr.write(str(refusal))
+
+    def _progress(self, done: int, total: int) -> None:
+        percent = 100 * done // total
+        if percent != getattr(self, "_said", None):
+            self._said = percent
+            self.stderr.write(f"{percent} %")
