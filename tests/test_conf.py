@@ -19,9 +19,11 @@ from chatkit_images.checks import (
     known_keys,
     tuning_keys,
 )
+from chatkit_images.checks.webhooks import MAKE
 from chatkit_images.context import RequestContext
 from chatkit_images.server import get_server
 from tests.chat import TestServer
+from tests.webhook import SECRET
 
 
 def problems(settings: Any, value: Any) -> list[tuple[str | None, str, str | None]]:
@@ -102,6 +104,9 @@ def no_tenants() -> list[RequestContext]:
         },
         {"CONTEXT": None, "CONTEXTS": None, "TRUSTED_PROXIES": None},
         {"TRUSTED_PROXIES": []},
+        {"WEBHOOK_URL": "https://shop.example:8443/a?b", "WEBHOOK_SECRET": [SECRET]},
+        {"WEBHOOK_URL": "http://localhost/ends/", "WEBHOOK_SECRET": SECRET},
+        {"WEBHOOK_URL": None, "WEBHOOK_SECRET": ()},
         {"TRUSTED_PROXIES": ("10.0.0.1", "10.0.0.0/8", "2001:db8::/32", "unix")},
     ],
 )
@@ -166,6 +171,58 @@ def test_settings_of_people_that_are_fine(settings: Any, value: Any) -> None:
                 "chatkit_images.E002",
                 "CHATKIT_IMAGES['TUNING'] has no setting 'zzz'.",
                 "Remove it.",
+            ),
+        ),
+        (
+            SERVER | {"WEBHOOK_URL": "shop.example/ends/", "WEBHOOK_SECRET": SECRET},
+            (
+                "chatkit_images.E036",
+                "CHATKIT_IMAGES['WEBHOOK_URL'] must be an absolute URL, got "
+                "'shop.example/ends/'.",
+                'Write scheme and host, such as "https://shop.example/chatkit-ends/".',
+            ),
+        ),
+        (
+            SERVER | {"WEBHOOK_URL": 5, "WEBHOOK_SECRET": SECRET},
+            (
+                "chatkit_images.E036",
+                "CHATKIT_IMAGES['WEBHOOK_URL'] must be an absolute URL, got 5.",
+                'Write scheme and host, such as "https://shop.example/chatkit-ends/".',
+            ),
+        ),
+        (
+            SERVER | {"WEBHOOK_URL": "http://shop.example/", "WEBHOOK_SECRET": SECRET},
+            (
+                "chatkit_images.W032",
+                "CHATKIT_IMAGES['WEBHOOK_URL'] sends who has chatted to 'shop.example' "
+                "in plain text.",
+                "Use https, or silence this in a network that nobody else reads.",
+            ),
+        ),
+        (
+            SERVER | {"WEBHOOK_URL": "https://shop.example/ends/"},
+            (
+                "chatkit_images.E037",
+                "CHATKIT_IMAGES['WEBHOOK_SECRET'] is not set, and WEBHOOK_URL needs "
+                "it.",
+                MAKE,
+            ),
+        ),
+        (
+            SERVER | {"WEBHOOK_SECRET": [SECRET, "whsec_short"]},
+            (
+                "chatkit_images.E037",
+                "CHATKIT_IMAGES['WEBHOOK_SECRET'] is not valid: A secret of a webhook "
+                "has base64 after whsec_.",
+                MAKE,
+            ),
+        ),
+        (
+            SERVER | {"WEBHOOK_SECRET": 5},
+            (
+                "chatkit_images.E037",
+                "CHATKIT_IMAGES['WEBHOOK_SECRET'] must be a text or a list, got int.",
+                MAKE,
             ),
         ),
         (

@@ -25,10 +25,10 @@ def check_webhook(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     secrets = [secret] if isinstance(secret, str) else secret
     if not isinstance(secrets, list | tuple):
         # Never the value, as checks are printed.
-        yield _bad_secret(f"must be a text or a list, got {type(secret).__name__}")
+        yield _bad_secret(f"must be a text or a list, got {type(secret).__name__}.")
         return
     if url is not None and not secrets:
-        yield _bad_secret("is not set, and WEBHOOK_URL needs it")
+        yield _bad_secret("is not set, and WEBHOOK_URL needs it.")
     for each in secrets:
         try:
             webhooks.key_of(each)
@@ -60,7 +60,7 @@ def _check_url(url: Any) -> Iterator[checks.CheckMessage]:
 
 def _bad_secret(why: str) -> checks.CheckMessage:
     return checks.Error(
-        f"CHATKIT_IMAGES['WEBHOOK_SECRET'] {why}.",
+        f"CHATKIT_IMAGES['WEBHOOK_SECRET'] {why}",
         hint=MAKE,
         id="chatkit_images.E037",
     )

@@ -6,7 +6,6 @@ All times by which processes claim a row are those of the database's clock.
 from __future__ import annotations
 
 import datetime
-import math
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -28,7 +27,7 @@ LEASE = datetime.timedelta(seconds=120)
 # Days for which an end stays that was given up, or for whose telling nobody is left.
 KEPT_DAYS = 30
 # Images of a run that its payload has, and figures of a usage.
-MOST_IMAGES, MOST_FIGURES = 100, 50
+MOST_IMAGES, MOST_FIGURES, LARGEST = 100, 50, 10**15
 IMAGE_FIELDS = (
     *("id", "status", "reason", "error_code", "source", "model", "mime"),
     *("width", "height", "bytes", "usage", "cost"),
@@ -196,6 +195,7 @@ def _figures(usage: Any, depth: int = 2) -> dict[str, Any]:
             continue
         if isinstance(value, dict) and depth:
             figures[name] = _figures(value, depth - 1)
-        elif isinstance(value, int | float) and math.isfinite(value):
+        # Neither truths nor what JSON has no number for.
+        elif type(value) in (int, float) and abs(value) <= LARGEST:
             figures[name] = value
     return figures
