@@ -9,14 +9,14 @@ long each owner's is kept by ``owners_retention``; ``sizes`` counts the bytes of
 
 from __future__ import annotations
 
-from .flush import flush_spool, spooled
+from .flush import flush_spool, flushing, spooled, waiting
 from .marker import NotOurFiles, claim, guard
 from .moving import Move, MoveRefused, move_storage
 from .orphans import adopt, find_orphans
 from .retention import RetentionReport, apply_retention
 from .sweep import Settled, SweepRefused, storages_in_use, sweep
 from .troubles import Troubles
-from .verify import Finding, verify
+from .verify import Finding, StorageSilent, verify
 
 __all__ = [
     "Finding",
@@ -25,6 +25,7 @@ __all__ = [
     "NotOurFiles",
     "RetentionReport",
     "Settled",
+    "StorageSilent",
     "SweepRefused",
     "Troubles",
     "adopt",
@@ -32,10 +33,12 @@ __all__ = [
     "claim",
     "find_orphans",
     "flush_spool",
+    "flushing",
     "guard",
     "move_storage",
     "spooled",
     "storages_in_use",
     "sweep",
     "verify",
+    "waiting",
 ]

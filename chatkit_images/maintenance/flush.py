@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from .. import models, storage
@@ -12,34 +12,35 @@ from .orphans import adopt
 BATCH = 500
 
 
-def flush_spool(
-    errors: list[Exception] | None = None,
-    progress: Callable[[int], None] | None = None,
-) -> list[str]:
+def flush_spool(errors: list[Exception] | None = None) -> list[str]:
     """Move spooled files to the storage and return their names.
 
     If a file belongs to an image whose process died, the image becomes complete.
 
     Args:
         errors: Gets what the storage or the spool raises about single files.
-        progress: Is called with the number of files that were moved, now and then.
 
     Raises:
         Exception: The first failure to end a dead run, after all other files were
             moved. The files of that run stay in the spool.
     """
-    moved: list[str] = []
+    return [name for batch in flushing(errors) for name in batch]
+
+
+def flushing(errors: list[Exception] | None = None) -> Iterator[list[str]]:
+    """Do as ``flush_spool`` does, and yield the names of some files after the other."""
+    failure: Exception | None = None
     try:
         # This comes first, because a takeover looks for files on this host only.
         releases.take_over(models.Run.objects.all())
-    finally:
-        moving = storage.moving(waiting(), errors)
-        while batch := list(islice(moving, BATCH)):
-            adopt(batch)
-            moved += batch
-            if progress is not None:
-                progress(len(moved))
-    return moved
+    except Exception as error:
+        failure = error
+    moving = storage.moving(waiting(), errors)
+    while batch := list(islice(moving, BATCH)):
+        adopt(batch, errors)
+        yield batch
+    if failure is not None:
+        raise failure
 
 
 def spooled() -> list[str]:

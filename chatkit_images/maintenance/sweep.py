@@ -19,7 +19,7 @@ from .. import models, storage
 from ..conf import settings
 from ..queries import file_names
 from . import left_copies, left_rows, orphans
-from .flush import flush_spool
+from .flush import flushing
 from .marker import NotOurFiles, guard, is_ours
 from .troubles import Troubles
 
@@ -146,7 +146,9 @@ class _Sweep:
             if self._dry_run:
                 moved = sum(1 for _ in storage.spool.handed_over(aged=True))
             else:
-                moved = len(flush_spool(self._troubles))
+                for batch in flushing(self._troubles):
+                    moved += len(batch)
+                    self._progress(kind, moved)
         self._settled[kind] = moved
 
     def _delete_noted(self, others: list[str]) -> None:

@@ -23,7 +23,7 @@ class ReportCommand(TenantCommand):
     On a terminal the progress is one line that changes.
     """
 
-    _last = 0.0
+    _shown_at = 0.0
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add ``--tenant``, ``--json`` and ``--no-progress``."""
@@ -65,11 +65,11 @@ class ReportCommand(TenantCommand):
 
     def clear(self) -> None:
         """Take the progress off the terminal."""
-        if self._last:
+        if self._shown_at:
             self.stderr.write("\r\033[K", ending="")
-            self._last = 0.0
+            self._shown_at = 0.0
 
     def _show(self, name: str, done: int) -> None:
-        if time.monotonic() - self._last > PAUSE:
-            self._last = time.monotonic()
+        if time.monotonic() - self._shown_at > PAUSE:
+            self._shown_at = time.monotonic()
             self.stderr.write(f"\r\033[K{name}: {done}", ending="")

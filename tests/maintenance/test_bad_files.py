@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Iterator
 from io import BytesIO, StringIO
@@ -11,13 +12,14 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command
+from django.test import RequestFactory
 
 from chatkit_images import receiving, storage
 from chatkit_images.maintenance import sweep
 from chatkit_images.models import DeletedFile, GeneratedImage, Thread
 from chatkit_images.queries import images
 from chatkit_images.storage import spool
-from chatkit_images.views.files import file_response
+from chatkit_images.views.files import Keeping, ServedFile, file_response
 from tests.image_files import image_file
 from tests.tuning import tuned
 
@@ -131,7 +133,10 @@ def test_verify_names_files_that_cannot_be_read_and_goes_on(bad: Any) -> None:
     assert found == {str(rows[6].pk): f"missing {rows[6].pk} {rows[6].file.name}"}
     # A browser is told that the image may be there later, not that it is gone.
     for row in rows[1:4]:
-        answer = file_response(str(row.file.name), "image/png", filename="a.png")
+        when = datetime.datetime.now(datetime.UTC)
+        file = ServedFile(str(row.file.name), row.storage_alias, "image/png", when)
+        request, keeping = RequestFactory().get("/"), Keeping(60)
+        answer = file_response(request, file, filename="a.png", keeping=keeping)
         assert answer.status_code == 503 and answer["Retry-After"]
 
 
