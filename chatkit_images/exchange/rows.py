@@ -16,20 +16,25 @@ PAGE = 200
 Line = dict[str, Any]
 
 
-def pages(rows: Any) -> Iterator[Any]:
-    """Yield rows in the order of their time and key, a page of them at a time.
+def in_time(rows: Any, **within: Any) -> Iterator[Any]:
+    """Yield rows in the order of their times, a page of them at a time.
 
     No cursor and no transaction is open while somebody works with a row.
+
+    Args:
+        rows: The rows.
+        within: The column of whose value they are, and the value; an index begins with
+            it and goes on with their times and keys.
     """
-    page = list(rows.page(None, "asc")[:PAGE])
+    page = rows.page(None, "asc", PAGE, **within)
     while page:
         yield from page
         last = page[-1]
-        page = list(rows.page((last.created_at, last.pk), "asc")[:PAGE])
+        page = rows.page((last.created_at, last.pk), "asc", PAGE, **within)
 
 
 def by_key(rows: QuerySet[Any]) -> Iterator[Any]:
-    """Yield rows that have no place in time in the order of their keys, likewise."""
+    """Yield rows in the order of their keys, likewise."""
     rows = rows.order_by("pk")
     page = list(rows[:PAGE])
     while page:
@@ -42,7 +47,7 @@ def images_of(thread: models.Thread) -> Iterator[models.GeneratedImage]:
     sources = models.ImageSource.objects.order_by("pk")
     rows = models.GeneratedImage.objects.filter(thread=thread).select_related("item")
     rows = rows.defer("item__payload")
-    return pages(rows.prefetch_related(Prefetch("sources", queryset=sources)))
+    return by_key(rows.prefetch_related(Prefetch("sources", queryset=sources)))
 
 
 def items_of(
@@ -54,8 +59,9 @@ def items_of(
         thread: The thread.
         internal: Whether these are yielded, too.
     """
-    rows = models.ThreadItem.objects.filter(thread=thread)
-    return pages(rows if internal else rows.exclude(type__in=HIDDEN_TYPES))
+    rows = models.ThreadItem.objects.all()
+    rows = rows if internal else rows.exclude(type__in=HIDDEN_TYPES)
+    return in_time(rows, thread_id=thread.pk)
 
 
 def of_export(owner: str, now: datetime.datetime, *, internal: bool) -> Line:

@@ -89,11 +89,11 @@ class Writer:
             self._total = found["threads"] + found["images"] + found["attachments"]
         self._lines.add(rows.of_export(owner, self._aware(), internal=self.internal))
         self._write(self._index, pages.index_head(self.made, [said()]))
-        for thread in rows.pages(models.Thread.objects.for_owner(owner)):
+        for thread in rows.in_time(models.Thread.objects.all(), owner=owner):
             self._thread(thread)
             self._step()
         unsent = models.Attachment.objects.for_owner(owner).filter(thread=None)
-        for row in rows.pages(unsent.filter(awaits_upload=False)):
+        for row in rows.by_key(unsent.filter(awaits_upload=False)):
             self._attachment(row)
         self._write(self._index, pages.index_foot())
         self._close()
@@ -101,10 +101,10 @@ class Writer:
 
     def _thread(self, thread: models.Thread) -> None:
         self._line("thread", rows.of_thread(thread, internal=self.internal))
-        for run in rows.pages(models.Run.objects.filter(thread=thread)):
+        for run in rows.by_key(models.Run.objects.filter(thread=thread)):
             self._line("run", rows.of_run(run, internal=self.internal))
         sent = models.Attachment.objects.filter(thread=thread, owner=thread.owner)
-        files = {row.pk: self._attachment(row) for row in rows.pages(sent)}
+        files = {row.pk: self._attachment(row) for row in rows.by_key(sent)}
         images, earlier, before = {}, [], self.done.counts.get("image", 0)
         for image in rows.images_of(thread):
             shown = self._image(image)

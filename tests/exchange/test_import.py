@@ -163,7 +163,7 @@ def test_an_import_that_was_cut_off_is_repeated(
     exchange.export(mine, path)
     before = lines(exported(mine))
     ann.delete()
-    left, flush = [writes], exchange.importing._Import._line
+    left, flush = [writes], exchange.archive_import.ArchiveImport._line
 
     def cut(self: Any, line: Any) -> None:
         left[0] -= 1
@@ -173,7 +173,7 @@ def test_an_import_that_was_cut_off_is_repeated(
 
     context = exchange.context_of(bob)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(exchange.importing._Import, "_line", cut)
+        patch.setattr(exchange.archive_import.ArchiveImport, "_line", cut)
         exchange.import_archive(context, path)
     done = exchange.import_archive(context, path)
 
