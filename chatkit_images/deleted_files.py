@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connections, transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.utils import timezone
 
 from . import storage
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .models import DeletedFile  # noqa: F401
 
 logger = logging.getLogger(__name__)
+# Notes that are read, and files that are deleted, before others have their turn.
+PAGE = 500
 
 
 class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
@@ -36,30 +39,26 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
             for blob in blobs
             if blob.name
         ]
-        if connections[rows.db].features.can_return_rows_from_bulk_insert:
+        if made:
             rows.bulk_create(made)
-        else:
-            for row in made:
-                row.save(using=rows.db)
-        keys = [row.pk for row in made]
-        if keys:
-            gone = [row.name for row in made]
-            transaction.on_commit(
-                lambda: storage.kept_parts.forget(gone), using=rows.db
-            )
-            # The thread of database work has other work; it must not wait for the
-            # storage.
-            transaction.on_commit(
-                lambda: storage.later(rows._delete_quietly, keys), using=rows.db
-            )
+            names = [row.name for row in made]
+            transaction.on_commit(lambda: rows._begin(names), using=rows.db)
 
     def due(self) -> Self:
         """Return the notes of files that nobody may read any more."""
         return self.filter(Q(due_at=None) | Q(due_at__lte=timezone.now()))
 
-    def _delete_quietly(self, keys: list[int]) -> None:
+    def _begin(self, names: Sequence[str]) -> None:
+        storage.kept_parts.forget(names)
+        # The thread of database work has other work; it must not wait for the storage.
+        # Nor must other owners wait for all files of one.
+        for start in range(0, len(names), PAGE):
+            storage.later(self._delete_quietly, names[start : start + PAGE])
+
+    def _delete_quietly(self, names: Sequence[str]) -> None:
         try:
-            self.filter(pk__in=keys).delete_files()
+            # By their names: not every database tells the keys of many new rows.
+            self.filter(name__in=names).delete_files()
         except Exception:
             # The notes stay; the sweep tries again.
             logger.warning("Deleted files remain in the storage.", exc_info=True)
@@ -69,7 +68,10 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
             connections.close_all()
 
     def delete_files(self) -> int:
-        """Delete the noted files and return how many.
+        """Delete the noted files that are due, and return how many.
+
+        It goes through them in pages. Other processes may do the same meanwhile. If a
+        storage is silent about a whole page, the pages behind it are left.
 
         Raises:
             Exception: The storage's own, the first of them, when all files were
@@ -77,16 +79,88 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         """
         deleted = 0
         first: Exception | None = None
+        rows = self.due().order_by("pk")
+        every = self.model.objects.using(rows.db)
+        page = list(rows[:PAGE])
         with storage.Patience() as patience:
-            for row in self.due().order_by("pk"):
-                try:
-                    patience.call(storage.delete, row.name, row.storage_alias)
-                except Exception as error:
-                    logger.warning("%s cannot be deleted: %r", row.name, error)
-                    first = first or error
-                    continue
-                row.delete()
-                deleted += 1
+            while page:
+                failed = _delete(page, patience)
+                first = first or next(iter(failed.values()), None)
+                done = [row.pk for row in page if row.pk not in failed]
+                deleted += every.filter(pk__in=done).delete()[0]
+                if len(failed) == len(page) and _are_silent(failed.values()):
+                    break
+                page = list(rows.filter(pk__gt=page[-1].pk)[:PAGE])
         if first is not None:
             raise first
         return deleted
+
+
+class Deletion:
+    """The files of the rows that one deletion of Django's deletes, with its cascades.
+
+    Django says of each row that it will be deleted, before it deletes the first, and
+    then of each that it is deleted. So the last one is known, and behind it all files
+    are noted at once. It is kept at the ``origin`` of the deletion, which ends with it.
+    """
+
+    _KEPT_AS = "_chatkit_images_deletion"
+
+    def __init__(self) -> None:
+        self._left: set[tuple[type[Model], Any]] = set()
+        self._blobs: list[storage.Blob] = []
+        self._is_odd = False
+
+    @classmethod
+    def expect(cls, origin: Any, row: Model) -> None:
+        """Take a row that is going to be deleted; ``origin`` is that of the signal."""
+        if origin is None:
+            return
+        kept = vars(origin).setdefault(cls._KEPT_AS, cls())
+        key = (type(row), row.pk)
+        # Then a deletion of this origin was broken off before. Which rows are left of
+        # it is not known, so each row is noted by itself from here on.
+        kept._is_odd = kept._is_odd or key in kept._left or bool(kept._blobs)
+        kept._left.add(key)
+
+    @classmethod
+    def take(
+        cls, origin: Any, row: Model, blobs: list[storage.Blob]
+    ) -> list[storage.Blob]:
+        """Take the files of a row that is deleted, and return those to be noted now."""
+        kept = None if origin is None else vars(origin).get(cls._KEPT_AS)
+        key = (type(row), row.pk)
+        if kept is None or kept._is_odd or key not in kept._left:
+            return blobs
+        kept._left.discard(key)
+        kept._blobs += blobs
+        if kept._left:
+            return []
+        del vars(origin)[cls._KEPT_AS]
+        found: list[storage.Blob] = kept._blobs
+        return found
+
+
+def _delete(
+    page: list[DeletedFile], patience: storage.Patience
+) -> dict[int, Exception]:
+    """Delete files, and return what was raised about those that may still be there."""
+    failed: dict[int, Exception] = {}
+    by_storage: dict[str, list[DeletedFile]] = defaultdict(list)
+    for row in page:
+        by_storage[row.storage_alias].append(row)
+    for alias, rows in by_storage.items():
+        names = [row.name for row in rows]
+        try:
+            errors = storage.delete_all(names, alias, patience)
+        except Exception as error:  # There may be no such storage any more.
+            errors = dict.fromkeys(names, error)
+        for row in rows:
+            if row.name in errors:
+                failed[row.pk] = errors[row.name]
+                logger.warning("%s cannot be deleted: %r", row.name, failed[row.pk])
+    return failed
+
+
+def _are_silent(errors: Iterable[Exception]) -> bool:
+    return all(isinstance(error, TimeoutError) for error in errors)

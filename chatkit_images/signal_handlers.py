@@ -14,6 +14,7 @@ from django.db.models.signals import post_delete, pre_delete
 from . import models
 from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
+from .deleted_files import Deletion
 from .exceptions import NotFoundError, RequestRefused
 from .models.files import WithStorage, file_columns
 from .queries import in_pages, use
@@ -30,9 +31,9 @@ REFUSALS = (PermissionDenied, RequestRefused, NotFoundError)
 def connect() -> None:
     """Connect the handlers; called once, by the app's ``ready()``."""
     for model in file_columns():
-        post_delete.connect(
-            delete_files, sender=model, dispatch_uid=f"chatkit_images.{model.__name__}"
-        )
+        uid = f"chatkit_images.{model.__name__}"
+        pre_delete.connect(expect_files, sender=model, dispatch_uid=uid)
+        post_delete.connect(delete_files, sender=model, dispatch_uid=uid)
     # A proxy of the project's users is a sender of its own.
     for user in apps.get_models():
         if issubclass(user, get_user_model()):
@@ -43,11 +44,23 @@ def connect() -> None:
     run_finished.connect(move_after_run, dispatch_uid="chatkit_images.move_to_user")
 
 
-def delete_files(
-    sender: type[db.Model], instance: WithStorage, using: str, **kwargs: Any
+def expect_files(
+    sender: type[db.Model], instance: WithStorage, origin: Any = None, **kwargs: Any
 ) -> None:
-    """Delete the files of a deleted row after the commit."""
-    models.DeletedFile.objects.using(using).schedule(instance.blobs())
+    """Take a row whose files go with those of the others of its deletion."""
+    Deletion.expect(origin, instance)
+
+
+def delete_files(
+    sender: type[db.Model],
+    instance: WithStorage,
+    using: str,
+    origin: Any = None,
+    **kwargs: Any,
+) -> None:
+    """Delete the files of deleted rows after the commit."""
+    gone = Deletion.take(origin, instance, instance.blobs())
+    models.DeletedFile.objects.using(using).schedule(gone)
 
 
 def hold_use(sender: Any, instance: Any, **kwargs: Any) -> None:
