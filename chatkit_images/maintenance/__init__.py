@@ -5,24 +5,29 @@
 ``marker`` of a storage guards it against the jobs of another database.
 ``retention`` deletes what is past its time: what may be is said by ``due``, and how
 long each owner's is kept by ``owners_retention``; ``sizes`` counts the bytes of rows.
+``erase`` erases a person, by ``erasure_rows``, with one of the ``receipts``.
 """
 
 from __future__ import annotations
 
+from .erase import ErasureFailed, erase
 from .flush import flush_spool, flushing, spooled, waiting
 from .marker import NotOurFiles, claim, guard
 from .moving import Move, MoveRefused, move_storage
 from .orphans import adopt, find_orphans
+from .receipts import Receipt, digest_of
 from .retention import RetentionReport, apply_retention
 from .sweep import Settled, SweepRefused, storages_in_use, sweep
 from .troubles import Troubles
 from .verify import Finding, StorageSilent, verify
 
 __all__ = [
+    "ErasureFailed",
     "Finding",
     "Move",
     "MoveRefused",
     "NotOurFiles",
+    "Receipt",
     "RetentionReport",
     "Settled",
     "StorageSilent",
@@ -31,6 +36,8 @@ __all__ = [
     "adopt",
     "apply_retention",
     "claim",
+    "digest_of",
+    "erase",
     "find_orphans",
     "flush_spool",
     "flushing",
