@@ -37,6 +37,7 @@ ON_REQUEST = (
     "base",
     "benchmarks",
     "browser",
+    "drift",
     "faults",
     "pages",
     "processes",

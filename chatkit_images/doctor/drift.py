@@ -7,20 +7,37 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
+from django.conf import settings as django_settings
 from django.db import Error
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from .. import storage
 from ..conf import settings
+from ..maintenance import NotOurFiles, guard
 from .inventory import Inventory
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+P = ParamSpec("P")
 # How many rows are read by one statement.
 PAGE = 500
+# A storage that is silent about so many files, one after the other, would be so for
+# days about all.
+IN_A_ROW = 10
+# So many errors of one class are told; then the rest of it is not looked at.
+MOST_TROUBLES = 200
+
+
+class MendRefused(Exception):
+    """So much would be given up that this is probably the wrong storage."""
+
+
+class GivenUp(Exception):
+    """The rest of a class is not looked at: the storage does not answer."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +68,11 @@ class Drift:
         name: What the command calls it.
         find: Yields what there is of it. Classes with the same function are found in
             one pass, each of whose findings says of which it is.
-        is_deep: Whether it is looked for only where the bytes of files are read.
         is_chosen: Whether it is mended only if it is named, and not by ``all``.
     """
 
     name: str
     find: Callable[[Look], Iterator[Finding]]
-    is_deep: bool = False
     is_chosen: bool = False
 
 
@@ -102,6 +117,11 @@ class Look:
     progress: Callable[[int], None] = silent
     done: int = 0
 
+    def __post_init__(self) -> None:
+        self._ours: dict[str, bool] = {}
+        self._refused: set[str] = set()
+        self._in_a_row = 0
+
     def __enter__(self) -> Self:
         self.patience = storage.Patience()
         self.patience.__enter__()
@@ -127,11 +147,50 @@ class Look:
 
         Raises:
             Error: If the database has raised it; then nothing else can be looked at.
+            GivenUp: If that is so, or if this is one error too many of a class.
         """
-        if isinstance(error, Error):
+        if isinstance(error, (Error, GivenUp)):
             raise error
-        logger.warning("The doctor cannot look at %s: %r", what, error)
+        logger.warning("The doctor fails at %s: %r", what, error)
         self.troubles.append(Trouble(self.drift, what, error))
+        told = [each for each in self.troubles if each.drift == self.drift]
+        if len(told) >= MOST_TROUBLES:
+            raise GivenUp("There are too many errors, the rest is not looked at.")
+
+    def refuse(self, alias: str, error: Exception) -> None:
+        """Note, once for each class and storage, why nothing of it is mended."""
+        if (key := f"{self.drift} {alias}") not in self._refused:
+            self._refused.add(key)
+            self.fails(f"storage {alias}", error)
+
+    def is_ours(self, alias: str) -> bool:
+        """Whether the files of a storage are this database's, as its marker says."""
+        if alias not in self._ours:
+            try:
+                guard(alias, force=self.force)
+            except NotOurFiles as error:
+                self._ours[alias] = False
+                self.refuse(alias, error)
+            else:
+                self._ours[alias] = True
+        return self._ours[alias]
+
+    def ask(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a function of the storage returns, in time.
+
+        Raises:
+            GivenUp: If the storage is silent about one file after the other.
+            Exception: The function's own.
+        """
+        try:
+            result = self.patience.call(func, *args, **kwargs)
+        except TimeoutError as error:
+            self._in_a_row += 1
+            if self._in_a_row == IN_A_ROW:
+                raise GivenUp(f"The rest is not looked at. {error}") from error
+            raise
+        self._in_a_row = 0
+        return result
 
     def pages(self, rows: QuerySet[M]) -> Iterator[list[M]]:
         """Yield pages of rows by their key; no cursor is open between two.
@@ -157,8 +216,10 @@ class Look:
         Raises:
             FileNotFoundError: If there is no such file.
         """
+        if alias not in django_settings.STORAGES:
+            return None  # That is a class of its own.
         try:
-            return self.patience.call(storage.read, name, alias)
+            return self.ask(storage.read, name, alias)
         except FileNotFoundError:
             raise
         except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import Error
@@ -111,10 +111,10 @@ def examine(
     one finds what is left.
 
     Args:
-        checks: Names of classes. Default: all that need no bytes, with ``deep`` all.
+        checks: Names of classes. Default: all.
         fixes: Names of classes to mend, which are looked for, too. ``"all"`` stands for
             all that is looked for, except what is mended only by its name.
-        deep: Read the bytes of files.
+        deep: Read the bytes of all files.
         force: Mend also if most files of a storage are lost or unknown.
         start: Where to begin: what ``stopped`` was told.
         found: Is told each finding, and whether it is mended.
@@ -128,8 +128,7 @@ def examine(
         ValueError: If there is no class of a name.
         Error: The database's own.
     """
-    wanted, mended = _chosen(checks, fixes, deep)
-    deep = deep or any(each.is_deep for each in wanted)
+    wanted, mended = _chosen(checks, fixes)
     report = Report(deep, {each.name: Count() for each in wanted})
     first, _, after = start.partition(":")
     if first:
@@ -180,7 +179,7 @@ def _examine(
             count.found += 1
             count.bytes += finding.bytes
             if len(count.examples) < EXAMPLES:
-                count.examples.append(finding)
+                count.examples.append(replace(finding, mend=None))
             done = finding.drift in mended and _mend(finding, look)
             count.fixed += done
             if found is not None:
@@ -188,7 +187,8 @@ def _examine(
     except Error:
         raise
     except Exception as error:
-        look.fails(look.drift, error)
+        logger.warning("The rest of %s is not looked at", look.drift, exc_info=True)
+        report.troubles.append(Trouble(look.drift, "the rest of it", error))
 
 
 def _mend(finding: Finding, look: Look) -> bool:
@@ -205,12 +205,12 @@ def _mend(finding: Finding, look: Look) -> bool:
 
 
 def _chosen(
-    checks: Collection[str] | None, fixes: Collection[str], deep: bool
+    checks: Collection[str] | None, fixes: Collection[str]
 ) -> tuple[list[Drift], set[str]]:
     """Return which classes to look for, in their order, and which of them to mend."""
     mended = {each.name for each in named(set(fixes) - {"all"})}
     if checks is None and (not mended or "all" in fixes):
-        wanted = {each.name for each in CLASSES if deep or not each.is_deep}
+        wanted = {each.name for each in CLASSES}
     else:
         wanted = {each.name for each in named(checks or ())}
     wanted |= mended

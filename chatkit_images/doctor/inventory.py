@@ -19,6 +19,7 @@ from django.conf import settings as django_settings
 from django.db.models import Model
 
 from .. import models, storage
+from ..conf import settings
 from ..models.files import file_columns
 
 # Into how many parts the names are divided, and how many lines are kept in memory
@@ -82,6 +83,10 @@ class Inventory:
     Args:
         fails: Is told of a storage that cannot be listed.
         count: Is told how many rows and files were looked at.
+
+    Attributes:
+        unlisted: The storages that have no list of their files.
+        silent: Those that could not be asked for it.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class Inventory:
         self._fails, self._count = fails, count
         self._folder = TemporaryDirectory(prefix="chatkit_images_doctor")
         self.unlisted: set[str] = set()
+        self.silent: set[str] = set()
         self._rows = _Parts(Path(self._folder.name), "rows")
         self._files = _Parts(Path(self._folder.name), "files")
 
@@ -98,13 +104,17 @@ class Inventory:
         self._folder.cleanup()
 
     def parts(self) -> Iterator[Compared]:
-        """Yield all that is named and listed, part by part."""
-        self._write()
+        """Yield all that is named and listed, part by part.
+
+        Nothing is told of storages that could not be asked, or are not known.
+        """
+        told = set(self.aliases) - self.silent
         for number in range(PARTS):
             named: dict[tuple[str, str], list[Named]] = {}
             for line in self._rows.read(number):
                 row = Named(*line)
-                named.setdefault((row.name, row.alias), []).append(row)
+                if row.alias in told:
+                    named.setdefault((row.name, row.alias), []).append(row)
             listed = {}
             for line in self._files.read(number):
                 file = Listed(*line)
@@ -131,8 +141,11 @@ class Inventory:
         for alias in sorted(self._seen & set(django_settings.STORAGES)):
             try:
                 self._write_files(alias)
-            except Exception as error:
+            except NotImplementedError:
+                # It cannot list. What rows name can be asked for, one by one.
                 self.unlisted.add(alias)
+            except Exception as error:
+                self.silent.add(alias)
                 self._fails(f"storage {alias}", error)
         self._files.flush()
 
@@ -157,8 +170,11 @@ class Inventory:
 
     def _write_files(self, alias: str) -> None:
         errors: list[Exception] = []
-        for number, (name, age) in enumerate(storage.listing(errors, alias), 1):
-            self._files.add(Listed(name, alias, age, None))
+        # What is encrypted has another size than its row says.
+        tells = settings.FILE_CIPHER is None
+        listing = storage.sized_listing(errors, alias)
+        for number, (name, age, size) in enumerate(listing, 1):
+            self._files.add(Listed(name, alias, age, size if tells else None))
             if number % PAGE == 0:
                 self._count(PAGE)
         for error in errors:

@@ -95,14 +95,22 @@ def _tell_again(dry_run: bool, errors: Troubles) -> int:
     return run_ends.waiting().count() if dry_run else telling.tell_all()
 
 
-def _end_images(old: datetime.datetime, dry_run: bool, errors: Troubles) -> int:
-    """End images that no running run is working on."""
+def left_alone(old: datetime.datetime) -> GeneratedImageQuerySet:
+    """Return the unfinished images that no running run is working on.
+
+    Args:
+        old: Images without a run are left alone if they were made before that.
+    """
     # An image without a run has no heartbeat, as in a project's own view.
     alone = Q(run=None, created_at__lt=old)
     ended = Q(run__isnull=False, created_at__lt=_stale())
-    lonely = models.GeneratedImage.objects.unfinished().filter(
+    return models.GeneratedImage.objects.unfinished().filter(
         alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
     )
+
+
+def _end_images(old: datetime.datetime, dry_run: bool, errors: Troubles) -> int:
+    lonely = left_alone(old)
     if dry_run:
         return lonely.count()
     return sum(endings.interrupt(page) for page in _pages(lonely))

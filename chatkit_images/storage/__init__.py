@@ -13,6 +13,7 @@ from .backend import (
     is_local,
     listed_names,
     listing,
+    sized_listing,
     unfinished,
 )
 from .deleting import delete_all
@@ -83,6 +84,7 @@ __all__ = [
     "renamed",
     "room",
     "run",
+    "sized_listing",
     "spool",
     "spooled",
     "store",

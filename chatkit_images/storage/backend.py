@@ -92,18 +92,30 @@ def listing(
         errors: Gets what the storage raises when it is asked for the age of a file.
         alias: Which storage. Default: the one to which new files go.
     """
+    for name, age, _ in sized_listing(errors, alias):
+        yield name, age
+
+
+def sized_listing(
+    errors: list[Exception] | None = None, alias: str | None = None
+) -> Iterator[tuple[str, float, int | None]]:
+    """Do as ``listing`` does, with the bytes of each file as it is stored.
+
+    They are ``None`` where the storage would have to be asked about each file.
+    """
     storage = get_storage(alias)
     errors = [] if errors is None else errors
+    found: Iterator[tuple[str, float, int | None]]
     if s3.is_plain(storage):
         # S3 lists files with their dates; otherwise each date would take a request.
-        dated = s3.listing(storage, folder())
+        found = s3.listing(storage, folder())
     elif is_directory(storage):
-        dated = disk.listing(Path(storage.path("")), folder())
+        found = disk.listing(Path(storage.path("")), folder())
     else:
-        dated = _dated(storage, errors)
-    for name, modified in dated:
+        found = ((name, at, None) for name, at in _dated(storage, errors))
+    for name, modified, size in found:
         if is_own(name):
-            yield name, time.time() - modified
+            yield name, time.time() - modified, size
 
 
 def listed_names(alias: str | None = None) -> Iterator[str]:
@@ -116,7 +128,7 @@ def listed_names(alias: str | None = None) -> Iterator[str]:
     is_s3 = s3.is_plain(storage)
     dated = s3.listing(storage, folder()) if is_s3 else ()
     walked = () if is_s3 else _walk(storage.listdir, folder())
-    for name in chain((name for name, _ in dated), walked):
+    for name in chain((name for name, *_ in dated), walked):
         if is_own(name):
             yield name
 

@@ -48,8 +48,8 @@ def replace(
         _sync_directory(path.parent)
 
 
-def listing(root: Path, folder: str) -> Iterator[tuple[str, float]]:
-    """Yield name and time of the last change of every file below a folder.
+def listing(root: Path, folder: str) -> Iterator[tuple[str, float, int]]:
+    """Yield name, time of the last change and bytes of every file below a folder.
 
     Args:
         root: What the names begin below.
@@ -66,7 +66,8 @@ def listing(root: Path, folder: str) -> Iterator[tuple[str, float]]:
             continue
         # It may be deleted meanwhile.
         with suppress(FileNotFoundError):
-            yield f"{folder}/{entry.name}", entry.stat().st_mtime
+            status = entry.stat()
+            yield f"{folder}/{entry.name}", status.st_mtime, status.st_size
 
 
 @contextmanager

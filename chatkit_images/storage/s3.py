@@ -153,14 +153,15 @@ def refusal(error: ClientError) -> tuple[str | None, int | None]:
     return code, status
 
 
-def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float]]:
-    """Yield name and time of the last change of every object under a prefix."""
+def listing(storage: Any, prefix: str) -> Iterator[tuple[str, float, int | None]]:
+    """Yield name, time of the last change and bytes of every object under a prefix."""
     root = object_key(storage, prefix) + "/"
     cut = len(root) - len(prefix) - 1
     pages = storage.connection.meta.client.get_paginator("list_objects_v2")
     for page in pages.paginate(Bucket=storage.bucket_name, Prefix=root):
         for entry in page.get("Contents", ()):
-            yield entry["Key"][cut:], entry["LastModified"].timestamp()
+            name, modified = entry["Key"][cut:], entry["LastModified"]
+            yield name, modified.timestamp(), entry.get("Size")
 
 
 def delete_all(storage: Any, names: list[str]) -> dict[str, Exception]:

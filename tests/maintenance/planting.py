@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import os
 import random
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 from django.utils import timezone
 
-from chatkit_images import receiving, storage
+from chatkit_images import file_urls, receiving, storage
+from chatkit_images.context import RequestContext
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
     GeneratedImage,
+    ImageVariant,
     PartialImage,
     Run,
+    RunEnd,
     Thread,
+    ThreadItem,
     UseCounter,
 )
 from chatkit_images.periods import now_here
-from chatkit_images.queries import images, use
+from chatkit_images.queries import endings, images, use, variants
 from tests.image_files import image_file
 
 DAYS = datetime.timedelta(days=3)
+# The alias of another storage.
+SECOND = "second"
 Planted = dict[str, set[str]]
 
 
@@ -50,7 +57,11 @@ class Planter:
         ]
         kinds += [self.sound for _ in range(self.random.randint(1, most))]
         self.random.shuffle(kinds)
+        # A write that succeeds moves a file of the spool along.
+        kinds.sort(key=lambda kind: kind.__name__ == "spooled_files")
         for kind in kinds:
+            if kind.__name__ == "spooled_files":
+                storage.drain()
             self.note(kind.__name__.replace("_", "-"), kind())
         storage.drain()
         return self.planted
@@ -67,6 +78,7 @@ class Planter:
         """Make one of each row, none of which is drift."""
         self.run()
         self.run(images=2)
+        RunEnd.objects.create(run_id=self.run().pk)
         # What goes on at this moment.
         live = self.run(status="running")
         image = self.generating(run=live)
@@ -80,6 +92,14 @@ class Planter:
             pk=self.key(), owner=thread.owner, thread=thread, created_at=self.old
         )
         DeletedFile.objects.create(name=storage.new_name("images", "png"))
+        # Files that no row names yet, or that wait for the storage.
+        storage.store(storage.new_name("images", "png"), b"bytes")
+        storage.spool.keep(storage.new_name("images", "png"), b"bytes")
+        image = self.shown(self.image())
+        self.variant(image)
+        self.attachment()
+        for text in ("words", "https://example.org/a.png", f"chatkit-image:{image.pk}"):
+            self.item(thread, "assistant_message", text)
 
     def key(self) -> str:
         return f"key_{next(self._numbers)}"
@@ -161,6 +181,11 @@ class Planter:
         storage.store(name, b"bytes")
         return DeletedFile.objects.create(name=name, created_at=self.old)
 
+    def untold_ends(self) -> RunEnd:
+        run = self.run()
+        due = self.random.choice([None, self.old])
+        return RunEnd.objects.create(run_id=run.pk, due_at=due)
+
     def ledger(self) -> Run:
         kind = self.random.randrange(4)
         if kind == 0:  # Its end was never settled.
@@ -194,7 +219,154 @@ class Planter:
         row.save()
         return f"UseCounter {owner} {kind} {day}"
 
+    def missing_files(self) -> str:
+        kind = self.random.randrange(7)
+        if kind == 0:  # Its thumbnail is a preview by then.
+            return self.lost(self.shown(self.run().images.get()))
+        if kind == 1:
+            image = self.shown(self.image())
+            self.bare(image)
+            return self.lost(image)
+        if kind == 2:
+            return self.lost(self.image(), "thumbnail")
+        if kind == 3:
+            return self.lost(self.attachment())
+        if kind == 4:
+            return self.lost(self.variant(self.image()))
+        if kind == 5:  # All that it has is in another storage.
+            image = self.image()
+            self.move(image.file.name)
+            self.move(image.thumbnail.name)
+        else:  # A part of it is.
+            image = self.image()
+            self.move(image.file.name)
+            return f"GeneratedImage {image.pk} file"
+        self.note("missing-files", f"GeneratedImage {image.pk} thumbnail")
+        return f"GeneratedImage {image.pk} file"
 
-def token() -> str:
-    """Return what no other row has."""
-    return uuid.uuid4().hex
+    def unknown_storages(self) -> GeneratedImage:
+        image = self.image()
+        GeneratedImage.objects.filter(pk=image.pk).update(storage_alias="gone")
+        return image
+
+    def shared_files(self) -> Any:
+        image = self.image()
+        if self.random.randrange(2):
+            return DeletedFile.objects.create(
+                name=image.file.name, storage_alias=image.storage_alias
+            )
+        other = self.image()
+        storage.delete(str(other.file.name))
+        columns = "file", "mime", "bytes", "sha256"
+        same = {name: getattr(image, name) for name in columns}
+        GeneratedImage.objects.filter(pk=other.pk).update(**same)
+        return f"GeneratedImage {other.pk} file"
+
+    def wrong_facts(self) -> Any:
+        row: Any = self.random.choice([self.image, self.attachment])()
+        facts: list[dict[str, Any]] = [{"bytes": 7}, {"width": 7, "height": 9}]
+        mime = "mime" if isinstance(row, GeneratedImage) else "mime_type"
+        facts.append({mime: "image/gif"})
+        type(row).objects.filter(pk=row.pk).update(**self.random.choice(facts))
+        return row
+
+    def changed_bytes(self) -> GeneratedImage:
+        image = self.image()
+        name = str(image.file.name)
+        storage.delete(name)
+        storage.store(name, image_file("yellow", size=(32, 32)))
+        return image
+
+    def missing_thumbnails(self) -> GeneratedImage:
+        image = self.image()
+        self.bare(image)
+        return image
+
+    def urls_in_items(self) -> ThreadItem:
+        thread = self.thread()
+        image = self.image(thread=thread)
+        context = RequestContext(None, thread.owner, "https://example.com")
+        text = base64.b64encode(image_file("orange")).decode()
+        url = self.random.choice(
+            [f"data:image/png;base64,{text}", file_urls.image_url(image, context)]
+        )
+        item = self.random.choice(["assistant_message", "user_message"])
+        return self.item(thread, item, f"Look: {url} and so on")
+
+    def spooled_files(self) -> str:
+        if self.random.randrange(2):
+            thread = self.thread()
+            name, data = storage.new_name("images", "png"), image_file("red")
+            measures = {"mime": "image/png", "bytes": len(data), "width": 64}
+            measures |= {"status": "completed", "finished_at": timezone.now()}
+            thread.images.create(call_id="ig", file=name, **measures)
+            storage.spool.keep(name, data)
+            storage.spool.hand_over(name)
+            return name
+        name = storage.new_name("images", "png")
+        storage.spool.keep(name, b"bytes")
+        then = self.old.timestamp() - storage.spool.HANDED_OVER
+        os.utime(storage.spool.path_of(name), (then, then))
+        return name
+
+    def unknown_files(self) -> str:
+        kind = self.random.randrange(3)
+        if kind == 0:  # Of an image that is said to be lost.
+            image = self.generating(status="interrupted", finished_at=self.old)
+            name = storage.name_of("images", image.key, "png")
+        elif kind == 1:  # A copy of a file that is where its row says.
+            name = str(self.image().file.name)
+            storage.store(name, storage.read(name), SECOND)
+            return self.age(name, SECOND)
+        else:
+            name = storage.new_name("images", "png")
+        storage.store(name, image_file("black"))
+        return self.age(name)
+
+    # What drift is made of
+
+    def age(self, name: str, alias: str | None = None) -> str:
+        """Make a file old, in a storage that is a directory."""
+        path = storage.get_storage(alias).path(name)
+        os.utime(path, (self.old.timestamp(), self.old.timestamp()))
+        return name
+
+    def lost(self, row: Any, field: str = "file") -> str:
+        """Delete a file of a row, and return what the doctor calls it."""
+        storage.delete(str(getattr(row, field).name))
+        return f"{type(row).__name__} {row.pk} {field}"
+
+    def bare(self, image: GeneratedImage) -> None:
+        """Take the thumbnail of an image away, as if it was never made."""
+        storage.delete(str(image.thumbnail.name))
+        GeneratedImage.objects.filter(pk=image.pk).update(thumbnail="")
+
+    def move(self, name: str) -> None:
+        """Move a file to the second storage."""
+        storage.store(name, storage.read(name), SECOND)
+        storage.delete(name)
+
+    def variant(self, image: GeneratedImage) -> ImageVariant:
+        name, data = storage.new_name("variants", "png"), image_file("red")
+        storage.store(name, data)
+        measures = {"mime": "image/png", "width": 64, "height": 48, "bytes": len(data)}
+        return image.variants.create(
+            form=variants.form(), file=name, created_at=self.old, **measures
+        )
+
+    def item(self, thread: Thread, kind: str, text: str) -> ThreadItem:
+        content = [{"type": f"{kind.partition('_')[0]}_text", "text": text}]
+        payload = {"type": kind, "content": content}
+        return thread.items.create(item_id=self.key(), type=kind, payload=payload)
+
+    def shown(self, image: GeneratedImage) -> GeneratedImage:
+        """Give an image its item."""
+        said = {"id": image.call_id, "key": image.pk.hex}
+        item = image.thread.items.create(
+            item_id=endings.message_id(image),
+            type="generated_image",
+            payload={"type": "generated_image", "image": said},
+        )
+        GeneratedImage.objects.filter(pk=image.pk).update(item=item)
+        image.refresh_from_db()
+        return image

@@ -9,47 +9,23 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from chatkit_images import doctor, storage
+from chatkit_images import doctor
 from chatkit_images.models import LegalHold, Run
 
-from .planting import Planted, Planter
+from .examining import check_all, examined, second_storage
+from .planting import Planter
 
 pytestmark = pytest.mark.django_db(transaction=True)
-NAMES = [each.name for each in doctor.CLASSES]
 
 
-def examined(**options: Any) -> tuple[doctor.Report, Planted]:
-    """Return what the doctor says, and all that it has found."""
-    found: Planted = {}
-
-    def note(finding: doctor.Finding, done: bool) -> None:
-        assert finding.what not in found.setdefault(finding.drift, set())
-        found[finding.drift].add(finding.what)
-
-    report = doctor.examine(found=note, **options)
-    storage.drain()
-    return report, found
+@pytest.fixture(autouse=True)
+def another_storage(settings: Any, tmp_path: Any) -> None:
+    second_storage(settings, tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_all_drift_and_nothing_else_is_found_and_mended(seed: int) -> None:
-    planted = Planter(seed).plant(NAMES)
-    assert set(planted) == set(NAMES)
-
-    report, found = examined(deep=True)
-    assert found == planted
-    assert {name: count.found for name, count in report.counts.items()} == {
-        name: len(planted[name]) for name in NAMES
-    }
-    assert report.exit_code == 1
-
-    report, found = examined(deep=True, fixes=["all", *NAMES])
-    assert {name: found[name] for name in planted} == planted
-    assert report.left == report.exit_code == 0, report.to_json()
-
-    report, found = examined(deep=True)
-    assert found == {}
-    assert report.exit_code == 0
+    check_all(Planter(seed))
 
 
 def command(*args: str) -> tuple[int, str, str]:

@@ -34,8 +34,7 @@ class Command(TenantCommand):
             nargs="+",
             choices=names,
             metavar="CLASS",
-            help="Look for these classes only. Default: all, without --deep those that "
-            f"need no bytes. Classes: {', '.join(names)}.",
+            help=f"Look for these classes only. Default: all of {', '.join(names)}.",
         )
         parser.add_argument(
             "--fix",
