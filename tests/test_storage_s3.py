@@ -310,3 +310,45 @@ def test_checksums_for_other_services_are_warned_of(
     settings.STORAGES = settings.STORAGES | {"default": backend}
     ids = [found.id for found in check_settings(None)]
     assert ids == ["chatkit_images.W012"] * warned
+
+
+class Here(storage.Patience):
+    """Calls in this thread, which has the client that answers as the test says."""
+
+    def call(self, func: Any, *args: Any, **kwargs: Any) -> Any:
+        return func(*args, **kwargs)
+
+
+def names_and_request(count: int) -> tuple[list[str], dict[str, Any]]:
+    names = [storage.new_name("images", "png") for _ in range(count)]
+    objects = [{"Key": f"media/{name}"} for name in names]
+    return names, {"Bucket": "images", "Delete": {"Objects": objects, "Quiet": True}}
+
+
+def test_many_objects_are_deleted_in_one_request(bucket: Any) -> None:
+    names, request = names_and_request(3)
+    refused = {"Key": f"media/{names[1]}", "Code": "AccessDenied", "Message": "no"}
+    bucket.add_response("delete_objects", {"Errors": [refused]}, request)
+    failed = storage.delete_all(names, None, Here())
+    assert set(failed) == {names[1]}
+    assert "AccessDenied" in str(failed[names[1]])
+
+
+def test_objects_are_deleted_one_by_one_where_many_are_refused(bucket: Any) -> None:
+    names, request = names_and_request(2)
+    bucket.add_client_error("delete_objects", "NotImplemented", expected_params=request)
+    bucket.add_response("delete_object", {})
+    bucket.add_client_error("delete_object", "AccessDenied")
+    failed = storage.delete_all(names, None, Here())
+    assert set(failed) == {names[1]}
+
+
+def test_the_marker_of_a_bucket_is_created_once_and_replaced_at_will(
+    bucket: Any,
+) -> None:
+    key = "media/chatkit_images/installation.json"
+    written = request(Key=key, ContentType="application/json")
+    bucket.add_client_error("put_object", s3.TAKEN, http_status_code=412)
+    bucket.add_response("put_object", {}, written)
+    storage.marker.create(b"bytes", "chatkit_images")
+    storage.marker.replace(b"bytes", "chatkit_images")

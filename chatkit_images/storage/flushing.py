@@ -20,7 +20,7 @@ _flushing = threading.Lock()
 # Files that a flush tries in vain, one after the other, before it leaves the rest.
 IN_A_ROW = 3
 # Files whose storages are asked for at once.
-BATCH = 100
+BATCH = 500
 # Seconds in which a process does not look again into a spool in which it has found
 # nothing, unless it leaves a file there itself.
 REST = 60
