@@ -76,7 +76,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, _storage(name, arguments.s3) as stored:
         folder = Path(name)
         project.configure(folder, STORAGES=stored, **_database(arguments.postgres))
-        project.create_database()
+        upkeep_rows.prepare()
         if not arguments.s3:
             from chatkit_images import storage
 

@@ -193,6 +193,14 @@ def spool_files(made: Made, count: int) -> None:
         spool.hand_over(each)
 
 
+def prepare() -> None:
+    """Migrate the database, and empty it."""
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    clear()
+
+
 def clear() -> None:
     """Empty the tables."""
     from django.core.management import call_command

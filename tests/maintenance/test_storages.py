@@ -1,4 +1,4 @@
-"""Jobs over the files of several storages, and of storages that do not do their part."""
+"""Jobs over the files of several storages, and of storages with troubles."""
 
 from __future__ import annotations
 
