@@ -81,6 +81,7 @@ def main() -> None:
             from chatkit_images import storage
 
             storage.listing = upkeep_rows.listing
+            storage.sized_listing = upkeep_rows.sized_listing
         for images in arguments.images:
             made = upkeep_rows.Made.of(images)
             made.fill()

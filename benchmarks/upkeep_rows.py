@@ -173,6 +173,14 @@ def listing(
     yield from Generated().listed()
 
 
+def sized_listing(
+    errors: list[Exception] | None = None, alias: str | None = None
+) -> Iterator[tuple[str, float, int | None]]:
+    """Do as ``storage.sized_listing`` does, for the storage above."""
+    size = len(image())
+    return ((name, age, size) for name, age in Generated().listed())
+
+
 def write_objects(made: Made, root: Path) -> None:
     """Write all files below a folder that an S3 server serves, long ago."""
     then = time.time() - 10**6

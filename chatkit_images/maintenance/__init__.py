@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from .erase import ErasureFailed, erase
 from .flush import flush_spool, flushing, spooled, waiting
-from .marker import NotOurFiles, claim, guard
+from .marker import NotOurFiles, claim, guard, storages_in_use
 from .moving import Move, MoveRefused, move_storage
 from .orphans import adopt, find_orphans
 from .receipts import Receipt, digest_of
 from .retention import RetentionReport, apply_retention
-from .sweep import Settled, SweepRefused, storages_in_use, sweep
+from .sweep import Settled, SweepRefused, sweep
 from .troubles import Troubles
 from .verify import Finding, StorageSilent, verify
 

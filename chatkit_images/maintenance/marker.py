@@ -13,6 +13,7 @@ import logging
 from itertools import islice
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.db import DatabaseError, connections, transaction
 
 from .. import models, storage
@@ -56,6 +57,22 @@ def guard(alias: str | None = None, *, force: bool = False) -> None:
     _ask(alias, "written", storage.marker.create, _marker(), alias)
     if not is_ours(alias):
         raise NotOurFiles(f"The storage {alias!r} does not keep its marker.")
+
+
+def guard_all() -> None:
+    """Do as ``guard`` does for each storage that rows name, and for new files.
+
+    Raises:
+        NotOurFiles: If the files of one do not belong to this database.
+    """
+    for alias in storages_in_use():
+        guard(alias)
+
+
+def storages_in_use() -> list[str]:
+    """Return the aliases of the storages in ``STORAGES`` that rows name."""
+    known = set(django_settings.STORAGES)
+    return [alias for alias in file_names.aliases() if alias in known]
 
 
 def is_ours(alias: str) -> bool:

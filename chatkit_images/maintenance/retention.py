@@ -12,6 +12,7 @@ from ..queries import pages
 from ..transactions import atomic
 from . import due, sizes
 from .due import Kind
+from .marker import guard_all
 from .owners_retention import OwnersRetention
 
 # Rows that are looked at by one statement, and deleted in one transaction.
@@ -72,9 +73,12 @@ def apply_retention(
 
     Raises:
         ImproperlyConfigured: If the project's server cannot be made.
+        NotOurFiles: If files belong to another database, of which this may be a copy.
         TypeError: If the setting is no retention; a check says so.
         ValueError: Likewise.
     """
+    if not dry_run:
+        guard_all()
     told = progress or (lambda kind, count: None)
     retention = OwnersRetention()
     report = RetentionReport(dry_run=dry_run)

@@ -53,12 +53,6 @@ class Settled(dict[str, int]):
         self.refused: list[str] = []
 
 
-def storages_in_use() -> list[str]:
-    """Return the aliases of the storages that a sweep looks into."""
-    known = set(django_settings.STORAGES)
-    return [alias for alias in file_names.aliases() if alias in known]
-
-
 def sweep(
     *, dry_run: bool = False, force: bool = False, progress: Progress | None = None
 ) -> Settled:

@@ -11,6 +11,7 @@ from .. import failures
 from ..context import RequestContext
 from ..contexts import all_contexts, working_for
 from ..failures.remedies import SENTENCES
+from ..maintenance import NotOurFiles
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class TenantCommand(BaseCommand):
             self.work(**options)
         except CommandError:
             raise
+        except NotOurFiles as error:
+            raise CommandError(str(error)) from error
         except Exception as error:
             failure = failures.of(error)
             remedy = failure.remedy if failure is not None else ""
