@@ -15,4 +15,10 @@ image_failed = Signal()
 """An image call ended without a final image. Arguments: ``image``."""
 
 run_finished = Signal()
-"""A run has ended, in whatever way. Arguments: ``run`` (a ``Run``)."""
+"""A run has ended, in whatever way. Arguments: ``run`` (a ``Run``).
+
+It is sent at least once for each run, also if the process of the run dies: then another
+process sends it later, working for whom the run has worked. So receivers must bear to
+be called twice for the same ``run.pk``. A receiver that raises has been called. It is
+not sent if the run was deleted with its thread before it could end.
+"""

@@ -36,6 +36,7 @@ from chatkit_images.context import SESSION_KEY, is_visitor
 from chatkit_images.testing import Image as ImageStep
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items
+from tests.webhook import SECRET
 
 from .docs import shop
 from .docs.pages import PAGES, ROOT, Block, block, blocks
@@ -75,6 +76,9 @@ OWN_TESTS = (
     # By tests/projects, in a project with django-tenants.
     "shop/tenants.py",
     "shop/routers.py",
+    # By tests/docs/test_webhooks.py.
+    "shop/ends.py",
+    "shop/follow_up.py",
     # By tests/test_tokens.py, with the packages that read tokens.
     "shop/context.py",
     # By tests/processes/test_hand_over.py, with the packages that they hand over to.
@@ -135,6 +139,7 @@ def test_settings_pass_the_checks(
         pytest.importorskip("storages.backends.s3")
     if "RUN_LOG_URL" in part.text:
         pytest.importorskip("redis")
+    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
     ciphers = {}
     if "FILE_CIPHER" in part.text:
         pytest.importorskip("cryptography", reason="The page's cipher needs it.")
