@@ -22,12 +22,21 @@ class Endpoint:
         posts: Headers and body of each request, in the order in which they came.
         answers: Status and headers of the next answers; after them, 204.
         during: Called within each request before it is answered.
+        arrived: Notified of each request.
     """
 
     url: str = ""
     posts: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     during: Callable[[BaseHTTPRequestHandler], object] = lambda request: None
+
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, count: int) -> list[dict[str, Any]]:
+        """Return the ends once there are so many."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.posts) >= count, 30)
+        return self.ends
 
     @property
     def ends(self) -> list[dict[str, Any]]:
@@ -44,7 +53,9 @@ def webhook() -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            endpoint.posts.append((headers, body))
+            with endpoint.arrived:
+                endpoint.posts.append((headers, body))
+                endpoint.arrived.notify_all()
             endpoint.during(self)
             code, more = endpoint.answers.pop(0) if endpoint.answers else (204, {})
             self.send_response(code)

@@ -54,7 +54,8 @@ def tell(end: models.RunEnd, run: models.Run | None) -> None:
         return
     post = webhooks.Post(
         id=f"run_{end.run_id.hex}",
-        body=json.dumps(end.payload, ensure_ascii=False).encode(),
+        # The same bytes each time; some databases keep no order.
+        body=json.dumps(end.payload, ensure_ascii=False, sort_keys=True).encode(),
         until=until,
         then=partial(_after_post, carried(_mark), end.run_id, end.attempts),
     )
