@@ -16,8 +16,8 @@ LAYERS = {
     " run_state database transactions imaging storage url_windows url_tokens signals"
     " times cleaning failures awaiting periods breaker timing fetching webhooks",
     1: "keysets querysets deleted_files models",
-    2: "file_urls notes receiving signal_handlers queries inline_images store"
-    " attachment_store presigned_uploads converters agents reports",
+    2: "file_urls notes receiving signal_handlers queries late_thumbnails inline_images"
+    " store attachment_store presigned_uploads converters agents reports",
     3: "protocol server runs maintenance doctor exchange",
     4: "views consumers",
     5: "urls routing admin templatetags management checks apps",

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from .. import imaging
+from ..contexts import context_class, working_for
 from ..views import row_files
 from ..views.files import Keeping, ServedFile, file_response
 from .base import ReadOnlyModelAdmin
@@ -56,7 +57,8 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         obj = self.get_object(request, unquote(object_id))
         if obj is None or not self.has_view_permission(request, obj):
             raise Http404
-        file = self.get_file(obj, variant)
+        with working_for(context_class().for_owner("", None, request)):
+            file = self.get_file(obj, variant)
         if file is None or not file.name:
             raise Http404
         return file_response(
@@ -69,9 +71,9 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
 
     def get_file(self, obj: Any, variant: str) -> ServedFile | None:
         """Return a variant's file; ``None`` if there is none."""
-        if variant == "thumbnail" and (small := row_files.thumbnail(obj)):
-            return small
-        return row_files.original(obj) if variant in ("full", "thumbnail") else None
+        if variant == "thumbnail":
+            return row_files.in_small(obj)
+        return row_files.original(obj) if variant == "full" else None
 
     def get_image_url(self, obj: Any, variant: str) -> str:
         """Return the address of a variant's bytes."""

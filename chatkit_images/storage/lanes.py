@@ -34,6 +34,7 @@ Lane = Literal[
     "aside",
     "scale",
     "thumbnails",
+    "late",
     "redraw",
     "read",
     "forms",
@@ -67,6 +68,8 @@ def executor(lane: Lane) -> Threads:
         # Thumbnails, likewise. One core at most, because finals must not wait for this.
         "scale": 1,
         "thumbnails": 2,
+        # Those of older images, which somebody looks at and which have none.
+        "late": 1,
         # The model's input: files are drawn again, and read.
         "redraw": 1,
         "read": half,

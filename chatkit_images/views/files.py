@@ -42,6 +42,8 @@ class ServedFile:
         modified: When it became what its URL shows.
         size: How many bytes it has, if its row says so.
         sha256: The digest of its bytes, if its row says so.
+        is_stand_in: Whether another file will be in its place in a moment, so that no
+            browser may keep it.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ServedFile:
     modified: datetime
     size: int | None = None
     sha256: str = ""
+    is_stand_in: bool = False
 
     @property
     def etag(self) -> str:
@@ -136,7 +139,7 @@ def _headers(
     inline = inline and file.mime in imaging.INLINE
     headers = {
         "Content-Type": file.mime if shown else "application/octet-stream",
-        "Cache-Control": str(keeping),
+        "Cache-Control": "no-store" if file.is_stand_in else str(keeping),
         "ETag": file.etag,
         "Last-Modified": conditions.last_modified(file.modified),
         "Accept-Ranges": "bytes",

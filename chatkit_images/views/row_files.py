@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from .. import imaging
+from .. import imaging, late_thumbnails
 from ..models import Attachment, GeneratedImage, PartialImage
 from ..queries import variants
 from .files import ServedFile
@@ -32,8 +33,7 @@ def of_image(image: GeneratedImage, variant: str) -> Shown:
     # An image that was cut off may still get its final.
     is_done = image.status == GeneratedImage.Status.COMPLETED
     if variant == "thumbnail":
-        small = thumbnail(image)
-        return Shown(small or original(image), is_done and small is not None)
+        return Shown(in_small(image), is_done and bool(image.thumbnail))
     if variant == "model":
         # Without a file of its own, the form has the bytes of the image itself. Other
         # settings make another one.
@@ -52,8 +52,9 @@ def of_image(image: GeneratedImage, variant: str) -> Shown:
 
 def of_attachment(row: Attachment, variant: str) -> Shown:
     """Return the file of a variant of an attachment."""
-    small = thumbnail(row) if variant == "thumbnail" else None
-    return Shown(small or original(row), variant != "thumbnail" or small is not None)
+    if variant != "thumbnail":
+        return Shown(original(row), is_final=True)
+    return Shown(in_small(row), bool(row.thumbnail))
 
 
 def original(row: GeneratedImage | Attachment) -> ServedFile:
@@ -62,6 +63,21 @@ def original(row: GeneratedImage | Attachment) -> ServedFile:
     name = str(row.file.name or "")
     size = None if row.bytes is None else int(row.bytes)
     return ServedFile(name, row.stored_in, mime, _modified(row), size, row.sha256)
+
+
+def in_small(row: GeneratedImage | Attachment) -> ServedFile:
+    """Return the thumbnail of a row, which is made now if it has none.
+
+    Until it is made, and if it cannot be, the file of the row stands in. It blocks for
+    two seconds at most. Work for the row's owner.
+    """
+    if (small := thumbnail(row)) is not None:
+        return small
+    made = late_thumbnails.ask(row)
+    if made:
+        row.thumbnail.name = made
+        return in_small(row)
+    return replace(original(row), is_stand_in=made is None)
 
 
 def thumbnail(row: GeneratedImage | Attachment) -> ServedFile | None:
