@@ -49,6 +49,21 @@ def signed_url(
     return route(context, "image", token)
 
 
+def model_url(
+    image: models.GeneratedImage, context: RequestContext, variant: str = "full"
+) -> str:
+    """Return a URL by which a provider reads an image.
+
+    All of a person's images have the same windows for it. If each URL of an input
+    changed at a time of its own, few inputs would begin as the one before, and
+    providers would have few in their caches.
+    """
+    expires = url_tokens.expiry(f"model.{context.scope}")
+    key = image.pk.hex
+    token = url_tokens.make("image", key, variant, context.scope, expires=expires)
+    return route(context, "image", token)
+
+
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:
     """Return the URL of a partial image for its owner's browser.
 

@@ -61,9 +61,13 @@ def digest(scope: str, key: str | bytes | None = None) -> str:
     return salted_hmac(SALT, scope, secret=key, algorithm="sha256").hexdigest()[:16]
 
 
-def expiry(kind: str, key: str, variant: str) -> int:
-    """Return the expiry second of a token made now, the same for a whole window."""
-    start = url_windows.begin(f"{kind}.{key}.{variant}")
+def expiry(thing: str) -> int:
+    """Return the expiry second of a token made now, the same for a whole window.
+
+    Args:
+        thing: Of what the windows are.
+    """
+    start = url_windows.begin(thing)
     return start + max(1, settings.URL_WINDOW) + settings.URL_MAX_AGE
 
 
@@ -75,7 +79,7 @@ def make(
     Raises:
         ValueError: If a part has a dot, which parts the parts.
     """
-    until = expires or expiry(kind, key, variant)
+    until = expires or expiry(f"{kind}.{key}.{variant}")
     parts = (kind, key, variant, digest(scope), format(until, "x"))
     if any("." in part for part in parts):
         raise ValueError(f"A part of a token must not have a dot: {parts!r}.")

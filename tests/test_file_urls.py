@@ -85,6 +85,22 @@ def test_the_urls_of_a_page_change_at_different_times(
     assert max(changes) < 25
 
 
+def test_the_urls_of_an_input_change_together(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the provider would have to read the input anew for each image."""
+    use(settings, TUNING={"URL_WINDOW": 900})
+    now = 1_700_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    rows = [GeneratedImage(pk=UUID(int=number)) for number in range(9)]
+    inputs = []
+    for _ in range(90):
+        inputs.append(tuple(file_urls.model_url(row, CONTEXT) for row in rows))
+        now += 10
+    assert len(set(inputs)) == 2
+    assert all(len(set(urls)) == 2 for urls in zip(*inputs, strict=True))
+
+
 def test_the_storages_own_url_is_absolute(settings: Any) -> None:
     use(settings, IMAGE_URLS="storage")
     row = image()

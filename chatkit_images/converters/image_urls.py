@@ -32,13 +32,13 @@ async def of(
     """
     if settings.MODEL_IMAGES != "signed_url":
         return ""
-    url = file_urls.signed_url(image, context)
+    url = file_urls.model_url(image, context)
     if not is_public_url(url):
         _warn(url)
         return ""
     made = original.made
     if made is not None and made.name:
-        return file_urls.signed_url(image, context, "model")
+        return file_urls.model_url(image, context, "model")
     found = await model_files.image(original) if made is None else made
     # The first bytes of a file that has more behind them have no URL.
     is_whole = found.size == original.size and found.mime != model_files.SVG
