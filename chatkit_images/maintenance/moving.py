@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.files.storage import storages
@@ -30,6 +28,7 @@ from ..models.files import WithStorage, file_columns
 from ..storage import copying
 from ..transactions import atomic
 from . import marker
+from .moves import KEPT_PROBLEMS, Move, MoveRefused, Target
 
 GENERATING = models.GeneratedImage.Status.GENERATING
 # What was copied of a row, by column.
@@ -37,37 +36,10 @@ Copies = dict[str, copying.Copied]
 logger = logging.getLogger(__name__)
 # Rows that are read at a time, and whose files are copied before the next are read.
 PAGE = 200
-# Problems that are kept for the report; all are counted and logged.
-KEPT_PROBLEMS = 100
 # Seconds for which a reader may still have the row of before, beside its URLs.
 READERS = 600
 # Times that the rows are gone through: some change while their files are copied.
 PASSES = 5
-
-
-@dataclass
-class Move:
-    """What a move has done so far.
-
-    Attributes:
-        rows: Rows whose files are in the other storage now, by model.
-        files: How many files were copied.
-        bytes: How many bytes these have.
-        busy: Images that are being generated; they are moved by the next move.
-        problems: Rows that stay where they are, and why; the first of them.
-        failed: How many rows stay where they are because of a problem.
-    """
-
-    rows: Counter[str] = field(default_factory=Counter)
-    files: int = 0
-    bytes: int = 0
-    busy: int = 0
-    problems: list[str] = field(default_factory=list)
-    failed: int = 0
-
-
-class MoveRefused(ValueError):
-    """A move that makes no sense as it was asked for."""
 
 
 def move_storage(
@@ -99,6 +71,8 @@ def move_storage(
         marker.guard(source)
         marker.guard(target)
     move = Move()
+    # Where nothing is yet, nothing can be about to be deleted.
+    is_empty = not dry_run and next(storage.listed_names(target), None) is None
     with ThreadPoolExecutor(threads, "chatkit-images-move") as pool:
         for _ in range(1 if dry_run else PASSES):
             before = move.rows.total()
@@ -107,7 +81,7 @@ def move_storage(
                 if dry_run:
                     move.rows[type(page[0]).__name__] += len(page)
                 else:
-                    _move_page(page, target, pool, move)
+                    _move_page(page, Target(target, is_empty), pool, move)
                 if progress is not None:
                     progress(move)
             if move.rows.total() == before:
@@ -151,11 +125,11 @@ def _pages(alias: str) -> Iterator[list[WithStorage]]:
 
 
 def _move_page(
-    page: list[WithStorage], target: str, pool: ThreadPoolExecutor, move: Move
+    page: list[WithStorage], target: Target, pool: ThreadPoolExecutor, move: Move
 ) -> None:
     names = [blob.name for row in page for blob in row.blobs()]
     noted = models.DeletedFile.objects.order_by().filter(
-        name__in=names, storage_alias=target
+        name__in=names, storage_alias=target.alias
     )
     taken = set(noted.values_list("name", flat=True))
     copy = carried(_copy)
@@ -166,7 +140,7 @@ def _move_page(
         row = started[future]
         try:
             copies = future.result()
-            if _name(row, target, copies):
+            if _name(row, target.alias, copies):
                 move.rows[type(row).__name__] += 1
                 move.files += len(copies)
                 move.bytes += sum(copied.size for copied in copies.values())
@@ -177,12 +151,12 @@ def _move_page(
                 move.problems.append(f"{type(row).__name__} {row.pk}: {error!r}")
 
 
-def _copy(row: WithStorage, target: str, taken: Collection[str]) -> Copies:
+def _copy(row: WithStorage, target: Target, taken: Collection[str]) -> Copies:
     """Copy the files of a row; what was copied before a failure is deleted again.
 
     Args:
         row: The row.
-        target: The alias of the storage that gets them.
+        target: The storage that gets them.
         taken: Names of files that are about to be deleted there.
     """
     copies: Copies = {}
@@ -194,10 +168,10 @@ def _copy(row: WithStorage, target: str, taken: Collection[str]) -> Copies:
             digest = getattr(row, "sha256", "") if column == "file" else ""
             new = name
             # After a move back, the sweep may be about to delete what is there.
-            if name in taken or storage.get_storage(target).exists(name):
+            if name in taken or target.has(name):
                 new = storage.renamed(name)
             blob = storage.Blob(name, row.storage_alias)
-            copy = copying.copy(blob, storage.Blob(new, target), sha256=digest)
+            copy = copying.copy(blob, storage.Blob(new, target.alias), sha256=digest)
             copies[column] = copy
     except BaseException:
         for copied in copies.values():

@@ -116,11 +116,15 @@ def _save(
     row.name = clean_name(attachment.name)
     row.mime_type = clean_mime(attachment.mime_type)
     row.metadata = clean_json(attachment.metadata)
-    if thumbnail:
+    alias = storage.current_alias()
+    if thumbnail and row.file and row.stored_in != alias:
+        # All files of a row are in one storage; its own preview stays.
+        models.DeletedFile.objects.schedule([storage.Blob(thumbnail, alias)])
+    elif thumbnail:
         if row.thumbnail:
             models.DeletedFile.objects.schedule(row.blobs("thumbnail"))
             row.variants.all().delete()
-        row.thumbnail.name = thumbnail
+        row.thumbnail.name, row.storage_alias = thumbnail, alias
     elif _is_foreign(preview) and not row.file:
         row.foreign_preview_url = preview if len(preview) <= 2000 else ""
     row.save()

@@ -60,7 +60,8 @@ def put(name: str, data: bytes, alias: str | None = None) -> None:
             storage.directory_permissions_mode,
         )
     if s3.is_plain(storage):
-        return s3.put(storage, checked(name), data)
+        s3.put(storage, checked(name), data)
+        return
     saved = storage.save(checked(name), ContentFile(data))
     if saved == name:
         return

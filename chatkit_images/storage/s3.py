@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -27,6 +28,7 @@ LONG = 60
 TAKEN = "PreconditionFailed"
 # Some servers of the same protocol do not know conditional writes.
 UNKNOWN = {"NotImplemented", "NotSupported"}
+MD5 = re.compile(r"[0-9a-f]{32}")
 # Storages that have said so.
 _unconditional: WeakSet[Any] = WeakSet()
 
@@ -107,7 +109,7 @@ def region_of(storage: Any) -> str | None:
     return region
 
 
-def put(storage: Any, name: str, data: bytes, *, replaces: bool = False) -> None:
+def put(storage: Any, name: str, data: bytes, *, replaces: bool = False) -> str:
     """Write an object in one request that never replaces another.
 
     If the name is taken, an earlier try has succeeded, because names are random.
@@ -117,6 +119,9 @@ def put(storage: Any, name: str, data: bytes, *, replaces: bool = False) -> None
         name: The name of the object.
         data: Its bytes.
         replaces: Whether it takes the place of an object of that name after all.
+
+    Returns:
+        The MD5 of the object, as ``md5_of`` says; empty if the name is taken.
 
     Source: "Conditional writes" in Amazon's S3 user guide.
     """
@@ -132,18 +137,32 @@ def put(storage: Any, name: str, data: bytes, *, replaces: bool = False) -> None
         request["ContentDisposition"] = "attachment"
     client = storage.connection.meta.client
     if replaces or storage in _unconditional:
-        client.put_object(**request)
-        return
+        return md5_of(client.put_object(**request))
     try:
-        client.put_object(IfNoneMatch="*", **request)
+        return md5_of(client.put_object(IfNoneMatch="*", **request))
     except ClientError as error:
         code, status = refusal(error)
         if code in UNKNOWN or status == HTTPStatus.NOT_IMPLEMENTED:
-            client.put_object(**request)
+            answer = client.put_object(**request)
             # So the next image is sent once. Only a write that succeeded says so.
             _unconditional.add(storage)
-        elif code != TAKEN and status != HTTPStatus.PRECONDITION_FAILED:
+            return md5_of(answer)
+        if code != TAKEN and status != HTTPStatus.PRECONDITION_FAILED:
             raise
+        return ""
+
+
+def md5_of(answer: Any) -> str:
+    """Return the MD5 of an object, by an answer about it; empty if that does not say.
+
+    Objects that came in parts, or that the server encrypts with its own keys, have a
+    tag that is no digest.
+    """
+    tag = str(answer.get("ETag", "")).strip('"')
+    encrypted = answer.get("ServerSideEncryption", "AES256") != "AES256"
+    if encrypted or answer.get("SSECustomerAlgorithm") or not MD5.fullmatch(tag):
+        return ""
+    return tag
 
 
 def refusal(error: ClientError) -> tuple[str | None, int | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -17,7 +16,6 @@ except ImportError:  # The extra "s3" is not installed; nothing here is called.
 
 # Codes and statuses of servers for an object that is not there.
 ABSENT = {"NoSuchKey", "NotFound", "404"}
-MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 def put_file(storage: Any, name: str, file: IO[bytes]) -> None:
@@ -37,22 +35,6 @@ class _Unclosed:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.read = file.read
-
-
-def digest_of(storage: Any, name: str) -> tuple[int, str] | None:
-    """Return size and MD5 of an object; ``None`` if the server does not say the latter.
-
-    Objects that came in parts, or that the server encrypts with its own keys, have a
-    tag that is no digest.
-    """
-    client = storage.connection.meta.client
-    place = {"Bucket": storage.bucket_name, "Key": object_key(storage, name)}
-    found = client.head_object(**place)
-    tag = str(found.get("ETag", "")).strip('"')
-    encrypted = found.get("ServerSideEncryption", "AES256") != "AES256"
-    if encrypted or found.get("SSECustomerAlgorithm") or not MD5.fullmatch(tag):
-        return None
-    return int(found["ContentLength"]), tag
 
 
 @contextmanager

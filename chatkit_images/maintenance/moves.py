@@ -1,0 +1,53 @@
+"""What a move of files is told, and what it tells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from .. import storage
+
+# Problems that are kept for the report; all are counted and logged.
+KEPT_PROBLEMS = 100
+
+
+@dataclass
+class Move:
+    """What a move has done so far.
+
+    Attributes:
+        rows: Rows whose files are in the other storage now, by model.
+        files: How many files were copied.
+        bytes: How many bytes these have.
+        busy: Images that are being generated; they are moved by the next move.
+        problems: Rows that stay where they are, and why; the first of them.
+        failed: How many rows stay where they are because of a problem.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    files: int = 0
+    bytes: int = 0
+    busy: int = 0
+    problems: list[str] = field(default_factory=list)
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A storage that gets files.
+
+    Attributes:
+        alias: Its alias in ``STORAGES``.
+        was_empty: Whether it had none when the move began.
+    """
+
+    alias: str
+    was_empty: bool
+
+    def has(self, name: str) -> bool:
+        """Whether it has a file that this move has not put there."""
+        return not self.was_empty and storage.get_storage(self.alias).exists(name)
+
+
+class MoveRefused(ValueError):
+    """A move that makes no sense as it was asked for."""
