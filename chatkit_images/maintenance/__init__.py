@@ -13,7 +13,8 @@ from __future__ import annotations
 from .erase import ErasureFailed, erase
 from .flush import flush_spool, flushing, spooled, waiting
 from .marker import NotOurFiles, claim, guard, storages_in_use
-from .moving import Move, MoveRefused, move_storage
+from .moves import Move, MoveRefused
+from .moving import move_storage
 from .orphans import adopt, find_orphans
 from .receipts import Receipt, digest_of
 from .retention import RetentionReport, apply_retention
