@@ -176,7 +176,9 @@ def _lock_threads(kind: Kind, keys: Iterable[Any]) -> None:
     if not kind.thread:
         return
     rows = kind.rows().model._default_manager.filter(pk__in=keys).order_by()
-    threads = models.Thread.objects.filter(pk__in=rows.values(kind.thread))
+    # In two statements: one would lock what it reads on the way, in another order.
+    found = set(rows.values_list(kind.thread, flat=True))
+    threads = models.Thread.objects.filter(pk__in=found)
     whole = kind.name == "THREADS"
     # No row that points at a thread may be inserted while the thread goes.
     locked = threads.select_for_update() if whole else threads.locked()

@@ -145,9 +145,13 @@ def _wait_for_deletions(owner: str, thread_id: str) -> None:
         threads = models.Thread.objects.filter(pk=thread_id)
     last = ""
     while True:
-        with atomic():
-            rows = threads.filter(pk__gt=last).order_by("pk").locked()
-            keys = list(rows.values_list("pk", flat=True)[:PAGE])
+        rows = threads.filter(pk__gt=last).order_by("pk")
+        keys = list(rows.values_list("pk", flat=True)[:PAGE])
         if not keys:
             return
         last = keys[-1]
+        with atomic():
+            # By their keys alone: MariaDB locks what it reads of an index too, and a
+            # deletion that has the rows needs that.
+            same = models.Thread.objects.filter(pk__in=keys).order_by("pk")
+            list(same.locked().values_list("pk", flat=True))
