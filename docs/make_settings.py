@@ -16,6 +16,7 @@ CONF = DOCS.parent / "chatkit_images" / "conf"
 MODULES = (
     "__init__.py",
     "storing.py",
+    "serving.py",
     "model_input.py",
     "people.py",
     "limits.py",

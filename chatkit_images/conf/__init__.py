@@ -13,6 +13,7 @@ from .model_input import MODEL_FORMATS, MODEL_IMAGES, ModelInput
 from .people import People
 from .retention import Keeping, Retention, checked_retention
 from .runs import ON_DISCONNECT, Runs
+from .serving import Serving
 from .storing import Storing
 from .tuning import Tuning
 
@@ -34,7 +35,7 @@ ATTACHMENT_UPLOADS = ("app", "storage")
 IMAGE_URLS = ("signed", "storage", "session")
 
 
-class Settings(ModelInput, People, Use, Keeping, Runs, Storing, Tuning):
+class Settings(ModelInput, People, Use, Keeping, Runs, Serving, Storing, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server

@@ -34,7 +34,14 @@ from .names import (
 )
 from .patience import Patience, patiently
 from .presigned_urls import url
-from .readers import PIECE, Reader, is_elsewhere, open_reader, path_on_disk
+from .readers import (
+    PIECE,
+    Reader,
+    is_elsewhere,
+    is_object,
+    open_reader,
+    path_on_disk,
+)
 from .reading import delete, exists, open_file, read
 from .writing import Upload, keep, spooled, store, upload
 
@@ -63,6 +70,7 @@ __all__ = [
     "is_elsewhere",
     "is_local",
     "is_named",
+    "is_object",
     "keep",
     "kept_parts",
     "key_of",

@@ -88,6 +88,11 @@ def path_on_disk(name: str, alias: str | None = None) -> str | None:
     return storage.path(checked(name)) if backend.is_directory(storage) else None
 
 
+def is_object(alias: str | None = None) -> bool:
+    """Whether a storage's files are objects of S3, without additions."""
+    return s3.is_plain(backend.get_storage(alias))
+
+
 def _on_disk(name: str, alias: str | None) -> IO[bytes] | None:
     try:
         return spool.path_of(name).open("rb")

@@ -63,8 +63,7 @@ def _in_storage(name: str, alias: str | None) -> IO[bytes]:
         return backend.get_storage(alias).open(name, "rb")
     except FileNotFoundError:
         # It may have been moved since whoever asks has read its row.
-        here = whereabouts.alias_of(alias)
-        if (moved := whereabouts.find([name]).get(name, here)) == here:
+        if (moved := whereabouts.moved_from(name, alias)) is None:
             raise
         return backend.get_storage(moved).open(name, "rb")
 

@@ -62,3 +62,13 @@ def alias_of(said: str | None) -> str:
     if said is None or not _asked:
         return settings.STORAGE
     return _asked[0][1]()
+
+
+def moved_from(name: str, alias: str | None) -> str | None:
+    """Return the alias of the storage that has a file by now; ``None`` if it is here.
+
+    Ask it where a file is not that somebody has read of in a row a moment ago.
+    """
+    here = alias_of(alias)
+    found = find([name]).get(name, here)
+    return None if found == here else found

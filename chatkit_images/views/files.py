@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from django.utils.http import content_disposition_header
 
 from .. import imaging, storage
 from ..cleaning import clean_name
-from . import conditions, errors, sending
+from . import conditions, errors, offloading, sending
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R", bound=HttpResponseBase)
@@ -71,16 +71,26 @@ class Keeping:
         seconds: For so long, and 0 not at all. Only the person's own browser may.
         is_final: Whether its URL never shows anything else, so that a browser need not
             ask meanwhile, not even when its page is loaded again.
+        shared: For so many seconds nginx may keep it for whoever has the same URL.
     """
 
     seconds: int
     is_final: bool = False
+    shared: int = 0
+
+    @property
+    def in_proxy(self) -> int:
+        """Seconds for which nginx may keep it.
+
+        A browser that gets it from there at the last moment counts from then on.
+        """
+        return self.shared if self.seconds > self.shared else 0
 
     def __str__(self) -> str:
         if self.seconds <= 0:
             return "no-store"
         lasting = ", immutable" if self.is_final else ""
-        return f"private, max-age={self.seconds}{lasting}"
+        return f"private, max-age={self.seconds - self.in_proxy}{lasting}"
 
 
 def file_response(
@@ -114,9 +124,15 @@ def file_response(
             told["Cache-Control"] = "no-store"
         return _safe(told)
     try:
-        if request.method == "HEAD" and (size := _size(file)) is not None:
-            return _safe(_head(headers, size))
-        return _safe(_whole_or_part(request, file, headers))
+        try:
+            return _safe(_found(request, file, headers, keeping))
+        except FileNotFoundError:
+            # It may have been moved since its row was read.
+            moved = storage.whereabouts.moved_from(file.name, file.alias)
+            if moved is None:
+                return gone()
+            file = replace(file, alias=moved)
+            return _safe(_found(request, file, headers, keeping))
     except FileNotFoundError:
         return gone()
     except Exception:
@@ -149,6 +165,22 @@ def _headers(
     }
     disposition = content_disposition_header(not inline, clean_name(filename))
     return headers | ({"Content-Disposition": disposition} if disposition else {})
+
+
+def _found(
+    request: HttpRequest, file: ServedFile, headers: dict[str, str], keeping: Keeping
+) -> HttpResponseBase:
+    """Return the answer with a file, by whoever sends it."""
+    if request.method == "HEAD" and (size := _size(file)) is not None:
+        return _head(headers, size)
+    if keeping.in_proxy:
+        # nginx keeps no answer that it has to make itself. The first header wins.
+        headers = {"X-Accel-Expires": str(keeping.in_proxy)} | headers
+    elif request.method == "GET":
+        what = (file.name, file.alias, file.mime, file.size)
+        if (told := offloading.answer_of(request, *what, headers)) is not None:
+            return told
+    return _whole_or_part(request, file, headers)
 
 
 def _size(file: ServedFile) -> int | None:
@@ -186,6 +218,7 @@ def _sent(
         logger.warning("%s has %s bytes, not %s", file.name, size, file.size)
         validators = ("ETag", "Last-Modified")
         headers = {name: headers[name] for name in headers if name not in validators}
+        headers.pop("X-Accel-Expires", None)
         headers["Cache-Control"] = "no-store"
     try:
         part = conditions.part_of(request, file.etag, file.modified, size)

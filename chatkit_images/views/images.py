@@ -26,7 +26,10 @@ class ImageView(JsonView):
         """Return the bytes; an invalid token is a 404."""
         image, variant, context, max_age = signed_urls.image_of(request, token)
         with working_for(context):
-            return cross_origin(image_response(request, image, variant, max_age))
+            shared = settings.PROXY_CACHE_SECONDS
+            return cross_origin(
+                image_response(request, image, variant, max_age, shared)
+            )
 
 
 class SessionImageView(JsonView):
@@ -51,14 +54,18 @@ class AttachmentView(JsonView):
         row, variant, context, max_age = opened
         with working_for(context):
             file, is_final = row_files.of_attachment(row, variant)
-            keeping = Keeping(max_age, is_final)
+            keeping = Keeping(max_age, is_final, settings.PROXY_CACHE_SECONDS)
             return cross_origin(
                 file_response(request, file, filename=row.name, keeping=keeping)
             )
 
 
 def image_response(
-    request: HttpRequest, image: models.GeneratedImage, variant: str, max_age: int
+    request: HttpRequest,
+    image: models.GeneratedImage,
+    variant: str,
+    max_age: int,
+    shared: int = 0,
 ) -> HttpResponseBase:
     """Return a variant of an image. If the image has ended, it must be shown.
 
@@ -69,13 +76,14 @@ def image_response(
         image: The image.
         variant: Which bytes of it.
         max_age: Seconds that the person's own browser may keep them.
+        shared: Seconds that nginx may keep them for whoever has the same URL.
     """
     if image.finished_at is not None and not image.is_shown:
         return gone()
     file, is_final = row_files.of_image(image, variant)
     stem = slugify(image.prompt)[:60] or "image"
     filename = f"{stem}.{file.name.rpartition('.')[2]}"
-    keeping = Keeping(max_age, is_final)
+    keeping = Keeping(max_age, is_final, shared)
     return file_response(request, file, filename=filename, keeping=keeping)
 
 
