@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import copy_context
@@ -168,6 +169,21 @@ async def own_thread() -> AsyncIterator[None]:
         finally:
             if mine in SyncToAsync.context_to_thread_executor:
                 await sync_to_async(connections.close_all)()
+
+
+async def leave_thread() -> None:
+    """End the thread that Django has for this request, and close its connections.
+
+    Both would wait for a client that reads slowly. What is called in the thread later
+    gets another one.
+    """
+    mine = SyncToAsync.thread_sensitive_context.get(None)
+    if mine is None:
+        return
+    executor = SyncToAsync.context_to_thread_executor.pop(mine, None)
+    if executor is not None:
+        await get_running_loop().run_in_executor(executor, connections.close_all)
+        executor.shutdown(wait=False)
 
 
 @asynccontextmanager

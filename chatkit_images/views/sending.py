@@ -10,12 +10,14 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from .. import storage
-from ..contexts import working_context
+from ..contexts import leave_thread, working_context
 from . import pacing
 
 logger = logging.getLogger(__name__)
 # Bytes that a server gets at once: most of them wait for the client above that.
 PART = 2**16
+# Bytes that an answer may hold. So most images need one look at the storage.
+SMALL = 2**18
 
 
 def answer_of(
@@ -23,16 +25,15 @@ def answer_of(
 ) -> HttpResponseBase:
     """Return an answer with a part of an open file, which it closes.
 
-    What is no more than ``storage.PIECE`` is read now. The rest of a larger one is read
-    when the client has taken what is before it: by a thread of the storage, which no
-    client keeps waiting.
+    A part of a small size is read now. A larger one is read when the client has taken
+    what is before it: by a thread of the storage, which no client keeps waiting.
 
     Raises:
         Exception: The storage's own.
     """
     try:
         file.seek(start)
-        first = file.read(min(size, storage.PIECE))
+        first = file.read(size if size <= SMALL else storage.PIECE)
         if len(first) == size:
             file.close()
             return HttpResponse(first)
@@ -92,6 +93,7 @@ class AsyncPieces(_Pieces):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pace = pacing.of_this_task()
         try:
+            await leave_thread()
             while self._left:
                 await pace.wait()
                 for part in _parts(await self._piece()):

@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,73 @@ def test_what_the_app_has_to_send_comes_from_the_app(
     (offloaded.media / image.file.name).write_bytes(b"short")
     odd = ask(offloaded, path)
     assert (odd.content, odd.headers.get("ETag")) == (b"short", None)
+    assert "has 5 bytes, not 400000" in offloaded.server.forgive()
+
+
+LARGE = BYTES * 10
+READERS = 12
+
+
+def slow(site: Site, path: str, stack: ExitStack) -> socket.socket:
+    """Ask the app itself for a file, and read its first bytes only."""
+    host, port = site.server.url.removeprefix("http://").split(":")
+    wire = stack.enter_context(socket.socket())
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire.settimeout(60)
+    wire.connect((host, int(port)))
+    line = f"GET {path} HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\n\r\n"
+    wire.sendall(line.encode())
+    assert wire.recv(12) == b"HTTP/1.1 200"
+    return wire
+
+
+def rest(wire: socket.socket) -> bytes:
+    """Read what is left, until the server ends the connection."""
+    parts = []
+    with suppress(ConnectionError):
+        while part := wire.recv(2**20):
+            parts.append(part)
+    return b"".join(parts).partition(b"\r\n\r\n")[2]
+
+
+@pytest.fixture
+def spooled(offloaded: Site, make: Any, settings: Any) -> str:
+    """The path of a file that the app has to send, in its spool."""
+    path: str = make(offloaded, LARGE)
+    scratch = offloaded.server.log.parent
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SPOOL_DIR": scratch / "spool"}
+    storage.spool.keep(models.GeneratedImage.objects.get().file.name, LARGE)
+    return path
+
+
+def test_slow_readers_take_little_memory_and_no_thread(
+    offloaded: Site, spooled: str
+) -> None:
+    server = offloaded.server
+    with ExitStack() as stack:
+        assert rest(slow(offloaded, spooled, stack)) == LARGE
+        before, threads = server.memory(), server.threads
+        readers = [slow(offloaded, spooled, stack) for _ in range(READERS)]
+        # All of them have been sent what fits by now: this one comes after them.
+        assert rest(slow(offloaded, spooled, stack)) == LARGE
+        assert server.memory() - before < READERS * 2**19
+        assert server.threads <= threads + 1
+        for wire in readers:
+            assert rest(wire) == LARGE
+
+
+def test_a_file_that_ends_while_it_is_sent_ends_the_connection(
+    offloaded: Site, spooled: str
+) -> None:
+    name = models.GeneratedImage.objects.get().file.name
+    with ExitStack() as stack:
+        wire = slow(offloaded, spooled, stack)
+        os.truncate(storage.spool.path_of(name), 1000)
+        sent = rest(wire)
+    assert sent == LARGE[: len(sent)]
+    assert len(sent) < len(LARGE)
+    assert "An answer is cut" in offloaded.server.forgive()
+    assert ask(offloaded, "/deaf/killed/").status_code == 200
 
 
 @pytest.mark.parametrize(
