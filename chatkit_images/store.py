@@ -162,13 +162,19 @@ class DjangoStore(Store[RequestContext]):
         self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
         """Delete an item, if it is there; its images stay as superseded versions."""
-        await self.delete_thread_items(thread_id, [item_id], context)
+        await database.call(items.delete, thread_id, item_id, given_to(self, context))
 
-    async def delete_thread_items(
-        self, thread_id: str, item_ids: list[str], context: RequestContext
+    async def delete_items_after(
+        self, thread_id: str, item_id: str, context: RequestContext
     ) -> None:
-        """Delete several items in one transaction."""
-        await database.call(items.delete, thread_id, item_ids, given_to(self, context))
+        """Delete what follows an item, in one transaction, as a retry does.
+
+        Raises:
+            NotFoundError: If the item is not there any more.
+        """
+        await database.call(
+            items.delete_after, thread_id, item_id, given_to(self, context)
+        )
 
     async def save_attachment(
         self, attachment: types.Attachment, context: RequestContext

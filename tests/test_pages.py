@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_delete
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chatkit_images import models
 from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import NotFoundError
 from chatkit_images.queries import items, threads
 from tests.reading import rows_read
 
@@ -98,3 +101,47 @@ def test_a_page_goes_on_behind_a_thread_that_is_deleted(filled: models.Thread) -
     assert [each.id for each in more.data] == [
         f"thr_{MANY - n:05}" for n in range(6, 11)
     ]
+
+
+@pytest.mark.parametrize("has_listener", [False, True])
+def test_a_retry_names_what_follows_by_its_position(
+    filled: models.Thread, has_listener: bool
+) -> None:
+    context = RequestContext(owner=OWNER, user=None)
+    told: list[str] = []
+
+    def tell(instance: models.ThreadItem, **kwargs: Any) -> None:
+        told.append(instance.item_id)
+
+    every = list(filled.items.order_by("created_at", "pk"))
+    image = models.GeneratedImage.objects.create(
+        thread=filled, item=every[-1], call_id="ig_1"
+    )
+    for row in (every[-1], every[-31]):
+        filled.feedback.create(item=row, owner=OWNER, kind="positive")
+    if has_listener:
+        post_delete.connect(tell, sender=models.ThreadItem)
+    taken = []
+    try:
+        for count in (20, 400):
+            left = len(every) - count
+            with CaptureQueriesContext(connection) as asked:
+                items.delete_after(filled.pk, every[left - 1].item_id, context)
+            gone = every[left:]
+            every = every[:left]
+            kept = filled.items.order_by("created_at", "pk")
+            assert list(kept.values_list("pk", flat=True)) == [row.pk for row in every]
+            assert not told or set(told) >= {row.item_id for row in gone}
+            taken.append(sum("INSERT" not in query["sql"] for query in asked))
+    finally:
+        post_delete.disconnect(tell, sender=models.ThreadItem)
+    assert bool(told) == has_listener
+    assert has_listener or taken[0] == taken[1]
+    image.refresh_from_db()
+    assert image.item is None
+    assert image.superseded_at is not None
+    assert not filled.feedback.exists()
+    page = items.load_page(filled.pk, gone[0].item_id, 5, "desc", context)
+    assert [item.id for item in page.data] == [row.item_id for row in every[:-6:-1]]
+    with pytest.raises(NotFoundError):
+        items.delete_after(filled.pk, gone[0].item_id, context)

@@ -98,7 +98,6 @@ async def test_hooks_may_be_asynchronous_and_start_the_run_themselves(
         ("_process_streaming_impl", ["self", "request", "context"]),
         ("_process_non_streaming", ["self", "request", "context"]),
         ("_process_events", ["self", "thread", "context", "stream"]),
-        ("_paginate_thread_items_reverse", ["self", "thread_id", "context"]),
     ],
 )
 def test_what_is_used_of_the_sdks_inside_is_as_it_was(

@@ -19,7 +19,8 @@ class RetryMixin(RequestCheckMixin, TurnMessageMixin):
     ) -> AsyncGenerator[types.ThreadStreamEvent, None]:
         """Answer a message again; delete what followed it in one transaction.
 
-        The SDK deletes item by item, so a crash in between leaves half an answer.
+        The SDK reads all that followed and deletes it item by item, so a crash in
+        between leaves half an answer.
         """
         thread_id, item_id = request.params.thread_id, request.params.item_id
         thread = await self.store.load_thread(thread_id, context=context)
@@ -39,12 +40,7 @@ class RetryMixin(RequestCheckMixin, TurnMessageMixin):
             ):
                 yield event
             return
-        later: list[str] = []
-        async for item in self._paginate_thread_items_reverse(thread_id, context):
-            if item.id == item_id:
-                break
-            later.append(item.id)
-        await self.store.delete_thread_items(thread_id, later, context)
+        await self.store.delete_items_after(thread_id, item_id, context)
         async for event in self._process_events(
             thread, context, lambda: self.respond(thread, message, context)
         ):

@@ -6,6 +6,8 @@ import uuid
 from typing import cast
 
 from chatkit import types
+from django.db.models import Q, QuerySet
+from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from .. import models, notes, times
@@ -185,13 +187,51 @@ def _link(
 
 
 @atomic()
-def delete(thread_id: str, item_ids: list[str], context: RequestContext) -> None:
-    """Delete those items that are there; their images stay as superseded versions."""
+def delete(thread_id: str, item_id: str, context: RequestContext) -> None:
+    """Delete an item, if it is there; its images stay as superseded versions."""
+    thread = _locked(thread_id, context)
+    _delete(thread, thread.items.filter(item_id=clean(item_id)))
+
+
+@atomic()
+def delete_after(thread_id: str, item_id: str, context: RequestContext) -> None:
+    """Delete what follows an item; images stay as superseded versions.
+
+    Raises:
+        NotFoundError: If the owner's thread has no such item any more.
+    """
+    thread = _locked(thread_id, context)
+    found = thread.items.filter(item_id=clean(item_id))
+    position = found.values_list("created_at", "pk").first()
+    if position is None:
+        raise NotFoundError(f"Item {item_id} not found in thread {thread_id}")
+    created_at, pk = position
+    later = Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk)
+    # Databases do not see in the condition above that it bounds an index.
+    _delete(thread, thread.items.filter(later, created_at__gte=created_at))
+
+
+def _locked(thread_id: str, context: RequestContext) -> models.Thread:
     thread = threads.get(thread_id, context)
     models.Thread.objects.locked().filter(pk=thread.pk).one()
     fence.check()
-    rows = list(thread.items.filter(item_id__in=map(clean, item_ids)))
-    keys = [row.pk for row in rows]
-    pages.bury(thread_id, [(row.item_id, row.pk, row.created_at) for row in rows])
-    thread.images.filter(item__in=keys).update(item=None, superseded_at=timezone.now())
-    thread.items.filter(pk__in=keys).delete()
+    return thread
+
+
+def _delete(thread: models.Thread, rows: QuerySet[models.ThreadItem]) -> None:
+    """Delete items by their condition, however many they are.
+
+    Whoever writes items has locked the thread, so they stay the same meanwhile.
+    """
+    rows = rows.order_by()
+    pages.bury(thread.pk, list(rows.values_list("item_id", "pk", "created_at")))
+    shown = thread.images.filter(item__in=rows)
+    shown.update(item=None, superseded_at=timezone.now())
+    if pre_delete.has_listeners(models.ThreadItem) or post_delete.has_listeners(
+        models.ThreadItem
+    ):
+        rows.delete()  # The project wants to know of each.
+        return
+    # Django would read their keys and delete a hundred at a time.
+    models.Feedback.objects.filter(item__in=rows).delete()
+    rows._raw_delete(rows.db)
