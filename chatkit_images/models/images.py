@@ -50,6 +50,7 @@ class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
         verbose_name=_("thread"),
         related_name="images",
         on_delete=models.CASCADE,
+        db_index=False,  # Two other indexes begin with it.
     )
     item = models.ForeignKey(
         ThreadItem,

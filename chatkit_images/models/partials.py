@@ -20,6 +20,7 @@ class PartialImage(WithStorage):
         verbose_name=_("image"),
         related_name="partials",
         on_delete=models.CASCADE,
+        db_index=False,  # The constraint's index begins with it.
     )
     index = models.PositiveIntegerField(_("index"))
     file = file_field(_("file"))

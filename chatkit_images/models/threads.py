@@ -80,6 +80,7 @@ class ThreadItem(models.Model):
         verbose_name=_("thread"),
         related_name="items",
         on_delete=models.CASCADE,
+        db_index=False,  # Two other indexes begin with it.
     )
     item_id = KeyField(_("item id"), max_length=255)
     type = models.CharField(_("type"), max_length=64)
@@ -131,6 +132,7 @@ class Feedback(models.Model):
         verbose_name=_("item"),
         related_name="feedback",
         on_delete=models.CASCADE,
+        db_index=False,  # The constraint's index begins with it.
     )
     thread = models.ForeignKey(
         Thread,
@@ -165,6 +167,7 @@ class Feedback(models.Model):
                 fields=["item", "owner"], name="chatkit_feedback_unique"
             ),
         ]
+        indexes = [models.Index(fields=["owner"], name="chatkit_feedback_owner")]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.item_id}"
