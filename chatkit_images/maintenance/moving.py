@@ -200,9 +200,10 @@ def _name(row: WithStorage, target: str, copies: Copies) -> bool:
         gone = [each.blob for each in copies.values() if each.blob not in kept]
         models.DeletedFile.objects.schedule(gone)
         return False
-    due = timezone.now() + datetime.timedelta(
-        seconds=settings.URL_MAX_AGE + settings.URL_WINDOW + READERS
-    )
+    # URLs of a storage's own may be valid for longer than those of the app.
+    expire = getattr(storage.get_storage(row.stored_in), "querystring_expire", 0)
+    lives = max(settings.URL_MAX_AGE, expire) + settings.URL_WINDOW
+    due = timezone.now() + datetime.timedelta(seconds=lives + READERS)
     models.DeletedFile.objects.bulk_create(
         models.DeletedFile(name=blob.name, storage_alias=row.stored_in, due_at=due)
         for blob in row.blobs()
