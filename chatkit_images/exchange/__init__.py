@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .exporting import export
 from .files import Problem
+from .from_store import import_store
 from .imported import Imported, Refusal, TooManyRefused
 from .importing import import_archive
 from .people import context_of
+from .places import StoreRefused, Tenancy, people_of, store_of
 from .reading import ArchiveRefused
 from .survey import survey
 from .writer import Export
@@ -17,9 +19,14 @@ __all__ = [
     "Imported",
     "Problem",
     "Refusal",
+    "StoreRefused",
+    "Tenancy",
     "TooManyRefused",
     "context_of",
     "export",
     "import_archive",
+    "import_store",
+    "people_of",
+    "store_of",
     "survey",
 ]

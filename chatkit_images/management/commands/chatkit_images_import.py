@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.core.management.base import CommandError, CommandParser
 
 from ... import exchange
@@ -16,14 +17,29 @@ class Command(TenantCommand):
     """Gives what is in an archive of an export to a person."""
 
     help = (
-        "Imports an archive of chatkit_images_export. What is there already stays as "
-        "it is, so it can be repeated."
+        "Imports an archive of chatkit_images_export, or what another ChatKit store "
+        "has. What is there already stays as it is, so it can be repeated."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_person(parser)
-        parser.add_argument("archive", help="The archive.")
+        parser.add_argument("archive", nargs="?", help="The archive.")
+        parser.add_argument(
+            "--store",
+            help="In place of an archive: the dotted path of a chatkit.store.Store, "
+            "of its class, or of a function that returns it.",
+        )
+        parser.add_argument(
+            "--context",
+            help="With --store: the dotted path of the context that it takes, or of "
+            "what yields pairs of a context and a user or an owner.",
+        )
+        parser.add_argument(
+            "--fetch",
+            action="store_true",
+            help="With --store: read images at URLs, at public addresses only.",
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="Check everything, write nothing."
         )
@@ -32,28 +48,47 @@ class Command(TenantCommand):
         return True
 
     def work(self, **options: Any) -> None:
-        owner, user = person_of(options)
+        if bool(options["archive"]) == bool(options["store"]):
+            raise CommandError("Say an archive or --store, one of them.")
         try:
-            context = exchange.context_of(user, owner)
-        except ValueError as error:
-            raise CommandError(str(error)) from error
-        self._report(self._import(context, options), dry_run=options["dry_run"])
-
-    def _import(
-        self, context: RequestContext, options: dict[str, Any]
-    ) -> exchange.Imported:
-        try:
-            return exchange.import_archive(
-                context,
-                options["archive"],
-                dry_run=options["dry_run"],
-                tell=self._tell,
-                progress=self._progress if options["verbosity"] > 1 else None,
-            )
-        except (exchange.ArchiveRefused, exchange.TooManyRefused) as error:
+            done = self._done(options)
+        except (
+            exchange.ArchiveRefused,
+            exchange.StoreRefused,
+            exchange.TooManyRefused,
+        ) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"The import has stopped: {error}") from error
+        self._report(done, dry_run=options["dry_run"])
+
+    def _done(self, options: dict[str, Any]) -> exchange.Imported:
+        dry_run = options["dry_run"]
+        if options["store"] is None:
+            return exchange.import_archive(
+                self._context(options),
+                options["archive"],
+                dry_run=dry_run,
+                tell=self._tell,
+                progress=self._progress if options["verbosity"] > 1 else None,
+            )
+        # Pairs of --context say who gets what.
+        is_said = options["user"] or options["owner"] or options["context"] is None
+        ours = self._context(options) if is_said else None
+        return async_to_sync(exchange.import_store)(
+            exchange.store_of(options["store"]),
+            exchange.people_of(options["context"], ours),
+            dry_run=dry_run,
+            fetch=options["fetch"],
+            tell=self._tell,
+        )
+
+    def _context(self, options: dict[str, Any]) -> RequestContext:
+        owner, user = person_of(options)
+        try:
+            return exchange.context_of(user, owner)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
 
     def _report(self, done: exchange.Imported, *, dry_run: bool) -> None:
         verb = "Would import" if dry_run else "Imported"
