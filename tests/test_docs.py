@@ -61,6 +61,9 @@ OWN_TESTS = (
     "shop/failures.py",
     "shop/posters.py",
     "shop/management/commands/poster.py",
+    # By tests/docs/test_exchange.py.
+    "shop/exports.py",
+    "shop/moving.py",
     # By tests/docs/test_from_the_guide.py.
     "shop/endpoint.py",
     "shop/tasks.py",

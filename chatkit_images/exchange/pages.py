@@ -14,6 +14,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from .. import imaging, models
 from . import frame, texts
@@ -63,7 +64,7 @@ def index_entry(path: str, thread: models.Thread, items: int, images: int) -> st
         path,
         title_of(thread),
         frame.time(thread.created_at),
-        _("%(items)d entries, %(images)d images") % {"items": items, "images": images},
+        ", ".join((_entries(items), _images(images))),
     )
 
 
@@ -182,3 +183,11 @@ def of_attachment(row: models.Attachment, path: str | None) -> File:
     size = filesizeformat(row.bytes) if row.bytes else ""
     caption = f"{row.name} · {size}" if size else row.name
     return File(path, row.name, row.mime_type, (row.width, row.height), caption)
+
+
+def _entries(count: int) -> str:
+    return ngettext("%(count)d entry", "%(count)d entries", count) % {"count": count}
+
+
+def _images(count: int) -> str:
+    return ngettext("%(count)d image", "%(count)d images", count) % {"count": count}
