@@ -73,15 +73,12 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
     arguments = parser.parse_args()
     print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
-    with tempfile.TemporaryDirectory() as name, _storage(name, arguments.s3) as stored:
+    with tempfile.TemporaryDirectory() as name, storages(name, arguments.s3) as stored:
         folder = Path(name)
         project.configure(folder, STORAGES=stored, **_database(arguments.postgres))
         upkeep_rows.prepare()
         if not arguments.s3:
-            from chatkit_images import storage
-
-            storage.listing = upkeep_rows.listing
-            storage.sized_listing = upkeep_rows.sized_listing
+            list_by_formula()
         for images in arguments.images:
             made = upkeep_rows.Made.of(images)
             made.fill()
@@ -90,6 +87,14 @@ def main() -> None:
             for job in arguments.jobs:
                 print(line(images, job, JOBS[job](made)), flush=True)
             upkeep_rows.clear()
+
+
+def list_by_formula() -> None:
+    """Let the storage list the files of rows that are made by SQL."""
+    from chatkit_images import storage
+
+    storage.listing = upkeep_rows.listing
+    storage.sized_listing = upkeep_rows.sized_listing
 
 
 def line(images: int, job: str, cost: Cost) -> str:
@@ -213,10 +218,11 @@ def _measured(work: Callable[[], int], files: int) -> Cost:
 
 
 @contextmanager
-def _storage(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
+def storages(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
+    """Have the storages of the project, with a server of S3 or without."""
     served: Any = nullcontext(None)
     if is_s3:
-        from tests.faults.storages import rclone, s3_storage
+        from tests.faults.storages import rclone
 
         served = rclone(Path(folder) / "s3")
     with served as port:

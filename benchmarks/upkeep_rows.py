@@ -67,13 +67,14 @@ class Made:
     @property
     def files(self) -> int:
         """How many files there are."""
-        return self.images * 2 + self.unknown
+        return self.images * 2 + self.unknown - self.adopted
 
     def names(self) -> Iterator[str]:
         """Yield the names of all files."""
         for number in range(self.images):
             yield name("images", number)
-            yield name("thumbnails", number)
+            if number % LOST:
+                yield name("thumbnails", number)
             if number % UNKNOWN == 0:
                 yield name("unknown", number)
 
@@ -114,7 +115,8 @@ class Made:
                 "key": digest,
                 "file": f"CASE WHEN {lost} THEN '' ELSE "
                 f"{path.format('images', digest)} END",
-                "thumbnail": path.format("thumbnails", small),
+                "thumbnail": f"CASE WHEN {lost} THEN '' ELSE "
+                f"{path.format('thumbnails', small)} END",
                 "status": f"CASE WHEN {lost} THEN 'failed' ELSE 'completed' END",
                 "finished_at": ended,
             },

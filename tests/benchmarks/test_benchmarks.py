@@ -57,6 +57,19 @@ print(json.dumps([model_input.HEADER, *rows]))
 """
 
 
+UPKEEP = """
+import json, pathlib, sys, project, upkeep, upkeep_rows
+with upkeep.storages(sys.argv[1], False) as stored:
+    project.configure(pathlib.Path(sys.argv[1]), STORAGES=stored)
+    upkeep_rows.prepare()
+    upkeep.list_by_formula()
+    made = upkeep_rows.Made.of(100)
+    made.fill()
+    costs = {name: job(made)._asdict() for name, job in upkeep.JOBS.items()}
+print(json.dumps(costs))
+"""
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Any:
     # All servers have copies of one database: to make one takes longer than the rest.
@@ -110,6 +123,19 @@ def test_the_benchmark_of_the_models_input_measures_app_and_sdk() -> None:
     encoded = header.index("encoded")
     assert app[encoded : encoded + 2] == ["1.0", "0.0"]
     assert float(sdk[encoded + 1]) > 0
+
+
+def test_the_benchmark_of_upkeep_measures_each_job(tmp_path: Path) -> None:
+    costs = run(UPKEEP, str(tmp_path))
+    assert set(costs) == {
+        *("sweep-dry", "sweep", "sweep-again"),
+        *("verify", "flush", "doctor"),
+    }
+    assert (costs["sweep"]["files"], costs["sweep"]["found"]) == (201, 3)
+    assert costs["sweep-again"]["found"] == 0
+    assert costs["verify"]["files"] == 100 and costs["verify"]["found"] == 0
+    assert costs["flush"]["found"] > 0 and costs["doctor"]["found"] == 0
+    assert all(cost["statements"] > 0 for cost in costs.values())
 
 
 @pytest.mark.parametrize("door", DOORS)
