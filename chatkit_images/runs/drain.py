@@ -15,6 +15,7 @@ from types import FrameType
 
 from django.utils.translation import gettext as _
 
+from .. import webhooks
 from ..conf import settings
 from ..exceptions import RequestRefused
 from .registry import LIVE
@@ -120,10 +121,13 @@ async def drain(seconds: float, hurry: asyncio.Event) -> None:
         last = loop.time() + WRITE_SECONDS
         while any(run.id in LIVE for run in rest) and loop.time() < last:
             await asyncio.sleep(CHECK_SECONDS)
-    # Now readers get the last events, and watchers learn how the run has ended.
+    # Now readers get the last events, watchers learn how the run has ended, and so does
+    # the webhook. Otherwise another process would tell it, some minutes later.
     last = loop.time() + LAST_SECONDS
     await asyncio.sleep(CHECK_SECONDS)
-    while supervisor().watches.shows and loop.time() < last and not hurry.is_set():
+    while supervisor().watches.shows or webhooks.posting():
+        if loop.time() > last or hurry.is_set():
+            return
         await asyncio.sleep(CHECK_SECONDS)
 
 
