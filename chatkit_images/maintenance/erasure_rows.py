@@ -22,7 +22,7 @@ from . import sizes
 from .receipts import Receipt
 
 # Threads that are deleted together, and rows of one kind in one transaction.
-THREADS, SLICE = 100, 500
+THREADS, SLICE = 100, 200
 NAMES = {
     "Thread": "threads",
     "ThreadItem": "items",
@@ -132,14 +132,13 @@ class Erasure:
             (models.Run, self._delete_runs),
         ]
         for model, delete in parts:
-            while True:
+            found = [None] * SLICE
+            while len(found) == SLICE:
                 with atomic():
-                    free = _locked(keys)
-                    rows = model._default_manager.filter(thread__in=free).order_by()
-                    found = list(rows.values_list("pk", flat=True)[:SLICE])
-                    if not found:
-                        break
-                    delete(found)
+                    rows = model._default_manager.filter(thread__in=_locked(keys))
+                    found = list(rows.order_by().values_list("pk", flat=True)[:SLICE])
+                    if found:
+                        delete(found)
         with atomic():
             free = _locked(keys)
             self._count(models.DeletedPosition.objects.filter(scope__in=free).delete())
