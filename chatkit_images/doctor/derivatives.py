@@ -1,62 +1,77 @@
-"""Thumbnails that were never made, or are lost."""
+"""Thumbnails that were never made, or are lost.
+
+Whoever looks at such an image makes its thumbnail, too, but then somebody waits for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 
-from django.db.models import QuerySet
+from django.conf import settings as django_settings
+from django.db.models import Exists, OuterRef, QuerySet
 
-from .. import imaging, models, receiving, storage
-from ..conf import settings
-from ..exceptions import ImageError
-from ..transactions import atomic
+from .. import imaging, late_thumbnails, models
+from ..queries.missing_thumbnails import IMPOSSIBLE, Row
 from .drift import Finding, Look, a_while_ago
 from .drift import said as said_of_row
+from .files import is_there
 
 THUMBNAILS = "missing-thumbnails"
-SVG = "image/svg+xml"
+# How often a thumbnail is waited for, two seconds each.
+TRIES = 15
 
 
 def find(look: Look) -> Iterator[Finding]:
     """Yield the complete images that have no thumbnail and may have one."""
-    for page in look.pages(_bare()):
-        for image in page:
-            if thumbnail := made(image, look):
-                mend = partial(keep, image, thumbnail)
-                size, why = image.bytes or 0, f"{image.mime} without a thumbnail"
-                yield Finding(THUMBNAILS, said_of_row(image), why, size, mend)
+    pages: Iterator[Sequence[Row]] = chain(
+        look.pages(_images()), look.pages(_attachments())
+    )
+    for page in pages:
+        for row in page:
+            if _has_file(row, look):
+                size, why = row.bytes or 0, "it has no thumbnail"
+                mend = partial(make, row)
+                yield Finding(THUMBNAILS, said_of_row(row), why, size, mend)
 
 
-def _bare() -> QuerySet[models.GeneratedImage]:
+def make(row: Row) -> bool:
+    """Have the thumbnail made, or noted that there cannot be one."""
+    return any(late_thumbnails.ask(row) is not None for _ in range(TRIES))
+
+
+def _images() -> QuerySet[models.GeneratedImage]:
     done = models.GeneratedImage.objects.filter(
         status=models.GeneratedImage.Status.COMPLETED,
         thumbnail="",
+        mime__in=imaging.INLINE,
         # A thumbnail comes a moment after its image.
         finished_at__lt=a_while_ago(),
     )
-    return done.exclude(file="").exclude(mime=SVG)
+    noted = models.ImageVariant.objects.filter(image=OuterRef("pk"), form=IMPOSSIBLE)
+    return done.exclude(file="").exclude(Exists(noted))
 
 
-def made(image: models.GeneratedImage, look: Look) -> bytes:
-    """Return a thumbnail, empty if there is no file or none can be made of it."""
-    try:
-        data = look.read(str(image.file.name), image.stored_in)
-        if data is None:
-            return b""
-        return imaging.examine(data, settings.THUMBNAIL_SIDE, keep=True)[1]
-    except (FileNotFoundError, ImageError):
-        return b""  # That is another class, or it is shown as it is.
+def _attachments() -> QuerySet[models.Attachment]:
+    rows = models.Attachment.objects.filter(
+        kind=models.Attachment.Kind.IMAGE,
+        thumbnail="",
+        mime_type__in=imaging.INLINE,
+        created_at__lt=a_while_ago(),
+    )
+    noted = models.ImageVariant.objects.filter(
+        attachment=OuterRef("pk"), form=IMPOSSIBLE
+    )
+    return rows.exclude(file="").exclude(Exists(noted))
 
 
-def keep(image: models.GeneratedImage, thumbnail: bytes) -> bool:
-    """Store a thumbnail, unless the image has one, or another file, by now."""
-    alias = image.stored_in
-    name = receiving.store_thumbnail(thumbnail, alias)
-    if not name:
+def _has_file(row: Row, look: Look) -> bool:
+    """Whether the file is there; if it is not, that is another class."""
+    if row.stored_in not in django_settings.STORAGES:
         return False
-    same = {"file": image.file.name, "storage_alias": image.storage_alias}
-    with atomic():
-        if not _bare().filter(pk=image.pk, **same).update(thumbnail=name):
-            models.DeletedFile.objects.schedule([storage.Blob(name, alias)])
-    return True
+    try:
+        return is_there(look, str(row.file.name), row.stored_in)
+    except Exception as error:
+        look.fails(said_of_row(row), error)
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.utils import timezone
 
 from .. import imaging, models, notes, storage
@@ -31,7 +32,7 @@ def lose(named: Named, look: Look) -> bool:
     A form of an image is made again when it is needed.
     """
     if named.field == "thumbnail":
-        return _clear(named) and _made_again(named, look)
+        return _clear(named) and _made_again(named)
     if named.model == "GeneratedImage":
         return _lose_image(named, look)
     if named.model == "Attachment":
@@ -50,14 +51,12 @@ def _clear(named: Named) -> bool:
     return True
 
 
-def _made_again(named: Named, look: Look) -> bool:
-    """Make a lost thumbnail of an image again, if it can be made."""
-    if named.model != "GeneratedImage":
-        return True
-    image = models.GeneratedImage.objects.filter(pk=named.pk, thumbnail="").one()
-    thumbnail = derivatives.made(image, look) if image is not None else b""
-    if image is not None and thumbnail:
-        derivatives.keep(image, thumbnail)
+def _made_again(named: Named) -> bool:
+    """Make a lost thumbnail again, if it can be made now; if not, it is missing."""
+    model: Any = apps.get_model("chatkit_images", named.model)
+    row = model.objects.filter(pk=named.pk, thumbnail="").first()
+    if row is not None:
+        derivatives.make(row)
     return True
 
 

@@ -150,6 +150,8 @@ class Planter:
         values = {"kind": "image", "name": "a", "mime_type": "image/png"}
         values |= {"width": 64, "height": 48, "bytes": len(data), "file": name}
         values |= {"created_at": self.old, "thread": thread, "owner": thread.owner}
+        values["thumbnail"] = storage.new_name("thumbnails", "webp")
+        storage.store(str(values["thumbnail"]), image_file("green", "WEBP"))
         return Attachment.objects.create(pk=self.key(), **values | fields)
 
     # Drift
@@ -172,9 +174,10 @@ class Planter:
     def unfinished_uploads(self) -> Attachment:
         upload = storage.new_name("uploads", "png")
         storage.store(upload, b"bytes")
-        values = {"awaits_upload": True, "file": "", "upload": upload}
-        found = self.attachment(**values)
-        return found
+        row = self.attachment(awaits_upload=True, upload=upload)
+        storage.delete(str(row.file.name))
+        Attachment.objects.filter(pk=row.pk).update(file="")
+        return row
 
     def undeleted_files(self) -> DeletedFile:
         name = storage.new_name("images", "png")
@@ -277,10 +280,10 @@ class Planter:
         storage.store(name, image_file("yellow", size=(32, 32)))
         return image
 
-    def missing_thumbnails(self) -> GeneratedImage:
-        image = self.image()
-        self.bare(image)
-        return image
+    def missing_thumbnails(self) -> GeneratedImage | Attachment:
+        row = self.random.choice([self.image, self.attachment])()
+        self.bare(row)
+        return row
 
     def urls_in_items(self) -> ThreadItem:
         thread = self.thread()
@@ -336,10 +339,10 @@ class Planter:
         storage.delete(str(getattr(row, field).name))
         return f"{type(row).__name__} {row.pk} {field}"
 
-    def bare(self, image: GeneratedImage) -> None:
+    def bare(self, row: GeneratedImage | Attachment) -> None:
         """Take the thumbnail of an image away, as if it was never made."""
-        storage.delete(str(image.thumbnail.name))
-        GeneratedImage.objects.filter(pk=image.pk).update(thumbnail="")
+        storage.delete(str(row.thumbnail.name))
+        type(row)._default_manager.filter(pk=row.pk).update(thumbnail="")
 
     def move(self, name: str) -> None:
         """Move a file to the second storage."""

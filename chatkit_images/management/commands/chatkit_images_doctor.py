@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from ... import doctor
+from ...context import RequestContext
 from ...contexts import working_context
 from ..tenants import TenantCommand, name_of
 
+logger = logging.getLogger(__name__)
 ALL = "all"
 # Seconds between two lines of progress.
 PAUSE = 0.2
@@ -72,21 +75,31 @@ class Command(TenantCommand):
             CommandError: With the exit code of the worst report.
         """
         self._reports: dict[str, doctor.Report] = {}
-        failed: CommandError | None = None
+        self._is_json = options["json"]
+        failed: Exception | None = None
         try:
             super().handle(*args, **options)
         except CommandError as error:
             failed = error
-        if options["json"]:
+        except Exception as error:
+            # With Python's own exit code it would be taken for drift.
+            logger.exception("The doctor has failed")
+            failed = error
+        if self._is_json and self._reports:
             self._print_json()
         if failed is not None:
-            raise CommandError(str(failed), returncode=2) from failed
+            raise CommandError(f"{failed}", returncode=2) from failed
         code = max((each.exit_code for each in self._reports.values()), default=0)
         left = sum(each.left for each in self._reports.values())
         if code == 2:
             raise CommandError("Not all could be looked at.", returncode=2)
         if code:
             raise CommandError(f"There is drift: {left} in all.", returncode=1)
+
+    def announce(self, context: RequestContext | None) -> None:
+        """Say for which tenant the work is, unless that is for a program."""
+        if not self._is_json:
+            super().announce(context)
 
     def work(self, **options: Any) -> None:
         shown = not (options["no_progress"] or options["json"])
