@@ -222,7 +222,7 @@ def storages(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
     """Have the storages of the project, with a server of S3 or without."""
     served: Any = nullcontext(None)
     if is_s3:
-        from tests.faults.storages import rclone
+        from tests.faults.storages import rclone, s3_storage
 
         served = rclone(Path(folder) / "s3")
     with served as port:
