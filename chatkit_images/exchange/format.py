@@ -16,7 +16,7 @@ from django.db import models as db
 from .. import models
 from .values import FLAG, JSON, KEY, TIME, Value, name, of_column, text
 
-FORMAT, VERSION = "chatkit_images.export", 1
+FORMAT, VERSION = "chatkit-images-export", 1
 LINES, IMAGES, ERRORS = "conversations.jsonl", "images.jsonl", "errors.jsonl"
 MANIFEST, README, INDEX = "manifest.json", "README.txt", "index.html"
 # Where files are. Only such names are read from an archive.

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, NamedTuple
 
+from asgiref.sync import sync_to_async
 from chatkit.store import Store
 from django.utils.module_loading import import_string
 
@@ -64,7 +65,8 @@ async def people_of(
     """
     found: Any = None if path is None else _imported(path)
     if callable(found):
-        found = found()
+        # What is not asynchronous may use the database.
+        found = await sync_to_async(found)() if not _is_async(found) else found()
     if inspect.isawaitable(found):
         found = await found
     if ours is not None:
@@ -72,15 +74,20 @@ async def people_of(
         return
     if hasattr(found, "__aiter__"):
         async for each in found:
-            yield _pair(each)
+            yield await sync_to_async(_pair)(each)
     elif isinstance(found, Iterable) and not isinstance(found, str | bytes | dict):
-        for each in found:
-            yield _pair(each)
+        rows = iter(found)
+        while (each := await sync_to_async(next)(rows, None)) is not None:
+            yield await sync_to_async(_pair)(each)
     else:
         raise StoreRefused(
             "Say --user or --owner, or a --context that yields pairs of a context and "
             "a user or an owner."
         )
+
+
+def _is_async(func: Any) -> bool:
+    return inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func)
 
 
 def _pair(each: Any) -> Tenancy:

@@ -44,8 +44,9 @@ class Draft:
         return [each for each in lines if each["line"] == kind]
 
     def images(self) -> list[Any]:
-        """The lines of the images that have a file."""
-        return [each for each in self.all("image") if each["path"]]
+        """The lines of the images that have a file, the oldest first."""
+        found = [each for each in self.all("image") if each["path"]]
+        return sorted(found, key=lambda each: each["created_at"])
 
     def write(self, path: Path) -> Path:
         text = b"".join(

@@ -172,8 +172,8 @@ def test_an_import_does_not_refuse_for_ever(
     [
         ({"line": "thread"}, "does not say that this is an export"),
         ({"line": "export", "format": "other"}, "does not say"),
-        ({"line": "export", "format": "chatkit_images.export", "version": 2}, "sion 2"),
-        ({"line": "export", "format": "chatkit_images.export"}, "version None"),
+        ({"line": "export", "format": "chatkit-images-export", "version": 2}, "sion 2"),
+        ({"line": "export", "format": "chatkit-images-export"}, "version None"),
         ([], "does not say"),
         (None, "does not say"),
     ],

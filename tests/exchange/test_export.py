@@ -90,7 +90,7 @@ def test_its_manifest_counts_and_has_checksums(ann: User) -> None:
     archive = exported(furnish(ann))
 
     manifest = json.loads(archive.read("manifest.json"))
-    assert (manifest["format"], manifest["version"]) == ("chatkit_images.export", 1)
+    assert (manifest["format"], manifest["version"]) == ("chatkit-images-export", 1)
     assert manifest["files"] == {"images": 4, "attachments": 2}
     assert manifest["lines"] == len(lines(archive))
     assert manifest["left_out"] == {
