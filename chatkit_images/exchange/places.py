@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
@@ -76,8 +77,8 @@ async def people_of(
         async for each in found:
             yield await sync_to_async(_pair)(each)
     elif isinstance(found, Iterable) and not isinstance(found, str | bytes | dict):
-        rows = iter(found)
-        while (each := await sync_to_async(next)(rows, None)) is not None:
+        following = sync_to_async(partial(next, iter(found), None))
+        while (each := await following()) is not None:
             yield await sync_to_async(_pair)(each)
     else:
         raise StoreRefused(
