@@ -212,10 +212,13 @@ def prepare() -> None:
 
 
 def clear() -> None:
-    """Empty the tables."""
+    """Empty the tables; the files belong to no database then."""
     from django.core.management import call_command
 
+    from chatkit_images import storage
+
     Generated.saved.clear()
+    storage.get_storage().delete(storage.marker.name())
     call_command("flush", verbosity=0, interactive=False)
 
 
