@@ -22,7 +22,7 @@ from . import sizes
 from .receipts import Receipt
 
 # Threads that are deleted together, and rows of one kind in one transaction.
-THREADS, SLICE = 100, 200
+THREADS, SLICE = 100, 100
 NAMES = {
     "Thread": "threads",
     "ThreadItem": "items",
