@@ -114,6 +114,27 @@ def test_the_benchmark_of_images_measures_all_variants(tmp_path: Path) -> None:
     assert stalls["app"]["stall"] > 0
 
 
+def test_the_benchmark_of_deletes_reads_and_deletes_what_it_says() -> None:
+    done = subprocess.run(
+        [sys.executable, "deletes.py", "--threads", "300", "--items", "10", "100"],
+        cwd=BENCHMARKS,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if "|" in line]
+    cells = [[cell.strip() for cell in row] for row in rows]
+    assert [row[0] for row in cells[2:7]] == ["0 %", "10 %", "50 %", "90 %", "98 %"]
+    assert int(cells[5][1]) < 1.5 * int(cells[2][1])
+    few, many = cells[9:11]
+    # SQLite takes some more for the positions of what is deleted.
+    assert int(many[1]) <= int(few[1]) + 1
+    assert cells[-1][0] == "300"
+    assert cells[-1][1] == str(300 + 300 + 75)
+
+
 def test_the_benchmark_of_the_models_input_measures_app_and_sdk() -> None:
     header, app, sdk = run(MODEL_INPUT)
     assert (app[0], sdk[0]) == ("app", "SDK")
