@@ -7,10 +7,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from chatkit import types
 from django.core.management import CommandError, call_command
 
-from chatkit_images import doctor
-from chatkit_images.models import LegalHold, Run
+from chatkit_images import doctor, storage
+from chatkit_images.context import RequestContext
+from chatkit_images.models import GeneratedImage, LegalHold, Run
+from chatkit_images.queries import items
 
 from .examining import check_all, examined, second_storage
 from .planting import Planter
@@ -116,3 +119,60 @@ def test_unknown_names_are_refused() -> None:
         doctor.examine(["counters"], start="mice:1")
     with pytest.raises(CommandError, match="invalid choice: 'mice'"):
         call_command("chatkit_images_doctor", "--check", "mice")
+
+
+def test_what_cannot_be_looked_at_is_told_and_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Planter(5).sound()
+
+    def fail(*args: Any) -> Any:
+        raise OSError("no route")
+
+    monkeypatch.setattr("chatkit_images.storage.sized_listing", fail)
+    code, out, err = command("--check", "missing-files", "unknown-files")
+    assert code == 2
+    assert "missing-files: 0" in out
+    assert "missing-files: storage default: OSError: no route" in err
+    assert err.endswith("Not all could be looked at.")
+
+
+def test_most_files_of_a_storage_are_not_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may be the wrong bucket."""
+    monkeypatch.setattr("chatkit_images.doctor.lost_files.UNKNOWN_AT_ONCE", 1)
+    planter = Planter(6)
+    for image in (images := [planter.shown(planter.image()) for _ in range(2)]):
+        planter.bare(image)
+        planter.lost(image)
+    report = doctor.fix(["missing-files"])
+    assert (report.counts["missing-files"].left, report.exit_code) == (2, 2)
+    assert "by --force" in str(report.troubles[0].error)
+    assert not GeneratedImage.objects.filter(status="failed").exists()
+
+    assert doctor.fix(["missing-files"], force=True).exit_code == 0
+    context = RequestContext(None, images[0].thread.owner)
+    (item,) = items.load_page(images[0].thread_id, None, 9, "asc", context).data
+    assert isinstance(item, types.AssistantMessageItem)
+    assert item.content[0].text == "The image was made but could not be saved."
+
+
+def test_a_lost_image_is_complete_again_when_its_file_comes_back() -> None:
+    planter = Planter(7)
+    image = planter.shown(planter.image())
+    name, data = str(image.file.name), storage.read(str(image.file.name))
+    planter.lost(image)
+    assert doctor.fix(["missing-files"]).exit_code == 0
+    image.refresh_from_db()
+    assert (image.status, image.reason) == ("failed", "not_saved")
+    assert image.is_shown, "Its thumbnail is its preview."
+    (preview, note) = image.thread.items.order_by("pk")
+    assert note.is_note and "only a preview" in str(note.payload)
+
+    storage.store(name, data)
+    planter.age(name)
+    assert doctor.fix(["unknown-files"]).exit_code == 0
+    image.refresh_from_db()
+    assert (image.status, image.file.name) == ("completed", name)
+    assert list(image.thread.items.all()) == [preview]
