@@ -224,7 +224,8 @@ def storages(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
     if is_s3:
         from tests.faults.storages import rclone, s3_storage
 
-        served = rclone(Path(folder) / "s3")
+        # Objects are written behind its back.
+        served = rclone(Path(folder) / "s3", "--dir-cache-time=0")
     with served as port:
         backend = (
             s3_storage(f"http://127.0.0.1:{port}", "bench", read_timeout=60)
