@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.servers import nginx
+
 # What a benchmark needs beside this app: the drivers, and the SDK's usual server.
 pytest.importorskip("psycopg")
 pytest.importorskip("starlette")
@@ -67,6 +69,17 @@ with upkeep.storages(sys.argv[1], False) as stored:
     made.fill()
     costs = {name: job(made)._asdict() for name, job in upkeep.JOBS.items()}
 print(json.dumps(costs))
+"""
+
+
+SERVING = """
+import json, pathlib, sys, serving, serving_processes
+folder = pathlib.Path(sys.argv[1])
+paths = serving_processes.prepare(folder, serving.SIZES)
+serving_processes.SERVERS = {"uvicorn": serving_processes.SERVERS["uvicorn"]}
+rows = [*serving.rates(folder, paths, 0.1, 1)]
+(memory,) = serving.memory(folder, paths["5MB"], 2)
+print(json.dumps([rows, memory]))
 """
 
 
@@ -178,3 +191,12 @@ def test_the_benchmark_of_neighbours_measures_a_person_beside_an_attack(
     assert app["statuses"]["404"] > 0
     assert empty["statuses"]["200"] > 0 and "404" not in empty["statuses"]
     assert "memory" not in seen["row"]["verdict"]
+
+
+@pytest.mark.skipif(nginx.COMMAND is None, reason="nginx is not there")
+def test_the_benchmark_of_files_compares_every_way(tmp_path: Path) -> None:
+    rows, memory = run(SERVING, str(tmp_path))
+    ways = {row[2] for row in rows}
+    assert ways >= {"plain", "offloaded", "cache", "plain, range", "offloaded, 304"}
+    assert all(float(row[4]) > 0 for row in rows)
+    assert memory[:2] == ["uvicorn", "2"]
