@@ -237,9 +237,9 @@ def test_each_variant_has_a_name_of_its_own_for_caches(
     assert lasting == {"full", "thumbnail"}
     # Whatever comes in its place later has the same URL.
     models.GeneratedImage.objects.update(thumbnail="", status="interrupted")
-    for variant in ("full", "thumbnail"):
-        kept = client.get(path_of(image, variant))["Cache-Control"]
-        assert kept == "private, max-age=900"
+    kept = client.get(path_of(image))["Cache-Control"]
+    assert kept == "private, max-age=900"
+    assert "immutable" not in client.get(path_of(image, "thumbnail"))["Cache-Control"]
 
 
 def test_a_head_opens_no_file_elsewhere(

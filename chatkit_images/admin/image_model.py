@@ -17,7 +17,8 @@ from django.views.decorators.http import require_safe
 from .. import imaging
 from ..contexts import context_class, working_for
 from ..views import row_files
-from ..views.files import Keeping, ServedFile, file_response
+from ..views.files import ServedFile, file_response
+from ..views.keeping import Keeping
 from .base import ReadOnlyModelAdmin
 from .markup import EMPTY, img, measure, tile
 

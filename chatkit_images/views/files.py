@@ -14,6 +14,7 @@ from django.utils.http import content_disposition_header
 from .. import imaging, storage
 from ..cleaning import clean_name
 from . import conditions, errors, offloading, sending
+from .keeping import Keeping
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R", bound=HttpResponseBase)
@@ -61,36 +62,6 @@ class ServedFile:
         Names are random and are never given twice.
         """
         return f'"{self.sha256 or storage.key_of(self.name)}"'
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """For how long a browser may keep a file.
-
-    Attributes:
-        seconds: For so long, and 0 not at all. Only the person's own browser may.
-        is_final: Whether its URL never shows anything else, so that a browser need not
-            ask meanwhile, not even when its page is loaded again.
-        shared: For so many seconds nginx may keep it for whoever has the same URL.
-    """
-
-    seconds: int
-    is_final: bool = False
-    shared: int = 0
-
-    @property
-    def in_proxy(self) -> int:
-        """Seconds for which nginx may keep it.
-
-        A browser that gets it from there at the last moment counts from then on.
-        """
-        return self.shared if self.seconds > self.shared else 0
-
-    def __str__(self) -> str:
-        if self.seconds <= 0:
-            return "no-store"
-        lasting = ", immutable" if self.is_final else ""
-        return f"private, max-age={self.seconds - self.in_proxy}{lasting}"
 
 
 def file_response(

@@ -12,7 +12,8 @@ from ..contexts import working_for
 from ..exceptions import NotFoundError
 from . import row_files, signed_urls
 from .admission import JsonView, context_of
-from .files import CROSS_ORIGIN_HEADERS, Keeping, file_response, gone
+from .files import CROSS_ORIGIN_HEADERS, file_response, gone
+from .keeping import Keeping
 
 
 class ImageView(JsonView):
