@@ -9,6 +9,7 @@ from .. import models
 from ..maintenance.left_rows import left_alone
 from ..queries import endings
 from ..runs import releases
+from ..transactions import atomic
 from .drift import Finding, Look, long_ago, said
 
 RUNS, IMAGES = "stale-runs", "stale-images"
@@ -35,6 +36,10 @@ def _end_run(run: models.Run) -> bool:
     return not models.Run.objects.stale().filter(pk=run.pk).exists()
 
 
+@atomic()
 def _end_image(image: models.GeneratedImage) -> bool:
+    """End an image and say so in its thread: a kill leaves both undone, or neither."""
+    # The thread comes first, as for all who write into it.
+    models.Thread.objects.locked().filter(pk=image.thread_id).one()
     endings.interrupt(left_alone(long_ago()).filter(pk=image.pk))
     return not models.GeneratedImage.objects.unfinished().filter(pk=image.pk).exists()
