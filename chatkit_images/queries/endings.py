@@ -228,6 +228,7 @@ def _show(ended: models.GeneratedImage, *, fenced: bool = True) -> None:
     _save_end(image, fenced)
 
 
+@atomic()
 def _save_end(image: models.GeneratedImage, fenced: bool) -> None:
     context = context_class().for_owner(image.thread.owner, image.thread.user)
     key, created_at = message_id(image), times.to_naive(image.created_at)
@@ -241,8 +242,7 @@ def _save_end(image: models.GeneratedImage, fenced: bool) -> None:
             image=types.GeneratedImage(id=image.image_id, url=url),
         )
     else:
-        text = notes.words(image)
-        item = notes.message(key, image.thread_id, created_at, text)
+        item = notes.message(key, image.thread_id, created_at, notes.words(image))
     items.save(image.thread_id, item, context, fenced=fenced)
     if image.is_shown and image.status != Status.COMPLETED:
         text, key = notes.preview_words(image), notes.note_id(image)
