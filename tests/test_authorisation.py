@@ -763,6 +763,7 @@ def admin_urls(rows: dict[type, Any]) -> Iterator[tuple[str, str]]:
 
 def pages_of(ids: Ids) -> list[tuple[str, str]]:
     models.OwnerBlock.objects.create(owner="nobody", words=f"block {CANARY}")
+    models.LegalHold.objects.create(owner="nobody", reason=f"hold {CANARY}")
     models.Brake.objects.create(is_on=False, words=f"brake {CANARY}")
     models.UseEntry.objects.create(
         owner=CANARY, day=datetime.date.today(), kind="run", amount=1

@@ -296,6 +296,7 @@ async def test_broken_pixels_are_told_although_the_storage_hangs(
     async with asyncio.timeout(30):
         while len(files()) != (0 if answers else 1):
             await asyncio.sleep(0.01)
+    settings.CHATKIT_IMAGES = tuned(settings.CHATKIT_IMAGES, STORAGE_TIMEOUT=10.0)
     await sync_to_async(maintenance.sweep)()
     storage.drain()
     assert files() == []

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from PIL import Image as PILImage
 
 from chatkit_images import runs, storage
@@ -622,7 +623,7 @@ async def test_a_final_that_storage_refuses_is_spooled_served_and_flushed(
     assert await served(chat, item) == png
 
     monkeypatch.undo()
-    assert len(storage.flush_spool()) == 2
+    assert len(await sync_to_async(storage.flush_spool)()) == 2
     assert list(storage.spool.handed_over()) == []
     assert await served(chat, item) == png
 

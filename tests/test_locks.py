@@ -42,7 +42,7 @@ HIDDEN = {"type": "hidden_context_item", "content": "a"}
 
 
 def delete_item(context: RequestContext) -> None:
-    items.delete("thr_1", ["msg_1"], context)
+    items.delete("thr_1", "msg_1", context)
 
 
 def rename(context: RequestContext) -> None:

@@ -141,7 +141,7 @@ async def test_only_stored_bytes_of_that_form_go_by_url(
     found: list[Any] = await DjangoThreadItemConverter(context).to_agent_input(items)
     image = await models.GeneratedImage.objects.aget(call_id="ig_1")
     urls = [message["content"][1]["image_url"] for message in found]
-    assert urls[0] == file_urls.image_url(image, context)
+    assert urls[0] == file_urls.model_url(image, context)
     assert urls[1].startswith("data:image/png;base64,")
 
 

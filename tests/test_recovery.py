@@ -351,7 +351,7 @@ def test_a_late_image_whose_text_is_gone_from_the_thread_stays_out(
     late: GeneratedImage, context: RequestContext
 ) -> None:
     """The person has asked for the answer again."""
-    items.delete("thr_1", [endings.message_id(late)], context)
+    items.delete("thr_1", endings.message_id(late), context)
     assert sweep()["recovered images"] == 0
     assert shown(context) == []
 

@@ -285,7 +285,7 @@ async def test_staff_alone_read_what_mends_an_answer(
 def test_a_command_says_in_a_sentence_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse() -> None:
+    def refuse(*args: object) -> None:
         raise s3("AccessDenied")
 
     name = "chatkit_images_verify"

@@ -345,7 +345,7 @@ async def test_images_go_by_url_if_the_project_says_so(
     assert found[1]["content"][1] == {
         "type": "input_image",
         "detail": "auto",
-        "image_url": file_urls.image_url(image, context),
+        "image_url": file_urls.model_url(image, context),
     }
 
 

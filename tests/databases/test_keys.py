@@ -39,7 +39,7 @@ def test_similar_ids_are_two() -> None:
             )
         thread.images.create(call_id="ig", identity="place")
         thread.images.create(call_id="IG", identity="PLACE")
-    items.delete("thr_a", ["msg_b"], context)
+    items.delete("thr_a", "msg_b", context)
     threads.delete("thr_A", context)
     left = models.ThreadItem.objects.order_by("pk")
     assert list(left.values_list("thread_id", "item_id")) == [

@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 
 from chatkit_images import checks
 from chatkit_images.conf.limits import DEFAULTS, GROUPS, SITE
+from chatkit_images.conf.retention import CLASSES
 from chatkit_images.models import Thread
 
 from . import pages
@@ -56,6 +57,7 @@ VARIABLES = {
     "PYTHONWARNINGS",
     "REDIS_URL",
     "SOAK_SECONDS",
+    "TCP_NODELAY",
     "TENANT_APPS",
     "TEST_ROUTERS",
     "TEST_USE_TZ",
@@ -120,7 +122,8 @@ def check_command(line: str) -> None:
         assert words[1:] == ["startproject", "shop", "."]
     elif words[:2] == ["python", "manage.py"]:
         command = load_command_class(get_commands()[words[2]], words[2])
-        command.create_parser("manage.py", words[2]).parse_args(words[3:])
+        given = words[3 : words.index(">")] if ">" in words else words[3:]
+        command.create_parser("manage.py", words[2]).parse_args(given)
     elif words[0] == "mariadb":
         # By tests/pages, too.
         assert words[1] == "-e" and len(words) == 3
@@ -282,6 +285,7 @@ def test_settings_in_the_text_exist(page: Path) -> None:
         *DEFAULTS,
         *GROUPS,
         *SITE,
+        *CLASSES,
     }
     for span in pages.spans(page):
         for name in re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)*\b", span):
@@ -324,6 +328,8 @@ def test_identifiers_in_the_text_exist() -> None:
     known |= {"migrate_schemas", "override_settings"}
     # Of Wagtail and of django-filer.
     known |= {"WAGTAILIMAGES_EXTENSIONS", "easy_thumbnails", "get_usage", "is_public"}
+    # Of nginx.
+    known |= {"proxy_cache_use_stale", "proxy_cache_valid"}
     # Of pgbouncer, and of the server of MariaDB.
     known |= {"max_prepared_statements", "mysql_tzinfo_to_sql"}
     known |= OF_THE_GUIDE

@@ -114,7 +114,7 @@ def rows(ann: User, context: RequestContext) -> dict[str, list[str]]:
     for item in ids:
         thread.items.create(item_id=item, type=payload["type"], payload=payload)
     threads.delete(keys[GONE], context)
-    items.delete(keys[-1], [ids[GONE]], context)
+    items.delete(keys[-1], ids[GONE], context)
     return {"threads.list": keys, "items.list": ids}
 
 

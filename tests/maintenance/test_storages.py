@@ -302,9 +302,10 @@ def test_progress_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Non
 
     ticks = iter(range(10**6))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
+    # A write would flush the spool.
+    image(stored("default"), "default", sha256="x")
     spool.keep(name := storage.new_name("images", "png"), b"bytes")
     spool.hand_over(name)
-    image(stored("default"), "default", sha256="x")
     for command, shown in (
         ("flush_spool", "files: 1"),
         ("verify", "images: 1"),
