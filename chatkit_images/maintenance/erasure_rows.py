@@ -6,44 +6,23 @@ the thread. Others write meanwhile.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils.module_loading import import_string
 
-from .. import imaging, models, storage
-from ..conf import settings
+from .. import models
 from ..queries import counters, holds, use
-from ..transactions import alias, atomic
+from ..transactions import atomic
 from . import sizes
 from .receipts import Receipt
+from .slices import SLICE, Delete, Slices, Told
 
-# Threads that are deleted together, and rows of one kind in one transaction.
-THREADS, SLICE = 100, 100
-NAMES = {
-    "Thread": "threads",
-    "ThreadItem": "items",
-    "GeneratedImage": "images",
-    "PartialImage": "partial_images",
-    "ImageVariant": "variants",
-    "ImageSource": "image_sources",
-    "RefusedInput": "refused_inputs",
-    "Attachment": "attachments",
-    "Feedback": "feedback",
-    "Run": "runs",
-    "RunEnd": "run_ends",
-    "DeletedPosition": "positions",
-    "UseCounter": "counters",
-    "OwnerBlock": "blocks",
-}
-Told = Callable[[str, int], None]
-Delete = Callable[[list[Any]], None]
+# Threads that are deleted together.
+THREADS = 100
 
 
-class Erasure:
+class Erasure(Slices):
     """Deletes the rows of an owner, and counts them in a receipt.
 
     Args:
@@ -53,27 +32,24 @@ class Erasure:
     """
 
     def __init__(self, owner: str, receipt: Receipt, told: Told) -> None:
+        super().__init__(receipt, told)
         self.owner = owner
-        self.receipt = receipt
-        self._told = told
-        # Whether Redis has dropped the logs of all runs so far.
-        self.logs_dropped = True
 
     def rows(self) -> bool:
         """Delete what there is, and return whether there was anything."""
         before = sum(self.receipt.rows.values())
         for keys in self._threads():
-            self._delete_threads(keys)
+            self.delete_threads(keys)
         owned = {"owner": self.owner}
         files = models.Attachment.objects.filter(**owned)
-        self._slices(self._free(files, "thread"), self._delete_files)
+        self._slices(self._free(files, "thread"), self.delete_files)
         runs = models.Run.objects.filter(**owned).exclude(status="running")
-        self._slices(self._free(runs, "thread"), self._delete_runs)
+        self._slices(self._free(runs, "thread"), self.delete_runs)
         thumbs = models.Feedback.objects.filter(**owned)
         held = holds.holding("thread", "thread__owner")
-        self._slices(thumbs.filter(~held), self._plainly(models.Feedback))
+        self._slices(thumbs.filter(~held), self.plainly(models.Feedback))
         positions = models.DeletedPosition.objects.filter(scope=self.owner)
-        self._slices(positions, self._plainly(models.DeletedPosition))
+        self._slices(positions, self.plainly(models.DeletedPosition))
         return sum(self.receipt.rows.values()) > before
 
     def use(self) -> int:
@@ -83,7 +59,7 @@ class Erasure:
         while keys := list(entries.values_list("pk", flat=True)[:SLICE]):
             rows = models.UseEntry.objects.filter(pk__in=keys)
             count += rows.update(owner="", address="")
-            self._told("use_entries", count)
+            self.told("use_entries", count)
         with atomic():
             counters.lock([self.owner])
             kinds = models.UseCounter.objects.for_owner(self.owner).exclude(kind="")
@@ -124,26 +100,6 @@ class Erasure:
             rest = rows.filter(created_at__gte=page[-1][1])
             page = list(rest.values_list("pk", "created_at")[:THREADS])
 
-    def _delete_threads(self, keys: list[str]) -> None:
-        parts: list[tuple[type[Any], Delete]] = [
-            (models.GeneratedImage, self._delete_images),
-            (models.ThreadItem, self._plainly(models.ThreadItem)),
-            (models.Attachment, self._delete_files),
-            (models.Run, self._delete_runs),
-        ]
-        for model, delete in parts:
-            found = [None] * SLICE
-            while len(found) == SLICE:
-                with atomic():
-                    rows = model._default_manager.filter(thread__in=_locked(keys))
-                    found = list(rows.order_by().values_list("pk", flat=True)[:SLICE])
-                    if found:
-                        delete(found)
-        with atomic():
-            free = _locked(keys)
-            self._count(models.DeletedPosition.objects.filter(scope__in=free).delete())
-            self._count(models.Thread.objects.filter(pk__in=free).delete())
-
     def _slices(self, rows: QuerySet[Any], delete: Delete) -> None:
         """Delete rows outside of the owner's threads."""
         keys: list[Any] = [None]
@@ -152,61 +108,6 @@ class Erasure:
                 keys = list(rows.order_by().values_list("pk", flat=True)[:SLICE])
                 if keys:
                     delete(keys)
-
-    def _delete_images(self, keys: list[Any]) -> None:
-        images = models.GeneratedImage.objects.filter(pk__in=keys)
-        parts: dict[str, QuerySet[Any]] = {
-            "images": images,
-            "partial_images": models.PartialImage.objects.filter(image__in=keys),
-            "variants": models.ImageVariant.objects.filter(image__in=keys),
-        }
-        self.receipt.add({}, {name: sizes.total(each) for name, each in parts.items()})
-        # Bytes of a final may be under the name that its row has reserved.
-        for image in images.exclude(status=models.GeneratedImage.Status.COMPLETED):
-            names = (
-                storage.name_of("images", image.key, extension)
-                for extension in imaging.EXTENSIONS.values()
-            )
-            models.DeletedFile.objects.schedule(
-                storage.Blob(name, image.stored_in) for name in names
-            )
-        self._count(images.delete())
-
-    def _delete_files(self, keys: list[Any]) -> None:
-        files = models.Attachment.objects.filter(pk__in=keys)
-        variants = models.ImageVariant.objects.filter(attachment__in=keys)
-        parts: dict[str, QuerySet[Any]] = {"attachments": files, "variants": variants}
-        self.receipt.add({}, {name: sizes.total(each) for name, each in parts.items()})
-        self._count(files.delete())
-
-    def _delete_runs(self, keys: list[uuid.UUID]) -> None:
-        if settings.RUN_LOG_URL is not None:
-            # Redis may be slow, and nobody waits for a transaction that waits for it.
-            transaction.on_commit(lambda: self._drop_logs(keys), using=alias())
-        self._count(models.RunEnd.objects.filter(run_id__in=keys).delete())
-        self._count(models.Run.objects.filter(pk__in=keys).delete())
-
-    def _drop_logs(self, keys: list[uuid.UUID]) -> None:
-        # The package ``redis`` is an extra, so it is imported only if a URL is set.
-        drop = import_string("chatkit_images.runs.log.erasing.drop")
-        self.logs_dropped = drop(settings.RUN_LOG_URL, keys) and self.logs_dropped
-
-    def _plainly(self, model: type[Any]) -> Delete:
-        rows = model._default_manager
-        return lambda keys: self._count(rows.filter(pk__in=keys).delete())
-
-    def _count(self, deleted: tuple[int, dict[str, int]]) -> None:
-        kinds = {label.rpartition(".")[2]: n for label, n in deleted[1].items()}
-        self.receipt.add({NAMES[kind]: n for kind, n in kinds.items()})
-        self._told("rows", sum(self.receipt.rows.values()))
-
-
-def _locked(keys: Collection[str]) -> list[str]:
-    """Lock threads, and return those that are there and not held."""
-    rows = models.Thread.objects.filter(pk__in=keys).select_for_update()
-    found = list(rows.order_by("pk").values_list("pk", flat=True))
-    held = holds.held_threads(found)
-    return [key for key in found if key not in held]
 
 
 def count(owner: str) -> tuple[dict[str, int], dict[str, int]]:
