@@ -42,7 +42,22 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         if made:
             rows.bulk_create(made)
             names = [row.name for row in made]
+            names += rows._make_due(names)
             transaction.on_commit(lambda: rows._begin(names), using=rows.db)
+
+    def _make_due(self, names: Sequence[str]) -> list[str]:
+        """Have what moves have left of files deleted with them; return those names."""
+        found: list[str] = []
+        asked = list(names)
+        # What was moved twice has left two copies.
+        while page := asked[:PAGE]:
+            asked = asked[PAGE:]
+            left = self.filter(moved_to__in=page).exclude(due_at=None)
+            if more := list(left.values_list("name", flat=True)):
+                left.update(due_at=None)
+                found += more
+                asked += more
+        return found
 
     def due(self) -> Self:
         """Return the notes of files that nobody may read any more."""

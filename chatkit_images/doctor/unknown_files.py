@@ -8,8 +8,7 @@ from functools import partial
 
 from .. import models, storage
 from ..conf import settings
-from ..maintenance import Troubles, adopt, left_copies, orphans
-from ..queries import file_names
+from ..maintenance import Troubles, adopt, orphans
 from .drift import PAGE, Finding, Look, MendRefused
 from .files import in_batches
 from .inventory import Listed
@@ -24,7 +23,7 @@ def find(look: Look) -> Iterator[Finding]:
         files = (file for file in _strange(look) if file.alias == alias)
         for batch in in_batches(files, PAGE):
             names = [file.name for file in batch]
-            unknown = set(orphans.unknown(names, file_names.in_storage(alias)))
+            unknown = set(orphans.unknown(names))
             unknown -= _awaited(names)
             for file in batch:
                 if file.name in unknown:
@@ -64,15 +63,10 @@ def _awaited(names: list[str]) -> set[str]:
 def _mend(file: Listed, look: Look, refused: bool) -> bool:
     """Give a file to the image that has reserved its name, or delete it."""
     names, errors = [file.name], Troubles()
-    if not orphans.unknown(names, file_names.in_storage(file.alias)):
+    if not orphans.unknown(names):
         return True
     if not look.is_ours(file.alias):
         return False
-    if not orphans.unknown(names):
-        deleted = left_copies.delete(names, file.alias, look.patience, errors)
-        if errors:
-            raise errors[0]
-        return deleted == 1
     if adopt(names, errors):
         return True
     if errors:

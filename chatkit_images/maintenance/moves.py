@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from .. import storage
-
 # Problems that are kept for the report; all are counted and logged.
 KEPT_PROBLEMS = 100
 
@@ -30,23 +28,6 @@ class Move:
     busy: int = 0
     problems: list[str] = field(default_factory=list)
     failed: int = 0
-
-
-@dataclass(frozen=True)
-class Target:
-    """A storage that gets files.
-
-    Attributes:
-        alias: Its alias in ``STORAGES``.
-        was_empty: Whether it had none when the move began.
-    """
-
-    alias: str
-    was_empty: bool
-
-    def has(self, name: str) -> bool:
-        """Whether it has a file that this move has not put there."""
-        return not self.was_empty and storage.get_storage(self.alias).exists(name)
 
 
 class MoveRefused(ValueError):

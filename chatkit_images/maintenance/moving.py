@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -25,12 +25,14 @@ from .. import models, storage
 from ..conf import settings
 from ..contexts import carried
 from ..models.files import WithStorage, file_columns
+from ..queries import endings
 from ..storage import copying
 from ..transactions import atomic
 from . import marker
-from .moves import KEPT_PROBLEMS, Move, MoveRefused, Target
+from .moves import KEPT_PROBLEMS, Move, MoveRefused
 
 GENERATING = models.GeneratedImage.Status.GENERATING
+SETTLED = models.GeneratedImage.SETTLED
 # What was copied of a row, by column.
 Copies = dict[str, copying.Copied]
 logger = logging.getLogger(__name__)
@@ -71,8 +73,6 @@ def move_storage(
         marker.guard(source)
         marker.guard(target)
     move = Move()
-    # Where nothing is yet, nothing can be about to be deleted.
-    is_empty = not dry_run and next(storage.listed_names(target), None) is None
     with ThreadPoolExecutor(threads, "chatkit-images-move") as pool:
         for _ in range(1 if dry_run else PASSES):
             before = move.rows.total()
@@ -81,7 +81,7 @@ def move_storage(
                 if dry_run:
                     move.rows[type(page[0]).__name__] += len(page)
                 else:
-                    _move_page(page, Target(target, is_empty), pool, move)
+                    _move_page(page, target, pool, move)
                 if progress is not None:
                     progress(move)
             if move.rows.total() == before:
@@ -125,39 +125,52 @@ def _pages(alias: str) -> Iterator[list[WithStorage]]:
 
 
 def _move_page(
-    page: list[WithStorage], target: Target, pool: ThreadPoolExecutor, move: Move
+    page: list[WithStorage], target: str, pool: ThreadPoolExecutor, move: Move
 ) -> None:
-    names = [blob.name for row in page for blob in row.blobs()]
-    noted = models.DeletedFile.objects.order_by().filter(
-        name__in=names, storage_alias=target.alias
-    )
-    taken = set(noted.values_list("name", flat=True))
+    page = _recovered(page, move)
     copy = carried(_copy)
     started: dict[Future[Copies], WithStorage] = {
-        pool.submit(copy, row, target, taken): row for row in page
+        pool.submit(copy, row, target): row for row in page
     }
     for future in as_completed(started):
         row = started[future]
         try:
             copies = future.result()
-            if _name(row, target.alias, copies):
+            if _name(row, target, copies):
                 move.rows[type(row).__name__] += 1
                 move.files += len(copies)
                 move.bytes += sum(copied.size for copied in copies.values())
         except Exception as error:
-            logger.warning("%s %s is not moved: %r", type(row).__name__, row.pk, error)
-            move.failed += 1
-            if len(move.problems) < KEPT_PROBLEMS:
-                move.problems.append(f"{type(row).__name__} {row.pk}: {error!r}")
+            _note(move, row, error)
 
 
-def _copy(row: WithStorage, target: Target, taken: Collection[str]) -> Copies:
+def _recovered(page: list[WithStorage], move: Move) -> list[WithStorage]:
+    """Return rows, with images whose bytes came after all completed.
+
+    Their bytes are where their rows say now, and nobody would look there any more.
+    """
+    lost = [row.pk for row in page if isinstance(row, models.GeneratedImage)]
+    images = models.GeneratedImage.objects.filter(pk__in=lost)
+    errors: list[Exception] = []
+    recovered = endings.recover_all(images.exclude(status__in=SETTLED), errors)
+    for error in errors:
+        _note(move, None, error)
+    return list(images.order_by("pk")) if recovered else page
+
+
+def _note(move: Move, row: WithStorage | None, error: Exception) -> None:
+    what = "An image" if row is None else f"{type(row).__name__} {row.pk}"
+    logger.warning("%s is not moved: %r", what, error)
+    move.failed += 1
+    if len(move.problems) < KEPT_PROBLEMS:
+        move.problems.append(f"{what}: {error!r}")
+
+
+def _copy(row: WithStorage, target: str) -> Copies:
     """Copy the files of a row; what was copied before a failure is deleted again.
 
-    Args:
-        row: The row.
-        target: The storage that gets them.
-        taken: Names of files that are about to be deleted there.
+    Each copy has a name of its own. Whoever is about to delete a file, by a note of
+    before or as one that no row knows, can never meet a copy.
     """
     copies: Copies = {}
     try:
@@ -166,13 +179,9 @@ def _copy(row: WithStorage, target: Target, taken: Collection[str]) -> Copies:
             if not name:
                 continue
             digest = getattr(row, "sha256", "") if column == "file" else ""
-            new = name
-            # After a move back, the sweep may be about to delete what is there.
-            if name in taken or target.has(name):
-                new = storage.renamed(name)
             blob = storage.Blob(name, row.storage_alias)
-            copy = copying.copy(blob, storage.Blob(new, target.alias), sha256=digest)
-            copies[column] = copy
+            new = storage.Blob(storage.renamed(name), target)
+            copies[column] = copying.copy(blob, new, sha256=digest)
     except BaseException:
         for copied in copies.values():
             _drop(copied.blob)
@@ -195,17 +204,19 @@ def _name(row: WithStorage, target: str, copies: Copies) -> bool:
     now = {column: copied.blob.name for column, copied in copies.items()}
     found = rows.filter(storage_alias=row.storage_alias, **same)
     if not found.update(storage_alias=target, **now):
-        left: Any = rows.first()
-        kept = left.blobs() if left is not None else ()
-        gone = [each.blob for each in copies.values() if each.blob not in kept]
-        models.DeletedFile.objects.schedule(gone)
+        models.DeletedFile.objects.schedule(each.blob for each in copies.values())
         return False
     # URLs of a storage's own may be valid for longer than those of the app.
     expire = getattr(storage.get_storage(row.stored_in), "querystring_expire", 0)
     lives = max(settings.URL_MAX_AGE, expire) + settings.URL_WINDOW
     due = timezone.now() + datetime.timedelta(seconds=lives + READERS)
     models.DeletedFile.objects.bulk_create(
-        models.DeletedFile(name=blob.name, storage_alias=row.stored_in, due_at=due)
-        for blob in row.blobs()
+        models.DeletedFile(
+            name=same[column],
+            storage_alias=row.stored_in,
+            moved_to=copied.blob.name,
+            due_at=due,
+        )
+        for column, copied in copies.items()
     )
     return True

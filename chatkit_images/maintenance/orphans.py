@@ -12,15 +12,13 @@ from itertools import islice
 from tempfile import TemporaryFile
 from typing import Self
 
-from django.db.models import Q
-
 from .. import models, storage
 from ..conf import settings
 from ..queries import endings, file_names
 
 Status = models.GeneratedImage.Status
 # Complete and blocked images need no file.
-SETTLED = (Status.COMPLETED, Status.BLOCKED)
+SETTLED = models.GeneratedImage.SETTLED
 BATCH = 500
 # The sweep deletes so many unknown files without doubting that this is their database.
 UNKNOWN_AT_ONCE = 100
@@ -61,20 +59,18 @@ class Orphans:
     Attributes:
         listed: How many files the storage has in all.
         unknown: Old files that no row names.
-        copies: Old files that rows name in another storage only. A move leaves them.
         adopted: How many files were given to images meanwhile.
     """
 
     def __init__(self) -> None:
         self.listed = self.adopted = 0
-        self.unknown, self.copies = Names(), Names()
+        self.unknown = Names()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.unknown.close()
-        self.copies.close()
 
     @property
     def are_suspicious(self) -> bool:
@@ -87,17 +83,17 @@ def find_orphans(
     alias: str | None = None,
     *,
     adopts: bool = False,
-    where: Q | None = None,
 ) -> Orphans:
     """Look at all files of a storage, and return the old ones that no row names.
+
+    A file whose name some row has is known, even if that row names another storage: one
+    place may have two aliases.
 
     Args:
         errors: Gets what the storage raises about single files.
         alias: The storage. Default: the one to which new files go.
         adopts: Give files to the images that have reserved their names. Those are no
             orphans then.
-        where: Which rows have their files there, if there are several storages. Then
-            copies of what other rows name are found as well.
 
     Raises:
         Exception: The storage's own, if it cannot be listed.
@@ -105,11 +101,7 @@ def find_orphans(
     orphans = Orphans()
     try:
         for names in _old(orphans, storage.listing(errors, alias)):
-            found = unknown(names, where)
-            if where is not None and found:
-                nowhere = unknown(found)
-                orphans.copies.add(sorted(set(found) - set(nowhere)))
-                found = nowhere
+            found = unknown(names)
             if adopts and found:
                 adopted = adopt(found, errors)
                 orphans.adopted += len(adopted)
@@ -122,9 +114,9 @@ def find_orphans(
     return orphans
 
 
-def unknown(names: list[str], where: Q | None = None) -> list[str]:
-    """Return the names that no row has; ``where`` says which rows, by default all."""
-    known = file_names.known(names, where)
+def unknown(names: list[str]) -> list[str]:
+    """Return the names that no row has."""
+    known = file_names.known(names)
     return [name for name in names if name not in known]
 
 

@@ -18,7 +18,7 @@ from django.db import Error
 from .. import models, storage
 from ..conf import settings
 from ..queries import file_names
-from . import left_copies, left_rows, orphans
+from . import left_rows, orphans
 from .flush import flushing
 from .marker import NotOurFiles, guard, is_ours
 from .troubles import Troubles
@@ -92,11 +92,11 @@ class _Sweep:
         self._delete_noted(others)
         with self._noting("half-written files"):
             self._settled["half-written files"] = self._delete_half_written(ours)
-        self._settled |= {"unknown files": 0, "left copies": 0}
+        self._settled |= {"unknown files": 0}
         with storage.Patience() as patience:
             for alias in ours:
                 with self._noting(f"unknown files in {alias!r}"):
-                    self._delete_unknown(alias, patience, len(ours) + len(others) > 1)
+                    self._delete_unknown(alias, patience)
         if self._troubles:
             logger.warning("The sweep left %s things", self._troubles.total)
         if self._settled.refused:
@@ -171,21 +171,13 @@ class _Sweep:
                     self._troubles.append(error)
         return count
 
-    def _delete_unknown(
-        self, alias: str, patience: storage.Patience, among: bool
-    ) -> None:
-        where = file_names.in_storage(alias) if among else None
-        with orphans.find_orphans(
-            self._troubles, alias, adopts=not self._dry_run, where=where
-        ) as found:
+    def _delete_unknown(self, alias: str, patience: storage.Patience) -> None:
+        adopts = not self._dry_run
+        with orphans.find_orphans(self._troubles, alias, adopts=adopts) as found:
             self._settled["recovered images"] += found.adopted
             if self._dry_run:
                 self._settled["unknown files"] += found.unknown.count
-                self._settled["left copies"] += found.copies.count
                 return
-            self._settled["left copies"] += left_copies.delete_all(
-                found.copies, alias, patience, self._troubles
-            )
             if found.are_suspicious and not self._force:
                 self._settled.refused.append(
                     f"{found.unknown.count} of {found.listed} files are unknown to "

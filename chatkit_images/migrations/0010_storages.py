@@ -52,6 +52,15 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(blank=True, help_text='Before that somebody may still read it; empty for at once.', null=True, verbose_name='due'),
         ),
         migrations.AddField(
+            model_name='deletedfile',
+            name='moved_to',
+            field=models.CharField(blank=True, db_default='', default='', help_text='The name of the copy that a move has made of it.', max_length=255, verbose_name='moved to'),
+        ),
+        migrations.AddIndex(
+            model_name='deletedfile',
+            index=models.Index(fields=['moved_to'], name='chatkit_deleted_moved'),
+        ),
+        migrations.AddField(
             model_name='generatedimage',
             name='storage_alias',
             field=models.CharField(blank=True, db_default='', default=chatkit_images.models.installations.current_alias, editable=False, help_text='The alias in STORAGES of the storage that has its files.', max_length=255, verbose_name='storage'),

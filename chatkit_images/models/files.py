@@ -126,6 +126,15 @@ class DeletedFile(WithStorage):
         help_text=_("Before that somebody may still read it; empty for at once."),
     )
 
+    moved_to = models.CharField(
+        _("moved to"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("The name of the copy that a move has made of it."),
+    )
+
     objects = DeletedFileQuerySet.as_manager()
 
     class Meta:
@@ -133,7 +142,10 @@ class DeletedFile(WithStorage):
         verbose_name = _("deleted file")
         verbose_name_plural = _("deleted files")
         ordering = ["pk"]
-        indexes = [models.Index(fields=["name"], name="chatkit_deleted_name")]
+        indexes = [
+            models.Index(fields=["name"], name="chatkit_deleted_name"),
+            models.Index(fields=["moved_to"], name="chatkit_deleted_moved"),
+        ]
 
     def __str__(self) -> str:
         return self.name

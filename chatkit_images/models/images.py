@@ -35,6 +35,9 @@ class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
         CANCELLED = "cancelled", _("cancelled")
         INTERRUPTED = "interrupted", _("interrupted")
 
+    # Such an image needs no file any more, whatever is found.
+    SETTLED = (Status.COMPLETED, Status.BLOCKED)
+
     class Source(models.TextChoices):
         HOSTED = "hosted", _("hosted tool")
         NESTED = "nested", _("nested agent")

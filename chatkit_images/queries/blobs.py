@@ -39,7 +39,9 @@ def _said_of(names: Sequence[str]) -> Iterator[tuple[str, str]]:
             said = rows.filter(**{f"{field}__in": names})
             yield from said.values_list(field, "storage_alias")
     keys = {storage.key_of(name): name for name in names}
-    reserved = models.GeneratedImage.objects.order_by().filter(key__in=keys, file="")
+    reserved = models.GeneratedImage.objects.order_by().filter(key__in=keys)
+    # Of an image that is whole, the name is no more than a name.
+    reserved = reserved.exclude(status=models.GeneratedImage.Status.COMPLETED)
     for key, alias in reserved.values_list("key", "storage_alias"):
         yield keys[key], alias
     noted = models.DeletedFile.objects.order_by().filter(name__in=names)

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import IO
 
 from ..conf import settings
-from . import backend, encryption, spool, whereabouts
+from . import backend, encryption, spool
 
 
 def open_file(name: str, alias: str | None = None) -> IO[bytes]:
@@ -55,17 +55,7 @@ def _stored(name: str, alias: str | None) -> IO[bytes]:
     try:
         return spool.path_of(name).open("rb")
     except FileNotFoundError:
-        return _in_storage(name, alias)
-
-
-def _in_storage(name: str, alias: str | None) -> IO[bytes]:
-    try:
         return backend.get_storage(alias).open(name, "rb")
-    except FileNotFoundError:
-        # It may have been moved since whoever asks has read its row.
-        if (moved := whereabouts.moved_from(name, alias)) is None:
-            raise
-        return backend.get_storage(moved).open(name, "rb")
 
 
 def exists(name: str, alias: str | None = None) -> bool:

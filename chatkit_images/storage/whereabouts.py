@@ -1,17 +1,14 @@
 """Which storage has a file, asked where only its name is known.
 
-Rows say it, and rows are not of this layer: the app connects what asks them. A file may
-also be in another storage than its row said a moment ago, because it was moved since.
+Rows say it, and rows are not of this layer: the app connects what asks them.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from ..conf import settings
 
-logger = logging.getLogger(__name__)
 Find = Callable[[Sequence[str]], Mapping[str, str]]
 Before = Callable[[], str]
 _asked: list[tuple[Find, Before]] = []
@@ -38,15 +35,6 @@ def ask(names: Sequence[str]) -> Mapping[str, str]:
     return _asked[0][0](names) if _asked and names else {}
 
 
-def find(names: Sequence[str]) -> Mapping[str, str]:
-    """Do as ``ask`` does, but know of no file while the database does not answer."""
-    try:
-        return ask(names)
-    except Exception as error:
-        logger.warning("Where %s files are is not known: %r", len(names), error)
-        return {}
-
-
 def alias_of(said: str | None) -> str:
     """Return the alias of a storage.
 
@@ -62,13 +50,3 @@ def alias_of(said: str | None) -> str:
     if said is None or not _asked:
         return settings.STORAGE
     return _asked[0][1]()
-
-
-def moved_from(name: str, alias: str | None) -> str | None:
-    """Return the alias of the storage that has a file by now; ``None`` if it is here.
-
-    Ask it where a file is not that somebody has read of in a row a moment ago.
-    """
-    here = alias_of(alias)
-    found = find([name]).get(name, here)
-    return None if found == here else found

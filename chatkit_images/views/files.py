@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -95,15 +95,7 @@ def file_response(
             told["Cache-Control"] = "no-store"
         return _safe(told)
     try:
-        try:
-            return _safe(_found(request, file, headers, keeping))
-        except FileNotFoundError:
-            # It may have been moved since its row was read.
-            moved = storage.whereabouts.moved_from(file.name, file.alias)
-            if moved is None:
-                return gone()
-            file = replace(file, alias=moved)
-            return _safe(_found(request, file, headers, keeping))
+        return _safe(_found(request, file, headers, keeping))
     except FileNotFoundError:
         return gone()
     except Exception:

@@ -57,7 +57,6 @@ NOTHING = {
     "deleted files": 0,
     "half-written files": 0,
     "unknown files": 0,
-    "left copies": 0,
 }
 
 
@@ -138,7 +137,6 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "deleted files": 1,
         "half-written files": 1,
         "unknown files": 1,
-        "left copies": 0,
     }
 
     assert sweep(dry_run=True) == counts
