@@ -317,9 +317,9 @@ class Planter:
         if kind == 0:  # Of an image that is said to be lost.
             image = self.generating(status="interrupted", finished_at=self.old)
             name = storage.name_of("images", image.key, "png")
-        elif kind == 1:  # A copy of a file that is where its row says.
-            name = str(self.image().file.name)
-            storage.store(name, storage.read(name), SECOND)
+        elif kind == 1:  # In another storage.
+            name = storage.new_name("images", "png")
+            storage.store(name, image_file("black"), SECOND)
             return self.age(name, SECOND)
         else:
             name = storage.new_name("images", "png")
