@@ -18,7 +18,9 @@ from django.utils import timezone
 from .. import models
 from ..conf import settings
 from ..failures import Reason
+from ..periods import now_here
 from ..queries import holds
+from ..signal_handlers import left_behind
 
 Status = models.GeneratedImage.Status
 ENDED_WITHOUT = (Status.FAILED, Status.BLOCKED, Status.CANCELLED, Status.INTERRUPTED)
@@ -89,13 +91,17 @@ def _superseded_images() -> QuerySet[Any]:
 
 def _runs() -> QuerySet[Any]:
     rows = models.Run.objects.exclude(status=models.Run.Status.RUNNING)
+    # By those the threads of a visitor who has logged in are moved still.
+    rows = rows.exclude(pk__in=left_behind().values("pk"))
     return rows.annotate(at=Coalesce("finished_at", "created_at"))
 
 
 def _use_entries() -> QuerySet[Any]:
     # A run that goes on is still to be settled.
     going = models.Run.objects.running().filter(pk=OuterRef("run_id"))
-    rows = models.UseEntry.objects.filter(~Exists(going))
+    # Counters of the running month, and of its days and hours, are sums of these.
+    month = now_here().date().replace(day=1)
+    rows = models.UseEntry.objects.filter(~Exists(going), day__lt=month)
     return rows.annotate(at=F("created_at"))
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import models, storage
-from ..queries import pages
 from ..transactions import atomic
-from . import due, sizes
+from . import due, sizes, threads_retention
 from .due import Kind
 from .marker import guard_all
 from .owners_retention import OwnersRetention
 
-# Rows that are looked at by one statement, and deleted in one transaction.
+# Rows that are looked at by one statement, and deleted in one transaction at most.
 PAGE, BATCH = 1000, 100
 # Kinds of images that are kept for what was made from them.
 IMAGES = ("FAILED_IMAGES", "SUPERSEDED_IMAGES")
@@ -30,11 +28,14 @@ class Expired:
         rows: How many are deleted.
         bytes: The bytes of their files, as far as rows say.
         held: How many are past their time and kept, as they are held.
+        partly: How many threads have lost a part and keep the rest, as a hold came
+            meanwhile, or staff opened them again. Their lost bytes are in ``bytes``.
     """
 
     rows: int = 0
     bytes: int = 0
     held: int = 0
+    partly: int = 0
 
 
 @dataclass
@@ -62,12 +63,14 @@ def apply_retention(
     """Delete what is past its time, and return how much of each kind that was.
 
     It reads each row once, in pages, and deletes in short transactions, each of which
-    looks again at what it deletes. It may be interrupted, and runs beside a live site.
+    looks again at what it deletes; a thread of thousands of rows is closed, and goes in
+    several. It may be interrupted, and runs beside a live site.
     Files are deleted when their rows are gone. Not for the event loop.
 
     Args:
-        dry_run: Count only. What becomes due by the deletion itself is not counted:
-            images from which only such were made as are past their time, too.
+        dry_run: Count only, each kind by itself: what is in a thread past its time is
+            counted as its own kind, too. What becomes due by the deletion itself is not
+            counted: images from which only such were made as are past their time, too.
         progress: Is called with the name of a kind and how many of its rows are past
             their time so far.
 
@@ -132,9 +135,16 @@ def _delete_all(
     kind: Kind, keys: list[Any], retention: OwnersRetention, found: Expired
 ) -> None:
     """Delete rows, and then the images from which only they were made."""
-    while keys:
-        freed = _delete(kind, keys[:BATCH], retention, found)
-        keys = keys[BATCH:] + freed
+    if kind.name == "THREADS":
+        for batch, is_large in threads_retention.batches(keys):
+            if is_large:
+                _delete_large(kind, batch[0], retention, found)
+            else:
+                _delete(kind, batch, retention, found)
+    else:
+        while keys:
+            freed = _delete(kind, keys[:BATCH], retention, found)
+            keys = keys[BATCH:] + freed
     # The names of files wait in memory for their deletion.
     storage.drain()
 
@@ -148,6 +158,32 @@ def _delete(
     Returns:
         The keys of images that may go now, as what was made from them is gone.
     """
+    still = _still(kind, keys, retention)
+    found.rows += len(still)
+    found.bytes += sizes.of_rows(kind.name, still)
+    freed = _sources_of(still) if kind.name in IMAGES else []
+    if kind.name == "THREADS":
+        threads_retention.bury(still)
+    kind.rows().model._default_manager.filter(pk__in=still).delete()
+    return freed
+
+
+def _delete_large(
+    kind: Kind, key: str, retention: OwnersRetention, found: Expired
+) -> None:
+    """Delete a thread of many rows, as much of it as is past its time still."""
+    receipt = threads_retention.delete_large(
+        key, lambda keys: _still(kind, keys, retention)
+    )
+    found.bytes += sum(receipt.bytes.values())
+    if receipt.rows.get("threads"):
+        found.rows += 1
+    elif receipt.rows:
+        found.partly += 1
+
+
+def _still(kind: Kind, keys: Collection[Any], retention: OwnersRetention) -> list[Any]:
+    """Lock the threads of rows, and return the rows that are past their time still."""
     _lock_threads(kind, keys)
     rows = kind.candidates().filter(pk__in=keys, is_held=False).order_by()
     still = []
@@ -155,13 +191,7 @@ def _delete(
         limit = retention.limit_of(kind.name, owner)
         if limit is not None and at < limit:
             still.append(key)
-    found.rows += len(still)
-    found.bytes += sizes.of_rows(kind.name, still)
-    freed = _sources_of(still) if kind.name in IMAGES else []
-    if kind.name == "THREADS":
-        _bury(still)
-    kind.rows().model._default_manager.filter(pk__in=still).delete()
-    return freed
+    return still
 
 
 def _sources_of(keys: list[Any]) -> list[Any]:
@@ -171,7 +201,7 @@ def _sources_of(keys: list[Any]) -> list[Any]:
     return list(edges.values_list("source_image", flat=True).distinct())
 
 
-def _lock_threads(kind: Kind, keys: Iterable[Any]) -> None:
+def _lock_threads(kind: Kind, keys: Collection[Any]) -> None:
     """Lock the threads of rows first, as all do who write to a thread."""
     if not kind.thread:
         return
@@ -183,13 +213,3 @@ def _lock_threads(kind: Kind, keys: Iterable[Any]) -> None:
     # No row that points at a thread may be inserted while the thread goes.
     locked = threads.select_for_update() if whole else threads.locked()
     list(locked.order_by("pk").values_list("pk", flat=True))
-
-
-def _bury(keys: list[Any]) -> None:
-    """Note where threads stood, so that lists of threads can go on behind them."""
-    rows = models.Thread.objects.filter(pk__in=keys).order_by()
-    stood = defaultdict(list)
-    for owner, key, created_at in rows.values_list("owner", "pk", "created_at"):
-        stood[owner].append((key, key, created_at))
-    for owner, positions in stood.items():
-        pages.bury(owner, positions)

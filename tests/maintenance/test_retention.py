@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from typing import Any
 
@@ -15,13 +17,22 @@ from chatkit import types
 from django.contrib.auth.models import User
 from django.core.files.storage import storages
 from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
 from chatkit_images import checks, notes, storage
 from chatkit_images.context import RequestContext
-from chatkit_images.maintenance import apply_retention
+from chatkit_images.maintenance import (
+    apply_retention,
+    slices,
+    sweep,
+    threads_retention,
+)
+from chatkit_images.maintenance.retention import Expired
 from chatkit_images.models import (
     Attachment,
+    DeletedPosition,
     GeneratedImage,
     ImageSource,
     LegalHold,
@@ -30,12 +41,14 @@ from chatkit_images.models import (
     Thread,
     UseEntry,
 )
-from chatkit_images.queries import items
+from chatkit_images.queries import items, use
 from chatkit_images.store import DjangoStore
 from tests.chat import TestServer as ChatServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
+# Of a month that is over.
+DAY = NOW.date() - datetime.timedelta(days=40)
 OLD, YOUNG = NOW - datetime.timedelta(days=8), NOW - datetime.timedelta(days=6)
 ALL = {
     "THREADS": 7,
@@ -128,15 +141,15 @@ def test_each_kind_goes_when_its_time_is_over(settings: Any) -> None:
             owner="user:1", status="completed", created_at=OLD, finished_at=at
         )
         UseEntry.objects.create(
-            owner="user:1", day=NOW, kind="run", amount=1, created_at=at
+            owner="user:1", day=DAY, kind="run", amount=1, created_at=at
         )
     counts = {
-        "THREADS": {"rows": 1, "bytes": 12, "held": 0},
-        "PARTIAL_IMAGES": {"rows": 1, "bytes": 3, "held": 0},
-        "FAILED_IMAGES": {"rows": 1, "bytes": 5, "held": 0},
-        "SUPERSEDED_IMAGES": {"rows": 1, "bytes": 5, "held": 0},
-        "RUNS": {"rows": 1, "bytes": 0, "held": 0},
-        "USE_ENTRIES": {"rows": 1, "bytes": 0, "held": 0},
+        "THREADS": {"rows": 1, "bytes": 12, "held": 0, "partly": 0},
+        "PARTIAL_IMAGES": {"rows": 1, "bytes": 3, "held": 0, "partly": 0},
+        "FAILED_IMAGES": {"rows": 1, "bytes": 5, "held": 0, "partly": 0},
+        "SUPERSEDED_IMAGES": {"rows": 1, "bytes": 5, "held": 0, "partly": 0},
+        "RUNS": {"rows": 1, "bytes": 0, "held": 0, "partly": 0},
+        "USE_ENTRIES": {"rows": 1, "bytes": 0, "held": 0, "partly": 0},
     }
     told = json.loads(run(dry_run=True, json=True))
     assert told == {"kinds": counts, "failed_owners": 0, "dry_run": True}
@@ -160,7 +173,7 @@ def test_what_is_at_work_held_or_needed_stays(settings: Any) -> None:
     Thread.objects.filter(pk=kept.pk).update(updated_at=NOW)
     going = Run.objects.create(thread=busy, owner="user:1", created_at=OLD)
     UseEntry.objects.create(
-        owner="user:1", day=NOW, kind="run", amount=1, created_at=OLD, run_id=going.pk
+        owner="user:1", day=DAY, kind="run", amount=1, created_at=OLD, run_id=going.pk
     )
     LegalHold.objects.create(thread_id=held.pk)
     stay = [
@@ -239,6 +252,117 @@ def test_what_somebody_writes_in_at_this_moment_stays(settings: Any) -> None:
     thread("thr_1", OLD)
     assert apply_retention().kinds["THREADS"].rows == 0
     assert Thread.objects.exists()
+
+
+@pytest.fixture
+def large(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Thread:
+    """A thread that has more rows than go at once, and some that have fewer."""
+    monkeypatch.setattr(threads_retention, "MOST_ROWS", 6)
+    monkeypatch.setattr(slices, "SLICE", 2)
+    keep(settings, {"THREADS": 7})
+    for n in range(3):
+        small = thread(f"thr_small_{n}", OLD)
+        small.items.create(item_id="itm", type="user_message", payload={})
+        image(small)
+    made = thread("thr_large", OLD)
+    for n in range(5):
+        made.items.create(item_id=f"itm_{n}", type="user_message", payload={})
+    for _ in range(3):
+        image(made)
+    Run.objects.create(owner="user:1", thread=made, status="completed")
+    Attachment.objects.create(pk="atc_1", owner="user:1", thread=made, bytes=7)
+    Thread.objects.filter(pk=made.pk).update(updated_at=OLD)
+    return made
+
+
+@contextmanager
+def deletions(react: Callable[[Any], None]) -> Iterator[None]:
+    """Call a function with each row that is about to be deleted."""
+
+    def told(instance: Any, **more: Any) -> None:
+        react(instance)
+
+    pre_delete.connect(told)
+    try:
+        yield
+    finally:
+        pre_delete.disconnect(told)
+
+
+def test_a_transaction_deletes_so_many_rows_at_most(large: Thread) -> None:
+    counts: list[int] = []
+    open_now: list[Any] = []
+
+    def count(row: Any) -> None:
+        if not open_now:
+            transaction.on_commit(lambda: counts.append(len(open_now)))
+            transaction.on_commit(open_now.clear)
+        open_now.append(row)
+
+    with deletions(count):
+        report = apply_retention()
+    assert max(counts) <= threads_retention.MOST_ROWS
+    assert report.kinds["THREADS"] == Expired(rows=4, bytes=37)
+    assert not Thread.objects.exists()
+    assert not GeneratedImage.objects.exists() and not Run.objects.exists()
+    assert DeletedPosition.objects.filter(scope="user:1").count() == 4
+
+
+def test_a_killed_job_goes_on_with_half_a_thread(large: Thread) -> None:
+    def die(row: Any) -> None:
+        if isinstance(row, Run):
+            raise KeyboardInterrupt
+
+    with deletions(die), pytest.raises(KeyboardInterrupt):
+        apply_retention()
+    half = Thread.objects.get(pk=large.pk)
+    # Nobody writes into it any more, and its time is what it was.
+    assert (half.status, half.updated_at) == ("closed", OLD)
+    assert half.runs.exists() and not half.items.exists()
+    apply_retention()
+    assert not Thread.objects.exists()
+
+
+def test_a_hold_that_comes_meanwhile_keeps_the_rest(large: Thread) -> None:
+    def hold(row: Any) -> None:
+        if isinstance(row, GeneratedImage) and row.thread_id == large.pk:
+            LegalHold.objects.get_or_create(thread_id=large.pk)
+
+    with deletions(hold):
+        told = run()
+    assert "Deleted 3 of THREADS, 25 bytes. 1 have lost a part, and keep the" in told
+    assert large.images.count() == 1 and large.items.count() == 5
+    LegalHold.objects.all().delete()
+    assert apply_retention().kinds["THREADS"].rows == 1
+
+
+def test_limits_count_as_before_when_entries_of_use_are_gone(settings: Any) -> None:
+    keep(settings, {"USE_ENTRIES": 7})
+    use.grant_run(uuid.uuid4(), "user:1", "")
+    UseEntry.objects.update(created_at=OLD)
+    UseEntry.objects.create(
+        owner="user:1", day=DAY, kind="run", amount=1, created_at=OLD
+    )
+    assert apply_retention().kinds["USE_ENTRIES"].rows == 1
+    assert set(UseEntry.objects.values_list("kind", "amount")) == {
+        ("run", 1),
+        ("image", 1),
+    }
+
+
+def test_a_run_stays_while_the_thread_of_its_visitor_is_to_be_moved(
+    settings: Any, ann: User
+) -> None:
+    keep(settings, {"RUNS": 7})
+    here = thread("thr_1", owner=(visitor := f"visitor:{'0' * 32}"))
+    # They have logged in, and the process of the run has died before its end was told.
+    Run.objects.create(
+        owner=visitor, user=ann, thread=here, status="interrupted", created_at=OLD
+    )
+    assert apply_retention().kinds["RUNS"].rows == 0
+    sweep()
+    assert Thread.objects.get().owner == f"user:{ann.pk}"
+    assert apply_retention().kinds["RUNS"].rows == 1
 
 
 async def test_what_a_person_was_shown_has_its_end_still(

@@ -36,6 +36,8 @@ class Command(TenantCommand):
             verb = "Would delete" if report.dry_run else "Deleted"
             for name, found in report.kinds.items():
                 held = f" {found.held} are held." if found.held else ""
+                if found.partly:
+                    held += f" {found.partly} have lost a part, and keep the rest."
                 self.stdout.write(
                     f"{verb} {found.rows} of {name}, {found.bytes} bytes.{held}"
                 )
