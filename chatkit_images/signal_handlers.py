@@ -14,9 +14,9 @@ from django.db.models.signals import post_delete, pre_delete
 from . import models
 from .context import SESSION_KEY, VISITOR, is_visitor
 from .contexts import context_class
-from .deleted_files import Deletion
+from .deleted_files import Deletion, file_columns
 from .exceptions import NotFoundError, RequestRefused
-from .models.files import WithStorage, file_columns
+from .models.files import WithStorage
 from .queries import in_pages, use
 from .querysets import RunQuerySet
 from .signals import run_finished

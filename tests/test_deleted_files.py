@@ -184,3 +184,26 @@ def test_notes_of_a_storage_that_is_no_more_stay() -> None:
         DeletedFile.objects.all().delete_files()
     assert not DeletedFile.objects.filter(pk=kept.pk).exists()
     assert DeletedFile.objects.count() == 1
+
+
+@pytest.mark.parametrize("said", ["", "default"])
+def test_what_a_row_names_by_now_is_not_deleted(said: str) -> None:
+    """Whoever has written the note: the row has no other file."""
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    kept, gone = named(), named("thumbnails")
+    for name in (kept, gone):
+        storage.store(name, b"bytes")
+    for alias in ("", "default"):
+        DeletedFile.objects.create(name=kept, storage_alias=alias)
+        DeletedFile.objects.create(name=gone, storage_alias=alias)
+    GeneratedImage.objects.create(thread=thread, file=kept, storage_alias=said)
+    GeneratedImage.objects.create(
+        thread=thread, thumbnail=gone, storage_alias="other", identity="2"
+    )
+    with CaptureQueriesContext(connection) as asked:
+        assert DeletedFile.objects.all().delete_files() == 2
+    # One statement for all columns of files.
+    assert [q["sql"].count("UNION") > 2 for q in asked].count(True) == 1
+    assert storage.exists(kept)
+    assert not storage.exists(gone)
+    assert not DeletedFile.objects.exists()

@@ -20,7 +20,7 @@ from django.db.models import Model
 
 from .. import models, storage
 from ..conf import settings
-from ..models.files import file_columns
+from ..deleted_files import file_columns
 
 # Into how many parts the names are divided, and how many lines are kept in memory
 # before they are written.

@@ -24,7 +24,8 @@ from django.utils import timezone
 from .. import models, storage
 from ..conf import settings
 from ..contexts import carried
-from ..models.files import WithStorage, file_columns
+from ..deleted_files import file_columns
+from ..models.files import WithStorage
 from ..queries import endings
 from ..storage import copying
 from ..transactions import atomic

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps
 from django.db import models
 from django.db.models.fields.files import FieldFile
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import storage
-from ..deleted_files import DeletedFileQuerySet
+from ..deleted_files import DeletedFileQuerySet, file_columns
 from .installations import current_alias
 
 
@@ -95,19 +94,6 @@ def file_field(verbose_name: Any, **options: Any) -> models.FileField:
         blank=True,
         **options,
     )
-
-
-def file_columns() -> dict[type[models.Model], list[str]]:
-    """Return the app's models with file fields, and the names of these fields."""
-    columns = {
-        model: [
-            field.name
-            for field in model._meta.get_fields()
-            if isinstance(field, models.FileField)
-        ]
-        for model in apps.get_app_config("chatkit_images").get_models()
-    }
-    return {model: names for model, names in columns.items() if names}
 
 
 class DeletedFile(WithStorage):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .. import models, storage
-from ..models.files import file_columns
+from ..deleted_files import file_columns
 from ..transactions import own_connection
 
 # Names that one statement asks for.

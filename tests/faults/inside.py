@@ -71,7 +71,7 @@ def settle(commands: list[str]) -> list[dict[str, Any]]:
 def dump() -> dict[str, Any]:
     """Return the rows that the tests look at, and the bytes that rows name."""
     from chatkit_images import models, storage
-    from chatkit_images.models.files import file_columns
+    from chatkit_images.deleted_files import file_columns
 
     digests, missing = {}, []
     for model, fields in file_columns().items():

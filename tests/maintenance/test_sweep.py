@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chatkit_images import models, storage, times
+from chatkit_images.deleted_files import file_columns
 from chatkit_images.maintenance import find_orphans, sweep
 from chatkit_images.models import (
     Attachment,
@@ -33,7 +34,6 @@ from chatkit_images.models import (
     Thread,
     UseCounter,
 )
-from chatkit_images.models.files import file_columns
 from chatkit_images.queries.file_names import naming
 from chatkit_images.transactions import alias, atomic
 
