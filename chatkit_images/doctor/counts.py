@@ -2,7 +2,9 @@
 
 Compared are those of the present day and month, which limits are held against. Those of
 an hour or a minute are over before anybody could mend them. The site's counters begin
-when a limit of the site is set, so the ledger does not say what they should be.
+when a limit of the site is set, so the ledger does not say what they should be. Where
+retention may have deleted entries of the period, the ledger says what there is at
+least.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from functools import partial
 from django.db.models import Sum
 
 from .. import models
+from ..maintenance.owners_retention import OwnersRetention
 from ..periods import Period, now_here
 from ..queries import counters
 from ..queries.counters import SITE, Key
@@ -30,17 +33,21 @@ COUNTED = (
 )
 # How the digest of an address begins. No owner does.
 ADDRESS = "~"
+# What retention calls the entries of the ledger.
+ENTRIES = "USE_ENTRIES"
 
 
 def find(look: Look) -> Iterator[Finding]:
     """Yield the counters of now that are out of step with the ledger."""
+    kept = _Kept()
     for column in ("owner", "address"):
         for holders in _pages(column, look):
-            yield from _compared(holders)
+            yield from _compared(holders, kept)
     # What has a counter and no entry.
     rows = models.UseCounter.objects.filter(period__in=_periods()).exclude(amount=0)
     for page in look.pages(rows.exclude(kind="").exclude(owner=SITE)):
-        yield from _compared(_without_entries({row.owner for row in page}))
+        holders = _without_entries({row.owner for row in page})
+        yield from _compared(holders, kept)
 
 
 def _pages(column: str, look: Look) -> Iterator[list[str]]:
@@ -67,7 +74,7 @@ def _without_entries(holders: set[str]) -> list[str]:
     return sorted(holders)
 
 
-def _compared(holders: list[str]) -> Iterator[Finding]:
+def _compared(holders: list[str], kept: _Kept) -> Iterator[Finding]:
     noted = _noted(holders)
     rows = models.UseCounter.objects.filter(owner__in=holders, period__in=_periods())
     said = {
@@ -78,17 +85,40 @@ def _compared(holders: list[str]) -> Iterator[Finding]:
         if (key.kind, _period_of(key.period)) not in COUNTED:
             continue
         counted, right = said.get(key, 0), noted.get(key, 0)
-        if _is_wrong(key, counted, right):
+        if _is_wrong(key, counted, right, kept):
             what = f"UseCounter {key.holder} {key.kind} {key.period}"
             why = f"it says {counted}, the ledger {right}"
-            yield Finding(COUNTERS, what, why, mend=partial(_mend, key))
+            mend = partial(_mend, key, kept)
+            yield Finding(COUNTERS, what, why, mend=mend, storages=())
 
 
-def _is_wrong(key: Key, counted: int, right: int) -> bool:
-    if key.holder.startswith(ADDRESS):
-        # The entries of a user who was deleted have no address any more.
+def _is_wrong(key: Key, counted: int, right: int, kept: _Kept) -> bool:
+    if not kept.has_all(key):
         return counted < right
     return counted != right
+
+
+class _Kept:
+    """Of which counters the ledger has all entries for sure."""
+
+    def __init__(self) -> None:
+        self._retention = OwnersRetention()
+        self._unsure: set[str] = set()
+
+    def has_all(self, key: Key) -> bool:
+        """Whether no entry of a counter can have been deleted, or changed."""
+        if key.holder.startswith(ADDRESS):
+            # The entries of a user who was deleted have no address any more.
+            return False
+        failed = self._retention.failed
+        limit = self._retention.limit_of(ENTRIES, key.holder)
+        if self._retention.failed > failed:
+            # What the project's method has said another time is not known.
+            self._unsure.add(key.holder)
+        now = now_here()
+        month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        is_kept = limit is None or limit <= month
+        return is_kept and key.holder not in self._unsure
 
 
 def _noted(holders: list[str]) -> dict[Key, int]:
@@ -117,10 +147,10 @@ def _period_of(name: str) -> Period:
 
 
 @atomic()
-def _mend(key: Key) -> bool:
+def _mend(key: Key, kept: _Kept) -> bool:
     counters.lock([key.holder])
     counted = counters.amounts([key])[key]
     right = _noted([key.holder]).get(key, 0)
-    if key.period in _periods() and _is_wrong(key, counted, right):
+    if key.period in _periods() and _is_wrong(key, counted, right, kept):
         counters.add({key: right - counted})
     return True

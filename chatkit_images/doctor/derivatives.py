@@ -32,8 +32,9 @@ def find(look: Look) -> Iterator[Finding]:
         for row in page:
             if _has_file(row, look):
                 size, why = row.bytes or 0, "it has no thumbnail"
-                mend = partial(make, row)
-                yield Finding(THUMBNAILS, said_of_row(row), why, size, mend)
+                what, mend = said_of_row(row), partial(make, row)
+                where = [row.stored_in]
+                yield Finding(THUMBNAILS, what, why, size, mend, storages=where)
 
 
 def make(row: Row) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ParamSpec, Self, TypeVar
@@ -51,6 +51,8 @@ class Finding:
         bytes: How many bytes it is about, as far as that is known.
         mend: Looks once more, under lock, and mends it if it is still so. Returns
             whether nothing is left to do. ``None`` if only a person can mend it.
+        storages: The storages whose files the mend writes, moves or deletes, also by a
+            row that it deletes. It is not begun unless all of them are this database's.
     """
 
     drift: str
@@ -58,6 +60,7 @@ class Finding:
     why: str = ""
     bytes: int = 0
     mend: Callable[[], bool] | None = None
+    storages: Collection[str] = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,8 @@ class Look:
     done: int = 0
 
     def __post_init__(self) -> None:
-        self._ours: dict[str, bool] = {}
-        self._refused: set[str] = set()
+        self._ours: dict[str, NotOurFiles | None] = {}
+        self._refused: set[tuple[str, str]] = set()
         self._in_a_row = 0
 
     def __enter__(self) -> Self:
@@ -157,23 +160,26 @@ class Look:
         if len(told) >= MOST_TROUBLES:
             raise GivenUp("There are too many errors, the rest is not looked at.")
 
-    def refuse(self, alias: str, error: Exception) -> None:
-        """Note, once for each class and storage, why nothing of it is mended."""
-        if (key := f"{self.drift} {alias}") not in self._refused:
+    def refuse(self, what: str, error: Exception) -> None:
+        """Note, once for each class, why nothing of a storage or so is mended."""
+        if (key := (self.drift, what)) not in self._refused:
             self._refused.add(key)
-            self.fails(f"storage {alias}", error)
+            self.fails(what, error)
 
     def is_ours(self, alias: str) -> bool:
-        """Whether the files of a storage are this database's, as its marker says."""
+        """Whether the files of a storage are this database's, as its marker says.
+
+        If they are not, that is noted, once for each class.
+        """
         if alias not in self._ours:
             try:
                 guard(alias, force=self.force)
+                self._ours[alias] = None
             except NotOurFiles as error:
-                self._ours[alias] = False
-                self.refuse(alias, error)
-            else:
-                self._ours[alias] = True
-        return self._ours[alias]
+                self._ours[alias] = error
+        if (why := self._ours[alias]) is not None:
+            self.refuse(f"storage {alias}", why)
+        return why is None
 
     def ask(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what a function of the storage returns, in time.

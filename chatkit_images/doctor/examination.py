@@ -192,8 +192,12 @@ def _examine(
 
 
 def _mend(finding: Finding, look: Look) -> bool:
+    if finding.mend is None:
+        return False
     try:
-        done = finding.mend is not None and finding.mend()
+        if not all(map(look.is_ours, sorted(finding.storages))):
+            return False
+        done = finding.mend()
     except Error:
         raise
     except Exception as error:

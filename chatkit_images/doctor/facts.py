@@ -72,16 +72,19 @@ def _compared(row: Row, look: Look) -> Iterator[Finding]:
         if right is not None:
             mend = partial(_write, row, right | {"sha256": digest})
         why = "its checksum is another one"
-        yield from _if_same(row, Finding(CHANGED, said_of_row(row), why, size, mend))
+        found = Finding(CHANGED, said_of_row(row), why, size, mend, storages=())
+        yield from _if_same(row, found)
     elif right is None:
         # What people send may be a file of any kind.
         if not expected and not isinstance(row, models.Attachment):
             why = "its bytes are no image"
-            yield from _if_same(row, Finding(CHANGED, said_of_row(row), why, size))
+            found = Finding(CHANGED, said_of_row(row), why, size, storages=())
+            yield from _if_same(row, found)
     elif wrong := _differences(row, right):
         said = [f"{name} {getattr(row, name)}, not {right[name]}" for name in wrong]
         mend, why = partial(_write, row, right), ", ".join(said)
-        yield from _if_same(row, Finding(FACTS, said_of_row(row), why, size, mend))
+        found = Finding(FACTS, said_of_row(row), why, size, mend, storages=())
+        yield from _if_same(row, found)
 
 
 def _columns(row: Row, data: bytes) -> Columns | None:

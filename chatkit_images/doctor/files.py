@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeVar
 
 from django.apps import apps
@@ -35,6 +35,16 @@ def rows_of(named: Named) -> QuerySet[Any]:
 def said(named: Named) -> str:
     """Return what a report calls the column of a row."""
     return f"{named.model} {named.pk} {named.field}"
+
+
+def storages_of(row: Row) -> Collection[str]:
+    """Return the storages that have files of a row, or of rows that go with it."""
+    rows: list[Any] = [row]
+    if isinstance(row, models.GeneratedImage | models.Attachment):
+        rows += row.variants.all()
+    if isinstance(row, models.GeneratedImage):
+        rows += row.partials.all()
+    return {each.stored_in for each in rows}
 
 
 def is_there(look: Look, name: str, alias: str) -> bool:

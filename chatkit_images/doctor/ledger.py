@@ -38,7 +38,8 @@ def find(look: Look) -> Iterator[Finding]:
         noted, images = _noted(keys), _images(keys)
         for run in page:
             if why := _wrong(run, noted.get(run.pk), images[run.pk]):
-                yield Finding(LEDGER, said(run), why, mend=partial(_settle, run))
+                mend = partial(_settle, run)
+                yield Finding(LEDGER, said(run), why, mend=mend, storages=())
 
 
 def _noted(keys: list[uuid.UUID]) -> dict[uuid.UUID, Sums]:

@@ -25,7 +25,8 @@ def find(look: Look) -> Iterator[Finding]:
             if _is_lost(named, look):
                 why = f"{named.name} is not in {named.alias}"
                 mend = partial(_mend, named, look, named.alias in refused)
-                yield Finding(MISSING, said(named), why, named.bytes or 0, mend)
+                size, where = named.bytes or 0, [named.alias]
+                yield Finding(MISSING, said(named), why, size, mend, storages=where)
         except Exception as error:
             look.fails(said(named), error)
 
@@ -73,12 +74,12 @@ def _mend(named: Named, look: Look, refused: bool) -> bool:
         return True
     for alias in look.inventory.aliases:
         if alias != named.alias and is_there(look, named.name, alias):
-            return _bring(named, alias, look)
+            return look.is_ours(alias) and _bring(named, alias, look)
     if refused:
         why = "Most of its files are missing. If they are lost, say so by --force."
-        look.refuse(named.alias, MendRefused(why))
+        look.refuse(f"storage {named.alias}", MendRefused(why))
         return False
-    return look.is_ours(named.alias) and lose(named, look)
+    return lose(named, look)
 
 
 def _bring(named: Named, alias: str, look: Look) -> bool:

@@ -16,7 +16,7 @@ from ..times import to_naive
 from ..transactions import atomic
 from . import derivatives
 from .drift import Look
-from .files import rows_of
+from .files import rows_of, storages_of
 from .held import is_held
 from .inventory import Named
 
@@ -37,14 +37,22 @@ def lose(named: Named, look: Look) -> bool:
         return _lose_image(named, look)
     if named.model == "Attachment":
         return _clear(named)
-    with atomic():
-        rows_of(named).delete()
+    return _delete(named)
+
+
+@atomic()
+def _delete(named: Named) -> bool:
+    row = rows_of(named).first()
+    if row is not None and is_held(row):
+        return False
+    rows_of(named).delete()
     return True
 
 
 @atomic()
 def _clear(named: Named) -> bool:
-    row = rows_of(named).select_for_update().first()
+    row = rows_of(named).first()
+    # A thumbnail is made again.
     if row is not None and named.field == "file" and is_held(row):
         return False
     rows_of(named).update(**{named.field: ""})
@@ -65,14 +73,16 @@ def _lose_image(named: Named, look: Look) -> bool:
     image = rows_of(named).select_related("run__user", "thread__user").first()
     if image is None:
         return True
+    if not all(map(look.is_ours, storages_of(image))):
+        return False
     preview = _preview_of(image, look)
     with recovery.working_on(image), atomic():
-        # The thread comes first, as for all who write into it.
-        models.Thread.objects.locked().filter(pk=image.thread_id).one()
+        if is_held(image):
+            return False
         same = rows_of(named).filter(thumbnail=image.thumbnail.name)
         row = same.select_for_update().first()
-        if row is None or is_held(row):
-            return row is None
+        if row is None:
+            return True
         models.GeneratedImage.objects.filter(pk=row.pk).update(
             status=failure_columns.image_status(LOST),
             finished_at=timezone.now(),

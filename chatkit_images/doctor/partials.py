@@ -22,7 +22,8 @@ def find(look: Look) -> Iterator[Finding]:
     for page in look.pages(_old()):
         for row in page:
             size, why = row.bytes or 0, f"its image has ended as {row.image.status}"
-            yield Finding(PARTIALS, said(row), why, size, partial(_delete, row))
+            mend, where = partial(_delete, row), [row.stored_in]
+            yield Finding(PARTIALS, said(row), why, size, mend, storages=where)
 
 
 def _old() -> OwnedQuerySet[models.PartialImage]:
@@ -34,8 +35,9 @@ def _old() -> OwnedQuerySet[models.PartialImage]:
 
 @atomic()
 def _delete(row: models.PartialImage) -> bool:
-    image = models.GeneratedImage.objects.locked().filter(pk=row.image_id).one()
-    if image is not None and is_held(image):
+    if is_held(row):
         return False
+    # What adopts a preview locks its image.
+    models.GeneratedImage.objects.locked().filter(pk=row.image_id).one()
     _old().filter(pk=row.pk).delete()
     return True

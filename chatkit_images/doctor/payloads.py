@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from .. import models, receiving
+from .. import models, receiving, storage
 from ..cleaning import map_strings
 from ..context import RequestContext
 from ..contexts import context_class
@@ -19,6 +19,7 @@ from ..exceptions import ImageError
 from ..queries import data_urls, inline_rows, own_urls, references
 from ..transactions import atomic
 from .drift import Finding, Look, logger, said
+from .held import is_held
 
 PAYLOADS = "urls-in-items"
 Show = Callable[[str], str]
@@ -30,8 +31,9 @@ def find(look: Look) -> Iterator[Finding]:
     for page in look.pages(rows):
         for row in page:
             if why := _wrong(row):
-                size = sum(map(len, _inline(row)))
-                yield Finding(PAYLOADS, said(row), why, size, partial(_mend, row))
+                size, mend = sum(map(len, _inline(row))), partial(_mend, row)
+                where = [storage.current_alias()] if size else []
+                yield Finding(PAYLOADS, said(row), why, size, mend, storages=where)
 
 
 def _wrong(row: models.ThreadItem) -> str:
@@ -88,7 +90,13 @@ def _context(row: models.ThreadItem) -> RequestContext:
 
 
 def _mend(row: models.ThreadItem) -> bool:
-    """Store the images of an item, and let it refer to them."""
+    """Store the images of an item, and let it refer to them.
+
+    What is held stays as it was written, also if that was not by the app.
+    """
+    with atomic():
+        if is_held(row):
+            return False  # Before its images are stored.
     stored: dict[str, uuid.UUID | None] = {}
 
     def show(text: str) -> str:
@@ -99,8 +107,8 @@ def _mend(row: models.ThreadItem) -> bool:
 
     payload = _with_references(row, _without_bytes(row, show))
     with atomic():
-        # All writers of items lock the thread first.
-        models.Thread.objects.locked().filter(pk=row.thread_id).one()
+        if is_held(row):
+            return False
         now = models.ThreadItem.objects.filter(pk=row.pk).one()
         if now is None or now.payload != row.payload:
             return now is None  # Somebody has written it, and it is looked at again.

@@ -28,12 +28,13 @@ def find(look: Look) -> Iterator[Finding]:
     for page in look.pages(models.DeletedFile.objects.all()):
         by_name = {note.name: note for note in page}
         for batch in in_batches(by_name, PAGE):
-            for name in sorted(_named(batch)):
+            for name in sorted(file_names.of_rows(batch)):
                 note = by_name[name]
                 if _is_named(note):
                     why = f"{name} is to be deleted, and a row names it"
                     mend = partial(_drop, note)
-                    yield Finding(SHARED, said_of_row(note), why, mend=mend)
+                    what = said_of_row(note)
+                    yield Finding(SHARED, what, why, mend=mend, storages=())
 
 
 def _of_rows(rows: list[Named], look: Look) -> Iterator[Finding]:
@@ -45,7 +46,8 @@ def _of_rows(rows: list[Named], look: Look) -> Iterator[Finding]:
         if rows_of(named).exists():
             why = f"{named.name} is of {said(first)}, too"
             mend = partial(_copy, named, first, look)
-            yield Finding(SHARED, said(named), why, named.bytes or 0, mend)
+            size, where = named.bytes or 0, [named.alias]
+            yield Finding(SHARED, said(named), why, size, mend, storages=where)
 
 
 def _place(named: Named) -> tuple[bool, str, str, str]:
@@ -78,23 +80,9 @@ def _copy(named: Named, first: Named, look: Look) -> bool:
     return True
 
 
-def _named(names: list[str]) -> set[str]:
-    """Return those of the names that rows have, notes aside."""
-    return {
-        name
-        for rows in file_names.naming(names)
-        if rows.model is not models.DeletedFile
-        for name in rows
-    }
-
-
 def _is_named(note: models.DeletedFile) -> bool:
     where = file_names.in_storage(note.stored_in)
-    return any(
-        rows.exists()
-        for rows in file_names.naming([note.name], where)
-        if rows.model is not models.DeletedFile
-    )
+    return bool(file_names.of_rows([note.name], where))
 
 
 @atomic()

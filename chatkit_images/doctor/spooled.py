@@ -28,7 +28,8 @@ def find(look: Look) -> Iterator[Finding]:
                 continue  # Another process has flushed it.
             why = "it waits for its storage" if name in known else "no row names it"
             mend = partial(_move, name, name in known, refused)
-            yield Finding(SPOOLED, name, why, status.st_size, mend)
+            where = [known.get(name) or storage.current_alias()]
+            yield Finding(SPOOLED, name, why, status.st_size, mend, storages=where)
         look.count(len(batch))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from functools import partial
 
-from .. import models
+from .. import models, storage
 from ..maintenance.left_rows import left_alone
 from ..queries import endings
 from ..runs import releases
 from ..transactions import atomic
 from .drift import Finding, Look, long_ago, said
+from .files import storages_of
 
 RUNS, IMAGES = "stale-runs", "stale-images"
 
@@ -18,17 +20,28 @@ RUNS, IMAGES = "stale-runs", "stale-images"
 def find_runs(look: Look) -> Iterator[Finding]:
     """Yield the runs whose process has died."""
     for page in look.pages(models.Run.objects.stale()):
+        previews = models.PartialImage.objects.select_related("image")
+        where: dict[uuid.UUID | None, set[str]]
+        where = {run.pk: {storage.current_alias()} for run in page}
+        for each in previews.filter(image__run__in=page):
+            where[each.image.run_id].add(each.stored_in)
         for run in page:
-            why = f"no sign of life since {run.heartbeat_at.isoformat()}"
-            yield Finding(RUNS, said(run), why, mend=partial(_end_run, run))
+            why, mend = _since(run), partial(_end_run, run)
+            yield Finding(RUNS, said(run), why, mend=mend, storages=where[run.pk])
 
 
 def find_images(look: Look) -> Iterator[Finding]:
     """Yield the unfinished images of runs that have ended, or of none."""
-    for page in look.pages(left_alone(long_ago())):
+    rows = left_alone(long_ago()).prefetch_related("partials", "variants")
+    for page in look.pages(rows):
         for image in page:
             why = "its run has ended" if image.run_id else "it has no run"
-            yield Finding(IMAGES, said(image), why, mend=partial(_end_image, image))
+            mend, where = partial(_end_image, image), storages_of(image)
+            yield Finding(IMAGES, said(image), why, mend=mend, storages=where)
+
+
+def _since(run: models.Run) -> str:
+    return f"no sign of life since {run.heartbeat_at.isoformat()}"
 
 
 def _end_run(run: models.Run) -> bool:

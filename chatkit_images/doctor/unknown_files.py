@@ -29,7 +29,8 @@ def find(look: Look) -> Iterator[Finding]:
                 if file.name in unknown:
                     why = f"no row names it in {alias}"
                     mend = partial(_mend, file, look, alias in refused)
-                    yield Finding(UNKNOWN, file.name, why, file.size or 0, mend)
+                    found = file.name, why, file.size or 0, mend
+                    yield Finding(UNKNOWN, *found, storages=[alias])
 
 
 def _strange(look: Look) -> Iterator[Listed]:
@@ -65,8 +66,6 @@ def _mend(file: Listed, look: Look, refused: bool) -> bool:
     names, errors = [file.name], Troubles()
     if not orphans.unknown(names):
         return True
-    if not look.is_ours(file.alias):
-        return False
     if adopt(names, errors):
         return True
     if errors:
@@ -75,7 +74,7 @@ def _mend(file: Listed, look: Look, refused: bool) -> bool:
         return False  # The storage may give its bytes another time.
     if refused:
         why = "Most of its files are unknown. If they are to go, say so by --force."
-        look.refuse(file.alias, MendRefused(why))
+        look.refuse(f"storage {file.alias}", MendRefused(why))
         return False
     look.ask(storage.delete, file.name, file.alias)
     return True

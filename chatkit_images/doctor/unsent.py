@@ -10,6 +10,7 @@ from ..queries import uploads
 from ..querysets import OwnedQuerySet
 from ..transactions import atomic
 from .drift import Finding, Look, long_ago, said
+from .files import storages_of
 from .held import is_held
 
 ATTACHMENTS, UPLOADS = "unsent-attachments", "unfinished-uploads"
@@ -18,11 +19,12 @@ Rows = OwnedQuerySet[models.Attachment]
 
 def find_attachments(look: Look) -> Iterator[Finding]:
     """Yield the attachments that are in no message, a day after they were made."""
-    for page in look.pages(_unsent()):
+    for page in look.pages(_unsent().prefetch_related("variants")):
         for row in page:
             why = f"in no message since {row.created_at.isoformat()}"
-            size = row.bytes or 0
-            yield Finding(ATTACHMENTS, said(row), why, size, partial(_delete, row))
+            size, mend = row.bytes or 0, partial(_delete, row)
+            where = storages_of(row)
+            yield Finding(ATTACHMENTS, said(row), why, size, mend, storages=where)
 
 
 def find_uploads(look: Look) -> Iterator[Finding]:
@@ -30,8 +32,9 @@ def find_uploads(look: Look) -> Iterator[Finding]:
     for page in look.pages(_written()):
         for row in page:
             why = f"{row.upload.name} was never looked at"
-            size = row.bytes or 0
-            yield Finding(UPLOADS, said(row), why, size, partial(_give_up, row))
+            size, mend = row.bytes or 0, partial(_give_up, row)
+            where = [row.stored_in]
+            yield Finding(UPLOADS, said(row), why, size, mend, storages=where)
 
 
 def _unsent() -> Rows:
@@ -46,9 +49,9 @@ def _written() -> Rows:
 
 @atomic()
 def _delete(row: models.Attachment) -> bool:
-    found = _unsent().locked().filter(pk=row.pk).one()
-    if found is not None and is_held(found):
+    if is_held(row):
         return False
+    found = _unsent().locked().filter(pk=row.pk).one()
     if found is not None:
         found.delete()
     return True
@@ -56,9 +59,7 @@ def _delete(row: models.Attachment) -> bool:
 
 @atomic()
 def _give_up(row: models.Attachment) -> bool:
-    found = _written().locked().filter(pk=row.pk).one()
-    if found is not None and is_held(found):
+    if is_held(row):
         return False
-    if found is not None:
-        uploads.drop_upload(_written().filter(pk=found.pk))
+    uploads.drop_upload(_written().filter(pk=row.pk))
     return True

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from .. import models, storage
-from ..models.files import file_columns
+from ..deleted_files import file_columns
 
 
 def naming(names: Sequence[str], where: Q | None = None) -> list[QuerySet[Any, str]]:
@@ -43,6 +43,16 @@ def known(names: Sequence[str], where: Q | None = None) -> set[str]:
     if not names:
         return set()
     return {name for rows in naming(names, where) for name in rows}
+
+
+def of_rows(names: Sequence[str], where: Q | None = None) -> set[str]:
+    """Return those of the names that rows have, notes of deletions aside."""
+    return {
+        name
+        for rows in naming(names, where)
+        if rows.model is not models.DeletedFile
+        for name in rows
+    }
 
 
 def aliases() -> list[str]:

@@ -80,15 +80,18 @@ def tell_again() -> int:
     return count
 
 
-def tell_all() -> int:
-    """Tell of the ends that are due, for a minute at most, and wait for the webhook.
+def tell_all(seconds: float = COMMAND_SECONDS) -> int:
+    """Tell of the ends that are due, for so long at most, and wait for the webhook.
 
     For commands, whose process ends soon after. Servers tell of what is left.
+
+    Args:
+        seconds: For how long.
 
     Returns:
         How many ends this call has claimed.
     """
-    last, count, found = time.monotonic() + COMMAND_SECONDS, 0, 1
+    last, count, found = time.monotonic() + seconds, 0, 1
     while found and time.monotonic() < last:
         found = tell_again()
         count += found

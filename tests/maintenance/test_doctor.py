@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import threading
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from chatkit import types
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from chatkit_images import doctor, storage
+from chatkit_images import doctor, storage, webhooks
 from chatkit_images.context import RequestContext
-from chatkit_images.models import GeneratedImage, LegalHold, Run
+from chatkit_images.deleted_files import file_columns
+from chatkit_images.maintenance import NotOurFiles, guard, sweep
+from chatkit_images.models import (
+    DeletedFile,
+    GeneratedImage,
+    LegalHold,
+    PartialImage,
+    Run,
+    RunEnd,
+    UseCounter,
+    UseEntry,
+)
 from chatkit_images.queries import items
+from chatkit_images.runs import telling
+from tests.webhook import SECRET, webhook
 
-from .examining import check_all, examined, second_storage
-from .planting import Planter
+from .examining import NAMES, check_all, examined, second_storage
+from .planting import SECOND, Planter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,6 +107,127 @@ def test_what_is_held_is_found_and_stays() -> None:
     row.refresh_from_db()
     LegalHold.objects.all().delete()
     assert doctor.fix(["unsent-attachments"]).exit_code == 0
+
+
+def test_what_is_held_is_not_rewritten_and_loses_no_row() -> None:
+    planter = Planter(8)
+    items = [planter.urls_in_items() for _ in range(6)]
+    image = planter.image()
+    partial, form = planter.partial(image), planter.variant(image)
+    PartialImage.objects.update(created_at=planter.old)
+    planter.lost(partial)
+    planter.lost(form)
+    for thread in (image.thread, *(item.thread for item in items)):
+        LegalHold.objects.create(thread_id=thread.pk)
+    count = GeneratedImage.objects.count()
+    report = doctor.fix(["urls-in-items", "missing-files"])
+    assert report.counts["urls-in-items"].left == 6
+    assert report.counts["missing-files"].left == 2
+    for item in items:
+        payload = item.payload
+        item.refresh_from_db()
+        assert item.payload == payload
+    assert GeneratedImage.objects.count() == count
+    partial.refresh_from_db()
+    form.refresh_from_db()
+    LegalHold.objects.all().delete()
+    assert doctor.fix(["urls-in-items", "missing-files"]).exit_code == 0
+
+
+def everything(settings: Any, tmp_path: Path) -> Any:
+    """Return all files, and which of them rows name."""
+    folders = (settings.MEDIA_ROOT, tmp_path / "second")
+    paths = [path for folder in folders for path in Path(folder).rglob("*.*")]
+    files = {path: path.read_bytes() for path in paths if path.is_file()}
+    names = {
+        (model.__name__, row.pk, blob)
+        for model in file_columns()
+        for row in model._default_manager.all()
+        for blob in row.blobs()  # type: ignore[attr-defined]
+    }
+    return files, names, list(storage.spool.handed_over(aged=True))
+
+
+@pytest.mark.parametrize("seed", range(20, 22))
+def test_the_doctor_of_a_copy_touches_no_file_of_the_other_database(
+    seed: int, settings: Any, tmp_path: Path
+) -> None:
+    planter = Planter(seed)
+    planter.plant(NAMES)
+    guard()
+    guard(SECOND)
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"INSTALLATION": "staging"}
+    before = everything(settings, tmp_path)
+    report, _ = examined(deep=True, fixes=["all", *NAMES])
+    files, names, spooled = everything(settings, tmp_path)
+    assert (files, spooled) == (before[0], before[2])
+    # Notes of files that rows name are dropped.
+    assert {each for each in before[1] - names if each[0] != "DeletedFile"} == set()
+    assert report.exit_code == 2
+    refused = {each.drift for each in report.troubles}
+    assert {type(each.error) for each in report.troubles} == {NotOurFiles}
+    # What changes rows alone is mended all the same.
+    assert refused >= {"unsent-attachments", "undeleted-files", "old-partials"}
+    assert report.counts["counters"].left == report.counts["ledger"].left == 0
+
+
+def test_an_old_note_never_becomes_the_deletion_of_the_file_of_a_row() -> None:
+    """The file was moved, and the storage of before is no more."""
+    planter = Planter(9)
+    image = planter.image()
+    old = {"storage_alias": "gone", "due_at": planter.old, "created_at": planter.old}
+    DeletedFile.objects.create(name=image.file.name, **old)
+    left = storage.new_name("images", "png")
+    storage.store(left, b"bytes")
+    DeletedFile.objects.create(name=left, **old)
+    assert doctor.fix(["unknown-storages"]).counts["unknown-storages"].fixed == 2
+    note = DeletedFile.objects.get()
+    assert (note.name, note.storage_alias) == (left, "default")
+    sweep()
+    assert storage.exists(str(image.file.name))
+    assert not storage.exists(left)
+
+
+def test_counters_are_not_lowered_where_entries_may_have_been_deleted(
+    settings: Any,
+) -> None:
+    planter = Planter(10)
+    run, low = planter.run(), planter.run()
+    planter.count(run.owner, "image", 3)
+    kept = {"RETENTION": {"USE_ENTRIES": datetime.timedelta(milliseconds=1)}}
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | kept
+    UseEntry.objects.filter(owner=run.owner).delete()
+    what = planter.count(low.owner, "image", -1)
+    before = UseCounter.objects.filter(owner=run.owner).values_list("pk", "amount")
+    said = list(before)
+    report, found = examined(checks=["counters"], fixes=["counters"])
+    assert found == {"counters": {what}}
+    assert report.exit_code == 0
+    assert list(before) == said
+
+
+def test_the_webhook_may_be_silent_for_all_ends_together(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "COMMAND_SECONDS", 0.2)
+    planter, gate = Planter(11), threading.Event()
+    ends = [planter.untold_ends() for _ in range(4)]
+    with webhook() as endpoint:
+        endpoint.during = lambda request: gate.wait(30)
+        settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
+            "WEBHOOK_URL": endpoint.url,
+            "WEBHOOK_SECRET": SECRET,
+        }
+        code, out, err = command("--fix", "untold-ends")
+        assert (code, out.splitlines()[0]) == (2, "untold-ends: 4, 0 mended")
+        assert err.count("Servers tell of what is left.") == 1
+        # Whoever looks next begins at once, or when those that are told may be late.
+        assert not RunEnd.objects.filter(due_at=None).exists()
+        assert len(endpoint.posts) <= len(ends)
+        gate.set()
+        assert webhooks.drain(30)
+        RunEnd.objects.update(due_at=timezone.now())
+        assert doctor.fix(["untold-ends"]).exit_code == 0
 
 
 def test_it_goes_on_where_it_was_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
