@@ -117,12 +117,15 @@ def test_what_is_held_is_not_rewritten_and_loses_no_row() -> None:
     PartialImage.objects.update(created_at=planter.old)
     planter.lost(partial)
     planter.lost(form)
-    for thread in (image.thread, *(item.thread for item in items)):
+    changed = planter.changed_bytes()
+    for thread in (image.thread, changed.thread, *(item.thread for item in items)):
         LegalHold.objects.create(thread_id=thread.pk)
     count = GeneratedImage.objects.count()
-    report = doctor.fix(["urls-in-items", "missing-files"])
+    names = ["urls-in-items", "missing-files", "changed-bytes"]
+    report = doctor.fix(names, deep=True)
     assert report.counts["urls-in-items"].left == 6
     assert report.counts["missing-files"].left == 2
+    assert report.counts["changed-bytes"].left == 1
     for item in items:
         payload = item.payload
         item.refresh_from_db()
@@ -131,7 +134,7 @@ def test_what_is_held_is_not_rewritten_and_loses_no_row() -> None:
     partial.refresh_from_db()
     form.refresh_from_db()
     LegalHold.objects.all().delete()
-    assert doctor.fix(["urls-in-items", "missing-files"]).exit_code == 0
+    assert doctor.fix(names, deep=True).exit_code == 0
 
 
 def everything(settings: Any, tmp_path: Path) -> Any:
