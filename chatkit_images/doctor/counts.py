@@ -93,9 +93,9 @@ def _compared(holders: list[str], kept: _Kept) -> Iterator[Finding]:
 
 
 def _is_wrong(key: Key, counted: int, right: int, kept: _Kept) -> bool:
-    if not kept.has_all(key):
+    if counted <= right:
         return counted < right
-    return counted != right
+    return kept.has_all(key)
 
 
 class _Kept:

@@ -30,6 +30,7 @@ from chatkit_images.models import (
 )
 from chatkit_images.queries import items
 from chatkit_images.runs import telling
+from tests.chat import TestServer as ChatServer
 from tests.webhook import SECRET, webhook
 
 from .examining import NAMES, check_all, examined, second_storage
@@ -191,13 +192,26 @@ def test_an_old_note_never_becomes_the_deletion_of_the_file_of_a_row() -> None:
     assert not storage.exists(left)
 
 
+class PlanServer(ChatServer):
+    """A server of plans, of which it knows none."""
+
+    def get_retention(self, context: RequestContext) -> Any:
+        raise LookupError("no such plan")
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"RETENTION": {"USE_ENTRIES": datetime.timedelta(milliseconds=1)}},
+        {"SERVER": f"{__name__}.PlanServer"},
+    ],
+)
 def test_counters_are_not_lowered_where_entries_may_have_been_deleted(
-    settings: Any,
+    kept: Any, settings: Any
 ) -> None:
     planter = Planter(10)
     run, low = planter.run(), planter.run()
     planter.count(run.owner, "image", 3)
-    kept = {"RETENTION": {"USE_ENTRIES": datetime.timedelta(milliseconds=1)}}
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | kept
     UseEntry.objects.filter(owner=run.owner).delete()
     what = planter.count(low.owner, "image", -1)
