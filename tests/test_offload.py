@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from chatkit_images import models, storage
 from chatkit_images.checks import check_settings
+from chatkit_images.views import offloading
 from tests.test_serving import Backwards, Odd, body_of, make, path_of
 
 __all__ = ["Backwards", "Odd", "make"]
@@ -117,6 +118,29 @@ def test_nginx_gets_a_signed_url_of_an_object(
     answer = client.get(path_of(image))
     assert answer.status_code == 302
     assert answer["Location"].startswith("https://images.s3")
+
+
+@pytest.mark.parametrize("sender", ["redirect", "/_objects/"])
+def test_an_object_of_which_no_url_is_enough_comes_from_the_app(
+    settings: Any, rf: RequestFactory, sender: str
+) -> None:
+    pytest.importorskip("storages")
+    pytest.importorskip("boto3")
+    name = storage.new_name("images", "png")
+    for more, is_sent in (
+        ({"CacheControl": "no-store"}, True),
+        ({"RequestPayer": "requester"}, False),
+        ({"SSECustomerKey": "k" * 32, "SSECustomerAlgorithm": "AES256"}, False),
+    ):
+        options = S3["OPTIONS"] | {"object_parameters": more}  # type: ignore[operator]
+        entry = {"BACKEND": BACKEND, "OPTIONS": options}
+        settings.STORAGES = settings.STORAGES | {"objects": entry}
+        use(settings, OFFLOAD={"objects": sender})
+        what = (name, "objects", "image/png", 10)
+        told = offloading.answer_of(rf.get("/"), *what, {})
+        assert (told is not None) == is_sent
+        warned = [each.id for each in check_settings(None) if "OFFLOAD" in each.msg]
+        assert warned == [] if is_sent else ["chatkit_images.W026"]
 
 
 def test_the_senders_are_checked(settings: Any) -> None:

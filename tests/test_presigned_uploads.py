@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 import threading
 import urllib.error
 import urllib.request
@@ -25,7 +26,7 @@ from chatkit_images.context import RequestContext
 from chatkit_images.exceptions import RequestRefused, StorageUnavailable
 from chatkit_images.maintenance import sweep
 from chatkit_images.queries import bucket_files
-from chatkit_images.storage import presigned
+from chatkit_images.storage import presigned, readers
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items
 from tests.faults.storages import rclone, s3_storage
@@ -122,6 +123,24 @@ def refusal(response: Any) -> tuple[int, str, str]:
 
 
 NOT_UPLOADED = (409, "not_uploaded", "A file is not uploaded yet.")
+
+
+def test_an_object_is_read_piece_by_piece_from_wherever_it_is_wanted() -> None:
+    data = random.Random(1).randbytes(2 * storage.PIECE + 7)
+    name = storage.new_name("attachments", "bin")
+    storage.store(name, data)
+    assert storage.stored_size(name) == len(data)
+    reader = storage.open_reader(name)
+    assert (type(reader), reader.size) == (readers.ObjectReader, len(data))
+    for start in (0, len(data) - 9, 100):
+        reader.seek(start)
+        pieces = iter(lambda: reader.read(storage.PIECE), b"")
+        assert b"".join(pieces) == data[start:]
+    reader.close()
+    storage.delete(name)
+    for ask in (storage.stored_size, storage.open_reader):
+        with pytest.raises(FileNotFoundError):
+            ask(name)
 
 
 async def test_an_image_goes_to_the_bucket_and_is_stored_anew_without_metadata(

@@ -124,6 +124,115 @@ def test_an_empty_bucket_has_an_empty_listing(bucket: Any) -> None:
     assert list(storage.listing()) == []
 
 
+CUSTOMERS = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+PAID = {"RequestPayer": "requester"}
+
+
+@pytest.fixture
+def keyed(bucket: Any) -> dict[str, str]:
+    """Have S3 encrypt with a key that it does not keep, and whoever reads pay."""
+    s3_storage: Any = storages["chatkit_images"]
+    s3_storage.object_parameters = CUSTOMERS | PAID | {"CacheControl": "no-store"}
+    return CUSTOMERS | PAID
+
+
+def answer(data: bytes, start: int = 0, raw: Any = None) -> dict[str, Any]:
+    """Return what S3 answers with an object, from some byte on."""
+    rest = data[start:]
+    found: dict[str, Any] = {"Body": StreamingBody(raw or BytesIO(rest), len(rest))}
+    if start:
+        found["ContentRange"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+    return found | {"ContentLength": len(rest)}
+
+
+class Cut(BytesIO):
+    """A connection that the server ends after the first bytes."""
+
+    def read(self, most: int | None = -1, /) -> bytes:
+        found = super().read(most)
+        if not found:
+            raise ConnectionResetError("The server has not waited.")
+        return found
+
+
+WANTED = {"Bucket": "images", "Key": f"media/{NAME}"}
+
+
+def test_an_object_is_read_from_where_it_is_wanted(bucket: Any) -> None:
+    bucket.add_response("get_object", answer(b"0123456789"), WANTED)
+    reader = storage.open_reader(NAME)
+    assert reader.size == 10
+    assert reader.read(4) == b"0123"
+    part = WANTED | {"Range": "bytes=7-9"}
+    bucket.add_response("get_object", answer(b"0123456789", 7), part)
+    reader.seek(7)
+    assert [reader.read(2), reader.read(9), reader.read(9)] == [b"78", b"9", b""]
+    # Nothing is asked for what is there already.
+    reader.seek(10)
+    reader.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("raw", [Cut(b"0123"), BytesIO(b"0123")])
+def test_an_object_goes_on_where_its_connection_was_cut(bucket: Any, raw: Any) -> None:
+    bucket.add_response("get_object", answer(b"0123456789", raw=raw), WANTED)
+    part = WANTED | {"Range": "bytes=4-9"}
+    bucket.add_response("get_object", answer(b"0123456789", 4), part)
+    reader = storage.open_reader(NAME)
+    assert reader.read(9) + reader.read(9) == b"0123456789"
+
+
+def test_an_object_that_is_gone_or_has_no_parts_is_no_file(bucket: Any) -> None:
+    bucket.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    with pytest.raises(FileNotFoundError):
+        storage.open_reader(NAME)
+    # This server knows no ranges. The beginning is not what was asked for.
+    for _ in range(2):
+        bucket.add_response("get_object", answer(b"0123456789"))
+    reader = storage.open_reader(NAME)
+    reader.seek(5)
+    with pytest.raises(OSError, match="sends no part"):
+        reader.read(5)
+    bucket.add_response("get_object", answer(b"0123456789"))
+    bucket.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+    reader = storage.open_reader(NAME)
+    reader.seek(5)
+    with pytest.raises(FileNotFoundError):
+        reader.read(5)
+
+
+def test_objects_are_read_with_what_the_project_has_for_them(
+    bucket: Any, keyed: dict[str, str]
+) -> None:
+    wanted = WANTED | keyed
+    bucket.add_response("get_object", answer(b"0123456789"), wanted)
+    part = wanted | {"Range": "bytes=5-9"}
+    bucket.add_response("get_object", answer(b"0123456789", 5), part)
+    reader = storage.open_reader(NAME)
+    reader.seek(5)
+    assert reader.read(5) == b"56789"
+    bucket.add_response("head_object", {"ContentLength": 10}, wanted)
+    assert storage.stored_size(NAME) == 10
+
+
+def test_what_a_client_has_written_has_no_key_and_its_copy_has(
+    bucket: Any, keyed: dict[str, str]
+) -> None:
+    written = NAME.replace("images/ab", "uploads/ab")
+    place = {"Bucket": "images", "Key": f"media/{written}"}
+    bucket.add_response("head_object", {"ContentLength": 10}, place | PAID)
+    assert storage.presigned.size_of(written) == 10
+    first = place | PAID | {"Range": "bytes=0-3"}
+    bucket.add_response("get_object", answer(b"0123456789"), first)
+    assert storage.presigned.read_first(written, 4) == b"0123"
+    copied: dict[str, Any] = WANTED | keyed | {"MetadataDirective": "REPLACE"}
+    copied |= {"ACL": "private", "ContentType": "image/png", "CacheControl": "no-store"}
+    bucket.add_response("copy_object", {}, copied | {"CopySource": place})
+    storage.presigned.copy(written, NAME)
+    bucket.add_response("head_object", {"ContentLength": 10}, WANTED | keyed)
+    assert storage.presigned.size_of(NAME) == 10
+
+
 ON_THE_WAY = """
     save _save open _open get_object_parameters _get_write_parameters _normalize_name
     get_available_name get_alternative_name get_valid_name generate_filename exists

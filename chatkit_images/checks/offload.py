@@ -60,7 +60,9 @@ def _why_not(alias: str, sender: str, values: dict[str, Any]) -> str:
     except Exception:
         return ""  # Another check says so.
     if s3.is_plain(storage):
-        return ""
+        if s3.opens_by_url(storage, ""):
+            return ""
+        return "its URLs are not enough to get its objects (SSE-C, RequestPayer)"
     if sender == REDIRECT:
         if backend.is_directory(storage):
             return "its URLs are of the web server, which does not check who asks"

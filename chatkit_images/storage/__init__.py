@@ -6,7 +6,16 @@ does not take wait in the spool.
 
 from __future__ import annotations
 
-from . import backlog, kept_parts, marker, presigned, room, spool, whereabouts
+from . import (
+    backlog,
+    kept_parts,
+    marker,
+    presigned,
+    presigned_urls,
+    room,
+    spool,
+    whereabouts,
+)
 from .backend import (
     current_alias,
     get_storage,
@@ -41,6 +50,7 @@ from .readers import (
     is_object,
     open_reader,
     path_on_disk,
+    stored_size,
 )
 from .reading import delete, exists, open_file, read
 from .writing import Upload, keep, spooled, store, upload
@@ -88,6 +98,7 @@ __all__ = [
     "path_on_disk",
     "patiently",
     "presigned",
+    "presigned_urls",
     "read",
     "renamed",
     "room",
@@ -96,6 +107,7 @@ __all__ = [
     "spool",
     "spooled",
     "store",
+    "stored_size",
     "unfinished",
     "upload",
     "url",

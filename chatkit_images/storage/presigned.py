@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from . import backend, s3
-from .names import checked
-from .s3_objects import telling_absence
+from . import backend, s3, s3_objects
+from .s3_objects import place, telling_absence, to_read
 
 # Seconds within which an upload has to begin. How long it then takes does not matter.
 EXPIRES = 600
@@ -60,7 +59,7 @@ def sign(name: str, size: int, mime: str) -> PresignedUpload:
         # Of other services not all know it, nor let a page send it.
         headers["If-None-Match"] = bound["IfNoneMatch"] = "*"
     url = client.generate_presigned_url(
-        "put_object", Params={**_object(storage, name), **bound}, ExpiresIn=EXPIRES
+        "put_object", Params={**place(storage, name), **bound}, ExpiresIn=EXPIRES
     )
     return PresignedUpload(name, url, headers)
 
@@ -72,10 +71,7 @@ def size_of(name: str, alias: str | None = None) -> int:
         FileNotFoundError: If there is no such object.
         Exception: boto3's own.
     """
-    storage = _storage(alias)
-    client = storage.connection.meta.client
-    with telling_absence(name):
-        return int(client.head_object(**_object(storage, name))["ContentLength"])
+    return s3_objects.size_of(_storage(alias), name)
 
 
 def read_first(name: str, most: int, alias: str | None = None) -> bytes:
@@ -94,7 +90,7 @@ def read_first(name: str, most: int, alias: str | None = None) -> bytes:
     client = storage.connection.meta.client
     with telling_absence(name):
         answer = client.get_object(
-            **_object(storage, name), Range=f"bytes=0-{most - 1}"
+            **to_read(storage, name), Range=f"bytes=0-{most - 1}"
         )
     found = bytearray()
     body = answer["Body"]
@@ -116,16 +112,16 @@ def copy(name: str, target: str, alias: str | None = None) -> None:
     """
     storage = _storage(alias)
     client = storage.connection.meta.client
-    place = _object(storage, target)
+    where = place(storage, target)
     taken = client.meta.service_model.operation_model("CopyObject").input_shape.members
-    written = storage._get_write_parameters(place["Key"])
+    written = storage._get_write_parameters(where["Key"])
     if "Tagging" in written:
         # Otherwise the tags are those of the original, which has none.
         written = {**written, "TaggingDirective": "REPLACE"}
     with telling_absence(name):
         client.copy_object(
-            **place,
-            CopySource=_object(storage, name),
+            **where,
+            CopySource=place(storage, name),
             MetadataDirective="REPLACE",
             **{key: value for key, value in written.items() if key in taken},
         )
@@ -133,11 +129,6 @@ def copy(name: str, target: str, alias: str | None = None) -> None:
 
 def _storage(alias: str | None) -> Any:
     return backend.get_storage(alias)
-
-
-def _object(storage: Any, name: str) -> dict[str, Any]:
-    key = s3.object_key(storage, checked(name))
-    return {"Bucket": storage.bucket_name, "Key": key}
 
 
 def _choose_v4(signature_version: Any, **kwargs: Any) -> str | None:

@@ -56,6 +56,11 @@ def url(name: str, alias: str | None = None) -> str:
     return storage.url(name) if signer is None else signer.url(storage, name)
 
 
+def suffices(name: str, alias: str | None = None) -> bool:
+    """Whether whoever has the URL of a file gets the file, without more headers."""
+    return s3.opens_by_url(backend.get_storage(alias), name)
+
+
 def lives(least: int) -> tuple[int, int]:
     """Return how long a window is, and how long its URLs live, in seconds.
 

@@ -79,6 +79,32 @@ def open_reader(name: str, alias: str | None = None) -> Reader:
     return FileReader(copy, len(data))
 
 
+def stored_size(name: str, alias: str | None = None) -> int | None:
+    """Return how many bytes a file has; ``None`` if it would have to be read for that.
+
+    So it is with an encrypted one, and with a storage of which nothing is known: these
+    are asked whether the file is there. It takes one request at most.
+
+    Args:
+        name: Its name.
+        alias: The storage that has it. Default: the one to which new files go.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        Exception: The storage's own, if it does not answer.
+    """
+    if settings.FILE_CIPHER is None:
+        if (file := _on_disk(name, alias)) is not None:
+            with file:
+                return os.fstat(file.fileno()).st_size
+        storage = backend.get_storage(alias)
+        if s3.is_plain(storage):
+            return s3_objects.size_of(storage, name)
+    if not reading.exists(name, alias):
+        raise FileNotFoundError(name)
+    return None
+
+
 def path_on_disk(name: str, alias: str | None = None) -> str | None:
     """Return where a storage's directory has a file; ``None`` if it is none.
 
@@ -166,8 +192,7 @@ class ObjectReader:
             self._body = None
 
     def _get(self, **request: str) -> Any:
+        where = s3_objects.to_read(self._storage, self._name)
+        client = self._storage.connection.meta.client
         with s3_objects.telling_absence(self._name):
-            key = s3.object_key(self._storage, checked(self._name))
-            client = self._storage.connection.meta.client
-            bucket = self._storage.bucket_name
-            return client.get_object(Bucket=bucket, Key=key, **request)
+            return client.get_object(**where, **request)

@@ -28,6 +28,8 @@ LONG = 60
 TAKEN = "PreconditionFailed"
 # Some servers of the same protocol do not know conditional writes.
 UNKNOWN = {"NotImplemented", "NotSupported"}
+# Parameters of objects that no URL of django-storages' has.
+NOT_BY_URL = {"SSECustomerAlgorithm", "SSECustomerKey", "RequestPayer"}
 MD5 = re.compile(r"[0-9a-f]{32}")
 # Storages that have said so.
 _unconditional: WeakSet[Any] = WeakSet()
@@ -60,6 +62,18 @@ def has_plain_urls(storage: Storage) -> bool:
         not storage.custom_domain
         or (storage.querystring_auth and storage.cloudfront_signer)
     )
+
+
+def opens_by_url(storage: Storage, name: str) -> bool:
+    """Whether a storage's URL of an object is enough to get it.
+
+    One that S3 encrypts with a key that it does not keep, or for which whoever reads it
+    pays, needs headers beside that.
+    """
+    if S3Storage is None or not isinstance(storage, S3Storage):
+        return True
+    said = storage.get_object_parameters(object_key(storage, name))
+    return not NOT_BY_URL & said.keys()
 
 
 def url_client(storage: Any) -> Any:

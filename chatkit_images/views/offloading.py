@@ -52,6 +52,8 @@ def answer_of(
     if not storage.is_object(alias) or "If-Range" in request.headers:
         # S3 has an ETag of its own.
         return None
+    if not storage.presigned_urls.suffices(name, alias):
+        return None
     parts = urlsplit(storage.url(name, alias))
     query = f"?{parts.query}" if parts.query else ""
     return _handed_over(f"{sender.rstrip('/')}{parts.path}{query}", headers)
@@ -71,6 +73,8 @@ def _redirected(
     if mime not in imaging.INLINE or not disposition.startswith("inline"):
         return None
     if storage.path_on_disk(name, alias) is not None:
+        return None
+    if not storage.presigned_urls.suffices(name, alias):
         return None
     response = HttpResponse(status=302)
     response["Location"] = storage.url(name, alias)
