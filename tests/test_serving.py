@@ -270,12 +270,24 @@ def test_a_head_asks_the_storage_where_the_row_says_nothing(
     )
 
 
+def test_a_head_of_a_file_that_is_gone_says_so(
+    make: Any, client: Client, place: str
+) -> None:
+    image = make()
+    storage.delete(image.file.name)
+    for ask in (client.get, client.head):
+        response = ask(path_of(image))
+        assert (response.status_code, response["Cache-Control"]) == (410, "no-store")
+
+
 def test_a_file_of_another_size_than_its_rows_is_sent_as_it_is(
     make: Any, client: Client, caplog: Any
 ) -> None:
     for said in (3, 30):
-        response = client.get(path_of(make(b"0123456789", bytes=said)))
+        path = path_of(make(b"0123456789", bytes=said))
+        response = client.get(path)
         assert (response.content, response["Content-Length"]) == (b"0123456789", "10")
+        assert client.head(path).headers == response.headers
         # It is not the file whose digest the row has.
         assert "ETag" not in response
         assert response["Cache-Control"] == "no-store"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -17,7 +18,11 @@ from . import conditions, errors, offloading, sending
 from .keeping import Keeping
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
 R = TypeVar("R", bound=HttpResponseBase)
+NO_STORE = "no-store"
+# It tells nginx for how many seconds to keep an answer, whatever else that says.
+PROXY_KEEPS = "X-Accel-Expires"
 # An SVG that is opened by itself, or an HTML file that got in, could run nothing and
 # load nothing.
 SAFE_HEADERS = {
@@ -92,10 +97,10 @@ def file_response(
     told = conditions.answered(request, file.etag, file.modified, headers)
     if told is not None:
         if told.status_code != 304:
-            told["Cache-Control"] = "no-store"
+            told["Cache-Control"] = NO_STORE
         return _safe(told)
     try:
-        return _safe(_found(request, file, headers, keeping))
+        return _safe(_found(request, file, headers))
     except FileNotFoundError:
         return gone()
     except Exception:
@@ -116,9 +121,14 @@ def _headers(
 ) -> dict[str, str]:
     shown = file.mime in imaging.SHOWN
     inline = inline and file.mime in imaging.INLINE
-    headers = {
+    kept = NO_STORE if file.is_stand_in else str(keeping)
+    headers = {}
+    if keeping.in_proxy and kept != NO_STORE:
+        # The first header wins.
+        headers[PROXY_KEEPS] = str(keeping.in_proxy)
+    headers |= {
         "Content-Type": file.mime if shown else "application/octet-stream",
-        "Cache-Control": "no-store" if file.is_stand_in else str(keeping),
+        "Cache-Control": kept,
         "ETag": file.etag,
         "Last-Modified": conditions.last_modified(file.modified),
         "Accept-Ranges": "bytes",
@@ -131,44 +141,58 @@ def _headers(
 
 
 def _found(
-    request: HttpRequest, file: ServedFile, headers: dict[str, str], keeping: Keeping
+    request: HttpRequest, file: ServedFile, headers: dict[str, str]
 ) -> HttpResponseBase:
     """Return the answer with a file, by whoever sends it."""
-    if request.method == "HEAD" and (size := _size(file)) is not None:
-        return _head(headers, size)
-    if keeping.in_proxy:
-        # nginx keeps no answer that it has to make itself. The first header wins.
-        headers = {"X-Accel-Expires": str(keeping.in_proxy)} | headers
-    elif request.method == "GET":
+    if request.method == "HEAD":
+        return _blocking(file, _head, file, headers)
+    # nginx keeps no answer that it has to make itself.
+    if PROXY_KEEPS not in headers:
         what = (file.name, file.alias, file.mime, file.size)
         if (told := offloading.answer_of(request, *what, headers)) is not None:
             return told
-    return _whole_or_part(request, file, headers)
+    return _blocking(file, _sent, request, file, headers)
 
 
-def _size(file: ServedFile) -> int | None:
-    """Return how many bytes a file has, if nothing has to be read for that."""
+def _blocking(
+    file: ServedFile,
+    func: Callable[P, HttpResponseBase],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> HttpResponseBase:
+    """Return what a function returns that may ask the storage for a file."""
     if not storage.is_elsewhere(file.name, file.alias):
+        return func(*args, **kwargs)
+    # A thread that stays has a client of the storage's service already.
+    return storage.begin("serving", func, *args, **kwargs).result()
+
+
+def _head(file: ServedFile, headers: dict[str, str]) -> HttpResponseBase:
+    """Return what a GET of a whole file would have before the file.
+
+    Where the size is not to be had without reading the file, it is that of the row.
+    """
+    size = storage.stored_size(file.name, file.alias)
+    if size is None:
+        size = file.size
+    if size is None:
         reader = storage.open_reader(file.name, file.alias)
         reader.close()
-        return reader.size
-    return file.size
-
-
-def _head(headers: dict[str, str], size: int) -> HttpResponse:
-    response = HttpResponse(headers=headers)
+        size = reader.size
+    response = HttpResponse(headers=_agreeing(file, size, headers))
     response["Content-Length"] = str(size)
     return response
 
 
-def _whole_or_part(
-    request: HttpRequest, file: ServedFile, headers: dict[str, str]
-) -> HttpResponseBase:
-    if not storage.is_elsewhere(file.name, file.alias):
-        return _sent(request, file, headers)
-    # A thread that stays has a client of the storage's service already.
-    work = storage.begin("serving", _sent, request, file, headers)
-    return work.result()
+def _agreeing(file: ServedFile, size: int, headers: dict[str, str]) -> dict[str, str]:
+    """Return the headers of the answer with a file that has so many bytes."""
+    if file.size in (None, size):
+        return headers
+    # Whatever these bytes are, they are not what the row says.
+    logger.warning("%s has %s bytes, not %s", file.name, size, file.size)
+    dropped = ("ETag", "Last-Modified", PROXY_KEEPS)
+    kept = {name: headers[name] for name in headers if name not in dropped}
+    return kept | {"Cache-Control": NO_STORE}
 
 
 def _sent(
@@ -176,13 +200,7 @@ def _sent(
 ) -> HttpResponseBase:
     reader = storage.open_reader(file.name, file.alias)
     size = reader.size
-    if file.size not in (None, size):
-        # Whatever these bytes are, they are not what the row says.
-        logger.warning("%s has %s bytes, not %s", file.name, size, file.size)
-        validators = ("ETag", "Last-Modified")
-        headers = {name: headers[name] for name in headers if name not in validators}
-        headers.pop("X-Accel-Expires", None)
-        headers["Cache-Control"] = "no-store"
+    headers = _agreeing(file, size, headers)
     try:
         part = conditions.part_of(request, file.etag, file.modified, size)
     except conditions.Unsatisfiable:
@@ -191,9 +209,6 @@ def _sent(
         refusal["Content-Range"] = f"bytes */{size}"
         return refusal
     start, stop = part or (0, size)
-    if request.method == "HEAD":
-        reader.close()
-        return _head(headers, size)
     response = sending.answer_of(request, reader, start, stop - start)
     for header, value in headers.items():
         response[header] = value
@@ -206,7 +221,7 @@ def _sent(
 
 def _trouble(status: int, text: str) -> HttpResponse:
     response = HttpResponse(f"{text}\n", status=status, content_type="text/plain")
-    response["Cache-Control"] = "no-store"
+    response["Cache-Control"] = NO_STORE
     return _safe(response)
 
 
