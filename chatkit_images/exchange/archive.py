@@ -11,6 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +19,8 @@ from ..cleaning import clean_json
 
 # Bytes of lines or of a page that stay in memory; more go to a temporary file.
 IN_MEMORY = 2**20
+# Bytes of a file that are copied at once.
+PIECE = 2**20
 # From here on an entry whose size is not known before needs ZIP64.
 LARGE = 2**30
 
@@ -73,12 +76,22 @@ class Archive:
         self.files: dict[str, int] = {"images": 0, "attachments": 0}
         self.bytes = 0
 
-    def add(self, name: str, data: bytes) -> None:
-        """Add the bytes of an image or an attachment as they are."""
-        # Images are compressed already, and are written in one piece.
-        self._zip.writestr(_info(name, zipfile.ZIP_STORED), data)
+    def add(self, name: str, data: bytes | IO[bytes]) -> None:
+        """Add the bytes of an image or an attachment as they are.
+
+        Args:
+            name: Its name.
+            data: The bytes, or a file that has them, from its beginning.
+        """
+        file = BytesIO(data) if isinstance(data, bytes) else data
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        # Images are compressed already.
+        info = _info(name, zipfile.ZIP_STORED)
+        with self._zip.open(info, "w", force_zip64=size > LARGE) as entry:
+            shutil.copyfileobj(file, entry, PIECE)
         self.files[name.partition("/")[0]] += 1
-        self.bytes += len(data)
+        self.bytes += size
 
     def add_text(self, name: str, text: str | IO[bytes]) -> str:
         """Add a text, which may be a file from its beginning; return its SHA-256."""

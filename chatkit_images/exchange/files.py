@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from io import BytesIO
+from typing import IO, Any, ParamSpec, Self, TypeVar, cast
 
 from .. import models, storage
+from ..conf import settings
+from .archive import IN_MEMORY, PIECE
 
 logger = logging.getLogger(__name__)
 # A storage that is silent about so many files would be so for days about all.
 IN_A_ROW = 10
 Row = models.GeneratedImage | models.Attachment
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,10 +66,20 @@ class Files:
 
         A row whose file is replaced meanwhile is read again.
         """
+        return self._tried(row, self._read)
+
+    def copy(self, row: Row) -> IO[bytes] | None:
+        """Return the same as a file, which is no more in memory than it need be.
+
+        The caller closes it.
+        """
+        return self._tried(row, self._copy)
+
+    def _tried(self, row: Row, read: Callable[[Row], T]) -> T | None:
         if not row.file:
             return None
         try:
-            return self._read(row)
+            return read(row)
         except FileNotFoundError:
             pass
         except Exception as error:
@@ -74,26 +90,59 @@ class Files:
             return None  # It was deleted meanwhile.
         row.refresh_from_db()
         if row.file and row.file.name != before:
-            return self.read(row)
+            return self._tried(row, read)
         self._note(_problem(row, "missing"))
         return None
 
     def _read(self, row: Row) -> bytes:
+        data = self._call(storage.read, self._name(row), row.stored_in)
+        self._compare(row, hashlib.sha256(data))
+        return data
+
+    def _copy(self, row: Row) -> IO[bytes]:
+        """Read a file piece by piece: all of it, before any of it is written on."""
+        reader = self._call(storage.open_reader, self._name(row), row.stored_in)
+        copy: Any = BytesIO()
+        # No disk may have what is encrypted in the storage. Such files are small.
+        if settings.FILE_CIPHER is None:
+            copy = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by the caller
+        digest = hashlib.sha256()
+        try:
+            while part := self._call(reader.read, PIECE):
+                digest.update(part)
+                copy.write(part)
+        except TimeoutError:
+            copy.close()  # Who closed the reader would wait for the call.
+            raise
+        except BaseException:
+            copy.close()
+            reader.close()
+            raise
+        reader.close()
+        self._compare(row, digest)
+        return cast("IO[bytes]", copy)
+
+    def _name(self, row: Row) -> str:
         name = str(row.file.name)
         if not storage.is_named(name):
             raise FileNotFoundError(name)
         if self._silent >= IN_A_ROW and not storage.spool.has(name):
             raise TimeoutError("The storage is silent, it was not asked any more.")
+        return name
+
+    def _call(self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the storage."""
         try:
-            data = self._patience.call(storage.read, name, row.stored_in)
+            found = self._patience.call(func, *args, **kwargs)
         except TimeoutError:
             self._silent += 1
             raise
         self._silent = 0
-        said = row.sha256
-        if said and hashlib.sha256(data).hexdigest() != said:
+        return found
+
+    def _compare(self, row: Row, digest: Any) -> None:
+        if row.sha256 and digest.hexdigest() != row.sha256:
             self._note(_problem(row, "changed"))
-        return data
 
 
 def _problem(row: Row, problem: str, error: Any = None) -> Problem:

@@ -105,6 +105,7 @@ class _Reader:
 
     async def _thread(self, thread: types.ThreadMetadata) -> bool:
         store_rows.check_id(thread.id, THREAD_ID)
+        store_rows.check_depth(thread)
         whose = await database.call(store_rows.owner_of, thread.id)
         if whose is not None and whose != self.ours.owner:
             raise ValueError("Its id is that of another owner's.")
@@ -135,6 +136,7 @@ class _Reader:
 
     async def _item(self, item: types.ThreadItem) -> bool:
         store_rows.check_id(item.id, ITEM_ID)
+        store_rows.check_depth(item)
         if not store_rows.is_known(item):
             raise ValueError(f"The installed ChatKit has no such {item.type!r}.")
         if await database.call(store_rows.has_item, item.thread_id, item.id):
@@ -199,6 +201,7 @@ class _Reader:
         """Keep what is known of a file; its bytes are with whoever has taken them."""
         try:
             store_rows.check_id(attachment.id, THREAD_ID)
+            store_rows.check_depth(attachment)
             if await database.call(store_rows.has_file, attachment.id, self.ours.owner):
                 self._count("attachment", is_new=False)
                 return

@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple, NoReturn, Self
 
 from . import format
 from .format import LineRefused
+from .values import check_depth
 
 # Bytes of a line. A message has two megabytes at most.
 MAX_LINE = 16 * 2**20
@@ -27,9 +28,8 @@ MAX_LINE = 16 * 2**20
 MAX_LINES = 16 * 2**30
 # Files in an archive, and bytes of its directory, which is read into memory.
 MAX_FILES, MAX_DIRECTORY = 2_000_000, 512 * 2**20
-# How the end of an archive begins, and where that of a large one is.
-END, LOCATOR, END64 = b"PK\x05\x06", b"PK\x06\x07", b"PK\x06\x06"
-END_BYTES, LOCATOR_BYTES, COMMENT_BYTES = 22, 20, 2**16
+# How the entry of a file in the directory begins.
+ENTRY = b"PK\x01\x02"
 HOWS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BROKEN = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -55,6 +55,35 @@ class Numbered(NamedTuple):
     stop: int
 
 
+class _File(io.BufferedReader):
+    """The file of an archive, of which no large directory is read.
+
+    How large a directory is, and where, an archive says in several places. So what
+    counts is what ``zipfile`` reads at last.
+
+    Attributes:
+        size: Its bytes.
+        is_open: Whether the directory has been read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self.size = os.fstat(self.fileno()).st_size
+        self.is_open = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.is_open:
+            return super().read(size)
+        left = self.size - self.tell()
+        most = left if size is None or size < 0 else min(size, left)
+        if most > MAX_DIRECTORY:
+            raise ArchiveRefused(f"The archive has more than {MAX_FILES} files.")
+        data = super().read(max(0, most))
+        if data.count(ENTRY) > MAX_FILES:
+            raise ArchiveRefused(f"The archive has more than {MAX_FILES} files.")
+        return data
+
+
 class ReadArchive:
     """An archive to read.
 
@@ -67,17 +96,22 @@ class ReadArchive:
     """
 
     def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._bytes = _check_directory(file)
+        self._file = _File(path)
+        self._bytes = self._file.size
         try:
-            self._zip = zipfile.ZipFile(path)
+            self._zip = zipfile.ZipFile(self._file)
+        except ArchiveRefused:
+            self._file.close()
+            raise
         except BROKEN as error:
+            self._file.close()
             raise ArchiveRefused(f"{path} is no whole zip archive: {error}") from error
+        self._file.is_open = True
         self._names = Counter(info.filename for info in self._zip.infolist())
         try:
             self._lines = self._info(format.LINES)
         except LineRefused as error:
-            self._zip.close()
+            self.__exit__()
             raise ArchiveRefused(f"{path} is no export: {error}") from error
         self.size = self._lines.file_size
 
@@ -86,6 +120,7 @@ class ReadArchive:
 
     def __exit__(self, *error: object) -> None:
         self._zip.close()
+        self._file.close()
 
     def lines(self) -> Iterator[Numbered]:
         """Yield the lines.
@@ -160,39 +195,17 @@ def _bound(size: int) -> None:
 
 def _value(line: bytes) -> Any:
     try:
-        return json.loads(line.decode(), parse_constant=_constant)
-    except (ValueError, RecursionError) as error:
-        words = "too deep" if isinstance(error, RecursionError) else str(error)[:200]
-        return LineRefused(f"The line is no JSON: {words}.")
+        value = json.loads(line.decode(), parse_constant=_constant)
+    except RecursionError:
+        return LineRefused("The line is no JSON: too deep.")
+    except ValueError as error:
+        return LineRefused(f"The line is no JSON: {str(error)[:200]}.")
+    try:
+        check_depth(value)
+    except ValueError as error:
+        return LineRefused(f"The line is {error}.")
+    return value
 
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
-
-
-def _check_directory(file: IO[bytes]) -> int:
-    """Return the bytes of an archive whose directory is not too large to be read.
-
-    Raises:
-        ArchiveRefused: If it is, or has no end.
-    """
-    size = file.seek(0, os.SEEK_END)
-    start = file.seek(max(0, size - END_BYTES - COMMENT_BYTES - LOCATOR_BYTES))
-    tail = file.read()
-    end = tail.rfind(END)
-    if end < 0 or len(tail) - end < END_BYTES:
-        raise ArchiveRefused("The file is no zip archive, or it is cut off.")
-    count, length = struct.unpack_from("<HL", tail, end + 10)
-    place = end - LOCATOR_BYTES
-    if place >= 0 and tail[place : place + 4] == LOCATOR:
-        (at,) = struct.unpack_from("<Q", tail, place + 8)
-        if at > start + place:
-            raise ArchiveRefused("The file is no whole zip archive.")
-        file.seek(at)
-        large = file.read(56)
-        if len(large) < 56 or large[:4] != END64:
-            raise ArchiveRefused("The file is no whole zip archive.")
-        count, length = struct.unpack_from("<QQ", large, 32)
-    if count > MAX_FILES or length > MAX_DIRECTORY:
-        raise ArchiveRefused(f"The archive has more than {MAX_FILES} files.")
-    return size

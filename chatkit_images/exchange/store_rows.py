@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chatkit import types
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from .. import models, times
 from ..cleaning import clean
 from ..queries import data_urls, item_payloads
 from ..queries.references import strings
+from . import values
 
 
 async def pages(load: Callable[[str | None], Awaitable[types.Page[Any]]]) -> Any:
@@ -48,6 +50,22 @@ def check_id(key: str, most: int) -> None:
     """
     if not 0 < len(key) <= most or clean(key) != key:
         raise ValueError(f"Its id has not 1 to {most} characters of text.")
+
+
+def check_depth(row: BaseModel) -> None:
+    """Refuse what is nested deeper than the app takes.
+
+    Raises:
+        ValueError: If it is.
+    """
+    try:
+        data = row.model_dump()
+    except (PydanticSerializationError, RecursionError):
+        raise ValueError("It is nested too deep.") from None
+    try:
+        values.check_depth(data)
+    except ValueError as error:
+        raise ValueError(f"It is {error}.") from None
 
 
 def is_known(item: types.ThreadItem) -> bool:

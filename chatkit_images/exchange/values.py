@@ -19,6 +19,9 @@ from django.utils import timezone
 from .. import times
 from ..cleaning import clean_json, is_clean
 
+# Lists and objects within each other. No row of the app's has as many, and whoever goes
+# through more of them runs out of stack.
+DEEPEST = 100
 # Years that every database takes.
 FIRST, LAST = 1900, 2999
 SMALL, BIG = 2**31 - 1, 2**63 - 1
@@ -148,6 +151,25 @@ def _take_flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("is neither true nor false")
     return value
+
+
+def check_depth(value: Any) -> None:
+    """Refuse JSON data with more than ``DEEPEST`` lists and objects within each other.
+
+    Raises:
+        ValueError: If it has.
+    """
+    level = [value]
+    for _depth in range(DEEPEST + 1):
+        outer = [each for each in level if isinstance(each, dict | list)]
+        if not outer:
+            return
+        level = [
+            inner
+            for each in outer
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    raise ValueError(f"nested more than {DEEPEST} deep")
 
 
 FLAG = Value("flag", _take_flag)

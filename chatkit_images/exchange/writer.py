@@ -159,13 +159,15 @@ class Writer:
         return pages.of_image(row, path)
 
     def _attachment(self, row: models.Attachment) -> pages.File:
-        data = self._files.read(row)
+        # It may have gigabytes, if browsers send to the storage itself.
+        file = self._files.copy(row)
         self.done.count("attachment")
         path = None
-        if data is not None:
+        if file is not None:
             number = self.done.counts["attachment"]
             path = f"attachments/{number:06}-{ODD.sub('_', row.name)[:100].strip()}"
-            self._archive.add(path, data)
+            with file:
+                self._archive.add(path, file)
         self._lines.add(rows.of_attachment(row, path, internal=self.internal))
         self._step()
         return pages.of_attachment(row, path)

@@ -62,6 +62,50 @@ def test_what_is_no_whole_archive_is_refused(
     assert not Thread.objects.exists()
 
 
+def test_the_directory_that_is_read_is_bounded(
+    draft: Draft, context: RequestContext, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = draft.write(path).read_bytes()
+    end = whole.rindex(b"PK\x05\x06")
+    count, size, start = struct.unpack_from("<HLL", whole, end + 10)
+
+    def record(count: int, size: int) -> bytes:
+        sizes = (count, count, size, start)
+        return struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, *sizes)
+
+    # The record that is named says less than the one that is read.
+    named = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+    lying = record(1, 0) + whole[:end] + record(1, size) + named + whole[end:]
+    path.write_bytes(lying)
+    assert exchange.import_archive(context, path, dry_run=True).new["thread"] == 2
+    for name, most in (("MAX_DIRECTORY", size - 1), ("MAX_FILES", count - 1)):
+        with monkeypatch.context() as bounds:
+            bounds.setattr(reading, name, most)
+            with pytest.raises(ArchiveRefused, match="has more than .* files"):
+                exchange.import_archive(context, path, dry_run=True)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_line_that_is_nested_deep_is_refused_and_the_others_go_on(
+    draft: Draft, context: RequestContext, path: Path, dry_run: bool
+) -> None:
+    whole, last = len(draft.lines), draft.all("item")[-1]
+    deep = []
+    for depth in (90, 300, 450, 600, 750, 900, 5000, 100_000):
+        found = json.dumps(last | {"id": f"deep_{depth}"})
+        words = "[" * depth + "]" * depth
+        deep.append(found.replace('"payload": {', f'"payload": {{"x": {words}, '))
+    at = draft.lines.index(last)
+    draft.lines[at:at] = [each.encode() + b"\n" for each in deep]
+
+    done = exchange.import_archive(context, draft.write(path), dry_run=dry_run)
+
+    why = [each.why for each in done.refusals]
+    assert len(why) == 7
+    assert why[0] == "The line is nested more than 100 deep."
+    assert sum(done.new.values()) - done.new["sources"] == whole
+
+
 def test_any_byte_may_be_another_one(
     draft: Draft, context: RequestContext, path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,24 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_there(
     assert json.loads(archive.read("manifest.json"))["files"]["images"] == 3
 
 
+def test_a_large_file_is_not_in_memory(ann: User, tmp_path: Path) -> None:
+    context = exchange.context_of(ann)
+    data = bytes(range(256)) * 2**16
+    name = storage.new_name("attachments", "bin")
+    storage.store(name, data)
+    Attachment.objects.create(pk="atc_1", owner=context.owner, file=name, name="a.bin")
+    tracemalloc.start()
+    try:
+        with (tmp_path / "ann.zip").open("wb") as file:
+            done = exchange.export(context, file)
+        assert tracemalloc.get_traced_memory()[1] < len(data) / 2
+    finally:
+        tracemalloc.stop()
+    assert done.bytes == len(data)
+    archive = zipfile.ZipFile(tmp_path / "ann.zip")
+    assert archive.read("attachments/000001-a.bin") == data
+
+
 def test_a_silent_storage_is_not_asked_for_ever(
     ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +171,7 @@ def test_a_silent_storage_is_not_asked_for_ever(
 
     monkeypatch.setattr("chatkit_images.exchange.files.IN_A_ROW", 2)
     monkeypatch.setattr(storage, "read", silent)
+    monkeypatch.setattr(storage, "open_reader", silent)
     done = exchange.export(context, io.BytesIO())
 
     assert (done.problem_count, len(asked)) == (6, 2)

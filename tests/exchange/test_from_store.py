@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from chatkit import types
 from chatkit.store import NotFoundError
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
@@ -153,6 +154,33 @@ async def test_a_dry_run_writes_nothing(
     assert done.new == {"thread": 1, "item": 7, "attachment": 1}
     assert not await Thread.objects.aexists()
     assert not await Attachment.objects.aexists()
+
+
+@pytest.mark.parametrize(
+    ("depth", "dry_run"),
+    [(90, False), (150, True), (240, False), (450, True), (900, False), (9000, True)],
+)
+async def test_what_is_nested_deep_is_refused_and_the_others_go_on(
+    other: OtherStore, context: RequestContext, depth: int, dry_run: bool
+) -> None:
+    deep: Any = []
+    for _ in range(depth - 1):
+        deep = [deep]
+    other.fill("ann", "thr_b")
+    other.threads["thr_b"].metadata = {"deep": deep}
+    rows = other.items["thr_a"]
+    rows["end_1"] = types.ClientToolCallItem(
+        id="end_1",
+        thread_id="thr_a",
+        created_at=at(6),
+        call_id="call_1",
+        name="look",
+        arguments={"deep": deep},
+    )
+    done = await imported(other, context, dry_run=dry_run)
+    assert done.new["thread"] == (2 if depth < 100 else 1)
+    refused = {each.what for each in done.refusals if "nested" in each.why}
+    assert refused == (set() if depth < 100 else {"thread 'thr_b'", "item 'end_1'"})
 
 
 async def test_a_store_without_an_end_is_not_read_for_ever(
