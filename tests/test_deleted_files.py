@@ -106,10 +106,9 @@ def test_what_is_rolled_back_is_not_noted_and_may_be_deleted_again(noted: Any) -
     thread = made("thr_1", 3)
     expected = files()
     rows = GeneratedImage.objects.filter(thread=thread)
-    with transaction.atomic():
-        sid = transaction.savepoint()
+    with transaction.atomic(), pytest.raises(RuntimeError), transaction.atomic():
         rows.delete()
-        transaction.savepoint_rollback(sid)
+        raise RuntimeError("Not now")
     assert noted() == []
     assert files() == expected
     with transaction.atomic():

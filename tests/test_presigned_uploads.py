@@ -378,7 +378,10 @@ async def test_what_goes_past_the_app_counts_as_an_upload(
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | limits
     await announce(client, "application/pdf", 9)
     params = {"name": "fox", "mime_type": "application/pdf", "size": 9}
-    response = await client.request_op("attachments.create", params)
+    for _ in range(2):  # A minute of the clock may just begin.
+        response = await client.request_op("attachments.create", params)
+        if response.status_code != 200:
+            break
     assert refusal(response)[:2] == (429, "uploads_per_minute")
 
 

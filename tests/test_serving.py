@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 from django.core.files.storage import FileSystemStorage
 from django.test import AsyncClient, Client
 
@@ -308,7 +309,7 @@ def test_gzip_leaves_files_as_they_are(
 
 @pytest.mark.django_db(transaction=True)
 async def test_asgi_gets_a_file_in_pieces(make: Any) -> None:
-    image = await asyncio.to_thread(make)
+    image = await database_sync_to_async(make)()
     response = await AsyncClient().get(path_of(image))
     parts = [part async for part in response.streaming_content]  # type: ignore[attr-defined]
     assert b"".join(parts) == LARGE

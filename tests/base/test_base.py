@@ -19,7 +19,7 @@ from tests.image_files import image_file
 # What the extras install that the tests do not need themselves.
 EXTRAS = ("boto3", "channels_redis", "dj_database_url", "psycopg", "redis", "storages")
 # The log in Redis.
-REDIS = ("hub", "publisher", "redis")
+REDIS = ("erasing", "hub", "publisher", "redis")
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(chatkit_images.__path__, "chatkit_images.")

@@ -26,6 +26,7 @@ from chatkit_images.models import (
 from chatkit_images.models.files import WithStorage
 from chatkit_images.queries import images
 from chatkit_images.storage import copying
+from chatkit_images.transactions import own_connection
 from tests.image_files import image_file
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -233,7 +234,8 @@ def test_a_row_that_changes_meanwhile_keeps_what_it_says(
 
     def meanwhile(blob: storage.Blob, target: storage.Blob, **more: Any) -> Any:
         if blob.name == gone.file.name:
-            GeneratedImage.objects.filter(pk=gone.pk).delete()
+            with own_connection():
+                GeneratedImage.objects.filter(pk=gone.pk).delete()
         return copy(blob, target, **more)
 
     monkeypatch.setattr(copying, "copy", meanwhile)
@@ -341,7 +343,8 @@ def test_two_moves_at_once_leave_one_copy(
     def meanwhile(blob: storage.Blob, target: storage.Blob, **more: Any) -> Any:
         if others:
             others.pop()
-            maintenance.move_storage("disk", "bucket")
+            with own_connection():
+                maintenance.move_storage("disk", "bucket")
         return copy(blob, target, **more)
 
     monkeypatch.setattr(copying, "copy", meanwhile)
