@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.db import connections
 from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -20,7 +21,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from ..queries import holds
+from ..queries import counters, holds
+from ..transactions import atomic
 from .markup import EMPTY, badge, name_of, owner_of, with_block
 
 if TYPE_CHECKING:
@@ -87,6 +89,30 @@ class ChatKitModelAdmin(BaseModelAdmin):
             text = _("legal hold: %(row)s")
             protected = [*protected, *(text % {"row": each} for each in rows)]
         return found, counts, missing, protected
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete a row, unless it is held by now."""
+        with atomic():
+            self._check_holds([obj.pk])
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete rows, unless some of them are held by now."""
+        with atomic():
+            self._check_holds(list(queryset.values_list("pk", flat=True)))
+            super().delete_queryset(request, queryset)
+
+    def _check_holds(self, keys: list[Any]) -> None:
+        """Refuse to delete what was held since the page has asked for holds."""
+        if self.owner_path is None:
+            return
+        rows = self.model._default_manager.filter(pk__in=keys).order_by()
+        path = f"{self.owner_path}owner"
+        # Whoever places a hold waits for that.
+        counters.lock(set(rows.values_list(path, flat=True)))
+        thread = "pk" if self.model is models.Thread else "thread"
+        if rows.filter(holds.holding(thread, path)).exists():
+            raise PermissionDenied("A legal hold was placed meanwhile.")
 
     def get_search_fields(self, request: HttpRequest) -> list[str]:
         """Return the fields, and the owner with their user name."""

@@ -56,9 +56,14 @@ class LegalHoldAdmin(StaffModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Any, form: Any, change: bool
     ) -> None:
-        """Note who places it."""
-        obj.placed_by = str(request.user)[:255]
-        obj.save()
+        """Place it, which waits for deletions that had begun, and note who does."""
+        row, _is_new = holds.place(
+            owner=obj.owner,
+            thread_id=obj.thread_id,
+            reason=obj.reason,
+            placed_by=str(request.user),
+        )
+        obj.pk, obj.placed_by, obj.created_at = row.pk, row.placed_by, row.created_at
 
     @admin.display(description=_("owner"), ordering="owner")
     def key(self, obj: models.LegalHold) -> str:

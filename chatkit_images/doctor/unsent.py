@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from .. import models
-from ..queries import uploads
+from ..queries import uploads, use
 from ..querysets import OwnedQuerySet
 from ..transactions import atomic
 from .drift import Finding, Look, long_ago, said
@@ -49,6 +49,8 @@ def _written() -> Rows:
 
 @atomic()
 def _delete(row: models.Attachment) -> bool:
+    # Whoever places a hold waits for it.
+    use.hold(row.owner)
     if is_held(row):
         return False
     found = _unsent().locked().filter(pk=row.pk).one()

@@ -13,6 +13,7 @@ from django.utils import timezone
 from .. import models
 from ..conf import settings
 from ..queries import (
+    attachments,
     endings,
     holds,
     in_pages,
@@ -22,7 +23,7 @@ from ..queries import (
     uploads,
     use,
 )
-from ..querysets import GeneratedImageQuerySet
+from ..querysets import GeneratedImageQuerySet, OwnedQuerySet
 from ..runs import releases, telling
 from ..signal_handlers import left_behind, move_again
 from .troubles import Troubles
@@ -45,9 +46,10 @@ def kinds(others: Iterable[str] = ()) -> dict[str, Settle]:
     """
     old = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
     ours = not_in(others)
-    unsent = models.Attachment.objects.filter(ours, thread=None, created_at__lt=old)
     # A hold keeps also what nobody has sent.
-    unsent = unsent.exclude(holds.holding("thread_id"))
+    unsent = models.Attachment.objects.filter(
+        ~holds.holding("thread_id"), ours, thread=None, created_at__lt=old
+    )
     positions = models.DeletedPosition.objects.filter(created_at__lt=old)
     return {
         "dead runs": _take_over,
@@ -55,7 +57,7 @@ def kinds(others: Iterable[str] = ()) -> dict[str, Settle]:
         "ends of runs told again": _tell_again,
         BEFORE_THE_SPOOL: partial(_end_images, old),
         "recovered images": partial(_recover, old),
-        "unsent attachments": partial(_delete, unsent),
+        "unsent attachments": partial(_delete_unsent, unsent),
         "unfinished uploads": partial(_give_up, ours & Q(created_at__lt=old)),
         "forms without images": partial(
             _delete, outdated_variants.left_over().filter(ours)
@@ -80,6 +82,12 @@ def not_in(aliases: Iterable[str]) -> Q:
 
 def _delete(rows: QuerySet[Any], dry_run: bool, errors: Troubles) -> int:
     return rows.count() if dry_run else in_pages.delete(rows)
+
+
+def _delete_unsent(
+    rows: OwnedQuerySet[models.Attachment], dry_run: bool, errors: Troubles
+) -> int:
+    return rows.count() if dry_run else attachments.delete_unsent(rows)
 
 
 def _take_over(dry_run: bool, errors: Troubles) -> int:

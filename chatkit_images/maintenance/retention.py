@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import models, storage
+from ..queries import counters
 from ..transactions import atomic
 from . import due, sizes, threads_retention
 from .due import Kind
@@ -184,6 +185,7 @@ def _delete_large(
 
 def _still(kind: Kind, keys: Collection[Any], retention: OwnersRetention) -> list[Any]:
     """Lock the threads of rows, and return the rows that are past their time still."""
+    _lock_owners(kind, keys)
     _lock_threads(kind, keys)
     rows = kind.candidates().filter(pk__in=keys, is_held=False).order_by()
     still = []
@@ -199,6 +201,17 @@ def _sources_of(keys: list[Any]) -> list[Any]:
     edges = models.ImageSource.objects.filter(image__in=keys).order_by()
     edges = edges.exclude(source_image=None)
     return list(edges.values_list("source_image", flat=True).distinct())
+
+
+def _lock_owners(kind: Kind, keys: Collection[Any]) -> None:
+    """Lock the use of owners of rows in no thread: who places a hold waits for it."""
+    if kind.owner != "owner" or kind.name == "THREADS":
+        return
+    rows = kind.rows().model._default_manager.filter(pk__in=keys).order_by()
+    if kind.thread:
+        rows = rows.filter(**{kind.thread: None})
+    # What a deleted owner has used is nobody's.
+    counters.lock(set(rows.exclude(owner="").values_list("owner", flat=True)))
 
 
 def _lock_threads(kind: Kind, keys: Collection[Any]) -> None:

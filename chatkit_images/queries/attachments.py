@@ -12,8 +12,9 @@ from ..cleaning import clean, clean_json, clean_mime, clean_name
 from ..context import RequestContext
 from ..contexts import may_delete
 from ..exceptions import NotFoundError, RequestRefused
+from ..querysets import OwnedQuerySet
 from ..transactions import atomic
-from . import holds, own_urls, variants
+from . import holds, in_pages, own_urls, use, variants
 
 
 def get(attachment_id: str, context: RequestContext) -> models.Attachment:
@@ -143,9 +144,30 @@ def delete(attachment_id: str, context: RequestContext) -> None:
     Raises:
         RequestRefused: If the person may not delete it, or if it is held.
     """
+    use.hold(context.owner)
     row = deletable(attachment_id, context)
     if row is not None:
         row.delete()
+
+
+def delete_unsent(rows: OwnedQuerySet[models.Attachment]) -> int:
+    """Delete files that are in no thread and not held; return how many they were.
+
+    One that a message takes meanwhile stays.
+    """
+    count = 0
+    rows = rows.filter(thread=None).exclude(holds.holding("thread_id"))
+    for keys in in_pages.keys_of(rows):
+        page = models.Attachment.objects.filter(pk__in=keys).order_by("owner")
+        for owner in page.values_list("owner", flat=True).distinct():
+            with atomic():
+                use.hold(owner)
+                same = rows.for_owner(owner).filter(pk__in=keys).order_by("pk")
+                # Whoever puts a file into a thread has locked its row.
+                still = list(same.locked().values_list("pk", flat=True))
+                gone = models.Attachment.objects.filter(pk__in=still).delete()
+            count += gone[1].get(models.Attachment._meta.label, 0)
+    return count
 
 
 def deletable(attachment_id: str, context: RequestContext) -> models.Attachment | None:

@@ -1,21 +1,24 @@
 """Legal holds: what neither retention nor an erasure nor a person deletes.
 
 A hold is of an owner, with all that the owner has by then and later, or of one thread.
-Whoever deletes asks again in the transaction that deletes, behind its locks.
+Whoever deletes asks again in the transaction that deletes, behind a lock that ``place``
+waits for: of the thread, or, for what may be in none, of the owner's use. If it takes
+both, that of the use comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, Model, OuterRef, ProtectedError, Q
 from django.utils.translation import gettext as _
 
 from .. import models
 from ..cleaning import clean
 from ..exceptions import RequestRefused
 from ..transactions import atomic
+from . import use
 
 # The code of a refusal to delete what is held.
 ON_HOLD = "on_hold"
@@ -50,8 +53,7 @@ def place(
         thread_id=thread_id,
         defaults={"reason": reason, "placed_by": placed_by[:255]},
     )
-    if is_new:
-        _wait_for_deletions(owner, thread_id)
+    _wait_for_deletions(owner, thread_id)
     return row, is_new
 
 
@@ -62,6 +64,23 @@ def release(*, owner: str = "", thread_id: str = "") -> bool:
     """
     rows = models.LegalHold.objects.filter(owner=owner, thread_id=thread_id)
     return bool(rows.delete()[0])
+
+
+def follow(owner: str, *, new: str = "", threads: Iterable[str] = ()) -> None:
+    """Copy the hold of an owner whose rows get another one.
+
+    Call it in the transaction that gives them away. The hold itself stays.
+
+    Args:
+        owner: Who has them by now, and is held.
+        new: An owner who is held as well, or
+        threads: those threads alone that are held from here on.
+    """
+    placed = models.LegalHold.objects.filter(owner=owner, thread_id="")
+    said = placed.values("reason", "placed_by", "created_at").get()
+    keys = [{"owner": "", "thread_id": key} for key in threads]
+    for key in [{"owner": new, "thread_id": ""}] if new else keys:
+        models.LegalHold.objects.get_or_create(**key, defaults=said)
 
 
 def checked(owner: str, thread_id: str) -> None:
@@ -124,6 +143,36 @@ def check_answer(thread: models.Thread) -> None:
         raise RequestRefused(ON_HOLD, text)
 
 
+def check_user(owner: str, name: str) -> None:
+    """Lock what a user has who is about to be deleted, and refuse if it is held.
+
+    Call it before anything else in the transaction.
+
+    Args:
+        owner: The user's own key.
+        name: What to call the user.
+
+    Raises:
+        ProtectedError: If the user is held, or a thread of theirs.
+    """
+    use.hold(owner)
+    mine = models.Thread.objects.for_owner(owner).order_by()
+    found = models.LegalHold.objects.filter(
+        Q(owner=owner) | Q(owner="", thread_id__in=mine.values("pk"))
+    )
+    held: set[Model] = set(found)
+    if held:
+        raise ProtectedError(f"A legal hold keeps what this {name} has.", held)
+
+
+def lock_threads(keys: Collection[Any]) -> None:
+    """Lock threads until the transaction ends, in the order in which all do."""
+    # By their keys alone: MariaDB locks what it reads of an index too, and a deletion
+    # that has the rows needs that.
+    rows = models.Thread.objects.filter(pk__in=keys).order_by("pk")
+    list(rows.locked().values_list("pk", flat=True))
+
+
 def check_attachment(row: models.Attachment) -> None:
     """Refuse to delete a file that is held, or whose thread is.
 
@@ -136,13 +185,15 @@ def check_attachment(row: models.Attachment) -> None:
 
 
 def _wait_for_deletions(owner: str, thread_id: str) -> None:
-    """Wait for transactions that have locked threads in order to delete them.
+    """Wait for transactions that have locked what they are about to delete.
 
     They may have asked for holds before this one was there.
     """
     threads = models.Thread.objects.for_owner(owner)
     if thread_id:
         threads = models.Thread.objects.filter(pk=thread_id)
+    for holder in threads.values_list("owner", flat=True) if thread_id else [owner]:
+        use.hold(holder)
     last = ""
     while True:
         rows = threads.filter(pk__gt=last).order_by("pk")
@@ -151,7 +202,4 @@ def _wait_for_deletions(owner: str, thread_id: str) -> None:
             return
         last = keys[-1]
         with atomic():
-            # By their keys alone: MariaDB locks what it reads of an index too, and a
-            # deletion that has the rows needs that.
-            same = models.Thread.objects.filter(pk__in=keys).order_by("pk")
-            list(same.locked().values_list("pk", flat=True))
+            lock_threads(keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import cast
 
@@ -18,6 +19,7 @@ from ..transactions import atomic
 from . import (
     data_urls,
     fence,
+    holds,
     identity,
     item_payloads,
     pages,
@@ -26,6 +28,7 @@ from . import (
 )
 from .inline_rows import NOTHING, Stored, Wanted
 
+logger = logging.getLogger(__name__)
 HIDDEN_TYPES = ("hidden_context_item", "sdk_hidden_context")
 # How the ids of items begin that replace an image without a result.
 IMAGE_PREFIX = identity.PREFIX
@@ -188,8 +191,15 @@ def _link(
 
 @atomic()
 def delete(thread_id: str, item_id: str, context: RequestContext) -> None:
-    """Delete an item, if it is there; its images stay as superseded versions."""
+    """Delete an item, if it is there; its images stay as superseded versions.
+
+    An item of a thread that is held stays, and the log says so. Nothing is raised:
+    ChatKit deletes items while it answers, and people who are held chat on.
+    """
     thread = _locked(thread_id, context)
+    if holds.of(thread.owner, thread.pk):
+        logger.info("An item stays, as its thread %s is held.", thread.pk)
+        return
     _delete(thread, thread.items.filter(item_id=clean(item_id)))
 
 
@@ -199,8 +209,10 @@ def delete_after(thread_id: str, item_id: str, context: RequestContext) -> None:
 
     Raises:
         NotFoundError: If the owner's thread has no such item any more.
+        RequestRefused: If the thread is held.
     """
     thread = _locked(thread_id, context)
+    holds.check_answer(thread)
     found = thread.items.filter(item_id=clean(item_id))
     position = found.values_list("created_at", "pk").first()
     if position is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import threading
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -14,9 +16,20 @@ from django.db import connection, connections
 from django.db.models import ProtectedError
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from chatkit_images.models import Attachment, GeneratedImage, LegalHold, Thread
-from chatkit_images.queries import holds
+from chatkit_images import doctor, maintenance
+from chatkit_images.context import RequestContext
+from chatkit_images.exceptions import RequestRefused
+from chatkit_images.models import (
+    Attachment,
+    GeneratedImage,
+    LegalHold,
+    Run,
+    Thread,
+    UseEntry,
+)
+from chatkit_images.queries import attachments, counters, holds, items, use
 from chatkit_images.testing import LoopbackAPI, Text
 from chatkit_images.transactions import atomic
 from tests.client import ChatClient, done_items, thread_id
@@ -67,6 +80,24 @@ async def test_a_person_deletes_nothing_that_is_held(
     await LegalHold.objects.all().adelete()
     await chat.call("threads.delete", thread_id=key)
     await chat.call("attachments.delete", attachment_id="atc_1")
+
+
+def test_no_item_of_what_is_held_is_deleted_in_the_midst_of_an_answer() -> None:
+    context = RequestContext.for_owner("user:1", None)
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    for key in ("msg_1", "msg_2"):
+        thread.items.create(item_id=key, type="user_message", payload={})
+    # The request had begun.
+    holds.place(thread_id="thr_1")
+    with pytest.raises(RequestRefused, match="no answer of it can be replaced"):
+        items.delete_after("thr_1", "msg_1", context)
+    # ChatKit does so on its own, and people chat on.
+    items.delete("thr_1", "msg_2", context)
+    assert thread.items.count() == 2
+    holds.release(thread_id="thr_1")
+    items.delete("thr_1", "msg_2", context)
+    items.delete_after("thr_1", "msg_1", context)
+    assert thread.items.count() == 1
 
 
 @pytest.mark.parametrize("of_thread", [True, False])
@@ -198,6 +229,119 @@ def test_a_hold_waits_for_a_deletion_that_has_begun(ann: User) -> None:
     assert done.is_set()
 
 
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite has one writer at a time."
+)
+@pytest.mark.parametrize("of_thread", [True, False])
+def test_a_hold_waits_for_whoever_deletes_what_is_in_no_thread(of_thread: bool) -> None:
+    Thread.objects.create(pk="thr_1", owner="user:1")
+    hold = {"thread_id": "thr_1"} if of_thread else {"owner": "user:1"}
+    done = threading.Event()
+
+    def place() -> None:
+        holds.place(**hold)
+        done.set()
+        connections.close_all()
+
+    other = threading.Thread(target=place)
+    with atomic():
+        use.hold("user:1")
+        other.start()
+        assert not done.wait(0.3)
+    other.join(10)
+    assert done.is_set()
+
+
+def delete_user(ann: User) -> None:
+    with pytest.raises(ProtectedError, match="A legal hold keeps"):
+        ann.delete()
+
+
+def delete_file(ann: User) -> None:
+    context = RequestContext.for_owner(f"user:{ann.pk}", ann)
+    with pytest.raises(RequestRefused, match="This file is kept"):
+        attachments.delete("atc_1", context)
+
+
+def delete_in_the_admin(ann: User) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    name = "admin:chatkit_images_attachment"
+    gone = {"post": "yes", "action": "delete_selected", "_selected_action": ["atc_1"]}
+    url = reverse(f"{name}_delete", args=["atc_5F1"])
+    assert client.post(url, {"post": "yes"}).status_code == 403
+    assert client.post(reverse(f"{name}_changelist"), gone).status_code == 403
+
+
+def mend(ann: User) -> None:
+    assert doctor.fix(["unsent-attachments"]).left == 1
+
+
+def erase(ann: User) -> None:
+    receipt = maintenance.erase(f"user:{ann.pk}", user=ann)
+    assert (receipt.held, receipt.rows) == (True, {})
+    assert "all that is left" in {each.what for each in receipt.remains}
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [
+        delete_user,
+        delete_file,
+        delete_in_the_admin,
+        mend,
+        erase,
+        lambda ann: maintenance.sweep(),
+        lambda ann: maintenance.apply_retention(),
+    ],
+)
+def test_whoever_waits_for_a_lock_asks_for_holds_behind_it(
+    settings: Any,
+    ann: User,
+    monkeypatch: pytest.MonkeyPatch,
+    delete: Callable[[User], Any],
+) -> None:
+    owner, old = f"user:{ann.pk}", timezone.now() - datetime.timedelta(days=3)
+    keys = {"USE_ENTRIES": 1, "RUNS": 1}
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"RETENTION": keys}
+    Attachment.objects.create(
+        pk="atc_1", owner=owner, name="a", user=ann, created_at=old
+    )
+    Run.objects.create(owner=owner, status="failed", created_at=old, finished_at=old)
+    UseEntry.objects.create(
+        owner=owner, day=old.date(), kind="image", amount=1, created_at=old
+    )
+    lock, placed = counters.lock, []
+
+    def lock_late(holders: Any) -> None:
+        placed.append(LegalHold.objects.get_or_create(owner=owner))
+        lock(holders)
+
+    monkeypatch.setattr(counters, "lock", lock_late)
+    delete(ann)
+    assert placed
+    for model in (Attachment, Run, UseEntry):
+        assert model._default_manager.filter(owner=owner).exists(), model
+    assert User.objects.filter(pk=ann.pk).exists()
+
+
+def test_a_file_that_a_message_takes_meanwhile_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old = timezone.now() - datetime.timedelta(days=3)
+    Thread.objects.create(pk="thr_1", owner="user:1")
+    Attachment.objects.create(pk="atc_1", owner="user:1", name="a", created_at=old)
+    lock = counters.lock
+
+    def lock_late(holders: Any) -> None:
+        Attachment.objects.update(thread="thr_1")
+        lock(holders)
+
+    monkeypatch.setattr(counters, "lock", lock_late)
+    assert maintenance.sweep()["unsent attachments"] == 0
+    assert Attachment.objects.get().thread_id == "thr_1"
+
+
 def test_a_page_takes_an_owner_or_a_thread(ann: User) -> None:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
@@ -210,7 +354,12 @@ def test_a_page_takes_an_owner_or_a_thread(ann: User) -> None:
     ):
         assert client.post(url, {**values, "reason": "case 7"}).status_code == 200
     assert not LegalHold.objects.exists()
-    client.post(url, {"owner": "", "thread_id": "thr_1", "reason": "case 7"})
+    with pytest.MonkeyPatch.context() as patch:
+        locked: list[str] = []
+        patch.setattr(counters, "lock", locked.extend)
+        client.post(url, {"owner": "", "thread_id": "thr_1", "reason": "case 7"})
+    # It has waited for deletions.
+    assert locked == ["user:1"]
     hold = LegalHold.objects.get()
     assert (hold.thread_id, hold.placed_by) == ("thr_1", "root")
     html = client.get(reverse("admin:chatkit_images_legalhold_changelist")).content
