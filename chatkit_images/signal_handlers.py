@@ -17,7 +17,7 @@ from .contexts import context_class
 from .deleted_files import Deletion, file_columns
 from .exceptions import NotFoundError, RequestRefused
 from .models.files import WithStorage
-from .queries import in_pages, use
+from .queries import holds, in_pages, use
 from .querysets import RunQuerySet
 from .signals import run_finished
 from .transactions import atomic
@@ -66,9 +66,10 @@ def delete_files(
 def hold_use(sender: Any, instance: Any, **kwargs: Any) -> None:
     """Lock what a user has used before anything of the user is deleted.
 
-    Whoever grants something locks it before rows that point at the user.
+    Whoever grants something locks it before rows that point at the user. A hold that
+    was placed since Django has collected the rows is seen behind the lock.
     """
-    use.hold(context_class().own_key(instance))
+    holds.check_user(context_class().own_key(instance), instance._meta.verbose_name)
 
 
 def forget_use(sender: Any, instance: Any, **kwargs: Any) -> None:
@@ -134,14 +135,22 @@ def _keys(runs: RunQuerySet) -> Any:
 def move_to_user(owner: str, user: Any, new: str) -> None:
     """Give a visitor's rows to a user, except those of running runs.
 
-    A run writes as the owner for whom it began. Its rows follow when it ends.
+    A run writes as the owner for whom it began. Its rows follow when it ends. A hold of
+    the visitor goes along. Of a team it keeps the threads alone that come to it; what
+    no hold of a thread keeps, such as files that were not sent, stays the visitor's.
 
     Args:
         owner: The visitor's key.
         user: Who has logged in.
         new: The owner that the user's requests have.
     """
-    use.move(owner, new)
+    person = context_class().own_key(user)
+    held = holds.of(owner)
+    apart = held and new != person
+    if not apart:
+        use.move(owner, new)
+    if held and not apart:
+        holds.follow(owner, new=new)
     runs = models.Run.objects.for_owner(owner)
     # This comes first, because it locks the runs: they neither end nor get a thread.
     busy = runs.running().update(user=user)
@@ -158,18 +167,22 @@ def move_to_user(owner: str, user: Any, new: str) -> None:
     if began is not None:
         threads = threads.filter(created_at__lt=began)
     values = {"owner": new, "user": user}
+    if apart:
+        holds.follow(owner, threads=list(threads.values_list("pk", flat=True)))
     threads.update(**values)
     gone = db.Q(thread__owner=new)
-    person = context_class().own_key(user)
     thumbs = models.Feedback.objects.filter(gone, owner=owner)
     thumbs.update(owner=person, user=user)
     ended = runs.exclude(status=models.Run.Status.RUNNING)
-    ended = ended.filter(gone | db.Q(thread=None))
+    if apart:
+        # So that nobody tries again to move them.
+        ended.filter(thread=None, user=user).update(user=None)
+    ended = ended.filter(gone if apart else gone | db.Q(thread=None))
     # A client may have sent the same request as a visitor and as a user.
     asked = list(_keys(ended))
     taken = _keys(models.Run.objects.for_owner(new).filter(idempotency_key__in=asked))
     ended.filter(idempotency_key__in=list(taken)).update(idempotency_key=None)
     ended.update(**values)
     # A running run may be about to put a file without a thread into its thread.
-    files = gone if busy else gone | db.Q(thread=None)
+    files = gone if busy or apart else gone | db.Q(thread=None)
     models.Attachment.objects.for_owner(owner).filter(files).update(**values)

@@ -17,7 +17,17 @@ from django.utils import timezone
 from chatkit_images import maintenance, signal_handlers
 from chatkit_images.context import SESSION_KEY, RequestContext, owner_of
 from chatkit_images.exceptions import NotFoundError, RequestRefused
-from chatkit_images.models import Attachment, Feedback, Run, Thread, ThreadItem
+from chatkit_images.models import (
+    Attachment,
+    Feedback,
+    LegalHold,
+    Run,
+    Thread,
+    ThreadItem,
+    UseCounter,
+    UseEntry,
+)
+from chatkit_images.queries import holds
 from chatkit_images.runs import releases
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.client import ChatClient, done_items, thread_id
@@ -200,6 +210,22 @@ def test_the_same_request_of_the_visitor_and_the_user_keeps_nobody_out(
     assert [run.idempotency_key for run in keys] == ["click"]
 
 
+def test_a_hold_of_a_visitor_goes_along(ann: User) -> None:
+    make_thread("thr_1")
+    account = {"reason": "case 7", "placed_by": "counsel"}
+    holds.place(owner=VISITOR, **account)
+    log_in(ann)
+    assert holds.held_threads(["thr_1"]) == {"thr_1"}
+    hold = LegalHold.objects.get(owner=owner_of(ann))
+    assert (hold.reason, hold.placed_by) == ("case 7", "counsel")
+    # What a run of before the login has made follows later, and is held, too.
+    run = make_run(make_thread("thr_2"))
+    log_in(ann)
+    releases.release(run.pk, COMPLETED)
+    assert of_thread("thr_2") == {owner_of(ann)}
+    assert holds.held_threads(["thr_2"]) == {"thr_2"}
+
+
 # A user whose threads belong to a team
 
 
@@ -257,6 +283,33 @@ def test_a_busy_thread_goes_to_the_team_that_the_login_has_named(
     assert (run.to_context().owner, run.to_context().user) == (VISITOR, ann)
     releases.release(run.pk, COMPLETED)
     assert owners() == everything(teams[1]) | {"Feedback": {owner_of(ann)}}
+
+
+def test_of_a_team_only_what_a_held_visitor_had_is_held(
+    teams: list[str], ann: User
+) -> None:
+    make_thread("thr_team", owner=teams[0])
+    make_thread("thr_1")
+    run = make_run(make_thread("thr_busy"))
+    Attachment.objects.create(pk="atc_unsent", owner=VISITOR, name="a")
+    lone = make_run()
+    UseEntry.objects.create(owner=VISITOR, day=EARLIER, kind="image", amount=1)
+    UseCounter.objects.create(owner=VISITOR, kind="image", period="2030-01", amount=1)
+    holds.place(owner=VISITOR, reason="case 7")
+    log_in(ann)
+    releases.release(run.pk, COMPLETED)
+    releases.release(lone.pk, COMPLETED)
+    keys = ["thr_1", "thr_busy", "thr_team"]
+    assert of_thread("thr_1") == of_thread("thr_busy") == {teams[0], owner_of(ann)}
+    assert holds.held_threads(keys) == {"thr_1", "thr_busy"}
+    assert not holds.of(teams[0])
+    # No hold of a thread keeps these, so they stay with who is held.
+    assert Attachment.objects.get(pk="atc_unsent").owner == VISITOR
+    for model in (UseEntry, UseCounter):
+        assert model.objects.exclude(owner=teams[0]).filter(owner=VISITOR).exists()
+    lone.refresh_from_db()
+    assert (lone.owner, lone.user) == (VISITOR, None)
+    assert signal_handlers.move_again() == 0
 
 
 def test_who_may_log_in_but_not_chat_is_logged_in(teams: list[str], ann: User) -> None:
