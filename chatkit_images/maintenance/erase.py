@@ -15,7 +15,8 @@ from ..conf import settings
 from ..contexts import working_context
 from ..queries import brakes, holds, owners, use
 from ..runs import releases, stopping
-from . import erasure_rows
+from . import erasure_counts, erasure_others
+from .deleted_names import DeletedNames
 from .erasure_rows import Erasure
 from .receipts import Receipt, digest_of
 
@@ -63,14 +64,14 @@ def erase(
         receipt.held = True
         receipt.leave("all of it", "A legal hold keeps what this owner has.")
         return receipt.end()
-    _note_held(owner, receipt)
+    user = user or owners.user_of(owner)
     if dry_run:
-        receipt.add(*erasure_rows.count(owner))
+        receipt.add(*erasure_counts.count(owner))
         entries = models.UseEntry.objects.for_owner(owner).count()
         _note_use(receipt, entries)
+        _note_held(owner, user, receipt)
         return receipt.end()
     erasure = Erasure(owner, receipt, progress or (lambda what, count: None))
-    user = user or owners.user_of(owner)
     _keep_out(owner)
     _end_runs(owner, user)
     for _pass in range(PASSES):
@@ -84,17 +85,28 @@ def erase(
     if not erasure.logs_dropped:
         why = "Redis did not answer. It forgets them RUN_LOG_SECONDS after their run."
         receipt.leave("shared logs of runs", why)
-    _delete_files(receipt)
+    _delete_files(receipt, erasure.files)
+    # At the end, as others may have been placed meanwhile.
+    _note_held(owner, user, receipt)
     _let_in(owner, user is not None, receipt)
     return receipt.end()
 
 
-def _note_held(owner: str, receipt: Receipt) -> None:
+def _note_held(owner: str, user: AbstractBaseUser | None, receipt: Receipt) -> None:
+    if holds.of(owner):
+        receipt.held = True
+        why = "A legal hold that was placed meanwhile keeps it."
+        receipt.leave("all that is left", why)
+        return
     held = models.Thread.objects.for_owner(owner).filter(holds.holding()).count()
     if held:
         receipt.held = True
         why = "A legal hold keeps them, with all that is in them."
         receipt.leave("threads", why, held)
+    if elsewhere := erasure_others.held(owner, user):
+        receipt.held = True
+        why = "A legal hold keeps them, and they name this owner."
+        receipt.leave("held rows of others", why, elsewhere)
 
 
 def _note_use(receipt: Receipt, count: int) -> None:
@@ -143,7 +155,7 @@ def _end_runs(owner: str, user: AbstractBaseUser | None) -> None:
         time.sleep(PAUSE)
 
 
-def _delete_files(receipt: Receipt) -> None:
+def _delete_files(receipt: Receipt, files: DeletedNames) -> None:
     """Delete the files of the deleted rows, and count those that are left."""
     storage.drain()
     noted = models.DeletedFile.objects.due()
@@ -155,10 +167,14 @@ def _delete_files(receipt: Receipt) -> None:
         mine.delete_files()
     except Exception:
         # Each is in the log, and stays noted.
-        receipt.files_left = mine.count()
+        receipt.files_left, others = files.left(last)
         receipt.is_complete = receipt.is_complete and not receipt.files_left
         why = "A storage has not deleted them; see the log. The sweep tries again."
-        receipt.leave("files", why, receipt.files_left)
+        if receipt.files_left:
+            receipt.leave("files", why, receipt.files_left)
+        if others:
+            why = f"{why} They were to be deleted before, or are of others."
+            receipt.leave("other files", why, others)
 
 
 def _let_in(owner: str, has_user: bool, receipt: Receipt) -> None:

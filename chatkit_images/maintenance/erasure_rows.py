@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from .. import models
 from ..queries import counters, holds, use
 from ..transactions import atomic
-from . import sizes
+from . import erasure_others
 from .receipts import Receipt
 from .slices import SLICE, Delete, Slices, Told
 
@@ -40,54 +40,66 @@ class Erasure(Slices):
         before = sum(self.receipt.rows.values())
         for keys in self._threads():
             self.delete_threads(keys)
-        owned = {"owner": self.owner}
-        files = models.Attachment.objects.filter(**owned)
-        self._slices(self._free(files, "thread"), self.delete_files)
-        runs = models.Run.objects.filter(**owned).exclude(status="running")
-        self._slices(self._free(runs, "thread"), self.delete_runs)
-        thumbs = models.Feedback.objects.filter(**owned)
+        owned: dict[str, Any] = {"owner": self.owner}
+        files = models.Attachment.objects.filter(~holds.holding("thread"), **owned)
+        self._slices(files, self.delete_files, "thread")
+        runs = models.Run.objects.filter(~holds.holding("thread"), **owned)
+        self._slices(runs.exclude(status="running"), self.delete_runs, "thread")
         held = holds.holding("thread", "thread__owner")
-        self._slices(thumbs.filter(~held), self.plainly(models.Feedback))
+        thumbs = models.Feedback.objects.filter(~held, **owned)
+        self._slices(thumbs, self.plainly(models.Feedback), "thread")
         positions = models.DeletedPosition.objects.filter(scope=self.owner)
         self._slices(positions, self.plainly(models.DeletedPosition))
+        # Those of runs that are there go with these, or are kept with them.
+        there = models.Run.objects.filter(pk=OuterRef("run_id"))
+        ends = models.RunEnd.objects.filter(payload__data__owner=self.owner)
+        self._slices(ends.filter(~Exists(there)), self.plainly(models.RunEnd))
         return sum(self.receipt.rows.values()) > before
 
     def use(self) -> int:
         """Make what the owner has used nobody's, and return how many entries."""
         entries = models.UseEntry.objects.for_owner(self.owner).order_by("pk")
-        count = 0
-        while keys := list(entries.values_list("pk", flat=True)[:SLICE]):
-            rows = models.UseEntry.objects.filter(pk__in=keys)
-            count += rows.update(owner="", address="")
+        count, is_through = 0, False
+        while not is_through:
+            with atomic():
+                if self._is_held():
+                    return count
+                keys = list(entries.values_list("pk", flat=True)[:SLICE])
+                rows = models.UseEntry.objects.filter(pk__in=keys)
+                count += rows.update(owner="", address="")
+                if is_through := len(keys) < SLICE:
+                    kinds = models.UseCounter.objects.for_owner(self.owner)
+                    self.receipt.add({"counters": kinds.exclude(kind="").count()})
+                    use.forget(self.owner)
             self.told("use_entries", count)
-        with atomic():
-            counters.lock([self.owner])
-            kinds = models.UseCounter.objects.for_owner(self.owner).exclude(kind="")
-            found = kinds.count()
-            use.forget(self.owner)
-        self.receipt.add({"counters": found})
         return count
 
     def leave_teams(self, user: Any) -> int:
         """Take a user off the rows of others, such as teams; return how many."""
         count = 0
-        for model in (models.Thread, models.Attachment, models.Run, models.Feedback):
-            thread = "pk" if model is models.Thread else "thread"
-            owner = "thread__owner" if model is models.Feedback else "owner"
-            rows: QuerySet[Any] = model._default_manager.filter(user=user)
-            rows = rows.exclude(owner=self.owner)
+        for model, (thread, owner) in erasure_others.PATHS.items():
+            rows = erasure_others.naming(model, self.owner, user)
             rows = rows.filter(~holds.holding(thread, owner))
             values: dict[str, Any] = {"user": None}
             if model is models.Run:
                 rows = rows.exclude(status="running")
                 values |= {"context": {}, "safety_identifier": ""}
-            while keys := list(rows.order_by().values_list("pk", flat=True)[:SLICE]):
-                count += model._default_manager.filter(pk__in=keys).update(**values)
+            page = list(rows.order_by().values_list("pk", owner)[:SLICE])
+            while page:
+                with atomic():
+                    # Some are in no thread, and their holds wait for their owner's use.
+                    if self._is_held(*(key for _pk, key in page)):
+                        return count
+                    free = _free(rows, [pk for pk, _key in page], thread)
+                    same = model._default_manager.filter(pk__in=free)
+                    count += same.update(**values)
+                page = list(rows.order_by().values_list("pk", owner)[:SLICE])
         return count
 
-    def _free(self, rows: QuerySet[Any], thread: str) -> QuerySet[Any]:
-        """Return the rows that are not held."""
-        return rows.filter(~holds.holding(thread))
+    def _is_held(self, *others: str) -> bool:
+        """Lock what whoever holds an owner waits for, and ask whether it is held."""
+        counters.lock([self.owner, *others])
+        return holds.of(self.owner)
 
     def _threads(self) -> Iterator[list[str]]:
         """Yield the threads that are not held, some at a time."""
@@ -100,42 +112,21 @@ class Erasure(Slices):
             rest = rows.filter(created_at__gte=page[-1][1])
             page = list(rest.values_list("pk", "created_at")[:THREADS])
 
-    def _slices(self, rows: QuerySet[Any], delete: Delete) -> None:
+    def _slices(self, rows: QuerySet[Any], delete: Delete, thread: str = "") -> None:
         """Delete rows outside of the owner's threads."""
         keys: list[Any] = [None]
         while keys:
             with atomic():
+                if self._is_held():
+                    return
                 keys = list(rows.order_by().values_list("pk", flat=True)[:SLICE])
-                if keys:
-                    delete(keys)
+                free = _free(rows, keys, thread) if thread else keys
+                if free:
+                    delete(free)
 
 
-def count(owner: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many rows an owner has that are not held, and their bytes, by kind."""
-    free = ~holds.holding("thread", "thread__owner")
-    images = ~holds.holding("image__thread", "image__thread__owner")
-    files = ~holds.holding("attachment__thread", "attachment__owner")
-    mine = Q(attachment__owner=owner) & files
-    its = Q(image__thread__owner=owner) & images
-    own = {"owner": owner}
-    rows: dict[str, QuerySet[Any]] = {
-        "threads": models.Thread.objects.filter(~holds.holding(), **own),
-        "items": models.ThreadItem.objects.for_owner(owner).filter(free),
-        "images": models.GeneratedImage.objects.for_owner(owner).filter(free),
-        "partial_images": models.PartialImage.objects.filter(its),
-        "variants": models.ImageVariant.objects.filter(its | mine),
-        "refused_inputs": models.RefusedInput.objects.filter(its | mine),
-        "image_sources": models.ImageSource.objects.filter(its),
-        "attachments": models.Attachment.objects.filter(
-            ~holds.holding("thread"), **own
-        ),
-        "runs": models.Run.objects.filter(~holds.holding("thread"), **own),
-        "feedback": models.Feedback.objects.filter(
-            Q(thread__owner=owner) | Q(owner=owner), free
-        ),
-        "positions": models.DeletedPosition.objects.filter(scope=owner),
-        "counters": models.UseCounter.objects.for_owner(owner).exclude(kind=""),
-    }
-    counts = {name: each.order_by().count() for name, each in rows.items()}
-    with_files = ("images", "partial_images", "variants", "attachments")
-    return counts, {name: sizes.total(rows[name]) for name in with_files}
+def _free(rows: QuerySet[Any], keys: list[Any], thread: str) -> list[Any]:
+    """Lock the threads of rows, and return those rows that are such rows even then."""
+    same = rows.filter(pk__in=keys).order_by()
+    holds.lock_threads(set(same.values_list(thread, flat=True)) - {None})
+    return list(same.values_list("pk", flat=True))

@@ -19,25 +19,27 @@ from ..conf import settings
 from ..queries import holds
 from ..transactions import alias, atomic
 from . import sizes
+from .deleted_names import DeletedNames
 from .receipts import Receipt
 
 # Rows of one kind in one transaction.
 SLICE = 100
+# The names in receipts. Rows of a project's own models have their labels.
 NAMES = {
-    "Thread": "threads",
-    "ThreadItem": "items",
-    "GeneratedImage": "images",
-    "PartialImage": "partial_images",
-    "ImageVariant": "variants",
-    "ImageSource": "image_sources",
-    "RefusedInput": "refused_inputs",
-    "Attachment": "attachments",
-    "Feedback": "feedback",
-    "Run": "runs",
-    "RunEnd": "run_ends",
-    "DeletedPosition": "positions",
-    "UseCounter": "counters",
-    "OwnerBlock": "blocks",
+    "chatkit_images.Thread": "threads",
+    "chatkit_images.ThreadItem": "items",
+    "chatkit_images.GeneratedImage": "images",
+    "chatkit_images.PartialImage": "partial_images",
+    "chatkit_images.ImageVariant": "variants",
+    "chatkit_images.ImageSource": "image_sources",
+    "chatkit_images.RefusedInput": "refused_inputs",
+    "chatkit_images.Attachment": "attachments",
+    "chatkit_images.Feedback": "feedback",
+    "chatkit_images.Run": "runs",
+    "chatkit_images.RunEnd": "run_ends",
+    "chatkit_images.DeletedPosition": "positions",
+    "chatkit_images.UseCounter": "counters",
+    "chatkit_images.OwnerBlock": "blocks",
 }
 Told = Callable[[str, int], None]
 Delete = Callable[[list[Any]], None]
@@ -53,11 +55,13 @@ class Slices:
 
     Attributes:
         logs_dropped: Whether Redis has dropped the logs of all runs so far.
+        files: The files of what is deleted.
     """
 
     def __init__(self, receipt: Receipt, told: Told) -> None:
         self.receipt, self.told = receipt, told
         self.logs_dropped = True
+        self.files = DeletedNames()
 
     def delete_threads(
         self, keys: list[str], *, lock: Lock | None = None, bury: Delete | None = None
@@ -101,15 +105,16 @@ class Slices:
             "variants": models.ImageVariant.objects.filter(image__in=keys),
         }
         self.receipt.add({}, {name: sizes.total(each) for name, each in parts.items()})
+        self.files.add(*parts.values())
         # Bytes of a final may be under the name that its row has reserved.
         for image in images.exclude(status=models.GeneratedImage.Status.COMPLETED):
             names = (
                 storage.name_of("images", image.key, extension)
                 for extension in imaging.EXTENSIONS.values()
             )
-            models.DeletedFile.objects.schedule(
-                storage.Blob(name, image.stored_in) for name in names
-            )
+            blobs = [storage.Blob(name, image.stored_in) for name in names]
+            self.files.names.update(blob.name for blob in blobs)
+            models.DeletedFile.objects.schedule(blobs)
         self.count(images.delete())
 
     def delete_files(self, keys: list[Any]) -> None:
@@ -118,6 +123,7 @@ class Slices:
         variants = models.ImageVariant.objects.filter(attachment__in=keys)
         parts: dict[str, QuerySet[Any]] = {"attachments": files, "variants": variants}
         self.receipt.add({}, {name: sizes.total(each) for name, each in parts.items()})
+        self.files.add(*parts.values())
         self.count(files.delete())
 
     def delete_runs(self, keys: list[uuid.UUID]) -> None:
@@ -140,8 +146,8 @@ class Slices:
 
     def count(self, deleted: tuple[int, dict[str, int]]) -> None:
         """Count what a ``delete()`` says that it has deleted."""
-        kinds = {label.rpartition(".")[2]: n for label, n in deleted[1].items()}
-        self.receipt.add({NAMES[kind]: n for kind, n in kinds.items()})
+        kinds = {NAMES.get(label, label): n for label, n in deleted[1].items()}
+        self.receipt.add(kinds)
         self.told("rows", sum(self.receipt.rows.values()))
 
 

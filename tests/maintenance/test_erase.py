@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -16,11 +18,17 @@ from django.apps import apps
 from django.contrib.auth.models import User
 from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connection, connections, models
 from django.utils import timezone
 
 from chatkit_images import storage
-from chatkit_images.maintenance import Receipt, digest_of, erase, erasure_rows
+from chatkit_images.maintenance import (
+    Receipt,
+    digest_of,
+    erase,
+    erasure_rows,
+    move_storage,
+)
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
@@ -224,6 +232,121 @@ def test_what_is_held_stays_and_is_told(ann: User) -> None:
     assert failed.value.returncode == 3
     assert Thread.objects.count() == 1
     assert not OwnerBlock.objects.exists()
+
+
+def test_a_hold_that_is_placed_meanwhile_keeps_what_is_left(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = f"user:{ann.pk}"
+    fill(owner, ann, threads=3)
+    fill("team:1", ann, threads=1)
+    monkeypatch.setattr(erasure_rows, "THREADS", 1)
+    receipt = erase(owner, progress=lambda what, count: place(owner))
+    # The thread that was about to go at that moment.
+    assert Thread.objects.for_owner(owner).count() >= 2
+    assert UseEntry.objects.filter(owner=owner).count() == 3
+    assert Thread.objects.get(owner="team:1").user == ann
+    assert (receipt.held, receipt.is_complete) == (True, True)
+    assert "all that is left" in {each.what for each in receipt.remains}
+    with pytest.raises(CommandError) as failed:
+        run(user="ann")
+    assert failed.value.returncode == 3
+
+
+def place(owner: str) -> None:
+    LegalHold.objects.get_or_create(owner=owner)
+
+
+def test_a_hold_between_two_parts_of_use_keeps_the_rest(
+    ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = f"user:{ann.pk}"
+    fill(owner, ann, threads=3)
+    monkeypatch.setattr(erasure_rows, "SLICE", 1)
+
+    def told(what: str, count: int) -> None:
+        if what == "use_entries":
+            place(owner)
+
+    assert erase(owner, progress=told).held
+    assert UseEntry.objects.filter(owner=owner).count() == 2
+
+
+def test_what_holds_of_others_keep_of_a_person_is_told(ann: User) -> None:
+    fill("team:1", ann, threads=1)
+    owner = f"user:{ann.pk}"
+    Feedback.objects.update(owner=owner)
+    place("team:1")
+    for dry_run in (True, False):
+        receipt = erase(owner, user=ann, dry_run=dry_run)
+        assert receipt.held
+        left = {each.what: each.count for each in receipt.remains}
+        assert left["held rows of others"] == 6
+    assert Feedback.objects.get().owner == owner
+    assert Thread.objects.get().user == ann
+
+
+def test_rows_of_a_projects_own_models_go_under_their_own_names(ann: User) -> None:
+    class Run(models.Model):
+        thread = models.ForeignKey(Thread, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "auth"
+
+        def __str__(self) -> str:
+            return str(self.pk)
+
+    owner = f"user:{ann.pk}"
+    with connection.schema_editor() as editor:
+        editor.create_model(Run)
+    try:
+        thread = Thread.objects.create(pk="thr_1", owner=owner, user=ann)
+        Run.objects.create(thread=thread)
+        receipt = erase(owner, user=ann)
+        assert receipt.rows == {"auth.Run": 1, "threads": 1}
+        assert receipt.is_complete
+    finally:
+        Run.objects.all().delete()
+        with connection.schema_editor() as editor:
+            editor.delete_model(Run)
+        apps.all_models["auth"].pop("run")
+        apps.clear_cache()
+
+
+def test_ends_of_runs_that_are_gone_go(ann: User) -> None:
+    for owner in (f"user:{ann.pk}", "team:1"):
+        payload = {"data": {"owner": owner, "thread_id": "thr_gone"}}
+        RunEnd.objects.create(run_id=uuid.uuid4(), payload=payload)
+    assert erase(f"user:{ann.pk}").rows == {"run_ends": 1}
+    assert RunEnd.objects.get().payload["data"]["owner"] == "team:1"
+
+
+def test_notes_of_others_are_told_and_leave_an_erasure_complete(ann: User) -> None:
+    DeletedFile.objects.create(name=put(), storage_alias="gone")
+    fill(f"user:{ann.pk}", ann, threads=1)
+    receipt = erase(f"user:{ann.pk}")
+    assert (receipt.files_left, receipt.is_complete) == (0, True)
+    assert {each.what: each.count for each in receipt.remains}["other files"] == 1
+
+
+def test_copies_that_a_move_has_left_go_at_once(
+    settings: Any, ann: User, tmp_path: Path
+) -> None:
+    backend = "django.core.files.storage.FileSystemStorage"
+    other = {"BACKEND": backend, "OPTIONS": {"location": tmp_path / "other"}}
+    settings.STORAGES = settings.STORAGES | {"other": other}
+    fill(f"user:{ann.pk}", ann, threads=1)
+    old = DeletedFile.objects.create(
+        name=put(), due_at=timezone.now() + datetime.timedelta(hours=1)
+    )
+    move_storage("default", "other")
+    assert DeletedFile.objects.count() > 5
+    receipt = erase(f"user:{ann.pk}")
+    assert receipt.is_complete
+    left_files = [*tmp_path.rglob("*.png"), *files(settings)]
+    assert {path.name for path in left_files if path.suffix == ".png"} == {
+        Path(old.name).name
+    }
 
 
 async def test_who_chats_is_stopped_and_kept_out_meanwhile(
