@@ -75,8 +75,10 @@ def items(browser: Browser, key: str) -> list[Any]:
     page = browser.call("items.list", thread_id=key, order="asc")
     for item in page["data"]:
         if item["type"] == "generated_image":
-            # Each version has an id of its own for an image, the URL is the same.
-            item["image"] = urlsplit(item["image"]["url"]).path
+            # Each version has an id of its own for an image, and windows of its own.
+            path = urlsplit(item["image"]["url"]).path
+            assert browser.get(path).status_code == 200
+            item["image"] = path.rpartition(".")[0]
     found: list[Any] = page["data"]
     return found
 
