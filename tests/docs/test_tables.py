@@ -191,7 +191,7 @@ def test_classes_of_drift_are_those_of_the_code() -> None:
 def test_json_of_the_doctor_has_the_keys_of_its_page() -> None:
     found = [name.strip("`") for name, *_ in rows("doctor.md", "JSON")]
     (part,) = (part for part in pages.blocks("json") if part.page.name == "doctor.md")
-    count = doctor.Count(1, examples=[doctor.Finding("mice", "Mouse 1")])
+    count = doctor.Count(1, examples=[doctor.Finding("mice", "Mouse 1", storages=())])
     trouble = doctor.Trouble("mice", "Mouse 2", OSError())
     said = doctor.Report(False, {"mice": count}, [trouble]).to_json()
     shown = json.loads(part.text)
