@@ -91,7 +91,7 @@ def test_a_line_that_is_nested_deep_is_refused_and_the_others_go_on(
 ) -> None:
     whole, last = len(draft.lines), draft.all("item")[-1]
     deep = []
-    for depth in (90, 300, 450, 600, 750, 900, 5000, 100_000):
+    for depth in (20, 300, 450, 600, 750, 900, 5000, 100_000):
         found = json.dumps(last | {"id": f"deep_{depth}"})
         words = "[" * depth + "]" * depth
         deep.append(found.replace('"payload": {', f'"payload": {{"x": {words}, '))
