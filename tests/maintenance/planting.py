@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from chatkit_images import file_urls, receiving, storage
+from chatkit_images import file_urls, receiving, storage, times
 from chatkit_images.context import RequestContext
 from chatkit_images.models import (
     Attachment,
@@ -114,6 +114,7 @@ class Planter:
         fields |= {"heartbeat_at": self.old, "finished_at": self.old} if ended else {}
         usage = {"total_tokens": self.random.randint(1, 1000)} if ended else {}
         values = {"owner": thread.owner, "status": status, "usage": usage}
+        values |= {"heartbeat_at": times.Now()}
         run = Run.objects.create(thread=thread, **values | fields)
         use.grant_run(run.pk, run.owner, "")
         if ended:
