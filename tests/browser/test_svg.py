@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.test import RequestFactory
+from django.utils import timezone
 
 from chatkit_images import storage
-from chatkit_images.views.files import file_response
+from chatkit_images.views.files import Keeping, ServedFile, file_response
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,8 +38,12 @@ def page(browser: Browser) -> Iterator[Page]:
     """Return an empty page of a site that serves the SVG as the app does."""
     name = storage.new_name("images", "svg")
     storage.store(name, DRAWING)
-    response = file_response(name, "image/svg+xml", filename="fox.svg")
-    svg = {"headers": dict(response.items()), "body": response.content}
+    alias, now = storage.current_alias(), timezone.now()
+    file = ServedFile(name, alias, "image/svg+xml", now)
+    response = file_response(
+        RequestFactory().get("/"), file, filename="fox.svg", keeping=Keeping(60)
+    )
+    svg = {"headers": dict(response.items()), "body": response.getvalue()}
     page = browser.new_page()
 
     def answer(route: Any) -> None:

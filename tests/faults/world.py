@@ -252,7 +252,8 @@ class World:
     def files(self) -> dict[str, str]:
         """Return every file there is, by its name and the place it is in.
 
-        The folder is read, not the app's listing: nothing escapes that.
+        The folder is read, not the app's listing: nothing escapes that, except the
+        marker, which the sweep leaves there.
         """
         roots = {"spool": self.folder / "spool", "storage": self.folder / "media"}
         if self.bucket_root is not None:
@@ -260,7 +261,7 @@ class World:
         found: dict[str, str] = {}
         for place, root in roots.items():
             for path in root.rglob("*"):
-                if path.is_file():
+                if path.is_file() and path.name != "installation.json":
                     name = path.relative_to(root).as_posix()
                     found[name] = f"{found[name]}, {place}" if name in found else place
         return found
