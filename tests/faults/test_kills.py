@@ -100,9 +100,8 @@ STEPS = [
          naming="/images/"),
     step("after-spool-dropped", "storage.spool.drop", "after", "image", "image",
          naming="/images/"),
-    step("preview-deleted", "storage.reading.delete", "before", "image", "image"),
-    step("preview-deleted-noted", "storage.reading.delete", "after",
-         "image", "image"),
+    step("preview-deleted", "storage.delete_all", "before", "image", "image"),
+    step("preview-deleted-noted", "storage.delete_all", "after", "image", "image"),
     # Its thumbnail, which is on its way at the same time.
     step("before-thumbnail", "storage.backend.put", "before", "either", "image",
          naming="/thumbnails/"),
@@ -303,13 +302,9 @@ DELETIONS = {
         r"sql:DELETE FROM .chatkit_images_thread[^_i]", "before", naming=""
     ),
     "after-commit": Fault(f"{APP}.deleted_files.DeletedFileQuerySet._delete_quietly"),
-    "before-file": Fault(f"{APP}.storage.reading.delete", naming="/images/", call=2),
-    "after-file": Fault(
-        f"{APP}.storage.reading.delete", "after", naming="/images/", call=2
-    ),
-    "after-thumbnail": Fault(
-        f"{APP}.storage.reading.delete", "after", naming="/thumbnails/"
-    ),
+    # The first are the previews' here, too.
+    "before-files": Fault(f"{APP}.storage.delete_all", call=2),
+    "after-files": Fault(f"{APP}.storage.delete_all", "after", call=2),
 }
 
 

@@ -164,7 +164,7 @@ DELETION = {
     ),
     "rows": Fault("sql:DELETE FROM .chatkit_images_threaditem", "before"),
     "rows-written": Fault("sql:DELETE FROM .chatkit_images_threaditem", "after"),
-    "after": Fault(f"{APP}.queries.items.delete", "after"),
+    "after": Fault(f"{APP}.queries.items.delete_after", "after"),
 }
 
 
