@@ -132,7 +132,7 @@ class DeletedFileQuerySet(FreshQuerySet["DeletedFile"]):
         ]
         found = {
             (name, storage.whereabouts.alias_of(alias))
-            for name, alias in first.union(*others, all=True)
+            for name, alias in first.union(*others, all=True).order_by()
         }
         named = [row for row in page if (row.name, row.stored_in) in found]
         for row in named:
