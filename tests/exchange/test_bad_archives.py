@@ -77,7 +77,13 @@ def test_the_directory_that_is_read_is_bounded(
     named = struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
     lying = record(1, 0) + whole[:end] + record(1, size) + named + whole[end:]
     path.write_bytes(lying)
-    assert exchange.import_archive(context, path, dry_run=True).new["thread"] == 2
+    try:
+        done = exchange.import_archive(context, path, dry_run=True)
+    except ArchiveRefused as error:
+        # Newer versions of Python take no such archive.
+        assert "is no whole zip archive" in str(error)
+        return
+    assert done.new["thread"] == 2
     for name, most in (("MAX_DIRECTORY", size - 1), ("MAX_FILES", count - 1)):
         with monkeypatch.context() as bounds:
             bounds.setattr(reading, name, most)
