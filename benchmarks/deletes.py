@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import statistics
 import sys
 import tempfile
@@ -49,7 +48,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        project.configure(Path(folder), **_database(arguments.postgres))
+        project.configure(Path(folder), **project.on_postgres(arguments.postgres))
         project.create_database()
         _fill(arguments.threads)
         tables.print_table(["Page at", "Read", "ms"], _pages(arguments.threads))
@@ -59,19 +58,6 @@ def main() -> None:
             ["Threads", "Rows", "s", "Statements", "a 1,000", "Longest", "Others"],
             iter([_erasure(arguments.threads)]),
         )
-
-
-def _database(is_postgres: bool) -> dict[str, Any]:
-    if not is_postgres:
-        return {}
-    database = {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": os.environ.get("PGHOST", "127.0.0.1"),
-        "USER": os.environ.get("PGUSER", "postgres"),
-        "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "NAME": os.environ["PGDATABASE"],
-    }
-    return {"DATABASES": {"default": database}}
 
 
 def _fill(count: int) -> None:

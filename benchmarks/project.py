@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,20 @@ def configure(folder: Path, latency: float = 0.0, **others: Any) -> None:
     settings.configure(**usual | others)
     settings.CHATKIT_IMAGES.setdefault("SPOOL_DIR", folder / "spool")
     django.setup()
+
+
+def on_postgres(is_wanted: bool) -> dict[str, Any]:
+    """Return the settings of PostgreSQL as ``PG*`` variables say, if it is wanted."""
+    if not is_wanted:
+        return {}
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+        "USER": os.environ.get("PGUSER", "postgres"),
+        "PASSWORD": os.environ.get("PGPASSWORD", ""),
+        "NAME": os.environ["PGDATABASE"],
+    }
+    return {"DATABASES": {"default": database}}
 
 
 def create_database() -> None:

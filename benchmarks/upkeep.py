@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 import tempfile
 import time
@@ -75,7 +74,9 @@ def main() -> None:
     print(f"| {' | '.join(HEADER)} |\n|{'---|' * len(HEADER)}")
     with tempfile.TemporaryDirectory() as name, storages(name, arguments.s3) as stored:
         folder = Path(name)
-        project.configure(folder, STORAGES=stored, **_database(arguments.postgres))
+        project.configure(
+            folder, STORAGES=stored, **project.on_postgres(arguments.postgres)
+        )
         upkeep_rows.prepare()
         if not arguments.s3:
             list_by_formula()
@@ -238,19 +239,6 @@ def storages(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
                 "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
             },
         }
-
-
-def _database(is_postgres: bool) -> dict[str, Any]:
-    if not is_postgres:
-        return {}
-    database = {
-        "ENGINE": "django.db.backends.postgresql",
-        "HOST": os.environ.get("PGHOST", "127.0.0.1"),
-        "USER": os.environ.get("PGUSER", "postgres"),
-        "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "NAME": os.environ["PGDATABASE"],
-    }
-    return {"DATABASES": {"default": database}}
 
 
 if __name__ == "__main__":
