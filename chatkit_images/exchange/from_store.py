@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -28,7 +27,6 @@ from .places import Tenancy
 PAGE = 100
 # What ids of other stores must fit into.
 THREAD_ID, ITEM_ID = 64, 255
-HTTP = re.compile(r"https?://", re.IGNORECASE)
 REFUSED = (DataError, IntegrityError, NotFoundError, RequestRefused, ValueError)
 Fetch = Callable[[str], Awaitable[bytes]]
 
@@ -61,7 +59,8 @@ async def import_store(
     Raises:
         TooManyRefused: If thousands of items are refused.
         StorageUnavailable: If neither storage nor spool takes an image.
-        Exception: Whatever the store raises. What was imported stays.
+        Exception: Whatever ``people`` raises. What was imported stays. If the store
+            raises, what it does not give is refused, and the rest is imported.
     """
     done = Imported(tell=tell)
     async for theirs, ours in people:
@@ -90,7 +89,14 @@ class _Reader:
         self.asked = ""
 
     async def run(self) -> None:
-        """Import all threads, the oldest first."""
+        """Import all threads, as far as the store gives them, the oldest first."""
+        try:
+            await self._threads()
+        except store_rows.StoreFailed as error:
+            place = f"owner {self.ours.owner[:100]!r}"
+            self.done.refuse("thread", Refusal(place, "further threads", str(error)))
+
+    async def _threads(self) -> None:
         load, theirs = self.store.load_threads, self.theirs
         async for thread in store_rows.pages(
             lambda after: load(PAGE, after, "asc", theirs)
@@ -101,11 +107,17 @@ class _Reader:
                 self._refuse("thread", thread.id, error)
                 continue
             self._count("thread", is_new=is_new)
-            await self._items(thread)
+            try:
+                await self._items(thread)
+            except store_rows.StoreFailed as error:
+                place = f"thread {thread.id!r}"
+                self.done.refuse("item", Refusal(place, "further items", str(error)))
 
     async def _thread(self, thread: types.ThreadMetadata) -> bool:
         store_rows.check_id(thread.id, THREAD_ID)
         store_rows.check_depth(thread)
+        if store_rows.aware(thread.created_at) is None:
+            raise ValueError("Its time is in no year of this app's.")
         whose = await database.call(store_rows.owner_of, thread.id)
         if whose is not None and whose != self.ours.owner:
             raise ValueError("Its id is that of another owner's.")
@@ -116,12 +128,13 @@ class _Reader:
     async def _items(self, thread: types.ThreadMetadata) -> None:
         load = self.store.load_thread_items
         key, newest, self.asked = thread.id, None, ""
+        begun = store_rows.aware(thread.created_at)
         async for item in store_rows.pages(
             lambda after: load(key, after, PAGE, "asc", self.theirs)
         ):
             # The order of the store is what people saw; times may be those of clocks
-            # that differ.
-            at = store_rows.aware(item.created_at)
+            # that differ, or none at all.
+            at = store_rows.aware(item.created_at) or newest or begun
             newest = at if newest is None else max(newest, at)
             item = item.model_copy(update={"created_at": newest, "thread_id": key})
             if isinstance(item, types.UserMessageItem):
@@ -141,7 +154,7 @@ class _Reader:
             raise ValueError(f"The installed ChatKit has no such {item.type!r}.")
         if await database.call(store_rows.has_item, item.thread_id, item.id):
             # Whoever did not fetch at first may do so later.
-            if self.fetch is None or not _is_elsewhere(item):
+            if self.fetch is None or not store_rows.is_elsewhere(item):
                 return False
             if await database.call(store_rows.has_image, item.thread_id, item.id):
                 return False
@@ -172,7 +185,7 @@ class _Reader:
         """Return an item whose image is a ``data:`` URL, if it is to be fetched."""
         if not isinstance(item, types.GeneratedImageItem) or item.image is None:
             return item
-        if not HTTP.match(item.image.url):
+        if not store_rows.HTTP.match(item.image.url):
             return item
         if self.fetch is None:
             self._note("item", item, "Its image is at a URL, which is not fetched.")
@@ -206,7 +219,7 @@ class _Reader:
                 self._count("attachment", is_new=False)
                 return
             url = str(getattr(attachment, "preview_url", ""))
-            if HTTP.match(url) and self.fetch is not None:
+            if store_rows.HTTP.match(url) and self.fetch is not None:
                 fetched = await self._fetched(url, item)
                 update = {"preview_url": AnyUrl(fetched)} if fetched else {}
                 attachment = attachment.model_copy(update=update)
@@ -233,10 +246,3 @@ class _Reader:
     def _note(self, kind: str, item: types.ThreadItem, why: str) -> None:
         place = f"thread {item.thread_id[:100]!r}"
         self.done.note(kind, Refusal(place, f"{kind} {item.id[:100]!r}", why[:500]))
-
-
-def _is_elsewhere(item: types.ThreadItem) -> bool:
-    """Whether an item has its image at a URL."""
-    if not isinstance(item, types.GeneratedImageItem) or item.image is None:
-        return False
-    return HTTP.match(item.image.url) is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,30 +18,58 @@ from ..queries import data_urls, item_payloads
 from ..queries.references import strings
 from . import values
 
+logger = logging.getLogger(__name__)
+HTTP = re.compile(r"https?://", re.IGNORECASE)
+
+
+class StoreFailed(Exception):
+    """A store has not given what it has; the message says why."""
+
 
 async def pages(load: Callable[[str | None], Awaitable[types.Page[Any]]]) -> Any:
     """Yield what is on all pages of a store.
 
     Raises:
-        RuntimeError: If a page comes after itself, so that there would be no end.
+        StoreFailed: If the store raises, or says that there is more and does not say
+            where, or has a page again, so that there would be no end.
     """
     after: str | None = None
+    asked: set[str | None] = set()
     while True:
-        page = await load(after)
-        for each in page.data:
+        asked.add(after)
+        try:
+            page = await load(after)
+            found, has_more, following = page.data, page.has_more, page.after
+        except Exception as error:
+            # It is code of the project's, and may raise anything.
+            logger.warning("A store that is imported has failed", exc_info=True)
+            raise StoreFailed(
+                f"The store has raised {type(error).__name__}: {error}"
+            ) from error
+        for each in found:
             yield each
-        if not page.has_more or not page.data:
+        if not has_more:
             return
-        # Stores of projects leave it out where the last row says it.
-        following = page.after or page.data[-1].id
-        if following == after:
-            raise RuntimeError(f"The store has the same page after {after!r} again.")
+        if not following:
+            # Stores of projects leave it out where the last row says it.
+            if not found:
+                raise StoreFailed(f"The store has nothing after {after!r}, and more.")
+            following = found[-1].id
+        if following in asked:
+            raise StoreFailed(f"The store has the same page after {following!r} again.")
         after = following
 
 
-def aware(value: datetime.datetime) -> datetime.datetime:
-    """Return a time with a zone; ChatKit's are naive local ones."""
-    return value.astimezone()
+def aware(value: datetime.datetime) -> datetime.datetime | None:
+    """Return a time with a zone, ``None`` if not every database takes its year.
+
+    ChatKit's times are naive local ones.
+    """
+    try:
+        found = value.astimezone()
+    except (OverflowError, ValueError):
+        return None
+    return found if values.FIRST <= found.year <= values.LAST else None
 
 
 def check_id(key: str, most: int) -> None:
@@ -75,6 +105,13 @@ def is_known(item: types.ThreadItem) -> bool:
     except (ValidationError, UnicodeError):
         return False
     return True
+
+
+def is_elsewhere(item: types.ThreadItem) -> bool:
+    """Whether an item has its image at a URL."""
+    if not isinstance(item, types.GeneratedImageItem) or item.image is None:
+        return False
+    return HTTP.match(item.image.url) is not None
 
 
 def sent(item: types.ThreadItem) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from .other_store import GONE, OtherStore, at
 
 pytestmark = pytest.mark.django_db
 
+EAST = datetime.timezone(datetime.timedelta(hours=14))
 PATH = "tests.exchange.other_store"
 
 
@@ -183,19 +185,74 @@ async def test_what_is_nested_deep_is_refused_and_the_others_go_on(
     assert refused == (set() if depth < 100 else {"thread 'thr_b'", "item 'end_1'"})
 
 
-async def test_a_store_without_an_end_is_not_read_for_ever(
+@pytest.mark.parametrize("told", ["same", "circle", "nothing", "raises"])
+async def test_what_a_store_does_not_give_is_refused_and_the_rest_is_imported(
+    told: str,
+    other: OtherStore,
+    context: RequestContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other.fill("ann", "thr_b")
+    load = OtherStore.load_thread_items
+
+    async def lying(self: Any, thread_id: str, after: Any, *rest: Any) -> Any:
+        page = await load(self, thread_id, after, *rest)
+        if thread_id == "thr_b":
+            return page
+        if told == "raises" and after:
+            raise KeyError("oops")
+        if told == "nothing":
+            return types.Page(data=[], has_more=True)
+        page.has_more = True
+        page.after = "msg_1" if after == "img_a" or told == "same" else "img_a"
+        return page
+
+    monkeypatch.setattr(OtherStore, "load_thread_items", lying)
+
+    done = await imported(other, context)
+
+    (said,) = [each for each in done.refusals if each.what == "further items"]
+    assert said.place == "thread 'thr_a'" and "The store has" in said.why
+    assert done.refused == {"item": 1} and done.new["thread"] == 2
+    rows = ThreadItem.objects.filter(thread="thr_b")
+    assert await rows.acount() == len(other.items["thr_b"])
+
+
+async def test_a_store_that_has_no_threads_any_more_says_so(
     other: OtherStore, context: RequestContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = OtherStore._page
+    monkeypatch.setattr(OtherStore, "load_threads", None)
 
-    def same(self: Any, rows: Any, after: Any, order: str) -> Any:
-        found = page(self, rows, None, order)
-        found.has_more = True
-        return found
+    done = await imported(other, context)
 
-    monkeypatch.setattr(OtherStore, "_page", same)
-    with pytest.raises(RuntimeError, match="same page"):
-        await imported(other, context)
+    assert "has raised TypeError" in str(done.refusals)
+    assert done.refused == {"thread": 1}
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        datetime.datetime.min,
+        datetime.datetime.max,
+        datetime.datetime.min.replace(tzinfo=EAST),
+    ],
+)
+async def test_times_that_no_column_takes_become_others(
+    when: datetime.datetime, other: OtherStore, context: RequestContext
+) -> None:
+    rows = other.items["thr_a"]
+    for key in ("msg_1", "end_1"):
+        rows[key] = rows[key].model_copy(update={"created_at": when})
+    other.fill("ann", "thr_b")
+    late = other.threads["thr_b"].model_copy(update={"created_at": when})
+    other.threads["thr_b"] = late
+
+    done = await imported(other, context)
+
+    page = await DjangoStore().load_thread_items("thr_a", None, 100, "asc", context)
+    assert [item.id for item in page.data] == list(rows)
+    assert [page.data[0].created_at, page.data[-1].created_at] == [at(0), at(5)]
+    assert done.refused == {"thread": 1}
 
 
 def test_the_command_imports_for_pairs_of_contexts_and_owners(
