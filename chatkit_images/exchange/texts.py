@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -22,6 +23,10 @@ NAMES = {
     "end_of_turn": gettext_lazy("End of turn"),
 }
 SPOKEN = ("user_message", "assistant_message", "generated_image")
+# An image or a link of Markdown, of which the words that stand for it are enough.
+MARKDOWN = re.compile(
+    r"!?\[[^\[\]]{0,1000}\]\((chatkit-(?:image|attachment):[\w~-]{1,64})\)"
+)
 # Characters of what is shown as data; the whole of it is in the lines.
 MOST_DATA = 20_000
 
@@ -33,10 +38,7 @@ def name_of(item_type: str) -> str:
 
 def words_of(payload: Any) -> str:
     """Return the words of a message, with words in the place of references."""
-    content = payload.get("content") if isinstance(payload, dict) else None
-    parts = content if isinstance(content, list) else []
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return _readable("\n".join(text for text in texts if isinstance(text, str)))
+    return _readable("\n".join(_texts(payload)))
 
 
 def quoted_in(payload: Any) -> str:
@@ -66,5 +68,25 @@ def image_in(payload: Any) -> str:
     return key if isinstance(key, str) else ""
 
 
+def references_in(payload: Any) -> tuple[list[str], list[str]]:
+    """Return what the words of a message refer to, each once.
+
+    Returns:
+        The keys of images in hexadecimal, and the ids of attachments.
+    """
+    words = "\n".join(_texts(payload))
+    images = (key.replace("-", "") for key in references.REFERENCE.findall(words))
+    files = references.FILE_REFERENCE.findall(words)
+    return list(dict.fromkeys(images)), list(dict.fromkeys(files))
+
+
+def _texts(payload: Any) -> list[str]:
+    content = payload.get("content") if isinstance(payload, dict) else None
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return [text for text in texts if isinstance(text, str)]
+
+
 def _readable(text: str) -> str:
+    text = MARKDOWN.sub(r"\1", text)
     return references.readable(text, _("[image]"), _("[file]"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,15 +14,13 @@ from django.utils import timezone
 from .. import __version__, imaging, models
 from ..context import RequestContext
 from ..queries.items import HIDDEN_TYPES
-from . import format, frame, pages, rows
+from . import file_names, format, frame, pages, rows
 from .archive import IN_MEMORY, Archive, Lines
 from .files import Files, Problem
 from .readme import readme, said
 from .survey import left_out, survey
 
 Progress = Callable[[int, int], None]
-# Signs of a name that every file system takes.
-ODD = re.compile(r"[^\w.() -]")
 # How many problems are kept in memory; all are in the archive.
 MOST_PROBLEMS = 100
 
@@ -165,7 +162,7 @@ class Writer:
         path = None
         if file is not None:
             number = self.done.counts["attachment"]
-            path = f"attachments/{number:06}-{ODD.sub('_', row.name)[:100].strip()}"
+            path = f"attachments/{number:06}-{file_names.of(row)}"
             with file:
                 self._archive.add(path, file)
         self._lines.add(rows.of_attachment(row, path, internal=self.internal))

@@ -15,10 +15,11 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from chatkit_images import exchange, storage
+from chatkit_images.exchange import file_names, format
 from chatkit_images.models import Attachment, GeneratedImage, Thread
 
 from .archives import exported, lines
-from .person import EVIL, furnish
+from .person import EVIL, furnish, image
 
 pytestmark = pytest.mark.django_db
 
@@ -116,6 +117,46 @@ def test_pages_hold_what_people_wrote_as_text_and_link_to_files(ann: User) -> No
     assert 'src="../attachments/000001-a%20photo.png"' in page
     assert "Earlier versions" in page and "http-equiv" in page
     assert 'href="chats/000002.html"' in archive.read("index.html").decode()
+
+
+def test_pages_show_what_words_refer_to_and_say_what_became_of_the_rest(
+    ann: User,
+) -> None:
+    furnish(ann)
+    thread = Thread.objects.get(pk="thr_1")
+    image(thread, 20, status="failed", key="img_9", prompt="A blue fox")
+    red = GeneratedImage.objects.get(thread=thread, item__item_id="img_1")
+
+    page = exported(exchange.context_of(ann)).read("chats/000001.html").decode()
+
+    said = page.partition("Assistant")[2].partition("</article>")[0]
+    assert f'src="../images/{red.image_id}.png"' in said
+    assert "![fox]" not in said and "[image] &lt;script&gt;" in said
+    assert "is not in this export. <bdi>failed · A blue fox</bdi>" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "mime", "expected"),
+    [
+        ("evil.html", "image/png", "evil.html.png"),
+        ("evil.SVG", "text/plain", "evil.SVG.txt"),
+        ("evil.xht", "application/x-odd", "evil.xht.bin"),
+        ("photo.JPG", "image/jpeg", "photo.JPG"),
+        ("photo", "image/webp", "photo.webp"),
+        ("main.py", "text/plain", "main.py"),
+        ("a" * 300 + ".pdf", "application/pdf", "a" * 196 + ".pdf"),
+        ("漢" * 300 + ".png", "image/png", "漢" * 65 + ".png"),
+        ("../..", "text/plain", "_"),
+        ("trailing. .", "text/plain", "trailing"),
+    ],
+)
+def test_files_of_people_have_names_that_every_system_takes_and_none_runs(
+    name: str, mime: str, expected: str
+) -> None:
+    found = file_names.of(Attachment(name=name, mime_type=mime))
+
+    assert found == expected
+    assert format.PATH.fullmatch(f"attachments/000001-{found}")
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_there(
