@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -127,8 +128,9 @@ class _Reader:
 
     async def _items(self, thread: types.ThreadMetadata) -> None:
         load = self.store.load_thread_items
-        key, newest, self.asked = thread.id, None, ""
-        begun = store_rows.aware(thread.created_at)
+        key, self.asked = thread.id, ""
+        newest: datetime.datetime | None = None
+        begun = thread.created_at.astimezone()  # Its year has been looked at.
         async for item in store_rows.pages(
             lambda after: load(key, after, PAGE, "asc", self.theirs)
         ):
@@ -138,8 +140,8 @@ class _Reader:
             newest = at if newest is None else max(newest, at)
             item = item.model_copy(update={"created_at": newest, "thread_id": key})
             if isinstance(item, types.UserMessageItem):
-                parts = item.content
-                self.asked = clean("".join(getattr(each, "text", "") for each in parts))
+                texts = (getattr(each, "text", "") for each in item.content)
+                self.asked = clean("".join(texts))
             try:
                 is_new = await self._item(item)
             except REFUSED as error:
