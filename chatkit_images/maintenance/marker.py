@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import DatabaseError, connections, transaction
+from django.utils import timezone
 
 from .. import models, storage
 from ..conf import settings
@@ -125,6 +126,8 @@ def _look_at_files(alias: str) -> None:
         raise NotOurFiles(
             f"The storage {alias!r} has no marker, and cannot be listed: {error!r}"
         ) from error
+    if not names:
+        _look_for_files(alias)
     unknown = set(names) - file_names.known(names)
     keys = [storage.key_of(name) for name in unknown]
     rows = models.GeneratedImage.objects.order_by().filter(key__in=keys)
@@ -134,6 +137,23 @@ def _look_at_files(alias: str) -> None:
             f"The storage {alias!r} has no marker, and {strange} of {len(names)} of "
             "its files are unknown to this database. If they belong to it, run the "
             "command with --claim."
+        )
+
+
+def _look_for_files(alias: str) -> None:
+    """Refuse a storage that has none of the files of rows: a disk that is not there.
+
+    Directories are empty until their disk is mounted, and a bucket of a wrong name is.
+
+    Raises:
+        NotOurFiles: If rows name files there.
+    """
+    before = timezone.now() - datetime.timedelta(seconds=settings.SWEEP_GRACE_SECONDS)
+    if file_names.are_old_in(alias, before):
+        raise NotOurFiles(
+            f"The storage {alias!r} has no marker and no files, but rows name files "
+            "there: it may be another one, or a disk that is not mounted. If all of "
+            "them are lost, run the command with --claim."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,6 +54,17 @@ def of_rows(names: Sequence[str], where: Q | None = None) -> set[str]:
         if rows.model is not models.DeletedFile
         for name in rows
     }
+
+
+def are_old_in(alias: str, before: datetime.datetime) -> bool:
+    """Whether rows that were made before a time name files in a storage."""
+    return any(
+        model._default_manager.filter(in_storage(alias), created_at__lt=before)
+        .exclude(file="")
+        .order_by()
+        .exists()
+        for model in file_columns()
+    )
 
 
 def aliases() -> list[str]:

@@ -13,8 +13,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from ..conf import settings
-from . import disk, encryption, overrides, s3, whereabouts
-from .names import checked, folder, is_own, key_of
+from . import absence, disk, encryption, overrides, s3, whereabouts
+from .names import checked, folder, is_own, key_of, may_have_own
 from .patience import Patience
 
 logger = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def sized_listing(
         # S3 lists files with their dates; otherwise each date would take a request.
         found = s3.listing(storage, folder())
     elif is_directory(storage):
-        found = disk.listing(Path(storage.path("")), folder())
+        found = disk.listing(Path(storage.path("")), folder(), may_have_own)
     else:
         found = ((name, at, None) for name, at in _dated(storage, errors))
     for name, modified, size in found:
@@ -180,12 +180,15 @@ def _dated(storage: Storage, errors: list[Exception]) -> Iterator[tuple[str, flo
         def listdir(path: str) -> tuple[list[str], list[str]]:
             return patience.call(storage.listdir, path)
 
+        def modified_at(name: str) -> float:
+            with absence.told(storage.exists, name):
+                return storage.get_modified_time(name).timestamp()
+
         for name in _walk(listdir, folder()):
             if not is_own(name):
                 continue
             try:
-                found = patience.call(storage.get_modified_time, name)
-                modified = found.timestamp()
+                modified = patience.call(modified_at, name)
             except FileNotFoundError:
                 continue  # It was deleted meanwhile.
             except NotImplementedError:
@@ -205,5 +208,5 @@ def _walk(listdir: Callable[[str], Any], path: str) -> Iterator[str]:
     for name in files:
         yield f"{path}/{name}"
     for name in folders:
-        if name:
+        if may_have_own(name):
             yield from _walk(listdir, f"{path}/{name}")

@@ -18,7 +18,7 @@ from django.core.files.base import File
 from django.core.files.storage import Storage
 
 from ..conf import settings
-from . import backend, disk, encryption, readers, s3, s3_objects, spool
+from . import absence, backend, disk, encryption, readers, s3, s3_objects, spool
 from .names import Blob, checked
 
 # Bytes that are in memory of a file that is copied; what is larger waits on the disk.
@@ -121,7 +121,7 @@ def _stored_parts(storage: Storage, name: str) -> Iterator[bytes]:
         with closing(readers.ObjectReader(storage, name)) as reader:
             yield from iter(lambda: reader.read(CHUNK), b"")
         return
-    with storage.open(name, "rb") as file:
+    with absence.told(storage.exists, name), storage.open(name, "rb") as file:
         yield from iter(lambda: file.read(CHUNK), b"")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import backend, kept_parts, s3, spool
+from . import backend, kept_parts, reading, s3, spool
 from .names import checked
 from .patience import Patience
 
@@ -52,7 +52,7 @@ def _one_by_one(
     silent = 0
     for number, name in enumerate(names):
         try:
-            patience.call(_delete, name, alias)
+            patience.call(reading.delete, name, alias)
             silent = 0
         except Exception as error:
             failed[name] = error
@@ -61,11 +61,6 @@ def _one_by_one(
                 return failed | dict.fromkeys(names[number:], error)
     _forget([name for name in names if name not in failed])
     return failed
-
-
-def _delete(name: str, alias: str | None) -> None:
-    spool.drop(name)
-    backend.get_storage(alias).delete(name)
 
 
 def _forget(names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -48,12 +48,15 @@ def replace(
         _sync_directory(path.parent)
 
 
-def listing(root: Path, folder: str) -> Iterator[tuple[str, float, int]]:
+def listing(
+    root: Path, folder: str, enters: Callable[[str], bool]
+) -> Iterator[tuple[str, float, int]]:
     """Yield name, time of the last change and bytes of every file below a folder.
 
     Args:
         root: What the names begin below.
         folder: A folder below it, which need not be there.
+        enters: Whether files below a folder of this name are wanted, too.
     """
     try:
         with os.scandir(root / folder) as found:
@@ -62,7 +65,8 @@ def listing(root: Path, folder: str) -> Iterator[tuple[str, float, int]]:
         return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
-            yield from listing(root, f"{folder}/{entry.name}")
+            if enters(entry.name):
+                yield from listing(root, f"{folder}/{entry.name}", enters)
             continue
         # It may be deleted meanwhile.
         with suppress(FileNotFoundError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 
-from . import backend, disk, s3
+from . import absence, backend, disk, s3
 from .names import folder
 
 # More is no marker, and is not held in memory.
@@ -29,8 +29,9 @@ def read(alias: str) -> bytes | None:
     Raises:
         Exception: The storage's own.
     """
+    stored = backend.get_storage(alias)
     try:
-        with backend.get_storage(alias).open(name(), "rb") as file:
+        with absence.told(stored.exists, name()), stored.open(name(), "rb") as file:
             return bytes(file.read(MOST_BYTES))
     except FileNotFoundError:
         return None

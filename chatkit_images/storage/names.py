@@ -22,6 +22,9 @@ NAME = re.compile(
     rf"(?P<folder>{PREFIX}(?:/~[a-z0-9_-]{{1,63}})?)/(?P<kind>[a-z]+)"
     r"/[0-9a-f]{2}/(?P<key>[0-9a-f]{32})\.[a-z0-9]{1,5}"
 )
+# The folders below that of a tenant. What else is there is somebody else's, such as the
+# snapshots and the lost files of a file system, which not everybody may list.
+FOLDER = re.compile(r"[a-z]+|[0-9a-f]{2}")
 
 
 class Blob(NamedTuple):
@@ -52,6 +55,11 @@ def is_own(name: str) -> bool:
     """Whether a name is one of the app's own, of this tenant."""
     match = NAME.fullmatch(name)
     return match is not None and match["folder"] == folder()
+
+
+def may_have_own(name: str) -> bool:
+    """Whether a folder of this name, below that of a tenant, may have its files."""
+    return FOLDER.fullmatch(name) is not None
 
 
 def new_key() -> str:

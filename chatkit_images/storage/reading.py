@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from io import BytesIO
 from typing import IO
 
 from ..conf import settings
-from . import backend, encryption, spool
+from . import absence, backend, encryption, spool
 
 
 def open_file(name: str, alias: str | None = None) -> IO[bytes]:
@@ -22,7 +24,8 @@ def open_file(name: str, alias: str | None = None) -> IO[bytes]:
             cannot decrypt the file.
     """
     if settings.FILE_CIPHER is None:
-        return _stored(name, alias)
+        with absence.told(partial(exists, alias=alias), name):
+            return _stored(name, alias)
     return BytesIO(read(name, alias))
 
 
@@ -35,7 +38,8 @@ def read(name: str, alias: str | None = None) -> bytes:
             cannot decrypt the file.
     """
     parts = []
-    with _stored(name, alias) as file:
+    # Some storages begin to read, and find nothing, when they are asked for bytes.
+    with absence.told(partial(exists, alias=alias), name), _stored(name, alias) as file:
         # A file of the project's own may give less than all at once.
         while part := file.read():
             if not isinstance(part, bytes):
@@ -66,4 +70,6 @@ def exists(name: str, alias: str | None = None) -> bool:
 def delete(name: str, alias: str | None = None) -> None:
     """Delete a file, if it is there."""
     spool.drop(name)
-    backend.get_storage(alias).delete(name)
+    storage = backend.get_storage(alias)
+    with suppress(FileNotFoundError), absence.told(storage.exists, name):
+        storage.delete(name)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from chatkit_images import doctor, storage, webhooks
 from chatkit_images.context import RequestContext
 from chatkit_images.deleted_files import file_columns
-from chatkit_images.maintenance import NotOurFiles, guard, sweep
+from chatkit_images.maintenance import NotOurFiles, claim, guard, sweep
 from chatkit_images.models import (
     DeletedFile,
     GeneratedImage,
@@ -297,6 +297,7 @@ def test_most_files_of_a_storage_are_not_given_up(
 ) -> None:
     """It may be the wrong bucket."""
     monkeypatch.setattr("chatkit_images.doctor.lost_files.UNKNOWN_AT_ONCE", 1)
+    claim()
     planter = Planter(6)
     for image in (images := [planter.shown(planter.image()) for _ in range(2)]):
         planter.bare(image)

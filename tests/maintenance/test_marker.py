@@ -217,3 +217,18 @@ def test_the_first_of_two_databases_has_the_files(
             guard(alias)
         assert path().read_bytes() == others
         assert [p.name for p in path().parent.iterdir()] == ["installation.json"]
+
+
+def test_a_disk_that_is_not_mounted_is_not_claimed() -> None:
+    with_files(2, known=1)
+    away = storages["default"].location + "-away"  # type: ignore[attr-defined]
+    Path(storages["default"].location).rename(away)  # type: ignore[attr-defined]
+    # Its files may be in the spool of another host.
+    guard()
+    path().unlink()
+    GeneratedImage.objects.update(created_at="2020-01-01T00:00Z")
+    with pytest.raises(NotOurFiles, match="no marker and no files, but rows name"):
+        guard()
+    assert not path().exists()
+    claim()
+    guard()
