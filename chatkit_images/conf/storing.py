@@ -44,7 +44,7 @@ class Storing(Group):
         or the next successful write moves them to the storage. Default:
         ``chatkit_images_spool`` in the working directory.
         """
-        return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).resolve()
+        return Path(self._get("SPOOL_DIR", "chatkit_images_spool")).absolute()
 
     @property
     def FILE_CIPHER(self) -> str | None:

@@ -9,6 +9,7 @@ Where a call is executed:
 
 - In a run, and in a consumer, which sets ``shared``: in one of those threads.
 - In a view, and in a call within a call: in the thread that Django has for the request.
+  If that has no connection, ``read`` borrows one.
 
 Each call is surrounded by the ``activate()`` of the context among its arguments, or of
 the one for whom this code works.
@@ -27,16 +28,17 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from channels.db import database_sync_to_async
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django.urls import get_script_prefix, get_urlconf
 from django.utils.translation import get_language, override
 
-from .. import timing
+from .. import timing, transactions
 from ..context import RequestContext
 from ..contexts import carried
 from ..failures import databases
 from ..run_state import current_run, current_state
 from ..url_state import urls_of
+from . import lending
 from .workers import Kind, jobs
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "jobs",
     "mark",
     "once",
+    "read",
     "shared",
 ]
 logger = logging.getLogger(__name__)
@@ -148,6 +151,27 @@ def mark(func: Callable[[], T]) -> Future[T]:
     future: Future[T] = Future()
     jobs("marks").put((future, func))
     return future
+
+
+def read(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what a function returns that reads a row or two. Not for the event loop.
+
+    A thread that has no connection borrows an open one. If that has been closed, for
+    example because the database was started anew, the function is called once more.
+    """
+    work = partial(func, *args, **kwargs)
+    alias = transactions.alias()
+    if _called.get() or not lending.is_lendable(connections[alias]):
+        return work()
+    was_used = False
+    try:
+        with lending.lent(alias) as was_used:
+            # What the context selects is selected in each connection anew.
+            return carried(work)()
+    except (OperationalError, InterfaceError):
+        if not was_used:
+            raise
+    return work()
 
 
 async def _submit(kind: Kind, func: partial[T]) -> T:

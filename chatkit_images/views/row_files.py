@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from .. import imaging, late_thumbnails
+from .. import database, imaging, late_thumbnails
 from ..models import Attachment, GeneratedImage, PartialImage
 from ..queries import variants
 from .files import ServedFile
@@ -37,7 +37,7 @@ def of_image(image: GeneratedImage, variant: str) -> Shown:
     if variant == "model":
         # Without a file of its own, the form has the bytes of the image itself. Other
         # settings make another one.
-        made = variants.of_image(image)
+        made = database.read(variants.of_image, image)
         if made is None or not made.file:
             return Shown(original(image), is_final=False)
         name, alias = str(made.file.name), made.stored_in
@@ -93,7 +93,8 @@ def thumbnail(row: GeneratedImage | Attachment) -> ServedFile | None:
 
 def partial(image: GeneratedImage, index: int) -> ServedFile | None:
     """Return a partial image, if it is still there."""
-    row: PartialImage | None = image.partials.filter(index=index).first()
+    rows = image.partials.filter(index=index)
+    row: PartialImage | None = database.read(rows.first)
     if row is None:
         return None
     name = str(row.file.name or "")

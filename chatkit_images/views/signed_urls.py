@@ -6,25 +6,32 @@ the event loop.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from django.db.models import Model
 from django.http import HttpRequest
 
-from .. import models, url_tokens
+from .. import database, models, url_tokens
 from ..context import RequestContext
 from ..contexts import context_class, within_tenant_of
 from ..exceptions import NotFoundError
+from ..lookups import Lookup
 
-# What serving an image needs of its row and of its thread's. A statement with all
-# columns takes longer to build.
-COLUMNS = {
-    models.GeneratedImage: {
-        *("id", "thread", "status", "finished_at", "created_at", "prompt"),
-        *("file", "thumbnail", "storage_alias", "mime", "bytes", "sha256"),
+M = TypeVar("M", bound=Model)
+
+# What serving an image needs of its row and of its thread's.
+IMAGES = Lookup(
+    models.GeneratedImage,
+    {
+        "": (
+            *("id", "thread", "status", "finished_at", "created_at", "prompt"),
+            *("file", "thumbnail", "storage_alias", "mime", "bytes", "sha256"),
+        ),
+        "thread": ("id", "owner", "user"),
+        "thread__user": None,
     },
-    models.Thread: {"id", "owner", "user"},
-}
+)
+ATTACHMENTS = Lookup(models.Attachment, {"": None, "user": None})
 
 
 class Opened(NamedTuple):
@@ -49,7 +56,7 @@ def image_of(request: HttpRequest, token: str) -> Opened:
     Raises:
         NotFoundError: If the token is not valid, or the image is gone.
     """
-    said, image = _read(request, token, "image", models.GeneratedImage, "thread__user")
+    said, image = _read(request, token, "image", IMAGES)
     context = _context_of(image.thread, request, said)
     return Opened(image, said.variant, context, said.seconds_to_keep())
 
@@ -65,37 +72,23 @@ def attachment_of(request: HttpRequest, token: str, kind: str) -> Opened:
     Raises:
         NotFoundError: If the token is not valid, or the attachment is gone.
     """
-    said, row = _read(request, token, kind, models.Attachment, "user")
+    said, row = _read(request, token, kind, ATTACHMENTS)
     context = _context_of(row, request, said)
     return Opened(row, said.variant, context, said.seconds_to_keep())
 
 
 def _read(
-    request: HttpRequest, token: str, kind: str, model: Any, related: str
-) -> tuple[url_tokens.Token, Any]:
+    request: HttpRequest, token: str, kind: str, rows: Lookup[M]
+) -> tuple[url_tokens.Token, M]:
     """Return what a token says, and its row with its user."""
     said = url_tokens.read(token)
     if said is None or said.kind != kind:
         raise NotFoundError(f"The token is for no {kind}")
     with within_tenant_of(request):
-        rows = model.objects.select_related(related).defer(*_unneeded(model))
-        row = rows.filter(pk=said.key).one()
+        row = database.read(rows.one, said.key)
     if row is None:
-        raise NotFoundError(f"{model.__name__} {said.key} not found")
+        raise NotFoundError(f"There is no {kind} {said.key}")
     return said, row
-
-
-@cache
-def _unneeded(model: Any) -> list[str]:
-    """Return the columns that are not read with a row."""
-    if model not in COLUMNS:
-        return []
-    return [
-        f"{before}{field.name}"
-        for part, before in ((model, ""), (models.Thread, "thread__"))
-        for field in part._meta.concrete_fields
-        if field.name not in COLUMNS[part]
-    ]
 
 
 def _context_of(
