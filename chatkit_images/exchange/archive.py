@@ -11,6 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from errno import EISDIR, ENOENT
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +36,10 @@ def written_whole(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
         FileExistsError: If there is such a file, and it is not to be replaced.
         OSError: If the file cannot be written.
     """
+    if path.is_dir():
+        raise IsADirectoryError(EISDIR, "It is a directory", str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(ENOENT, "There is no directory", str(path.parent))
     if path.exists() and not replace:
         raise FileExistsError(f"{path} is there already.")
     number, part = tempfile.mkstemp(

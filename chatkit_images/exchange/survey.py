@@ -16,6 +16,7 @@ def survey(context: RequestContext) -> dict[str, int]:
     owner = context.owner
     images = models.GeneratedImage.objects.for_owner(owner)
     images = images.exclude(status__in=(Status.BLOCKED, Status.GENERATING))
+    images = images.exclude(file="")
     attachments = models.Attachment.objects.for_owner(owner).filter(awaits_upload=False)
     drawn = images.order_by().aggregate(count=Count("pk"), bytes=Sum("bytes"))
     sent = attachments.order_by().aggregate(count=Count("pk"), bytes=Sum("bytes"))

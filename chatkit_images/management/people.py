@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 
-from ..contexts import context_class
+from ..cleaning import is_clean
+from ..contexts import OWNER_LENGTH, context_class
 from ..queries import owners
 
 
@@ -32,11 +33,15 @@ def person_of(options: dict[str, Any]) -> tuple[str, Any]:
     name, owner = options["user"], options["owner"]
     if bool(name) == bool(owner):
         raise CommandError("Say --user or --owner, one of them.")
+    if owner and not (len(owner) <= OWNER_LENGTH and is_clean(owner)):
+        raise CommandError(f"--owner is 1 to {OWNER_LENGTH} characters of text.")
     user = _named(name) if name else owners.user_of(owner)
     return (owner or context_class().own_key(user)), user
 
 
 def _named(name: str) -> Any:
+    if not is_clean(name):
+        raise CommandError("--user is text.")
     users = get_user_model()._default_manager
     wanted = Q(**{users.model.USERNAME_FIELD: name})
     with suppress(ValidationError):  # Then it can only be a name.

@@ -45,17 +45,23 @@ class ReportCommand(TenantCommand):
         """
         hidden = options["no_progress"] or options["json"]
         self._is_shown = not hidden and self.stderr.isatty()
-        self._is_quiet = bool(options["json"])
+        self.is_json = bool(options["json"])
         super().handle(*args, **options)
 
     def announce(self, context: RequestContext | None) -> None:
         """Say for which tenant the work is, unless JSON says it."""
-        if not self._is_quiet:
+        if not self.is_json:
             super().announce(context)
 
     def progress(self) -> Callable[[str, int], None] | None:
         """Return what to call with a kind and a number; ``None`` if nobody looks."""
         return self._show if self._is_shown else None
+
+    def percent(self) -> Callable[[int, int], None] | None:
+        """Return what to call with how much of how much is done, likewise."""
+        if not self._is_shown:
+            return None
+        return lambda done, total: self._show("per cent", 100 * done // max(1, total))
 
     def print_json(self, data: dict[str, Any]) -> None:
         """Print the report of one tenant."""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    OutputWrapper,
+)
 
 from .. import failures
 from ..context import RequestContext
@@ -31,6 +37,17 @@ class TenantCommand(BaseCommand):
         Raises:
             CommandError: If it failed, or if there is no such tenant.
         """
+        if options["verbosity"] or self.is_asked_for(options):
+            return self._handle(options)
+        before = self.stdout
+        with open(os.devnull, "w") as nowhere:
+            self.stdout = OutputWrapper(nowhere)
+            try:
+                self._handle(options)
+            finally:
+                self.stdout = before
+
+    def _handle(self, options: dict[str, Any]) -> None:
         contexts = all_contexts()
         if (only := options["tenant"]) is not None:
             contexts = [each for each in contexts if each and each.tenant == only]
@@ -49,6 +66,10 @@ class TenantCommand(BaseCommand):
     def is_of_one_tenant(self, options: dict[str, Any]) -> bool:
         """Return whether ``--tenant`` must name one, where there are tenants."""
         return False
+
+    def is_asked_for(self, options: dict[str, Any]) -> bool:
+        """Return whether what it prints is what it is called for, ``-v 0`` or not."""
+        return bool(options.get("json") or options.get("dry_run"))
 
     def work(self, **options: Any) -> None:
         """Do what the command does, for one tenant."""

@@ -50,8 +50,8 @@ def place(
     checked(owner, thread_id)
     row, is_new = models.LegalHold.objects.get_or_create(
         owner=owner,
-        thread_id=thread_id,
-        defaults={"reason": reason, "placed_by": placed_by[:255]},
+        thread_id=clean(thread_id),
+        defaults={"reason": clean(reason), "placed_by": clean(placed_by)[:255]},
     )
     _wait_for_deletions(owner, thread_id)
     return row, is_new
@@ -62,7 +62,7 @@ def release(*, owner: str = "", thread_id: str = "") -> bool:
 
     Another hold may still keep the same rows.
     """
-    rows = models.LegalHold.objects.filter(owner=owner, thread_id=thread_id)
+    rows = models.LegalHold.objects.filter(owner=owner, thread_id=clean(thread_id))
     return bool(rows.delete()[0])
 
 

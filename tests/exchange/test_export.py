@@ -275,3 +275,31 @@ def test_the_command_counts_and_writes(ann: User, tmp_path: Path, capfd: Any) ->
     for wrong in ({}, {"user": "nobody"}, {"user": "ann"}, {"owner": "x" * 256}):
         with pytest.raises(CommandError):
             call_command("chatkit_images_export", **wrong)
+    capfd.readouterr()
+    options = {"user": key, "output": target, "force": True, "json": True}
+    call_command("chatkit_images_export", **options)
+    told = json.loads(capfd.readouterr().out)
+    assert told["counts"]["thread"] == 2 and told["files"]["images"] == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--output", "{}/a.zip"], "a.zip is there already. --force replaces it"),
+        (["--output", "{}", "--force"], "It is a directory: '{}'"),
+        (["--output", "{}/no/a.zip"], "There is no directory: '{}/no'"),
+        (["--output", "{}/b.zip", "--language", "xx"], "'xx' is none of LANGUAGES"),
+        (["--output", "{}/b.zip", "--language", "../de"], "is none of LANGUAGES"),
+    ],
+)
+def test_what_cannot_be_written_is_told_in_words(
+    options: list[str], words: str, ann: User, tmp_path: Path
+) -> None:
+    (tmp_path / "a.zip").touch()
+    options = [each.format(tmp_path) for each in options]
+
+    with pytest.raises(CommandError) as caught:
+        call_command("chatkit_images_export", "--user", "ann", *options)
+
+    assert words.format(tmp_path) in str(caught.value)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.zip"]

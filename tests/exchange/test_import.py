@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,10 @@ def test_the_command_counts_refuses_and_repeats(
         assert f"{verb} 5 of the kind image." in capsys.readouterr().out
     call_command("chatkit_images_import", str(path), user="bob")
     assert "Nothing was new." in capsys.readouterr().out
+    call_command("chatkit_images_import", str(path), user="bob", json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["there"]["image"], told["refused"]) == (5, {})
+    assert not any(told["new"].values())
     for wrong in (str(path.parent / "none.zip"), str(path.parent)):
         with pytest.raises(CommandError):
             call_command("chatkit_images_import", wrong, user="bob")

@@ -96,6 +96,10 @@ class Command(TenantCommand):
         if code:
             raise CommandError(f"There is drift: {left} in all.", returncode=1)
 
+    def is_asked_for(self, options: dict[str, Any]) -> bool:
+        """Return ``True``: drift is told in any case."""
+        return True
+
     def announce(self, context: RequestContext | None) -> None:
         """Say for which tenant the work is, unless that is for a program."""
         if not self._is_json:
@@ -121,10 +125,13 @@ class Command(TenantCommand):
             self._clear()
         self._reports[name_of(working_context())] = report
         if not options["json"]:
-            self._print(report, mended=bool(options["fix"]))
+            self._print(report, options)
 
-    def _print(self, report: doctor.Report, *, mended: bool) -> None:
+    def _print(self, report: doctor.Report, options: dict[str, Any]) -> None:
+        mended = bool(options["fix"])
         for name, count in report.counts.items():
+            if not (count.found or options["verbosity"]):
+                continue
             size = f" ({count.bytes} bytes)" if count.bytes else ""
             fixed = f", {count.fixed} mended" if mended and count.found else ""
             self.stdout.write(f"{name}: {count.found}{size}{fixed}")

@@ -57,6 +57,8 @@ class Command(TenantCommand):
             raise CommandError("Not all is erased; call it again.")
 
     def _tell(self, receipt: Receipt) -> None:
+        if not (receipt.rows or receipt.held):
+            self.stdout.write("This owner has nothing here.")
         verb = "Would erase" if receipt.dry_run else "Erased"
         for kind in sorted(receipt.rows):
             size = receipt.bytes.get(kind)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils.translation import get_language, override
+from django.utils.translation import (
+    get_language,
+    get_supported_language_variant,
+    override,
+)
 
 from ... import exchange
 from ..people import add_person, person_of
-from ..tenants import TenantCommand
+from ..reports import ReportCommand
 
 
-class Command(TenantCommand):
+class Command(ReportCommand):
     """Writes all that a person has into a zip archive."""
 
     help = (
@@ -36,13 +41,22 @@ class Command(TenantCommand):
         parser.add_argument(
             "--force", action="store_true", help="Replace a file that is there."
         )
-        parser.add_argument("--language", help="Of the pages. Default: the project's.")
+        parser.add_argument(
+            "--language",
+            type=_language,
+            metavar="CODE",
+            help="Of the pages. Default: the project's.",
+        )
         parser.add_argument(
             "--dry-run", action="store_true", help="Count only, write nothing."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["output"] == "-":
+            if sys.stdout.isatty():
+                raise CommandError(
+                    "An archive is no text for a terminal: name a file, or pipe it."
+                )
             # An archive in the standard output is no place for words.
             self.stdout = self.stderr
         super().handle(*args, **options)
@@ -58,7 +72,11 @@ class Command(TenantCommand):
             except ValueError as error:
                 raise CommandError(str(error)) from error
         if options["dry_run"]:
-            for kind, count in exchange.survey(context).items():
+            found = exchange.survey(context)
+            if options["json"]:
+                self.print_json({"version": 1, "dry_run": True, **found})
+                return
+            for kind, count in found.items():
                 self.stdout.write(f"Would export {count} {kind}.")
             return
         output = options["output"]
@@ -70,13 +88,29 @@ class Command(TenantCommand):
                 sys.stdout.buffer if output == "-" else Path(output),
                 internal=options["internal"],
                 replace=options["force"],
-                progress=self._progress if options["verbosity"] > 1 else None,
+                progress=self.percent(),
             )
+        except FileExistsError as error:
+            raise CommandError(f"{error} --force replaces it.") from error
         except OSError as error:
             raise CommandError(f"{output} cannot be written: {error}") from error
-        for kind, count in done.counts.items():
-            self.stdout.write(f"Exported {count} lines of the kind {kind}.")
-        self.stdout.write(f"Exported {done.bytes} bytes of files.")
+        finally:
+            self.clear()
+        if options["json"]:
+            self.print_json(
+                {
+                    "version": 1,
+                    "dry_run": False,
+                    "counts": done.counts,
+                    "files": done.files,
+                    "bytes": done.bytes,
+                    "errors": done.problem_count,
+                }
+            )
+        else:
+            for kind, count in done.counts.items():
+                self.stdout.write(f"Exported {count} lines of the kind {kind}.")
+            self.stdout.write(f"Exported {done.bytes} bytes of files.")
         for problem in done.problems:
             self.stderr.write(str(problem))
         if done.problem_count:
@@ -85,6 +119,16 @@ class Command(TenantCommand):
                 "rest is exported."
             )
 
-    def _progress(self, done: int, total: int) -> None:
-        if done % 100 == 0 or done == total:
-            self.stderr.write(f"{done} of {total}")
+
+def _language(code: str) -> str:
+    """Return the code of a language that Django has.
+
+    Raises:
+        ArgumentTypeError: If it has none.
+    """
+    try:
+        return get_supported_language_variant(code)
+    except LookupError as error:
+        raise ArgumentTypeError(
+            f"{code!r} is none of LANGUAGES of the project."
+        ) from error

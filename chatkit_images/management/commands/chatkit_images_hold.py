@@ -8,9 +8,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ... import models
+from ...context import RequestContext
+from ...contexts import working_context
 from ...queries import holds
 from ..people import add_person, person_of
-from ..tenants import TenantCommand
+from ..tenants import TenantCommand, name_of
 
 
 class Command(TenantCommand):
@@ -35,6 +37,19 @@ class Command(TenantCommand):
     def is_of_one_tenant(self, options: dict[str, Any]) -> bool:
         """Return whether it changes something."""
         return bool(options["action"] != "list")
+
+    def is_asked_for(self, options: dict[str, Any]) -> bool:
+        """Return whether it lists."""
+        return bool(options["action"] == "list")
+
+    def announce(self, context: RequestContext | None) -> None:
+        """Say for which tenant the work is, unless JSON says it."""
+        if not self._is_json:
+            super().announce(context)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._is_json = options["json"]
+        super().handle(*args, **options)
 
     def work(self, **options: Any) -> None:
         if options["action"] == "list":
@@ -67,8 +82,10 @@ class Command(TenantCommand):
 
     def _list(self, as_json: bool) -> None:
         rows = models.LegalHold.objects.order_by("pk")
+        context = working_context()
+        tenant = {} if context is None else {"tenant": name_of(context)}
         for row in rows:
-            told = {
+            told = tenant | {
                 "owner": row.owner,
                 "thread": row.thread_id,
                 "reason": row.reason,

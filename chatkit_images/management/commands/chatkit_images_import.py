@@ -10,10 +10,10 @@ from django.core.management.base import CommandError, CommandParser
 from ... import exchange
 from ...context import RequestContext
 from ..people import add_person, person_of
-from ..tenants import TenantCommand
+from ..reports import ReportCommand
 
 
-class Command(TenantCommand):
+class Command(ReportCommand):
     """Gives what is in an archive of an export to a person."""
 
     help = (
@@ -59,7 +59,10 @@ class Command(TenantCommand):
         ) as error:
             raise CommandError(str(error)) from error
         except OSError as error:
-            raise CommandError(f"The import has stopped: {error}") from error
+            why = f"{error.strerror}: {error.filename}" if error.filename else error
+            raise CommandError(f"The import has stopped: {why}") from error
+        finally:
+            self.clear()
         self._report(done, dry_run=options["dry_run"])
 
     def _done(self, options: dict[str, Any]) -> exchange.Imported:
@@ -70,7 +73,7 @@ class Command(TenantCommand):
                 options["archive"],
                 dry_run=dry_run,
                 tell=self._tell,
-                progress=self._progress if options["verbosity"] > 1 else None,
+                progress=self.percent(),
             )
         # Pairs of --context say who gets what.
         is_said = options["user"] or options["owner"] or options["context"] is None
@@ -91,8 +94,14 @@ class Command(TenantCommand):
             raise CommandError(str(error)) from error
 
     def _report(self, done: exchange.Imported, *, dry_run: bool) -> None:
+        if self.is_json:
+            counts = {
+                name: dict(sorted(getattr(done, name).items()))
+                for name in ("new", "there", "refused", "notes")
+            }
+            self.print_json({"version": 1, "dry_run": dry_run, **counts})
         verb = "Would import" if dry_run else "Imported"
-        for kind in sorted(done.new | done.there):
+        for kind in () if self.is_json else sorted(done.new | done.there):
             there = f" ({done.there[kind]} were there)" if done.there[kind] else ""
             self.stdout.write(f"{verb} {done.new[kind]} of the kind {kind}{there}.")
         if not done.is_whole:
@@ -100,14 +109,9 @@ class Command(TenantCommand):
             raise CommandError(
                 f"{refused} were refused, {notes} are not whole; see above."
             )
-        if not done.new.total():
+        if not (done.new.total() or self.is_json):
             self.stdout.write("Nothing was new.")
 
     def _tell(self, refusal: exchange.Refusal) -> None:
+        self.clear()
         self.stderr.write(str(refusal))
-
-    def _progress(self, done: int, total: int) -> None:
-        percent = 100 * done // total
-        if percent != getattr(self, "_said", None):
-            self._said = percent
-            self.stderr.write(f"{percent} %")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from ...maintenance import apply_retention
-from ..progress import Progress
-from ..tenants import TenantCommand
+from ..reports import ReportCommand
 
 
-class Command(TenantCommand):
+class Command(ReportCommand):
     """Deletes what is past its time."""
 
     help = "Deletes what CHATKIT_IMAGES['RETENTION'] keeps no longer."
@@ -22,16 +20,16 @@ class Command(TenantCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Count only, change nothing."
         )
-        parser.add_argument(
-            "--json", action="store_true", help="Report as JSON, in one line."
-        )
 
     def work(self, **options: Any) -> None:
-        progress = Progress(self.stderr)
-        report = apply_retention(dry_run=options["dry_run"], progress=progress)
-        progress.end()
+        try:
+            report = apply_retention(
+                dry_run=options["dry_run"], progress=self.progress()
+            )
+        finally:
+            self.clear()
         if options["json"]:
-            self.stdout.write(json.dumps(report.to_json()))
+            self.print_json(report.to_json())
         else:
             verb = "Would delete" if report.dry_run else "Deleted"
             for name, found in report.kinds.items():

@@ -55,7 +55,11 @@ class Command(ReportCommand):
             self.clear()
         if options["json"]:
             self.print_json(self._data(silence))
-        self._end(silence, limit, as_json=options["json"])
+        self._end(silence, limit, quiet=options["json"] or not options["verbosity"])
+
+    def is_asked_for(self, options: dict[str, Any]) -> bool:
+        """Return ``True``: what is wrong is told in any case."""
+        return True
 
     def _note(self, key: uuid.UUID, done: int) -> None:
         self._read, self._last = done, key
@@ -81,7 +85,7 @@ class Command(ReportCommand):
             )
 
     def _end(
-        self, silence: StorageSilent | None, limit: int | None, *, as_json: bool
+        self, silence: StorageSilent | None, limit: int | None, *, quiet: bool
     ) -> None:
         if silence is not None:
             self._say_where()
@@ -90,7 +94,7 @@ class Command(ReportCommand):
             self._say_where()
         if found := self._counts.total():
             raise CommandError(f"{found} images are not what their rows say.")
-        if not as_json:
+        if not quiet:
             which = "Every image" if limit is None else f"Each of {self._read} images"
             self.stdout.write(f"{which} is what its row says.")
 
