@@ -11,7 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from errno import EISDIR, ENOENT
+from errno import EINVAL, ENOENT
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -36,8 +36,9 @@ def written_whole(path: Path, *, replace: bool = False) -> Iterator[IO[bytes]]:
         FileExistsError: If there is such a file, and it is not to be replaced.
         OSError: If the file cannot be written.
     """
-    if path.is_dir():
-        raise IsADirectoryError(EISDIR, "It is a directory", str(path))
+    if path.exists() and not path.is_file():
+        # A device would be replaced, too.
+        raise OSError(EINVAL, "It is no plain file", str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(ENOENT, "There is no directory", str(path.parent))
     if path.exists() and not replace:

@@ -107,12 +107,17 @@ class Arrivals(FileArrivals):
     def sources(
         self, image: uuid.UUID, told: list[tuple[str, Any, str | None]]
     ) -> bool:
-        """Note what an image was made from; an end that is not there is left open."""
+        """Note what an image was made from; an end that is not there is left open.
+
+        So is one that is no older than the image: images that were made from each other
+        would keep each other for ever.
+        """
         row = self.images().filter(pk=image).one()
         if row is None or not told or row.sources.exists():
             return False
         named = {key for _, key, _ in told if key is not None}
-        keys = set(self.images().filter(pk__in=named).values_list("pk", flat=True))
+        older = self.images().filter(pk__in=named, created_at__lt=row.created_at)
+        keys = set(older.values_list("pk", flat=True))
         sent = {key for *_, key in told if key is not None}
         files = models.Attachment.objects.for_owner(self.context.owner)
         ids = set(files.filter(pk__in=sent).values_list("pk", flat=True))

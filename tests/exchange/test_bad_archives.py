@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from chatkit_images import exchange
 from chatkit_images.context import RequestContext
 from chatkit_images.exchange import ArchiveRefused, TooManyRefused, reading
-from chatkit_images.models import GeneratedImage, Thread, ThreadItem
+from chatkit_images.models import GeneratedImage, ImageSource, Thread, ThreadItem
 
 from .archives import LINES, Draft
 from .person import furnish
@@ -279,3 +279,20 @@ def test_items_bring_neither_bytes_nor_urls_nor_what_others_have(
         "The payload of the item is not of its type.",
         "The installed ChatKit has no such 'brand_new'.",
     ]
+
+
+def test_images_that_are_made_from_each_other_have_an_origin(
+    draft: Draft, context: RequestContext, path: Path
+) -> None:
+    lines = draft.images()
+    for line, source in zip(lines, [*lines[1:], lines[0]], strict=True):
+        line["sources"] = [
+            {"role": "edited", "image": source["id"], "attachment": None},
+            {"role": "input", "image": line["id"], "attachment": None},
+        ]
+
+    exchange.import_archive(context, draft.write(path))
+
+    edges = ImageSource.objects.exclude(source_image=None)
+    assert [str(edge.source_image_id) for edge in edges] == [lines[0]["id"]]
+    assert ImageSource.objects.count() == 2 * len(lines)

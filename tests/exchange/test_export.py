@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -286,7 +287,8 @@ def test_the_command_counts_and_writes(ann: User, tmp_path: Path, capfd: Any) ->
     ("options", "words"),
     [
         (["--output", "{}/a.zip"], "a.zip is there already. --force replaces it"),
-        (["--output", "{}", "--force"], "It is a directory: '{}'"),
+        (["--output", "{}", "--force"], "It is no plain file: '{}'"),
+        (["--output", "{}/fifo", "--force"], "It is no plain file: '{}/fifo'"),
         (["--output", "{}/no/a.zip"], "There is no directory: '{}/no'"),
         (["--output", "{}/b.zip", "--language", "xx"], "'xx' is none of LANGUAGES"),
         (["--output", "{}/b.zip", "--language", "../de"], "is none of LANGUAGES"),
@@ -296,10 +298,12 @@ def test_what_cannot_be_written_is_told_in_words(
     options: list[str], words: str, ann: User, tmp_path: Path
 ) -> None:
     (tmp_path / "a.zip").touch()
+    os.mkfifo(tmp_path / "fifo")
     options = [each.format(tmp_path) for each in options]
 
     with pytest.raises(CommandError) as caught:
         call_command("chatkit_images_export", "--user", "ann", *options)
 
     assert words.format(tmp_path) in str(caught.value)
-    assert [each.name for each in tmp_path.iterdir()] == ["a.zip"]
+    assert {each.name for each in tmp_path.iterdir()} == {"a.zip", "fifo"}
+    assert (tmp_path / "fifo").is_fifo()
