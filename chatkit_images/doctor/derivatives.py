@@ -38,8 +38,14 @@ def find(look: Look) -> Iterator[Finding]:
 
 
 def make(row: Row) -> bool:
-    """Have the thumbnail made, or noted that there cannot be one."""
-    return any(late_thumbnails.ask(row) is not None for _ in range(TRIES))
+    """Have the thumbnail made, or noted that there cannot be one.
+
+    A row that is gone, or has another file by now, needs none.
+    """
+    same = type(row)._default_manager.filter(pk=row.pk, file=row.file.name)
+    return any(
+        late_thumbnails.ask(row) is not None or not same.exists() for _ in range(TRIES)
+    )
 
 
 def _images() -> QuerySet[models.GeneratedImage]:

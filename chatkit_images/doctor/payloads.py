@@ -15,7 +15,7 @@ from .. import models, receiving, storage
 from ..cleaning import map_strings
 from ..context import RequestContext
 from ..contexts import context_class
-from ..exceptions import ImageError
+from ..exceptions import ImageError, NotFoundError
 from ..queries import data_urls, inline_rows, own_urls, references
 from ..transactions import atomic
 from .drift import Finding, Look, logger, said
@@ -105,7 +105,10 @@ def _mend(row: models.ThreadItem) -> bool:
         key = stored[text]
         return references.to_image(key) if key else ""
 
-    payload = _with_references(row, _without_bytes(row, show))
+    try:
+        payload = _with_references(row, _without_bytes(row, show))
+    except NotFoundError:
+        return True  # Its thread is deleted.
     with atomic():
         if is_held(row):
             return False

@@ -36,7 +36,11 @@ def find(look: Look) -> Iterator[Finding]:
 def _move(name: str, is_known: bool, refused: list[str]) -> bool:
     """Move a file to its storage, or delete one of a row that is long gone."""
     path = storage.spool.path_of(name)
-    if not is_known and _is_old(name) and not storage.whereabouts.ask([name]):
+    try:
+        is_left = not is_known and _is_old(name)
+    except FileNotFoundError:
+        return True  # Another process has flushed it, or a person has deleted it.
+    if is_left and not storage.whereabouts.ask([name]):
         storage.spool.drop(name)
         return True
     moved = storage.flush_spool([name])

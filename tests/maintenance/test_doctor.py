@@ -17,14 +17,17 @@ from django.utils import timezone
 from chatkit_images import doctor, storage, webhooks
 from chatkit_images.context import RequestContext
 from chatkit_images.deleted_files import file_columns
+from chatkit_images.doctor import examination
 from chatkit_images.maintenance import NotOurFiles, claim, guard, sweep
 from chatkit_images.models import (
+    Attachment,
     DeletedFile,
     GeneratedImage,
     LegalHold,
     PartialImage,
     Run,
     RunEnd,
+    Thread,
     UseCounter,
     UseEntry,
 )
@@ -97,6 +100,29 @@ def test_the_command_prints_json() -> None:
         "classes": {"counters": {"found": 1, "bytes": 0, "fixed": 0, "left": 1}},
         "errors": [],
     }
+
+
+@pytest.mark.parametrize(
+    "drift", ["spooled-files", "urls-in-items", "missing-thumbnails"]
+)
+def test_what_a_person_deletes_meanwhile_is_neither_drift_nor_trouble(
+    drift: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = getattr(Planter(11), drift.replace("-", "_"))
+    planted = [plant() for _ in range(4)]
+    mend = examination._mend
+
+    def late(finding: doctor.Finding, look: Any) -> bool:
+        Thread.objects.all().delete()
+        Attachment.objects.all().delete()
+        if drift == "spooled-files":
+            storage.spool.drop(finding.what)
+        return mend(finding, look)
+
+    monkeypatch.setattr(examination, "_mend", late)
+    report = doctor.fix([drift])
+    assert 1 <= report.counts[drift].found <= len(planted)
+    assert (report.troubles, report.left) == ([], 0)
 
 
 def test_what_is_held_is_found_and_stays() -> None:
