@@ -78,10 +78,12 @@ def erase(
         if not erasure.rows():
             receipt.is_complete = True
             break
+    left = 0 if user is None else erasure.leave_teams(user)
+    # Behind all that locks the use of the owner, as a lock is a row with their key.
     _note_use(receipt, erasure.use())
-    if user is not None and (count := erasure.leave_teams(user)):
+    if left:
         why = "It belongs to a team or another owner, and does not name the user now."
-        receipt.leave("rows of others", why, count)
+        receipt.leave("rows of others", why, left)
     if not erasure.logs_dropped:
         why = "Redis did not answer. It forgets them RUN_LOG_SECONDS after their run."
         receipt.leave("shared logs of runs", why)

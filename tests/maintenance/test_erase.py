@@ -194,6 +194,7 @@ def test_what_a_team_has_stays_without_the_user(ann: User) -> None:
         assert not model._default_manager.exclude(user=None).exists()
     for row in Run.objects.all():
         assert (row.context, row.safety_identifier) == ({}, "")
+    assert told_of(f"user:{ann.pk}") == set()
 
 
 def test_rows_of_a_user_who_was_deleted_go_by_their_owner(ann: User) -> None:
