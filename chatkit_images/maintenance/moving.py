@@ -14,7 +14,8 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 from typing import Any
 
 from django.core.files.storage import storages
@@ -39,6 +40,9 @@ Copies = dict[str, copying.Copied]
 logger = logging.getLogger(__name__)
 # Rows that are read at a time, and whose files are copied before the next are read.
 PAGE = 200
+# Rows for each thread whose copies are begun before their rows name them. If the move
+# is killed, these copies are all that it leaves.
+AHEAD = 2
 # Seconds for which a reader may still have the row of before, beside its URLs.
 READERS = 600
 # Times that the rows are gone through: some change while their files are copied.
@@ -82,7 +86,7 @@ def move_storage(
                 if dry_run:
                     move.rows[type(page[0]).__name__] += len(page)
                 else:
-                    _move_page(page, target, pool, move)
+                    _move_page(page, target, pool, threads, move)
                 if progress is not None:
                     progress(move)
             if move.rows.total() == before:
@@ -126,23 +130,34 @@ def _pages(alias: str) -> Iterator[list[WithStorage]]:
 
 
 def _move_page(
-    page: list[WithStorage], target: str, pool: ThreadPoolExecutor, move: Move
+    page: list[WithStorage],
+    target: str,
+    pool: ThreadPoolExecutor,
+    threads: int,
+    move: Move,
 ) -> None:
-    page = _recovered(page, move)
+    rows = iter(_recovered(page, move))
     copy = carried(_copy)
-    started: dict[Future[Copies], WithStorage] = {
-        pool.submit(copy, row, target): row for row in page
-    }
-    for future in as_completed(started):
-        row = started[future]
-        try:
-            copies = future.result()
-            if _name(row, target, copies):
-                move.rows[type(row).__name__] += 1
-                move.files += len(copies)
-                move.bytes += sum(copied.size for copied in copies.values())
-        except Exception as error:
-            _note(move, row, error)
+    started: dict[Future[Copies], WithStorage] = {}
+
+    def begin(count: int) -> None:
+        started.update(
+            (pool.submit(copy, row, target), row) for row in islice(rows, count)
+        )
+
+    begin(AHEAD * threads)
+    while started:
+        for future in wait(started, return_when=FIRST_COMPLETED).done:
+            row = started.pop(future)
+            try:
+                copies = future.result()
+                if _name(row, target, copies):
+                    move.rows[type(row).__name__] += 1
+                    move.files += len(copies)
+                    move.bytes += sum(copied.size for copied in copies.values())
+            except Exception as error:
+                _note(move, row, error)
+            begin(1)
 
 
 def _recovered(page: list[WithStorage], move: Move) -> list[WithStorage]:

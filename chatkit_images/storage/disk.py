@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -98,7 +99,8 @@ def _written(
 
 def unfinished(root: Path) -> Iterator[tuple[Path, float]]:
     """Yield path and age in seconds of the temporary files of killed writes."""
-    for path in root.glob("*/*/.*.tmp"):
+    # Beside files, and beside the marker.
+    for path in chain(root.glob("*/*/.*.tmp"), root.glob(".*.tmp")):
         # A write that is still going on may finish meanwhile.
         with suppress(FileNotFoundError):
             yield path, time.time() - path.stat().st_mtime

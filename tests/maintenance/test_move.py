@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from chatkit_images import maintenance, receiving, storage
+from chatkit_images.maintenance import moving
 from chatkit_images.models import (
     Attachment,
     DeletedFile,
@@ -145,6 +146,25 @@ def test_all_files_move_there_and_back(settings: Any) -> None:
     maintenance.sweep()
     assert (len(names_in("disk")), names_in("bucket")) == (6, set())
     assert read() == before
+
+
+def test_a_move_that_is_killed_leaves_few_copies(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        image(f"ig_{number}")
+    put_into(settings, "bucket")
+
+    def die(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moving, "_name", die)
+    with pytest.raises(KeyboardInterrupt):
+        move("disk", "bucket", threads=2)
+    # An image and its thumbnail, of two rows for each thread.
+    assert len(names_in("bucket")) <= 2 * 2 * 2
+    monkeypatch.undo()
+    assert "Moved 12 rows of GeneratedImage." in move("disk", "bucket", threads=2)
 
 
 def test_old_copies_stay_until_they_are_due(settings: Any) -> None:

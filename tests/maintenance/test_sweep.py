@@ -111,9 +111,11 @@ def leftovers() -> dict[str, Any]:
         UseCounter.objects.create(owner=f"user:{days}", updated_at=then)
     RunEnd.objects.create(run_id=uuid.uuid4(), due_at=LONG_AGO)
     RunEnd.objects.create(run_id=uuid.uuid4(), due_at=None, created_at=then)
-    half = Path(storages["default"].path(kept)).with_name(".0123.tmp")
-    half.write_bytes(b"byt")
-    os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
+    # Of a file, and of the marker.
+    for whole in (kept, storage.marker.name()):
+        half = Path(storages["default"].path(whole)).with_name(".0123.tmp")
+        half.write_bytes(b"byt")
+        os.utime(half, (LONG_AGO.timestamp(), LONG_AGO.timestamp()))
     return {"gone": [noted, orphan, unsent], "left": [kept, young]}
 
 
@@ -135,7 +137,7 @@ def test_what_is_left_behind_is_counted_and_settled() -> None:
         "old ends of runs": 1,
         "old refusals": 1,
         "deleted files": 1,
-        "half-written files": 1,
+        "half-written files": 2,
         "unknown files": 1,
     }
 
