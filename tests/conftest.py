@@ -31,6 +31,9 @@ pytest_plugins = ["tests.rows"]
 # What Django fills its tables with, in the order of its keys.
 INITIAL = (ContentType, Permission)
 TESTS = Path(__file__).resolve().parent
+# No test trusts the certificates of the world, and each client that a page makes would
+# read them all. There is no such folder, so there are none.
+os.environ.setdefault("SSL_CERT_DIR", str(TESTS / "certificates"))
 # What starts processes by the hundred, or is about other packages than the suite needs,
 # is collected only if a command line names it.
 ON_REQUEST = (
@@ -70,6 +73,9 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+        # Most that a test makes ends with it, and what has to go at once is collected
+        # by the test that says so.
+        gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)

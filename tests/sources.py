@@ -30,6 +30,12 @@ def tree(path: Path) -> ast.Module:
     return found
 
 
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Return all there is in that code: to find it takes longer than to look."""
+    return list(ast.walk(tree(path)))
+
+
 def is_private(name: str) -> bool:
     # Enumerations have documented names between underscores, such as ``_value_``.
     return name.startswith("_") and not (name.startswith("__") or name.endswith("_"))
@@ -58,7 +64,7 @@ def index() -> dict[str, list[str]]:
     """Return the files of the app in which each name stands."""
     files: dict[str, list[str]] = {}
     for path in modules().values():
-        names = {word for node in ast.walk(tree(path)) for word in words(node)}
+        names = {word for node in nodes(path) for word in words(node)}
         for name in names:
             files.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
     return files
@@ -80,10 +86,11 @@ def words(node: ast.AST) -> list[str]:
 
 def touched() -> Iterator[tuple[str, str]]:
     """Yield private names of others that the app uses, and the file."""
-    ours = set().union(*(defined(tree(path)) for path in modules().values()))
+    each = {path: defined(tree(path)) for path in modules().values()}
+    ours = set().union(*each.values())
     for path in modules().values():
-        mine = defined(tree(path))
-        for node in ast.walk(tree(path)):
+        mine = each[path]
+        for node in nodes(path):
             # A base may be in another module; what it may not be is foreign, see below.
             known = ours if _is_own(node) else mine
             for word in filter(is_private, words(node)):

@@ -148,6 +148,20 @@ both = pytest.mark.parametrize(
 )
 
 
+PEOPLE = ["other user", "anonymous", "other visitor", "staff", "superuser"]
+# Who is no user is in no team, and staff are between the two others.
+strangers = pytest.mark.parametrize(
+    ("contexts", "person"),
+    [
+        *((None, name) for name in PEOPLE),
+        ("tests.teams.TeamContext", "other user"),
+        ("tests.teams.TeamContext", "superuser"),
+    ],
+    indirect=True,
+    ids=[f"{name}-users" for name in PEOPLE] + ["other user-teams", "superuser-teams"],
+)
+
+
 def owner_of(user: User) -> str:
     """Return the owner of a user's rows, who may be the user's team."""
     if context_class() is not context.RequestContext:
@@ -161,9 +175,7 @@ def theirs(contexts: str | None, ann: User, png: bytes) -> Ids:
     return build(owner_of(ann), ann, CANARY, png)
 
 
-@pytest.fixture(
-    params=["other user", "anonymous", "other visitor", "staff", "superuser"]
-)
+@pytest.fixture
 def person(
     request: pytest.FixtureRequest,
     model: LoopbackAPI,
@@ -264,7 +276,7 @@ def test_every_route_has_a_row() -> None:
 # Strangers
 
 
-@both
+@strangers
 async def test_strangers_get_nothing_and_see_only_their_own(
     person: Person,
     theirs: Ids,

@@ -8,11 +8,11 @@ import runpy
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
-from tests.sources import PACKAGE, tree
+from tests.sources import PACKAGE, nodes
 from tests.test_layers import ROOT, modules
 
 PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
@@ -55,17 +55,19 @@ EXTRAS = {
 }
 
 
-def imports(name: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield what a module imports of others, its distribution, and whether guarded."""
-    code = tree(modules()[name])
+@cache
+def imports(name: str) -> list[tuple[str, str, bool]]:
+    """Return what a module imports of others, its distribution, and whether guarded."""
+    code = nodes(modules()[name])
+    others = []
     guarded = {
         id(part)
-        for node in ast.walk(code)
+        for node in code
         if isinstance(node, ast.Try)
         and any("ImportError" in ast.unparse(handler) for handler in node.handlers)
         for part in ast.walk(node)
     }
-    for node in ast.walk(code):
+    for node in code:
         found: list[str] = []
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
@@ -75,7 +77,8 @@ def imports(name: str) -> Iterator[tuple[str, str, bool]]:
             top = full.partition(".")[0]
             if top not in {*sys.stdlib_module_names, PACKAGE}:
                 distribution = DISTRIBUTIONS.get(top, top).replace("_", "-").lower()
-                yield top, distribution, id(node) in guarded
+                others.append((top, distribution, id(node) in guarded))
+    return others
 
 
 def dotted(name: str) -> str:

@@ -125,11 +125,12 @@ CASES = [
 def made_up_for(number: int, case: int, cell: Cell) -> list[dict[str, str]]:
     """Return the headers that a cell is sent with.
 
-    All combinations where most depends on it; elsewhere one, another in each case.
+    All combinations where most depends on it, of which each further case has a third;
+    elsewhere one, another in each case.
     """
     method, address, *_ = cell
     if method == "POST" and (number == 0 or "stop" in address or "att" in address):
-        return COMBINATIONS
+        return COMBINATIONS[case - 1 :: 3] if case else COMBINATIONS
     return [COMBINATIONS[(number + 13 * case) % len(COMBINATIONS)]]
 
 
@@ -163,7 +164,7 @@ async def test_nothing_forged_gets_through(
             for made_up in MADE_UP:
                 if await watches(ids.thread, forged | made_up):
                     problems.append((name, kind, "watches", page, made_up))
-        assert sent > 400
+        assert sent > (200 if case else 400)
         with capsys.disabled():
             print(f"\n{name}, {kind and kind.__name__}: {sent} forged", end=" ")
     assert problems == []

@@ -37,6 +37,13 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """Return all that stands in a module."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
 def imports(name: str, path: Path) -> list[tuple[str, ast.stmt]]:
     """Return the modules of the package that a module imports, with the statement."""
     package = name.split(".")[:-1]
@@ -45,7 +52,7 @@ def imports(name: str, path: Path) -> list[tuple[str, ast.stmt]]:
         package = [] if package == ["__init__"] else package
     known = set(modules())
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.ImportFrom):
             if node.level:
                 base = package[: len(package) - node.level + 1]
@@ -72,7 +79,7 @@ def imports(name: str, path: Path) -> list[tuple[str, ast.stmt]]:
 def type_only(path: Path) -> set[int]:
     """Return the lines under ``if TYPE_CHECKING``, which import nothing."""
     lines: set[int] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             lines.update(range(node.lineno, (node.end_lineno or 0) + 1))
     return lines
@@ -127,8 +134,7 @@ def test_nothing_is_imported_in_a_circle() -> None:
 def test_functions_import_nothing_of_the_package() -> None:
     hidden = []
     for name, path in modules().items():
-        tree = ast.parse(path.read_text())
-        for function in ast.walk(tree):
+        for function in nodes(path):
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for node in ast.walk(function):

@@ -5,6 +5,7 @@ What is right in an archive is imported although other lines are wrong.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import struct
@@ -26,11 +27,18 @@ from .person import furnish
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(scope="module")
+def drafts() -> list[Draft]:
+    return []
+
+
 @pytest.fixture
-def draft(ann: User) -> Draft:
-    found = Draft(furnish(ann))
+def draft(ann: User, drafts: list[Draft]) -> Draft:
+    """The same each time, so that it is made once."""
+    if not drafts:
+        drafts.append(Draft(furnish(ann)))
     ann.delete()
-    return found
+    return copy.deepcopy(drafts[0])
 
 
 @pytest.fixture

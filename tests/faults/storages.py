@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.ports import free_port
 
@@ -61,6 +63,16 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
+def models_parsed_once() -> Iterator[None]:
+    """Have botocore read its models once, not anew for the client of each thread."""
+    from botocore.loaders import JSONFileLoader
+
+    parsed = cache(JSONFileLoader().load_file)
+    with mock.patch.object(JSONFileLoader, "load_file", lambda _, path: parsed(path)):
+        yield
+
+
+@contextmanager
 def rclone(root: Path, *more: str) -> Iterator[int]:
     """Serve a folder as an S3 bucket that checks signatures; yield the port.
 
@@ -85,7 +97,8 @@ def rclone(root: Path, *more: str) -> Iterator[int]:
             if time.monotonic() > deadline:
                 raise TimeoutError("The S3 server does not start.")
             time.sleep(0.02)
-        yield port
+        with models_parsed_once():
+            yield port
     finally:
         server.terminate()
         try:
