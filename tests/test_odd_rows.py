@@ -87,21 +87,35 @@ def each(value: str) -> str:
 
 def put(row: Any, text: str) -> None:
     """Write JSON as it stands into both columns."""
-    table = row._meta.db_table
+    table, field = row._meta.db_table, row._meta.pk
+    key = field.get_db_prep_value(row.pk, connection)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {table} SET failure = %s, timings = %s WHERE status = %s",
-            [text, text, row.status],
+            f"UPDATE {table} SET failure = %s, timings = %s WHERE {field.column} = %s",
+            [text, text, key],
         )
+
+
+@pytest.fixture
+def page(ann: User) -> Client:
+    """A browser of Ann's, who is staff."""
+    ann.is_staff = ann.is_superuser = True
+    ann.save()
+    found = Client()
+    found.force_login(ann)
+    return found
 
 
 @pytest.fixture
 def ended(ann: User) -> tuple[Run, GeneratedImage]:
     """A run that has failed, and its image."""
-    ann.is_staff = ann.is_superuser = True
-    ann.save()
+    return failed_in("thr_1", ann)
+
+
+def failed_in(key: str, ann: User) -> tuple[Run, GeneratedImage]:
+    """Make a thread with a run that has failed, and its image."""
     owner, now = f"user:{ann.pk}", timezone.now()
-    thread = Thread.objects.create(pk="thr_1", owner=owner, user=ann)
+    thread = Thread.objects.create(pk=key, owner=owner, user=ann)
     told = {
         "status": "failed",
         "reason": "rate_limited",
@@ -120,12 +134,11 @@ def ended(ann: User) -> tuple[Run, GeneratedImage]:
 def test_every_reader_takes_any_shape(
     ended: tuple[Run, GeneratedImage],
     ann: User,
+    page: Client,
     shape: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "chatkit_images.reports")
-    page = Client()
-    page.force_login(ann)
     told = SHAPES[shape]
     # The one whole, the other in each place, and then the other way round.
     for whole, parts in (ended, reversed(ended)):
@@ -138,8 +151,17 @@ def test_every_reader_takes_any_shape(
             assert b"<script>alert" not in shown.content
         assert page.get("/chatkit/threads/thr_1/status/").status_code == 200
         check(Run.objects.get(), GeneratedImage.objects.get(), ann, caplog)
+
+
+def test_lists_take_all_shapes(ann: User, page: Client) -> None:
+    shapes = taken(SHAPES)
+    for number, shape in enumerate(shapes):
+        for row in failed_in(f"thr_{number}", ann):
+            put(row, SHAPES[shape])
     for path in ("run/", "generatedimage/"):
-        assert page.get(f"/admin/chatkit_images/{path}").status_code == 200, path
+        shown = page.get(f"/admin/chatkit_images/{path}")
+        assert shown.status_code == 200, path
+        assert shown.content.count(b'class="action-select"') == len(shapes)
 
 
 def check(
