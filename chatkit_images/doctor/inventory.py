@@ -96,6 +96,7 @@ class Inventory:
         self._folder = TemporaryDirectory(prefix="chatkit_images_doctor")
         self.unlisted: set[str] = set()
         self.silent: set[str] = set()
+        self._error: Exception | None = None
         self._rows = _Parts(Path(self._folder.name), "rows")
         self._files = _Parts(Path(self._folder.name), "files")
 
@@ -123,14 +124,23 @@ class Inventory:
 
     @cached_property
     def aliases(self) -> list[str]:
-        """The storages that rows name or new files go to, as far as they are known."""
-        self._write()
+        """The storages that rows name or new files go to, as far as they are known.
+
+        Raises:
+            Exception: What keeps the names from being written down, for example a full
+                disk, whenever somebody asks. Half of them would tell nothing.
+        """
+        if self._error is not None:
+            raise self._error
+        try:
+            self._write()
+        except Exception as error:
+            self._error = error
+            raise
         return sorted(self._seen & set(django_settings.STORAGES))
 
     def _write(self) -> None:
-        """Write all names down, once."""
-        if "_seen" in vars(self):
-            return
+        """Write all names down."""
         before = models.Installation.storage_of_before()
         self._seen = {before, storage.current_alias()}
         # The rows come first: a file that is stored meanwhile is young, and a file that

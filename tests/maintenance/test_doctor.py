@@ -17,7 +17,7 @@ from django.utils import timezone
 from chatkit_images import doctor, storage, webhooks
 from chatkit_images.context import RequestContext
 from chatkit_images.deleted_files import file_columns
-from chatkit_images.doctor import examination
+from chatkit_images.doctor import examination, inventory
 from chatkit_images.maintenance import NotOurFiles, claim, guard, sweep
 from chatkit_images.models import (
     Attachment,
@@ -316,6 +316,27 @@ def test_what_cannot_be_looked_at_is_told_and_is_no_drift(
     assert "missing-files: 0" in out
     assert "missing-files: storage default: OSError: no route" in err
     assert err.endswith("Not all could be looked at.")
+
+
+@pytest.mark.parametrize("kind", ["rows", "files"])
+def test_half_an_inventory_tells_nothing(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For example because the disk for temporary files is full."""
+    Planter(12).unknown_files()
+    flush, full = inventory._Parts.flush, [OSError("No space left on device")]
+
+    def fails_once(self: inventory._Parts) -> None:
+        if self._kind == kind and full:
+            raise full.pop()
+        flush(self)
+
+    monkeypatch.setattr(inventory._Parts, "flush", fails_once)
+    asked = ["missing-files", "unknown-files"]
+    report = doctor.examine(asked)
+    assert [trouble.drift for trouble in report.troubles] == asked
+    assert report.exit_code == 2
+    assert doctor.examine(asked).counts["unknown-files"].found == 1
 
 
 def test_most_files_of_a_storage_are_not_given_up(
