@@ -121,6 +121,23 @@ class Made:
                 "finished_at": ended,
             },
         )
+        # An item for each image, as in any chat: a database plans by the size of tables.
+        item = models.ThreadItem.objects.create(
+            thread=thread,
+            item_id="template",
+            type="assistant_message",
+            payload={"content": []},
+        )
+        _copy(
+            models.ThreadItem,
+            item.pk,
+            self.images,
+            {
+                "id": "-1 - n",
+                "thread_id": f"'thr_' || (n / {IMAGES_A_THREAD})",
+                "item_id": "'item_' || n",
+            },
+        )
         models.Thread.objects.filter(pk=thread.pk).delete()
         Generated.gone.clear()
 
