@@ -121,7 +121,7 @@ class Made:
                 "finished_at": ended,
             },
         )
-        # An item for each image, as in any chat: a database plans by the size of tables.
+        # An item for each image, as a chat has: databases plan by the sizes of tables.
         item = models.ThreadItem.objects.create(
             thread=thread,
             item_id="template",

@@ -87,8 +87,10 @@ def test_nginx_gets_the_place_of_a_file_and_all_its_headers(
     assert answer.content == b""
     assert answer["X-Accel-Redirect"] == f"/_images/{image.file.name}"
     for header, value in plain.items():
-        if header != "Content-Length":
+        if header not in ("Content-Length", "Cache-Control"):
             assert answer[header] == value
+    assert answer["X-Chatkit-Cache-Control"] == plain["Cache-Control"]
+    assert answer["Cache-Control"] == "private"
     # nginx keeps no answer that it has to make itself.
     use(settings, PROXY_CACHE_SECONDS=60)
     kept = client.get(path_of(image))
@@ -137,7 +139,7 @@ def test_an_object_of_which_no_url_is_enough_comes_from_the_app(
         settings.STORAGES = settings.STORAGES | {"objects": entry}
         use(settings, OFFLOAD={"objects": sender})
         what = (name, "objects", "image/png", 10)
-        told = offloading.answer_of(rf.get("/"), *what, {})
+        told = offloading.answer_of(rf.get("/"), *what, {"Cache-Control": "x"})
         assert (told is not None) == is_sent
         warned = [each.id for each in check_settings(None) if "OFFLOAD" in each.msg]
         assert warned == [] if is_sent else ["chatkit_images.W026"]

@@ -14,6 +14,9 @@ from ..conf import settings
 REDIRECT = "redirect"
 # It tells nginx where the file is, and never leaves nginx.
 HEADER = "X-Accel-Redirect"
+# nginx keeps a Cache-Control for its own 403 and a 503 of S3, too. Its lines add this
+# one to files alone.
+CACHE = "X-Chatkit-Cache-Control"
 
 
 def answer_of(
@@ -61,6 +64,9 @@ def answer_of(
 
 def _handed_over(place: str, headers: dict[str, str]) -> HttpResponse:
     response = HttpResponse(headers=headers)
+    response[CACHE] = headers["Cache-Control"]
+    # Without this, Django's cache for a whole site would keep the answer.
+    response["Cache-Control"] = "private"
     response[HEADER] = place
     return response
 

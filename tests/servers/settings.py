@@ -6,12 +6,17 @@ import json
 import os
 from pathlib import Path
 
+from django.conf import global_settings
+
 from tests import settings as base
 from tests.settings import *  # noqa: F403
 from tests.tuning import merged
 
+from . import settings_s3
+
 DATABASES = base.DATABASES
 DATABASES["default"]["NAME"] = os.environ["CHATKIT_TEST_DATABASE"]
+STORAGES = global_settings.STORAGES | settings_s3.of_environment()
 MEDIA_ROOT = Path(os.environ["CHATKIT_TEST_FILES"]) / "media"
 OWN = {
     "SERVER": "tests.servers.chat.ActingServer",
