@@ -144,7 +144,12 @@ def examine(
                 if progress is not None:
                     look.progress = _telling(progress, group[0])
                 _examine(find, group, mended, look, report, found)
+                if look.after == after != "" and not report.troubles:
+                    raise ValueError(f"Nothing begins at {start!r}.")
+                after = ""
                 look.after, look.progress = "", silent
+        except ValueError:
+            raise
         except BaseException:
             if stopped is not None:
                 stopped(f"{look.drift}:{look.after}".rstrip(":"))

@@ -298,6 +298,9 @@ def test_unknown_names_are_refused() -> None:
         doctor.examine(["mice"])
     with pytest.raises(ValueError, match="Nothing begins at 'mice:1'"):
         doctor.examine(["counters"], start="mice:1")
+    for place in ("undeleted-files:Mouse:1", "missing-files:GeneratedImage:1"):
+        with pytest.raises(ValueError, match=f"Nothing begins at '{place}'"):
+            doctor.examine(start=place)
     with pytest.raises(CommandError, match="invalid choice: 'mice'"):
         call_command("chatkit_images_doctor", "--check", "mice")
 
