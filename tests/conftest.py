@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import io
+import itertools
 import os
 import threading
 import time
@@ -197,14 +198,21 @@ def no_provider_is_away() -> Iterator[None]:
     breaker.forget()
 
 
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield folders for files; ``tmp_path`` takes longer, and few tests look at it."""
+    base = tmp_path_factory.mktemp("files")
+    return (base / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_media(settings: Any, tmp_path: Any) -> None:
+def own_media(settings: Any, folders: Iterator[Path]) -> None:
     # Each test has a database of its own.
     installations._before.clear()
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {
-        "SPOOL_DIR": tmp_path / "spool"
-    }
+    folder = next(folders)
+    folder.mkdir()
+    settings.MEDIA_ROOT = folder / "media"
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"SPOOL_DIR": folder / "spool"}
 
 
 @pytest.fixture
