@@ -1,75 +1,112 @@
-"""A process that plants drift, mends it, and may be killed at any statement or file.
+"""A process that plants drift, mends it, and may be killed at any step.
 
-``python -m tests.drift.process plant SEED``, ``mend [STEP]`` or ``tell``, with
-``DRIFT_HOME`` and the settings of this directory.
+Its settings are those of this directory. See ``tests.drift.homes``.
 """
 
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
 import re
-import signal
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import django
 
 
-def plant(seed: str) -> None:
+def begin(function: str, arguments: dict[str, Any]) -> Any:
+    """Set Django up as a new process does, and call a function of this module."""
+    django.setup()
+    return globals()[function](*arguments["args"])
+
+
+def migrate() -> None:
     from django.core.management import call_command
 
+    call_command("migrate", verbosity=0)
+
+
+def plant(seed: str) -> dict[str, list[str]]:
     from tests.maintenance.examining import NAMES
     from tests.maintenance.planting import Planter
 
-    call_command("migrate", verbosity=0)
     planted = Planter(int(seed)).plant(NAMES, most=2)
-    print(json.dumps({name: sorted(rows) for name, rows in planted.items()}))
+    return {name: sorted(rows) for name, rows in planted.items()}
 
 
-def mend(step: str = "0") -> None:
-    """Mend all, and die at a step; print how many steps there were."""
-    from django.db import connection
-
+def mend(step: str = "0") -> dict[str, Any]:
+    """Mend all, and die at a step; return how many steps there were."""
     from chatkit_images import doctor, storage
-    from chatkit_images.storage import backend, disk
+    from tests.drift import killing
 
-    steps = 0
-
-    def take_step() -> None:
-        nonlocal steps
-        steps += 1
-        if steps == int(step):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def count(execute: Any, sql: str, *args: Any) -> Any:
-        if not sql.startswith("SELECT"):
-            take_step()
-        return execute(sql, *args)
-
-    def counted(func: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            take_step()
-            found = func(*args, **kwargs)
-            take_step()
-            return found
-
-        return call
-
-    disk.write = counted(disk.write)
-    backend.put = counted(backend.put)
+    steps = killing.die_at(int(step))
     names = [each.name for each in doctor.CLASSES]
-    with connection.execute_wrapper(count):
-        report = doctor.examine(fixes=["all", *names], deep=True)
+    report = doctor.examine(fixes=["all", *names], deep=True)
     storage.drain()
-    print(json.dumps({"steps": steps, "left": report.to_json()}))
+    return {"steps": steps.count, "left": report.to_json()}
 
 
-def tell() -> None:
-    """Print what there is, without the names that chance has given."""
+def furnish(kind: str, seed: str) -> None:
+    from chatkit_images import storage
+    from tests.drift import furnishing
+
+    getattr(furnishing, kind)(int(seed))
+    storage.drain()
+
+
+def command(step: str, *args: str) -> dict[str, Any]:
+    """Run a command that dies at a step; return what was not readable before."""
+    from django.core.management import CommandError, call_command
+    from django.db import connections
+
+    from chatkit_images import deleted_files, storage
+    from chatkit_images.maintenance import (
+        erasure_rows,
+        moving,
+        retention,
+        slices,
+        threads_retention,
+    )
+    from chatkit_images.queries import in_pages
+    from tests.drift import killing, telling
+
+    said: dict[str, Any] = {"unreadable": telling.unreadable()}
+    # Those of the process from here on have its steps.
+    connections.close_all()
+    # So that a few rows are many pages.
+    deleted_files.PAGE = in_pages.PAGE = 4
+    erasure_rows.THREADS = 2
+    erasure_rows.SLICE = slices.SLICE = 3
+    moving.PAGE = 6
+    retention.PAGE, retention.BATCH = 8, 4
+    threads_retention.MOST_ROWS = 20
+    steps = killing.die_at(int(step))
+    out = io.StringIO()
+    try:
+        call_command(*args, stdout=out)
+        said["code"] = 0
+    except CommandError as error:
+        said |= {"code": error.returncode, "error": str(error)}
+    storage.drain()
+    return said | {"steps": steps.count, "out": out.getvalue()}
+
+
+def look() -> dict[str, Any]:
+    """Return all rows and files."""
+    from tests.drift import telling
+
+    return {
+        "rows": telling.rows(),
+        "files": telling.files(),
+        "left over": telling.left_over(),
+        "unreadable": telling.unreadable(),
+    }
+
+
+def tell() -> dict[str, Any]:
+    """Return what there is, without the names that chance has given."""
     from django.conf import settings
 
     from chatkit_images import models
@@ -110,29 +147,25 @@ def tell() -> None:
     home = Path(settings.HOME)
     for folder in ("media", "second", "spool"):
         paths = [path for path in (home / folder).rglob("*") if path.is_file()]
-        said[folder] = len([path for path in paths if path.suffix != ".json"])
-    print(json.dumps(said, default=str))
+        # What is half-written is the sweep's.
+        said[folder] = len([p for p in paths if p.suffix not in (".json", ".tmp")])
+    told: dict[str, Any] = json.loads(json.dumps(said, default=str))
+    return told
 
 
 def age() -> None:
-    """Make all files old, as the next day does."""
+    """Make all files old, and have all times come, as they do some days later."""
     from django.conf import settings
     from django.utils import timezone
 
-    from chatkit_images.models import ImageVariant
+    from chatkit_images.models import DeletedFile, ImageVariant, RunEnd
 
     # What a killed process has begun is begun again.
-    days = datetime.timedelta(days=3)
+    then = timezone.now() - datetime.timedelta(days=3)
     making = ImageVariant.objects.filter(form="thumbnail:making")
-    making.update(created_at=timezone.now() - days)
-    then = time.time() - days.total_seconds()
-    for folder in ("media", "second"):
+    making.update(created_at=then)
+    for outbox in (DeletedFile, RunEnd):
+        outbox._default_manager.exclude(due_at=None).update(due_at=then)
+    for folder in ("media", "second", "s3"):
         for path in (Path(settings.HOME) / folder).rglob("*"):
-            os.utime(path, (then, then))
-
-
-if __name__ == "__main__":
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.drift.settings"
-    django.setup()
-    name, *args = sys.argv[1:]
-    {"plant": plant, "mend": mend, "tell": tell, "age": age}[name](*args)
+            os.utime(path, (then.timestamp(),) * 2)

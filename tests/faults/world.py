@@ -26,9 +26,15 @@ START_SECONDS = 60
 
 
 class ForkServer:
-    """The parent of every process that the tests start; see ``forkserver``."""
+    """The parent of every process that the tests start; see ``forkserver``.
 
-    def __init__(self, scratch: Path) -> None:
+    Args:
+        scratch: Where its log goes.
+        inside: The module that has what its children do.
+    """
+
+    def __init__(self, scratch: Path, inside: str = "tests.faults.inside") -> None:
+        self._inside = inside
         # Asyncio's debug mode would complain of a busy machine.
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDEVMODE"}
         self.log = scratch / "forkserver.log"
@@ -52,8 +58,9 @@ class ForkServer:
         result: Path | None = None,
         **arguments: Any,
     ) -> int:
-        """Start ``tests.faults.inside``'s function of a name; return its process id."""
+        """Start the function of a name in a process; return its id."""
         request = {
+            "inside": self._inside,
             "target": target,
             "arguments": arguments,
             "environment": environment,
