@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connections, models
-from django.db.models.sql.compiler import SQLCompiler
 
+# Databases whose statements are kept.
+MOST = 100
 M = TypeVar("M", bound=models.Model)
 
 
@@ -26,11 +27,17 @@ class Part(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A statement for one kind of database."""
+    """A statement for one kind of database.
+
+    Attributes:
+        sql: The statement.
+        params: What it is executed with; the last one is replaced by the key.
+        converters: By their place, what makes Python's values, and of which expression.
+    """
 
     sql: str
-    compiler: SQLCompiler
-    converters: Any
+    params: tuple[Any, ...]
+    converters: dict[int, tuple[list[Any], Any]]
 
 
 class Lookup(Generic[M]):
@@ -59,16 +66,21 @@ class Lookup(Generic[M]):
         connection = connections[alias]
         kind = (alias, connection.vendor)
         if kind not in self._statements:
+            if len(self._statements) == MOST:
+                self._statements.clear()  # Aliases of tenants come and go.
             self._statements[kind] = self._built(alias, key)
-        sql, compiler, converters = self._statements[kind]
+        sql, params, converters = self._statements[kind]
         value = self._model._meta.pk.get_db_prep_value(key, connection)
         with connection.cursor() as cursor:
-            cursor.execute(sql, (value,))
+            cursor.execute(sql, (*params[:-1], value))
             found = cursor.fetchone()
         if found is None:
             return None
-        (values,) = compiler.apply_converters([found], converters)
-        row: M | None = self._row(alias, list(values))
+        values = list(found)
+        for place, (functions, expression) in converters.items():
+            for convert in functions:
+                values[place] = convert(values[place], expression, connection)
+        row: M | None = self._row(alias, values)
         return row
 
     def _built(self, alias: str, key: Any) -> Statement:
@@ -84,9 +96,10 @@ class Lookup(Generic[M]):
         )
         rows = self._model._default_manager.filter(pk=key).order_by()
         compiler = rows.values_list(*named).query.get_compiler(alias)
-        sql, (_,) = compiler.as_sql()
+        sql, params = compiler.as_sql()
         selected = [expression for expression, _, _ in compiler.select]
-        return Statement(sql, compiler, compiler.get_converters(selected))
+        # Each thread gives them its own connection.
+        return Statement(sql, tuple(params), compiler.get_converters(selected))
 
     def _part(self, name: str, names: Collection[str] | None) -> Part:
         path = tuple(name.split("__")) if name else ()
@@ -113,8 +126,11 @@ class Lookup(Generic[M]):
         for path, model, columns in self._parts:
             own = values[start : start + len(columns)]
             start += len(columns)
-            # Behind a relation that is not set, all columns are NULL.
-            exists = own[columns.index(model._meta.pk.attname)] is not None
+            # Behind a relation that is not set all are NULL. A key alone may be that of
+            # a row that is gone, as Django reads it from where it is pointed at.
+            key = columns.index(model._meta.pk.attname)
+            others = own[:key] + own[key + 1 :] or own
+            exists = any(value is not None for value in others)
             row = made[path] = model.from_db(alias, columns, own) if exists else None
             if path and made[path[:-1]] is not None:
                 setattr(made[path[:-1]], path[-1], row)

@@ -35,6 +35,11 @@ def opened() -> Iterator[list[str]]:
     close_idle()
 
 
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lending, "LINGER", 0.05)
+
+
 def close_idle() -> None:
     """Wait until no connection is lent or idle."""
     until = time.monotonic() + 30
@@ -143,3 +148,58 @@ def test_a_backend_of_another_package_keeps_its_own(
     # django-tenants' has a schema that a middleware selects before it is opened.
     monkeypatch.setattr(type(connections["default"]), "__module__", "tenants.backend")
     assert not in_new_thread(lambda: lending.is_lendable(connections["default"]))
+
+
+def is_lendable() -> bool:
+    return lending.is_lendable(connections["default"])
+
+
+def test_what_was_selected_in_a_connection_that_is_not_open_holds(
+    opened: list[str],
+) -> None:
+    def wrapped() -> tuple[bool, bool]:
+        seen = []
+
+        def note(execute: Any, *args: Any) -> Any:
+            seen.append(args)
+            return execute(*args)
+
+        with connection.execute_wrapper(note):
+            lendable = is_lendable()
+            users()
+        connection.close()
+        return lendable, bool(seen)
+
+    def other() -> bool:
+        own = connections["default"]
+        own.settings_dict = own.settings_dict | {"NAME": "another"}
+        return is_lendable()
+
+    def pooled() -> bool:
+        own = connections["default"]
+        own.settings_dict = own.settings_dict | {"OPTIONS": {"pool": True}}
+        return is_lendable()
+
+    assert in_new_thread(wrapped) == (False, True)
+    assert not in_new_thread(other)
+    assert not in_new_thread(pooled)
+
+
+def test_without_a_thread_to_watch_none_is_kept(
+    opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if "lending" in self.name:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert in_new_thread(users) == 0
+        assert in_new_thread(users) == 0
+    assert len(opened) == 2
+    in_new_thread(users)
+    in_new_thread(users)
+    assert len(opened) == 3

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
 from chatkit_images.lookups import Lookup
@@ -84,3 +84,34 @@ def test_a_column_that_is_not_there_is_named() -> None:
     wrong = Lookup(GeneratedImage, {"": ("id", "colour")})
     with pytest.raises(ValueError, match=r"GeneratedImage has no columns \['colour'\]"):
         wrong.one(uuid.uuid4())
+
+
+def test_a_user_that_is_gone_is_none() -> None:
+    image = make_image()
+    with connection.constraint_checks_disabled():
+        Thread.objects.update(user_id=999)
+        found = IMAGES.one(image.pk)
+        assert found is not None
+        assert found.thread.user is None
+        Thread.objects.update(user_id=None)
+
+
+def test_every_thread_converts_by_its_own_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A field of a project's user model may ask the database."""
+    lookup = Lookup(GeneratedImage, {"": ("id", "prompt")})
+    given = []
+
+    def convert(value: str, expression: object, own: object) -> str:
+        given.append(own)
+        return value.upper()
+
+    field = GeneratedImage._meta.get_field("prompt")
+    monkeypatch.setattr(field, "from_db_value", convert, raising=False)
+    image = make_image()
+    for _ in range(2):
+        found = lookup.one(image.pk)
+        assert found is not None
+        assert found.prompt == "CAT"
+    assert given == [connections["default"]] * 2

@@ -156,8 +156,9 @@ def mark(func: Callable[[], T]) -> Future[T]:
 def read(func: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function returns that reads a row or two. Not for the event loop.
 
-    A thread that has no connection borrows an open one. If that has been closed, for
-    example because the database was started anew, the function is called once more.
+    A thread that has no connection borrows an open one. If that fails, for example
+    because the database was started anew, the function is called once more, with the
+    thread's own.
     """
     work = partial(func, *args, **kwargs)
     alias = transactions.alias()

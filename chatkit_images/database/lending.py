@@ -6,38 +6,50 @@ longer to open than a row to read.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+logger = logging.getLogger(__name__)
+Idle = dict[str, list[tuple[float, BaseDatabaseWrapper]]]
 # Seconds without work after which a connection is closed.
 LINGER = 0.5
 # Seconds after which a busy one is opened anew, where the project closes each after its
 # request.
 LASTS = 60
-# Connections that stay open. More are lent, if so many threads ask, but not kept.
+# Connections of each database that stay open. More are lent, if so many threads ask.
 KEPT = 4
-_changed = threading.Condition()
+_lock = threading.Lock()
 # Those that nobody has now, by alias, each with the time since when.
-_idle: dict[str, list[tuple[float, BaseDatabaseWrapper]]] = {}
+_idle: Idle = {}
 # Whether a thread closes those that are idle for too long.
 _watched = False
+# What this process has of the one that has forked it. It must never be freed: some
+# drivers would tell the server that the other process's connection ends.
+_inherited: list[Idle] = []
 
 
 def is_lendable(connection: BaseDatabaseWrapper) -> bool:
     """Whether a thread may read by another connection than by its own.
 
-    If its own is open, it may be in a transaction, as in a test, or something may have
-    been selected in it. A backend that is not Django's may keep what is selected, for
-    example a tenant's schema, until it opens.
+    If its own is open, it may be in a transaction, as in a test. If it was given
+    wrappers or other settings, or its backend is not Django's, something may be
+    selected in it before it opens, for example the schema of a tenant. A pool of the
+    driver's has open connections already, and must get them back.
     """
-    return connection.connection is None and type(connection).__module__.startswith(
-        "django."
+    values = connection.settings_dict
+    return (
+        connection.connection is None
+        and not connection.execute_wrappers
+        and type(connection).__module__.startswith("django.")
+        and not values["OPTIONS"].get("pool")
+        and values == connections.settings[connection.alias]
     )
 
 
@@ -48,10 +60,10 @@ def lent(alias: str) -> Iterator[bool]:
     One that fails is not used again.
     """
     own = connections[alias]
-    since, connection = _take(alias)
+    was_used, connection = _take(alias)
     try:
         connections[alias] = connection
-        yield since > 0
+        yield was_used
     except BaseException:
         _close(connection)
         raise
@@ -61,18 +73,21 @@ def lent(alias: str) -> Iterator[bool]:
         connections[alias] = own
 
 
-def _take(alias: str) -> tuple[float, BaseDatabaseWrapper]:
+def _take(alias: str) -> tuple[bool, BaseDatabaseWrapper]:
     while True:
-        with _changed:
+        with _lock:
             if not _idle.get(alias):
-                break
+                return False, _made(alias)
             # The last one that was used, so that the others can be closed.
-            since, connection = _idle[alias].pop()
-        # As Django does before each request.
-        connection.close_if_unusable_or_obsolete()
+            _, connection = _idle[alias].pop()
+        try:
+            # As Django does before each request.
+            connection.close_if_unusable_or_obsolete()
+        except Exception:
+            logger.info("A connection cannot be looked at", exc_info=True)
+            _close(connection)
         if connection.connection is not None:
-            return since, connection
-    return 0, _made(alias)
+            return True, connection
 
 
 def _made(alias: str) -> BaseDatabaseWrapper:
@@ -85,52 +100,61 @@ def _made(alias: str) -> BaseDatabaseWrapper:
 
 
 def _give(alias: str, connection: BaseDatabaseWrapper) -> None:
-    global _watched
-    with _changed:
+    with _lock:
         idle = _idle.setdefault(alias, [])
-        if is_kept := len(idle) < KEPT:
+        if is_kept := len(idle) < KEPT and _is_watched():
             idle.append((time.monotonic(), connection))
-            if not _watched:
-                _watched = True
-                name = "chatkit-images-database-lending"
-                threading.Thread(target=_watch, name=name, daemon=True).start()
     if not is_kept:
         _close(connection)
+
+
+def _is_watched() -> bool:
+    """Whether idle connections will be closed. The caller has the lock."""
+    global _watched
+    if not _watched:
+        name = "chatkit-images-database-lending"
+        try:
+            threading.Thread(target=_watch, name=name, daemon=True).start()
+        except RuntimeError:
+            # The process has too many threads, or ends.
+            logger.info("No connection is kept open", exc_info=True)
+        else:
+            _watched = True
+    return _watched
 
 
 def _watch() -> None:
     """Close connections that nobody has used for long, until there are none."""
     global _watched
     while True:
-        with _changed:
-            now = time.monotonic()
-            old = [each for each in _all_idle() if each[0] <= now - LINGER]
-            for alias, idle in _idle.items():
-                _idle[alias] = [each for each in idle if each not in old]
-            if not old and not any(_idle.values()):
-                _watched = False
-                return
+        time.sleep(LINGER)
+        with _lock:
+            until = time.monotonic() - LINGER
+            old = [each for idle in _idle.values() for each in idle if each[0] <= until]
+            for alias in list(_idle):
+                _idle[alias] = [each for each in _idle[alias] if each not in old]
+                if not _idle[alias]:
+                    del _idle[alias]
+            _watched = bool(_idle)
         for _, connection in old:
             _close(connection)
-        with _changed:
-            _changed.wait(LINGER)
-
-
-def _all_idle() -> list[tuple[float, BaseDatabaseWrapper]]:
-    return [each for idle in _idle.values() for each in idle]
+        if not _watched:
+            return
 
 
 def _close(connection: BaseDatabaseWrapper) -> None:
-    # Some drivers raise if the server has closed it.
-    with suppress(Exception):
+    try:
         connection.close()
+    except Exception:
+        # Some drivers raise if the server has closed it.
+        logger.info("A connection is closed with an error", exc_info=True)
+        connection.connection = None
 
 
 def _forget() -> None:
-    """Leave the connections to the process that has forked this one."""
-    global _changed, _watched
-    _changed, _watched = threading.Condition(), False
-    _idle.clear()
+    global _lock, _idle, _watched
+    _inherited.append(_idle)
+    _lock, _idle, _watched = threading.Lock(), {}, False
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -20,6 +20,7 @@ from ..queries import (
     inputs,
     outdated_variants,
     run_ends,
+    untold,
     uploads,
     use,
 )
@@ -111,7 +112,7 @@ def left_alone(old: datetime.datetime) -> GeneratedImageQuerySet:
     """
     # An image without a run has no heartbeat, as in a project's own view.
     alone = Q(run=None, created_at__lt=old)
-    ended = Q(run__isnull=False, created_at__lt=_stale())
+    ended = Q(run__isnull=False, created_at__lt=untold.long_ago())
     return models.GeneratedImage.objects.unfinished().filter(
         alone | ended & ~Q(run__status=models.Run.Status.RUNNING)
     )
@@ -124,19 +125,17 @@ def _end_images(old: datetime.datetime, dry_run: bool, errors: Troubles) -> int:
     return sum(endings.interrupt(page) for page in _pages(lonely))
 
 
-def _stale() -> datetime.datetime:
-    """Return the time before which a run that ended has done all of its work."""
-    return timezone.now() - datetime.timedelta(seconds=settings.RUN_STALE_SECONDS)
-
-
 def _recover(since: datetime.datetime, dry_run: bool, errors: Troubles) -> int:
     """Complete images whose bytes are there, and show images that threads lack."""
     if dry_run:
         return 0
     # The run of a younger image may be about to show it.
-    complete = models.GeneratedImage.objects.filter(finished_at__lt=_stale())
-    late = endings.late_among(complete)
+    complete = models.GeneratedImage.objects.filter(finished_at__lt=untold.long_ago())
+    late = untold.late_among(complete)
     found = sum(endings.recover_all(page, errors) for page in _pages(_lost(since)))
+    ended = models.GeneratedImage.objects.filter(finished_at__gt=since)
+    for page in _pages(untold.interrupted_among(ended)):
+        endings.interrupt(page)
     return found + sum(endings.show_late(page) for page in _pages(late))
 
 

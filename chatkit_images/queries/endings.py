@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from chatkit import types
 from django.db import Error
-from django.db.models import F, Q
+from django.db.models import Q
 
 from .. import file_urls, models, notes, times
 from ..contexts import context_class
@@ -17,7 +17,7 @@ from ..exceptions import ClaimLost, NotFoundError
 from ..failures import Failure, Reason
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
-from . import failure_columns, items, recovery, use
+from . import failure_columns, items, recovery, untold, use
 
 logger = logging.getLogger(__name__)
 Status = models.GeneratedImage.Status
@@ -152,7 +152,7 @@ def show_late(images: GeneratedImageQuerySet) -> int:
     Returns:
         How many images this call showed.
     """
-    late = late_among(images)
+    late = untold.late_among(images)
     shown = 0
     for found in list(late.select_related("run__user")):
         with recovery.working_on(found), atomic():
@@ -164,19 +164,6 @@ def show_late(images: GeneratedImageQuerySet) -> int:
                 _show(image, fenced=False)
                 shown += 1
     return shown
-
-
-def late_among(images: GeneratedImageQuerySet) -> GeneratedImageQuerySet:
-    """Return the complete images of which their threads do not tell."""
-    told = Q(
-        item__type="assistant_message", item__item_id__startswith=items.IMAGE_PREFIX
-    )
-    missed = Q(
-        item=None,
-        run__status=models.Run.Status.INTERRUPTED,
-        run__finished_at__lt=F("finished_at"),
-    )
-    return images.filter(told | missed, status=Status.COMPLETED, superseded_at=None)
 
 
 def _take_note_away(image: models.GeneratedImage) -> None:

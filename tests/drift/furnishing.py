@@ -26,7 +26,7 @@ from tests.maintenance.planting import SECOND, Planter
 
 # What the sweep and the flush settle.
 LEFT_BEHIND = [
-    *("stale-runs", "unsent-attachments", "unfinished-uploads"),
+    *("stale-runs", "stale-images", "unsent-attachments", "unfinished-uploads"),
     *("undeleted-files", "untold-ends", "unknown-files", "spooled-files"),
 ]
 

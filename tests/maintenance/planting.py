@@ -114,7 +114,8 @@ class Planter:
         fields |= {"heartbeat_at": self.old, "finished_at": self.old} if ended else {}
         usage = {"total_tokens": self.random.randint(1, 1000)} if ended else {}
         values = {"owner": thread.owner, "status": status, "usage": usage}
-        values |= {"heartbeat_at": times.Now()}
+        # Its process lives for as long as the test.
+        values |= {"heartbeat_at": times.Now() + DAYS}
         run = Run.objects.create(thread=thread, **values | fields)
         use.grant_run(run.pk, run.owner, "")
         if ended:

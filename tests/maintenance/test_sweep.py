@@ -199,6 +199,33 @@ def test_the_sweep_passes_over_a_file_that_goes_while_it_is_listed(
     assert not any(there(name) for name in names)
 
 
+@pytest.mark.parametrize("of_a_run", [False, True])
+def test_an_image_whose_end_was_not_told_is_told(of_a_run: bool) -> None:
+    """Whoever ended it was killed before the transaction that shows it."""
+    thread = Thread.objects.create(pk="thr_1", owner="user:1")
+    now = timezone.now()
+    hour = datetime.timedelta(hours=1)
+    run = Run.objects.create(
+        thread=thread, owner="user:1", status="interrupted", finished_at=now - hour
+    )
+    image = GeneratedImage.objects.create(
+        thread=thread,
+        run=run if of_a_run else None,
+        call_id="ig",
+        created_at=now - 2 * hour,
+        finished_at=now - hour,
+        status="interrupted",
+        reason="interrupted",
+    )
+    sweep()
+    image.refresh_from_db()
+    assert image.item is not None
+    assert image.item.is_note
+    item = image.item
+    sweep()
+    assert list(thread.items.all()) == [item]
+
+
 def test_an_image_without_a_run_has_time_to_be_made() -> None:
     """A project's own view iterates it, and nobody says that it is alive."""
     thread = Thread.objects.create(pk="thr_1", owner="user:1")

@@ -125,6 +125,17 @@ def test_what_a_client_has_is_not_fetched(site: Site, make: Any) -> None:
     assert (other.status_code, other.content) == (200, BYTES)
 
 
+def test_what_the_app_has_checked_is_not_asked_of_s3(site: Site, make: Any) -> None:
+    path = make()
+    etag = ask(site.url + path).headers["ETag"]
+    found = ask(site.url + path, If_Match=etag)
+    assert (found.status_code, found.content) == (200, BYTES)
+    assert ask(site.url + path, If_Match='"another"').status_code == 412
+    past = ask(site.url + path, Range="bytes=9999999-")
+    assert past.status_code == 416
+    assert b"<" not in past.content
+
+
 def test_an_svg_is_a_download(site: Site, make: Any) -> None:
     response = ask(site.url + make(SVG, "svg", mime="image/svg+xml"))
     assert (response.content, response.headers["Content-Type"]) == (
