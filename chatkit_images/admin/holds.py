@@ -20,7 +20,13 @@ from .markup import EMPTY
 
 
 class LegalHoldForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Takes an owner or a thread."""
+    """Takes an owner or a thread, and why."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The page that shows a hold has no fields.
+        if reason := self.fields.get("reason"):
+            reason.required = True
 
     def clean(self) -> dict[str, Any]:
         """Refuse a hold of nothing, of two things, or of a thread that is not there."""

@@ -12,7 +12,7 @@ from . import backend, reading, s3, s3_objects, spool
 from .names import checked
 
 # Bytes of a file that is no more than a piece of another one.
-PIECE = 192 * 2**10
+PIECE = 128 * 2**10
 
 
 class Reader(Protocol):

@@ -353,6 +353,9 @@ def test_a_page_takes_an_owner_or_a_thread(ann: User) -> None:
         {"owner": "", "thread_id": "thr_9"},
     ):
         assert client.post(url, {**values, "reason": "case 7"}).status_code == 200
+    # Whoever reads it in a year wants to know why.
+    unsaid = {"owner": "user:1", "thread_id": "", "reason": " "}
+    assert client.post(url, unsaid).status_code == 200
     assert not LegalHold.objects.exists()
     with pytest.MonkeyPatch.context() as patch:
         locked: list[str] = []

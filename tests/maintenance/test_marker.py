@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import uuid
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import FileSystemStorage, storages
 from django.db import connection
+from django.utils import timezone
 
 from chatkit_images import storage
 from chatkit_images.context import RequestContext
@@ -226,7 +228,8 @@ def test_a_disk_that_is_not_mounted_is_not_claimed() -> None:
     # Its files may be in the spool of another host.
     guard()
     path().unlink()
-    GeneratedImage.objects.update(created_at="2020-01-01T00:00Z")
+    long_ago = timezone.now() - datetime.timedelta(days=30)
+    GeneratedImage.objects.update(created_at=long_ago)
     with pytest.raises(NotOurFiles, match="no marker and no files, but rows name"):
         guard()
     assert not path().exists()

@@ -37,7 +37,7 @@ class Command(TenantCommand):
 
     def work(self, **options: Any) -> None:
         source, target = options["source"], options["target"]
-        if target != settings.STORAGE:
+        if target not in (source, settings.STORAGE):
             self.stderr.write(
                 f"New files still go to {settings.STORAGE!r}: set "
                 f"CHATKIT_IMAGES['STORAGE'] to {target!r}, and repeat the move."
@@ -54,7 +54,7 @@ class Command(TenantCommand):
         except (MoveRefused, NotOurFiles) as error:
             raise CommandError(str(error)) from error
         if options["json"]:
-            self.stdout.write(json.dumps(vars(move), indent=1))
+            self.stdout.write(json.dumps(vars(move)))
         else:
             self._report(move, dry_run=options["dry_run"])
         if move.failed:
