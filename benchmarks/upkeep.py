@@ -85,6 +85,7 @@ def main() -> None:
             made.fill()
             if arguments.s3:
                 upkeep_rows.write_objects(made, folder / "s3" / "images" / "bench")
+                time.sleep(2)  # Until the server knows of them.
             for job in arguments.jobs:
                 print(line(images, job, JOBS[job](made)), flush=True)
             upkeep_rows.clear()
@@ -226,7 +227,7 @@ def storages(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
         from tests.faults.storages import rclone, s3_storage
 
         # Objects are written behind its back.
-        served = rclone(Path(folder) / "s3", "--dir-cache-time=0")
+        served = rclone(Path(folder) / "s3", "--dir-cache-time=1s")
     with served as port:
         backend = (
             s3_storage(f"http://127.0.0.1:{port}", "bench", read_timeout=60)

@@ -28,6 +28,11 @@ SERIES = {
     ),
 }
 
+LONG_AGO = {
+    "postgresql": "CURRENT_TIMESTAMP - INTERVAL '90 days'",
+    "sqlite": "datetime(CURRENT_TIMESTAMP, '-90 days')",
+}
+
 
 @cache
 def image() -> bytes:
@@ -103,7 +108,8 @@ class Made:
         lost = f"n %% {LOST} = 0"
         path = "'chatkit_images/{0}/' || substr({1}, 1, 2) || '/' || {1} || '.png'"
         key = digest + ("::uuid" if connection.vendor == "postgresql" else "")
-        ended = "CURRENT_TIMESTAMP"
+        now = "CURRENT_TIMESTAMP"
+        then = LONG_AGO[connection.vendor]
         _copy(
             models.GeneratedImage,
             row.pk,
@@ -118,7 +124,8 @@ class Made:
                 "thumbnail": f"CASE WHEN {lost} THEN '' ELSE "
                 f"{path.format('thumbnails', small)} END",
                 "status": f"CASE WHEN {lost} THEN 'failed' ELSE 'completed' END",
-                "finished_at": ended,
+                # Those that lack their bytes ended just now, the others long ago.
+                "finished_at": f"CASE WHEN {lost} THEN {now} ELSE {then} END",
             },
         )
         # An item for each image, as a chat has: databases plan by the sizes of tables.
