@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import socket
@@ -16,7 +15,7 @@ import httpx2
 import pytest
 from django.contrib.auth.models import User
 
-from chatkit_images import file_urls, models, storage
+from chatkit_images import models, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.testing import LoopbackAPI
 from tests.image_files import SVG
@@ -24,6 +23,7 @@ from tests.image_files import SVG
 from .browsing import PATIENT, Browser, until
 from .conftest import Server, serving
 from .nginx import documented, nginx
+from .stored import path_of_image
 
 BYTES = random.Random(1).randbytes(400_000)
 APP, FILES = "http://127.0.0.1:8000", "/srv/shop/media/"
@@ -99,14 +99,7 @@ def make(ann: User, model: LoopbackAPI, settings: Any) -> Callable[..., str]:
         site: Site, data: bytes = BYTES, extension: str = "png", **more: Any
     ) -> str:
         settings.MEDIA_ROOT = site.media
-        name = storage.new_name("images", extension)
-        storage.store(name, data)
-        digest = hashlib.sha256(data).hexdigest()
-        facts = {"mime": "image/png", "bytes": len(data), "sha256": digest}
-        facts |= {"status": "completed", "file": name, "prompt": "a fox"}
-        image = models.GeneratedImage.objects.create(thread=thread, **facts | more)
-        url = file_urls.signed_url(image, context)
-        return url.removeprefix(context.base_url)
+        return path_of_image(thread, context, data, extension, **more)
 
     return make
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +10,7 @@ import httpx2
 import pytest
 from django.contrib.auth.models import User
 
-from chatkit_images import file_urls, models, storage
+from chatkit_images import models, storage
 from chatkit_images.context import RequestContext
 from tests.faults.storages import rclone, s3_storage
 from tests.image_files import SVG
@@ -20,6 +19,7 @@ from .browsing import PATIENT
 from .conftest import serving
 from .nginx import documented, nginx
 from .settings_s3 import ENDPOINT, LOCATION
+from .stored import path_of_image
 
 BYTES = random.Random(2).randbytes(300_000)
 BUCKET = "shop-images.s3.eu-central-1.amazonaws.com"
@@ -66,14 +66,7 @@ def make(site: Site, ann: User, settings: Any) -> Callable[..., str]:
     thread = models.Thread.objects.create(pk="thr_1", owner=context.owner, user=ann)
 
     def make(data: bytes = BYTES, extension: str = "png", **more: Any) -> str:
-        name = storage.new_name("images", extension)
-        storage.store(name, data)
-        digest = hashlib.sha256(data).hexdigest()
-        facts = {"mime": "image/png", "bytes": len(data), "sha256": digest}
-        facts |= {"status": "completed", "file": name, "prompt": "a fox"}
-        image = models.GeneratedImage.objects.create(thread=thread, **facts | more)
-        url = file_urls.signed_url(image, context)
-        return url.removeprefix(context.base_url)
+        return path_of_image(thread, context, data, extension, **more)
 
     return make
 
