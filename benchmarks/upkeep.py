@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import measure
 import project
 import upkeep_rows
+import upkeep_storage
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 HEADER = (
@@ -84,19 +85,20 @@ def main() -> None:
             made = upkeep_rows.Made.of(images)
             made.fill()
             if arguments.s3:
-                upkeep_rows.write_objects(made, folder / "s3" / "images" / "bench")
+                upkeep_storage.write_objects(made, folder / "s3" / "images" / "bench")
                 time.sleep(2)  # Until the server knows of them.
             for job in arguments.jobs:
                 print(line(images, job, JOBS[job](made)), flush=True)
             upkeep_rows.clear()
+            upkeep_storage.forget()
 
 
 def list_by_formula() -> None:
     """Let the storage list the files of rows that are made by SQL."""
     from chatkit_images import storage
 
-    storage.listing = upkeep_rows.listing
-    storage.sized_listing = upkeep_rows.sized_listing
+    storage.listing = upkeep_storage.listing
+    storage.sized_listing = upkeep_storage.sized_listing
 
 
 def line(images: int, job: str, cost: Cost) -> str:
@@ -232,7 +234,7 @@ def storages(folder: str, is_s3: bool) -> Iterator[dict[str, Any]]:
         backend = (
             s3_storage(f"http://127.0.0.1:{port}", "bench", read_timeout=60)
             if is_s3
-            else {"BACKEND": "upkeep_rows.Generated"}
+            else {"BACKEND": "upkeep_storage.Generated"}
         )
         yield {
             "default": backend,

@@ -135,10 +135,12 @@ def _watch() -> None:
                 _idle[alias] = [each for each in _idle[alias] if each not in old]
                 if not _idle[alias]:
                     del _idle[alias]
-            _watched = bool(_idle)
+            is_done = not _idle
+            # Whoever gives one back from now on begins another thread.
+            _watched = not is_done
         for _, connection in old:
             _close(connection)
-        if not _watched:
+        if is_done:
             return
 
 
