@@ -128,7 +128,7 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
 
     def shown(self) -> Self:
         """Return the images of their threads whose file their owner may see."""
-        rows = self.filter(superseded_at=None).exclude(file="")
+        rows = self.filter(superseded_at=None, visibility="shown").exclude(file="")
         return rows.exclude(status__in=("generating", "blocked"))
 
     def unfinished(self) -> Self:

@@ -124,7 +124,7 @@ def _tell(key: Any) -> None:
     if image.item is None:
         return  # A retry, or a person, has taken it out of its thread.
     created_at, own = to_naive(image.created_at), endings.message_id(image)
-    if image.is_shown:
+    if image.has_result:
         name, text = notes.note_id(image), notes.preview_words(image)
     elif image.item.item_id == own:
         name, text = own, notes.words(image)

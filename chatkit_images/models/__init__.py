@@ -13,6 +13,7 @@ from .holds import LegalHold
 from .images import GeneratedImage
 from .inputs import ImageSource, RefusedInput
 from .installations import Installation
+from .moderation import Decision
 from .partials import PartialImage
 from .run_ends import RunEnd
 from .runs import Run
@@ -23,6 +24,7 @@ from .variants import ImageVariant
 __all__ = [
     "Attachment",
     "Brake",
+    "Decision",
     "DeletedFile",
     "DeletedPosition",
     "Feedback",

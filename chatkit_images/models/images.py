@@ -16,13 +16,16 @@ from .failures import WithFailure
 from .files import WithStorage, file_field
 from .keys import KeyField
 from .lineage import WithLineage
+from .moderation import WithVisibility
 from .partials import PartialImage
 from .requests import WithRequest
 from .runs import Run
 from .threads import Thread, ThreadItem
 
 
-class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
+class GeneratedImage(
+    WithLineage, WithRequest, WithFailure, WithVisibility, WithStorage
+):
     """One image call of the model. It ends in exactly one final state."""
 
     ID_PREFIX = "img_"
@@ -187,6 +190,9 @@ class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
         verbose_name = _("generated image")
         verbose_name_plural = _("generated images")
         ordering = ["-created_at", "-pk"]
+        permissions = [
+            ("moderate_generatedimage", "Can hide, restore and review generated image")
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["thread", "identity"], name="chatkit_image_identity"
@@ -198,6 +204,10 @@ class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
             models.Index(fields=["thread", "call_id"], name="chatkit_image_call"),
             models.Index(fields=["file"], name="chatkit_image_file"),
             models.Index(fields=["thumbnail"], name="chatkit_image_thumbnail"),
+            models.Index(fields=["review_since"], name="chatkit_image_review"),
+            models.Index(
+                fields=["visibility", "created_at"], name="chatkit_image_hidden"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -209,13 +219,13 @@ class GeneratedImage(WithLineage, WithRequest, WithFailure, WithStorage):
         return f"{self.ID_PREFIX}{self.pk.hex}"
 
     @property
-    def is_shown(self) -> bool:
-        """Whether its owner may see its file: the image, or its newest preview.
+    def has_result(self) -> bool:
+        """Whether its file is what the person gets: the image, or its newest preview.
 
-        A preview of a blocked image is not shown.
+        A preview of a blocked image is none.
         """
-        hidden = (self.Status.GENERATING, self.Status.BLOCKED)
-        return bool(self.file) and self.status not in hidden
+        without = (self.Status.GENERATING, self.Status.BLOCKED)
+        return bool(self.file) and self.status not in without
 
     def end(self, status: str, **fields: Any) -> bool:
         """End an unfinished image. Its newest partial image becomes its file.

@@ -152,6 +152,14 @@ class Feedback(models.Model):
         on_delete=models.SET_NULL,
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
+    reason = models.CharField(
+        _("reason"),
+        max_length=1000,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("What the person wrote who reported the item to staff."),
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 

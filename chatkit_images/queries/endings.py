@@ -220,7 +220,7 @@ def _save_end(image: models.GeneratedImage, fenced: bool) -> None:
     context = context_class().for_owner(image.thread.owner, image.thread.user)
     key, created_at = message_id(image), times.to_naive(image.created_at)
     item: types.ThreadItem
-    if image.is_shown:
+    if image.has_result:
         url = file_urls.image_url(image, context)
         item = types.GeneratedImageItem(
             id=key,
@@ -231,7 +231,7 @@ def _save_end(image: models.GeneratedImage, fenced: bool) -> None:
     else:
         item = notes.message(key, image.thread_id, created_at, notes.words(image))
     items.save(image.thread_id, item, context, fenced=fenced)
-    if image.is_shown and image.status != Status.COMPLETED:
+    if image.has_result and image.status != Status.COMPLETED:
         text, key = notes.preview_words(image), notes.note_id(image)
         item = notes.message(key, image.thread_id, created_at, text)
         items.save(image.thread_id, item, context, fenced=fenced)
