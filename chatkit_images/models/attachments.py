@@ -76,6 +76,8 @@ class Attachment(WithStorage):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["owner", "id"], name="chatkit_attachment_owner"),
+            models.Index(fields=["created_at"], name="chatkit_attachment_created"),
+            models.Index(fields=["owner", "created_at"], name="chatkit_attachment_of"),
             # What an owner has stored, and what of it waits for a message.
             models.Index(
                 fields=["owner", "thread", "bytes"], name="chatkit_attachment_stored"

@@ -56,7 +56,7 @@ class GeneratedImage(
         verbose_name=_("thread"),
         related_name="images",
         on_delete=models.CASCADE,
-        db_index=False,  # Two other indexes begin with it.
+        db_index=False,  # Other indexes begin with it.
     )
     item = models.ForeignKey(
         ThreadItem,
@@ -202,6 +202,10 @@ class GeneratedImage(
             models.Index(fields=["created_at"], name="chatkit_image_created"),
             models.Index(fields=["status", "created_at"], name="chatkit_image_status"),
             models.Index(fields=["thread", "call_id"], name="chatkit_image_call"),
+            models.Index(fields=["thread", "created_at"], name="chatkit_image_of"),
+            models.Index(fields=["model", "created_at"], name="chatkit_image_model"),
+            models.Index(fields=["reason", "created_at"], name="chatkit_image_reason"),
+            models.Index(fields=["call_id"], name="chatkit_image_called"),
             models.Index(fields=["file"], name="chatkit_image_file"),
             models.Index(fields=["thumbnail"], name="chatkit_image_thumbnail"),
             models.Index(fields=["review_since"], name="chatkit_image_review"),

@@ -157,6 +157,9 @@ class Run(WithRequest, WithFailure):
         ]
         indexes = [
             models.Index(fields=["status", "heartbeat_at"], name="chatkit_run_alive"),
+            models.Index(fields=["created_at"], name="chatkit_run_created"),
+            models.Index(fields=["owner", "created_at"], name="chatkit_run_of"),
+            models.Index(fields=["reason", "created_at"], name="chatkit_run_reason"),
         ]
 
     def __str__(self) -> str:

@@ -175,7 +175,10 @@ class Feedback(models.Model):
                 fields=["item", "owner"], name="chatkit_feedback_unique"
             ),
         ]
-        indexes = [models.Index(fields=["owner"], name="chatkit_feedback_owner")]
+        indexes = [
+            models.Index(fields=["owner"], name="chatkit_feedback_owner"),
+            models.Index(fields=["updated_at"], name="chatkit_feedback_updated"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.item_id}"

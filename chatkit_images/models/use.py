@@ -54,6 +54,8 @@ class UseEntry(models.Model):
             models.Index(fields=["owner", "kind", "day"], name="chatkit_use_owner"),
             models.Index(fields=["run_id"], name="chatkit_use_run"),
             models.Index(fields=["day", "kind"], name="chatkit_use_day"),
+            models.Index(fields=["day", "id"], name="chatkit_use_newest"),
+            models.Index(fields=["owner", "day", "id"], name="chatkit_use_of"),
         ]
 
     def __str__(self) -> str:
