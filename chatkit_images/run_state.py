@@ -17,6 +17,7 @@ from .conf import Limits
 from .failures import Failure, Reason
 from .imaging import Base64Image, Placeholders
 from .timing import Asked
+from .verdicts import Check
 
 if TYPE_CHECKING:
     from .context import RequestContext
@@ -69,6 +70,7 @@ class RunState:
         asked: Whom it has asked, and where its time goes.
         recalled: How many earlier images the model has looked at again.
         rows: Rows of the history for the model's input, until it takes them.
+        check_image: The project's check of images, if it has one.
         limits: What the person may use, if the claim has asked; each image of the
             project's own is held against it.
         served: Set when the first event was sent, or when no reader is there.
@@ -94,6 +96,7 @@ class RunState:
     asked: Asked = field(default_factory=Asked)
     recalled: int = 0
     rows: ModelRows | None = None
+    check_image: Check | None = None
     limits: Limits | None = None
     served: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -13,6 +13,7 @@ from chatkit import types
 
 from ..converters import DjangoResponseStreamConverter
 from ..imaging import SentImage
+from ..notes import WithheldImage
 from . import finals, outcomes
 from .call_notes import CallNotes
 from .call_row import CallRow
@@ -210,12 +211,12 @@ class ImageCall:
         if image is None:
             image = await self._end_row(outcome)
         if image is None:
-            await self._show_note(outcome)
+            await self._show(self._notes.in_place(outcome))
             return
         if self._converter.is_completed(self.call_id):
             # What was not saved at first is saved now.
             self.outcome = ImageOutcome(Status.COMPLETED, facts=outcome.facts)
-        await self._show_image(image)
+        await self._show(self._item.model_copy(update={"image": image}))
         if self.outcome.status != Status.COMPLETED:
             self.note = self._notes.beside(outcome)
             await self._emit(types.ThreadItemDoneEvent(item=self.note))
@@ -233,15 +234,15 @@ class ImageCall:
             logger.exception("The end of image call %s is not saved", self.call_id)
             return None
 
-    async def _show_image(self, image: types.GeneratedImage) -> None:
-        await self._update(image, 1.0)
-        self.final_item = self._item.model_copy(update={"image": image})
-        await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
-
-    async def _show_note(self, outcome: ImageOutcome) -> None:
-        self.final_item = self._notes.in_place(outcome)
-        await self._emit(types.ThreadItemRemovedEvent(item_id=self._item.id))
-        await self._emit(types.ThreadItemDoneEvent(item=self.final_item))
+    async def _show(self, item: types.ThreadItem) -> None:
+        """Show what the call has become. Of a withheld image clients get words."""
+        self.final_item = item
+        image = getattr(item, "image", None)
+        if image is None or isinstance(image, WithheldImage):
+            await self._emit(types.ThreadItemRemovedEvent(item_id=self._item.id))
+        else:
+            await self._update(image, 1.0)
+        await self._emit(types.ThreadItemDoneEvent(item=item))
 
     async def _update(self, image: types.GeneratedImage, progress: float) -> None:
         update = types.GeneratedImageUpdated(image=image, progress=progress)

@@ -20,7 +20,10 @@ MOST_PROMPT = 200
 
 
 def of_image(image: GeneratedImage) -> str:
-    """Return the answer of a tool whose image the person sees."""
+    """Return the answer of a tool whose image is there, and mostly seen."""
+    if image.is_withheld:
+        words = notes.withheld(image).words
+        return f"The image is made, but is not shown. The person reads: {words}"
     prompt = clip(image.prompt, MOST_PROMPT)
     size = f" It has {image.width} x {image.height} pixels." if image.width else ""
     prompted = f' Prompt: "{prompt}".' if prompt else ""

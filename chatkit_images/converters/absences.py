@@ -27,6 +27,7 @@ AGAIN = "Another such note from the application:"
 # Why an image or a file does not go along: the ends of the sentences about it.
 DAMAGED = "is damaged"
 GONE = "is gone"
+HIDDEN = "was hidden from the user by the application"
 NOT_AGAIN = "is not shown again"
 NO_ROOM = "is not shown because others take all the room"
 NOT_NOW = "is not available now"

@@ -13,7 +13,7 @@ from chatkit.types import GeneratedImage, ThreadMetadata
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from .. import cleaning, database, file_urls, models, storage, timing
+from .. import cleaning, database, file_urls, models, notes, storage, timing
 from ..conf import Limits
 from ..context import RequestContext
 from ..contexts import given_to
@@ -51,9 +51,11 @@ class CallRows:
         self.told: dict[str, Any] = {}
         # Those of them that the row in the database has.
         self._written: dict[str, Any] = {}
+        state = current_state.get()
+        # The project's check of each image and preview, if it has one.
+        self.check_image = state.check_image if state is not None else None
         # Called with each event of the provider.
         self.heard: Callable[[], None] | None = None
-        state = current_state.get()
         # Whom the run has asked, and when.
         self.asked = state.asked if state is not None else Asked()
         self._turn = Turn()
@@ -104,6 +106,8 @@ class CallRows:
                 await self.check_thread()
                 named = call_id if provider_id is None else provider_id
                 columns = clean_image({**self.asked.image_columns(), **fields})
+                if self.check_image is not None:
+                    columns["visibility"] = models.Visibility.UNCHECKED
                 begun = models.GeneratedImage(created_at=began, **columns)
                 found = self.sources.find(call_id, begun, self._arrived())
                 begin: Begin = images.begin
@@ -191,6 +195,8 @@ class CallRows:
 
     def _shown(self, call_id: str) -> GeneratedImage:
         image = self._images[call_id]
+        if image.is_withheld:
+            return notes.withheld(image)
         url = file_urls.image_url(image, self.context)
         return GeneratedImage(id=image.image_id, url=url)
 

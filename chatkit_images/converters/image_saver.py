@@ -10,7 +10,7 @@ from chatkit.types import GeneratedImage
 from django.db import Error
 from django.utils import timezone
 
-from .. import database, file_urls, models, receiving, storage, timing
+from .. import database, file_urls, models, receiving, storage, timing, verdicts
 from ..exceptions import NotFoundError
 from ..failures import Reason
 from ..imaging import WholeImage
@@ -47,9 +47,9 @@ class ImageSaver(CallRows):
             received = await storage.call(
                 "partials", receiving.receive_partial, base64_image
             )
-        if call_id in self._final:
-            return None
         stored, data = received
+        if call_id in self._final or not await self._lets_through(call_id, data):
+            return None
         await storage.upload(stored.name, data, lane="aside")
 
         def add() -> GeneratedImage | None:
@@ -117,6 +117,8 @@ class ImageSaver(CallRows):
     ) -> GeneratedImage:
         image, stored = self._images[call_id], arrival.stored
         timings = self._timings[call_id]
+        image.arrived_at = fields.get("arrived_at")
+        verdict = await self._verdict(image, arrival.data)
         with timing.measured("store"):
             is_stored = await arrival.upload.done()
         stored_at = timezone.now()
@@ -134,6 +136,7 @@ class ImageSaver(CallRows):
                 image,
                 stored,
                 lambda row: self._note_sources(call_id, row),
+                verdict,
                 stored_at=stored_at,
                 timings=timings.figures(),
                 **fields,
@@ -151,6 +154,21 @@ class ImageSaver(CallRows):
         if call_id not in self._replays:
             self.asked.timings.count("images_completed")
         return shown
+
+    async def _lets_through(self, call_id: str, preview: bytes) -> bool:
+        """Whether the project's check has nothing against a preview."""
+        verdict = await self._verdict(self._images[call_id], preview)
+        return verdict is None or verdict.says == verdicts.SHOW.says
+
+    async def _verdict(
+        self, image: models.GeneratedImage, data: bytes
+    ) -> verdicts.Verdict | None:
+        """Return what the project's check says, ``None`` if it has none."""
+        check = self.check_image
+        if check is None:
+            return None
+        with timing.measured("check"):
+            return await verdicts.ask(check, image, data, self.context)
 
     def _note_written(self, image: models.GeneratedImage) -> None:
         """Note what a row, as it is in the database, has of what was told."""

@@ -237,8 +237,9 @@ class DjangoThreadItemConverter(DecorationConverter):
         file: InputFile,
     ) -> Part:
         """Return the image of an item, or ``None`` and why it does not go along."""
-        if not self.files.may_go(file):
-            return None, absences.WITHHELD
+        withheld = image is not None and image.is_withheld
+        if withheld or not self.files.may_go(file):
+            return None, absences.HIDDEN if withheld else absences.WITHHELD
         if item.image and not self._may_show(self._item):
             return None, absences.NOT_AGAIN
         if image is None:

@@ -13,7 +13,7 @@ from .holds import LegalHold
 from .images import GeneratedImage
 from .inputs import ImageSource, RefusedInput
 from .installations import Installation
-from .moderation import Decision
+from .moderation import Decision, ReviewReason, Visibility
 from .partials import PartialImage
 from .run_ends import RunEnd
 from .runs import Run
@@ -36,6 +36,7 @@ __all__ = [
     "OwnerBlock",
     "PartialImage",
     "RefusedInput",
+    "ReviewReason",
     "Run",
     "RunEnd",
     "Thread",
@@ -43,4 +44,5 @@ __all__ = [
     "UseCounter",
     "UseEntry",
     "UseKind",
+    "Visibility",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatkit import types
 
+from .. import notes
 from ..queries import threads
 
 FULL = "_chatkit_images_thread"
@@ -14,15 +15,18 @@ def visible(event: types.ThreadStreamEvent) -> types.ThreadStreamEvent | None:
     """Return an event as a client may see it; ``None`` if the client may not see it.
 
     The SDK hides hidden context in one kind of event out of three, and the metadata of
-    threads only in the events that it makes itself.
+    threads only in the events that it makes itself. An image that is withheld is words.
     """
     if isinstance(
         event,
         types.ThreadItemAddedEvent
         | types.ThreadItemDoneEvent
         | types.ThreadItemReplacedEvent,
-    ) and isinstance(event.item, HIDDEN):
-        return None
+    ):
+        if isinstance(event.item, HIDDEN):
+            return None
+        seen = notes.as_seen(event.item)
+        return event if seen is event.item else event.model_copy(update={"item": seen})
     if isinstance(event, types.ThreadCreatedEvent | types.ThreadUpdatedEvent):
         return event.model_copy(update={"thread": public_thread(event.thread)})
     return event

@@ -18,7 +18,8 @@ from ..exceptions import NotFoundError
 from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
-from . import fence, sources, threads, use
+from ..verdicts import Verdict
+from . import fence, reviews, sources, threads, use
 from .sources import Source
 
 
@@ -86,6 +87,7 @@ def complete(
     image: models.GeneratedImage,
     stored: StoredImage,
     then: Callable[[models.GeneratedImage], None] | None = None,
+    verdict: Verdict | None = None,
     **fields: Any,
 ) -> bool:
     """Make a stored file the file of the image, and drop its partial images.
@@ -97,6 +99,7 @@ def complete(
         image: The image.
         stored: The file.
         then: Is called with the row in the transaction that completes it.
+        verdict: What the project's check says; ``None`` if nobody has asked it.
         fields: Further columns.
 
     Returns:
@@ -134,6 +137,7 @@ def complete(
                 "status": models.GeneratedImage.Status.COMPLETED,
                 "finished_at": timezone.now(),
             }
+            values |= reviews.on_arrival(row, verdict, values["moderation"])
             rows.update(**values)
             for name, value in values.items():
                 setattr(row, name, value)

@@ -11,6 +11,8 @@ from .. import models
 from ..conf import settings
 from ..context import RequestContext
 from ..receiving import StoredImage
+from ..run_state import current_state
+from ..verdicts import Verdict
 from . import fence, images, threads
 from .identity import call_key
 
@@ -89,6 +91,8 @@ def begin(
             "prompt": "",
             "source": models.GeneratedImage.Source.INLINE,
         }
+        if (state := current_state.get()) is not None and state.check_image:
+            values["visibility"] = models.Visibility.UNCHECKED
         # Two images with one name are two images.
         identity = f"inline:{digest}:{key}"
         with fence.thread_first(thread.pk):
@@ -96,11 +100,13 @@ def begin(
     return image
 
 
-def complete(image: models.GeneratedImage, stored: StoredImage) -> None:
+def complete(
+    image: models.GeneratedImage, stored: StoredImage, verdict: Verdict | None = None
+) -> None:
     """Give an image of an item its file.
 
     Raises:
         NotFoundError: If its thread was deleted meanwhile.
     """
-    images.complete(image, stored)
+    images.complete(image, stored, verdict=verdict)
     images.announce(image)

@@ -16,7 +16,7 @@ from chatkit import types
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from .. import file_urls, models
+from .. import file_urls, models, notes
 from ..cleaning import clean, clean_json, map_strings
 from ..context import RequestContext
 from ..times import to_naive
@@ -138,6 +138,8 @@ def to_item(
 
     def image_url(key: str) -> str | None:
         image = images.get(key)
+        if image is not None and image.is_withheld:
+            return ""
         return file_urls.image_url(image, context) if image else None
 
     payload = map_strings(
@@ -147,10 +149,12 @@ def to_item(
         payload["attachments"] = [
             attachments[key] for key in payload["attachments"] if key in attachments
         ]
+    said: dict[str, str] = {}
     if row.type == "generated_image" and payload.get("image"):
-        payload["image"] = _shown(payload["image"], images, image_url)
+        said = payload["image"]
+        payload["image"] = _shown(said, images, image_url)
     try:
-        return ADAPTER.validate_python(
+        item = ADAPTER.validate_python(
             payload
             | {
                 "id": row.item_id,
@@ -167,6 +171,10 @@ def to_item(
             "Item %s of thread %s is left out: %s", row.pk, row.thread_id, problems
         )
         return None
+    image = images.get(said.get("key", said["id"])) if said else None
+    if image is not None and image.is_withheld:
+        return item.model_copy(update={"image": notes.withheld(image)})
+    return item
 
 
 def _shown(

@@ -70,7 +70,7 @@ def load_page(
         threads.get(thread_id, context)
     data = read_items.to_items(found[:limit], thread_id, context, for_model=hidden)
     if not hidden:
-        data = [notes.in_place_of_removed(each) for each in data]
+        data = [notes.as_seen(each) for each in data]
     last = found[limit - 1].item_id if more else None
     if counted:
         total = vars(found[0])["total"] if found else 0

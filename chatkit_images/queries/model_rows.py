@@ -195,9 +195,9 @@ def of_thread(
 def shown(
     image: models.GeneratedImage | None, thread_id: str
 ) -> models.GeneratedImage | None:
-    """Return an image if an item of a thread may show it."""
+    """Return an image if an item of a thread has it, shown or withheld."""
     found = of_thread(image, thread_id)
-    return found if found is not None and found.is_shown else None
+    return found if found is not None and found.has_result else None
 
 
 def visible(image: models.GeneratedImage | None) -> models.GeneratedImage | None:

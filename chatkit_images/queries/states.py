@@ -115,6 +115,8 @@ def _of_images(
         image = images.get(said.get("key", said["id"]))
         if image is None:
             states[row.item_id] = {"kind": "removed", "of": "image"}
+        elif image.is_withheld:
+            states[row.item_id] = {"kind": "withheld", "of": "image"}
         elif image.status in failure_columns.PREVIEWS:
             states[row.item_id] = {"kind": "preview", "of": "image"} | _why(image)
     return states

@@ -141,7 +141,7 @@ def stored_events(run: Run, context: RequestContext) -> list[types.ThreadStreamE
             rows = rows.filter(created_at__lte=run.finished_at)
         rows = rows.exclude(type__in=items.HIDDEN_TYPES).order_by("created_at", "pk")
         found = read_items.to_items(list(rows), run.thread.pk, context)
-        shown = map(notes.in_place_of_removed, found)
+        shown = map(notes.as_seen, found)
         events += [types.ThreadItemDoneEvent(item=item) for item in shown]
     broken = run.status in (Run.Status.FAILED, Run.Status.INTERRUPTED)
     if broken:

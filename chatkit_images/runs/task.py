@@ -64,7 +64,7 @@ class RunTask:
         self.failure: Exception | None = None
         self.ending = False
         self.end: RunOutcome | None = None
-        self.state = RunState()
+        self.state = RunState(check_image=getattr(server, "image_check", None))
         self.trackers: list[ImageTracker] = []
         self._server = server
         self._request = request

@@ -28,9 +28,11 @@ from ..converters import (
     DjangoThreadItemConverter,
     windows,
 )
+from ..models import GeneratedImage
 from ..protocol import ProtocolServer
 from ..queries.pages import CountedPage
 from ..run_state import current_state
+from ..verdicts import Answer, Check
 from . import extra_arguments, prompt_cache, safety
 
 turn_config: ContextVar[tuple[AgentContext[RequestContext], RunConfig | None] | None]
@@ -161,6 +163,33 @@ class HookMixin(ProtocolServer):
         Raises:
             GenerationRefused: With what the person reads.
         """
+
+    def check_image(
+        self, image: GeneratedImage, data: bytes, context: RequestContext
+    ) -> Answer | Awaitable[Answer]:
+        """Decide about an image before any URL of it leaves. Default: it is shown.
+
+        It is called with each final image and with each preview, of which ``image`` has
+        no ``arrived_at``. A plain method runs in a thread, and may query the database.
+        If it raises, or takes more than a minute, the image is held.
+
+        Args:
+            image: The row, whose file nobody can see yet.
+            data: The bytes.
+            context: Whose it is.
+
+        Returns:
+            ``None`` or ``"show"``, ``"hold"``, ``"block"``, or a ``Verdict`` with a
+            reason for staff and words for the person. A preview that is not to be shown
+            is left out; what becomes of the image is decided with its final.
+        """
+        return None
+
+    @property
+    def image_check(self) -> Check | None:
+        """The project's ``check_image``; ``None`` if it has not written one."""
+        own = type(self).check_image is not HookMixin.check_image
+        return self.check_image if own else None
 
     def get_thread_item_converter(
         self, thread: types.ThreadMetadata, context: RequestContext

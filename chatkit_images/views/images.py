@@ -70,7 +70,8 @@ def image_response(
 ) -> HttpResponseBase:
     """Return a variant of an image. If the image has ended, it must be shown.
 
-    For example, a client may have the URL of a preview whose image was blocked.
+    For example, a client may have the URL of a preview whose image was blocked. Of one
+    that is hidden or held nothing is served, whatever its status is.
 
     Args:
         request: The request.
@@ -79,7 +80,8 @@ def image_response(
         max_age: Seconds that the person's own browser may keep them.
         shared: Seconds that nginx may keep them for whoever has the same URL.
     """
-    if image.finished_at is not None and not image.is_shown:
+    is_over = image.finished_at is not None
+    if image.is_withheld or (is_over and not image.is_shown):
         return gone()
     file, is_final = row_files.of_image(image, variant)
     stem = slugify(image.prompt)[:60] or "image"

@@ -25,6 +25,7 @@ IMAGES = Lookup(
     {
         "": (
             *("id", "thread", "status", "finished_at", "created_at", "prompt"),
+            "visibility",
             *("file", "thumbnail", "storage_alias", "mime", "bytes", "sha256"),
         ),
         "thread": ("id", "owner", "user"),

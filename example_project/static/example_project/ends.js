@@ -18,6 +18,7 @@ const LOOKS = {
   blocked: ["blocked", "Blocked"], refused: ["blocked", "Refused"],
   stopped: ["stopped", "Stopped"], stopped_by_staff: ["stopped", "Stopped"],
   interrupted: ["stopped", "Interrupted"], removed: ["removed", "Removed"],
+  withheld: ["removed", "Not shown"],
 };
 
 /** Return the categories of a moderation in plain words, each once, or none. */
@@ -33,7 +34,7 @@ function foundWords(categories = []) {
 /** Return the look, the heading and the hint of a note, and which ways on there are. */
 export function endOf(thread, item, isLast) {
   const state = stateOf(thread, item);
-  const reason = state.kind === "removed" ? "removed" : state.reason;
+  const reason = ["removed", "withheld"].includes(state.kind) ? state.kind : state.reason;
   const [look, word] = LOOKS[reason] ?? ["failed", "Not finished"];
   const name = nameOf(thread, item.id);
   const hint = [];

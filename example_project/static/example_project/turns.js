@@ -16,7 +16,7 @@ export function noteIdOf(item) {
 
 /** Whether an item is the app's own words: a note, or words in place of what is gone. */
 export function isNote(thread, item) {
-  return item.type === "assistant_message" && ["note", "removed"].includes(stateOf(thread, item).kind);
+  return item.type === "assistant_message" && ["note", "removed", "withheld"].includes(stateOf(thread, item).kind);
 }
 
 /** Return the turns of a thread: each with its message, which may be missing, and its items. */
