@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
+from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from . import database, imaging, models, storage, url_tokens
 from .conf import settings
 from .context import RequestContext
+from .contexts import context_class, working_for
+from .exceptions import NotFoundError
 
 logger = logging.getLogger(__name__)
 # Seconds that a thread waits for the storage to say where it is.
 STORAGE_SECONDS = 2.0
 # URLs of storages, by that of new files and by tenant. Their hosts stay.
 _storage_urls: WeakKeyDictionary[Storage, dict[str, list[str]]] = WeakKeyDictionary()
+
+
+class Link(NamedTuple):
+    """A URL that opens without a login, and when it expires."""
+
+    url: str
+    expires: datetime
 
 
 def image_url(
@@ -42,11 +54,36 @@ def image_url(
 
 
 def signed_url(
-    image: models.GeneratedImage, context: RequestContext, variant: str = "full"
+    image: models.GeneratedImage,
+    context: RequestContext,
+    variant: str = "full",
+    *,
+    expires: int | None = None,
 ) -> str:
     """Return a URL that carries its own authority, whatever ``IMAGE_URLS`` says."""
-    token = url_tokens.make("image", image.pk.hex, variant, context.scope)
+    key = image.pk.hex
+    token = url_tokens.make("image", key, variant, context.scope, expires=expires)
     return route(context, "image", token)
+
+
+def link(image: models.GeneratedImage, request: HttpRequest) -> Link:
+    """Return a URL of an image that opens without a login, for staff to hand on.
+
+    Args:
+        image: The image.
+        request: Whose host the URL gets.
+
+    Raises:
+        NotFoundError: If the image's own person may not see it.
+    """
+    if not image.is_shown:
+        raise NotFoundError(f"Image {image.pk} is not shown")
+    thread = image.thread
+    context = context_class().for_owner(thread.owner, thread.user, request)
+    expires = url_tokens.expiry(f"image.{image.pk.hex}.full")
+    with working_for(context):
+        url = signed_url(image, context, expires=expires)
+    return Link(url, datetime.fromtimestamp(expires, tz=UTC))
 
 
 def model_url(
@@ -59,9 +96,7 @@ def model_url(
     providers would have few in their caches.
     """
     expires = url_tokens.expiry(f"model.{context.scope}")
-    key = image.pk.hex
-    token = url_tokens.make("image", key, variant, context.scope, expires=expires)
-    return route(context, "image", token)
+    return signed_url(image, context, variant, expires=expires)
 
 
 def partial_url(partial: models.PartialImage, context: RequestContext) -> str:

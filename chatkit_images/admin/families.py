@@ -42,6 +42,17 @@ class Card:
     is_current: bool = False
     others: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, site: AdminSite, row: Any, label: Any = "", **fields: Any) -> Card:
+        """Return the card of an image or an attachment."""
+        model_admin = site.get_model_admin(type(row))
+        html: SafeString | str = tile(clip(str(row), 60))
+        if isinstance(model_admin, ImageModelAdmin):
+            html = model_admin.image(row)
+        words = row.name if isinstance(row, models.Attachment) else str(row)
+        url = page_url(site, type(row), "change", row.pk)
+        return cls(html, clip(words, 60), url, label, **fields)
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -154,19 +165,8 @@ class Family:
         return {**self._lineage.others, **self._lineage.family}[key]
 
     def _card(self, row: Any, label: Any, others: tuple[str, ...] = ()) -> Card:
-        model_admin = self.site.get_model_admin(type(row))
-        html: SafeString | str = tile(clip(str(row), 60))
-        if isinstance(model_admin, ImageModelAdmin):
-            html = model_admin.image(row)
-        words = row.name if isinstance(row, models.Attachment) else str(row)
-        return Card(
-            html,
-            clip(words, 60),
-            page_url(self.site, type(row), "change", row.pk),
-            label,
-            row.pk == self.image.pk,
-            others,
-        )
+        is_current = row.pk == self.image.pk
+        return Card.of(self.site, row, label, is_current=is_current, others=others)
 
     def _role(self, role: str) -> SafeString:
         return badge(role, Role(role).label)

@@ -33,6 +33,9 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
     thumbnail_side = 320
     mime_field = "mime"
 
+    class Media:
+        css = {"all": ["chatkit_images/admin/image.css"]}
+
     @property
     def image_url_name(self) -> str:
         """Name of the route, without the namespace of the site."""
@@ -99,10 +102,14 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         kind: str = getattr(obj, self.mime_field).rpartition("/")[2]
         return kind.partition("+")[0].upper()
 
+    def get_kind(self, obj: Any) -> str:
+        """Return what the tile of an image without a file looks like."""
+        return ""
+
     def render_image(self, obj: Any, variant: str) -> SafeString:
         """Return the image, or a tile that says why there is none."""
         if not obj.file or getattr(obj, self.mime_field) not in imaging.SHOWN:
-            return tile(self.get_tile_text(obj), self.get_alt(obj))
+            return tile(self.get_tile_text(obj), self.get_alt(obj), self.get_kind(obj))
         side = self.thumbnail_side if variant == "thumbnail" else None
         url = self.get_image_url(obj, variant)
         return img(url, self.get_alt(obj), obj.width, obj.height, side)

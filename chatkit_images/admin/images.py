@@ -15,16 +15,33 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..views import row_files
 from ..views.files import ServedFile
-from .families import Family
+from .about import About
+from .families import Card, Family
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
-from .image_fields import GeneratedImageFields
-from .markup import img
+from .image_pages import ImagePages
+from .markup import EMPTY
 from .row_actions import OwnerActions
+from .surroundings import Surroundings, siblings_of
+
+STATIC = "chatkit_images/admin"
 
 
 @admin.register(models.GeneratedImage)
-class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
+class GeneratedImageAdmin(OwnerActions, ImagePages):
     """A gallery, and a page with all that is known of an image."""
+
+    class Media:
+        css = {
+            "all": [
+                "chatkit_images/admin/gallery.css",
+                "chatkit_images/admin/lightbox.css",
+            ]
+        }
+        js = [
+            "chatkit_images/admin/gallery.js",
+            "chatkit_images/admin/about.js",
+            "chatkit_images/admin/lightbox.js",
+        ]
 
     list_display = [
         "image",
@@ -33,9 +50,9 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
         "person",
         "model",
         "dimensions",
-        "created_at",
+        "age",
     ]
-    list_display_links = ["image"]
+    list_display_links = ["image", "words"]
     list_select_related = ["thread__user"]
     list_per_page = 48
     show_full_result_count = False
@@ -57,55 +74,67 @@ class GeneratedImageAdmin(OwnerActions, GeneratedImageFields):
     search_help_text = _("Prompt, call id, title of the thread, owner")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the facts of an image, and those of an error only if it has one."""
-        asked: list[Any] = [("source", "model", "chat_model")]
-        asked += [("quality", "size", "background", "output_format"), "details_json"]
+        """Return the technical facts that are known; the others stand beside the image.
+
+        A fact that an image has not is left out.
+        """
+        options = [("source", "chat_model"), ("quality", "size")]
+        options += [("background", "output_format")]
         times = [("partial_count", "first_partial", "final"), "phases"]
-        usage = ["usage_json", "svg_usage_json"]
-        facts = [("dimensions", "mime"), "sha256", "file_name"]
-        dates: list[Any] = [("requested_at", "first_event_at", "created_at")]
-        dates += [("arrived_at", "stored_at", "finished_at"), "superseded_at"]
-        asked_of: list[Any] = [("provider", "response_id", "request_id")]
-        error = [
-            ("reason", "error_code"),
-            "remedy",
-            "error_message",
-            "moderation_json",
-            "failure_json",
-        ]
+        dates = [("requested_at", "first_event_at", "arrived_at")]
+        dates += [("stored_at", "finished_at", "superseded_at")]
+        error = ["error_code", "error_message", "moderation_json", "failure_json"]
         sections: list[tuple[Any, list[Any]]] = [
             (_("Error and moderation"), error),
-            (_("Words"), ["prompt", "revised_prompt"]),
-            (_("Generation"), [*asked, *times, *usage]),
-            (_("Image"), [*facts, *dates]),
-            (_("Run"), [("run", "run_state"), *asked_of, "run_usage"]),
-            (_("Thread"), [("thread", "person"), "item", "call_id"]),
+            (_("Generation"), [*options, "details_json"]),
+            (_("Time"), [*times, *dates]),
+            (_("Use"), ["usage_json", "svg_usage_json", "run_usage"]),
+            (_("File"), ["mime", "sha256", "file_name"]),
+            (_("Ids"), ["item", "call_id", "provider", "response_id", "request_id"]),
         ]
-        told = obj and (obj.reason or obj.error_code or obj.error_message)
-        if obj and not (told or obj.moderation):
-            del sections[0]
-        return [(name, {"fields": fields}) for name, fields in sections]
+        known = (
+            (name, list(filter(None, (self._known(obj, each) for each in fields))))
+            for name, fields in sections
+        )
+        return [(name, {"fields": fields}) for name, fields in known if fields]
+
+    def _known(self, obj: Any, field: Any) -> Any:
+        """Return a field, or those of a row of fields, if they say something."""
+        if obj is None:
+            return field
+        if isinstance(field, tuple):
+            return tuple(name for name in field if self._known(obj, name))
+        of_page = getattr(self, field, None)
+        value = of_page(obj) if callable(of_page) else getattr(obj, field, None)
+        return field if value not in (None, "", 0, EMPTY) else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return every field of the page."""
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
+    def get_facts_context(
+        self, request: HttpRequest, obj: models.GeneratedImage
+    ) -> dict[str, Any]:
+        """Return an image, what is known of it and what may be done to it."""
+        return {
+            **super().get_facts_context(request, obj),
+            "about": About(self, request, obj),
+            "row_actions": self.get_row_actions(request, obj),
+        }
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Add the state and the partial images, if there are some."""
+        """Add what stands beside the image, below it and around it."""
         obj = context["original"]
-        context["state"] = self.state(obj)
+        context["about"] = About(self, request, obj)
+        context["neighbours"] = self.get_neighbours(request, obj)
         context["family"] = Family(self.admin_site, request, obj)
-        context["partials"] = [
-            {
-                "number": partial.index + 1,
-                "url": (url := self.get_image_url(obj, f"partial-{partial.index}")),
-                "image": img(url, str(partial), partial.width, partial.height, 320),
-            }
-            for partial in obj.partials.all()
-            if partial.file
+        context["siblings"] = [
+            Card.of(self.admin_site, row)
+            for row in siblings_of(self.admin_site, request, obj)
         ]
+        context["transcript"] = Surroundings(self.admin_site, request, obj)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_file(self, obj: Any, variant: str) -> ServedFile | None:

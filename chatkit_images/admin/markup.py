@@ -7,8 +7,11 @@ import json
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 from django.utils.translation import gettext
 
 from .. import models, reports
@@ -24,10 +27,37 @@ def badge(kind: str, label: Any) -> SafeString:
     return format_html('<span class="ck-badge ck-is-{}">{}</span>', kind, label)
 
 
-def tile(text: str, alt: str = "") -> SafeString:
-    """Return words in the place of an image."""
+def tile(text: str, alt: str = "", kind: str = "") -> SafeString:
+    """Return words in the place of an image.
+
+    Args:
+        text: The words.
+        alt: What the image would show, for people who do not see it.
+        kind: What the tile looks like: a status.
+    """
     hidden = format_html('<span class="visually-hidden">: {}</span>', alt)
-    return format_html('<span class="ck-tile">{}{}</span>', text, hidden if alt else "")
+    return format_html(
+        '<span class="ck-tile{}">{}{}</span>',
+        f" ck-tile-{kind}" if kind else "",
+        text,
+        hidden if alt else "",
+    )
+
+
+def age(moment: datetime.datetime) -> SafeString:
+    """Return how long ago a moment was, with the moment for whoever points at it."""
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        date_format(local, "DATETIME_FORMAT"),
+        gettext("%(age)s ago") % {"age": timesince(moment, depth=1)},
+    )
+
+
+def prompt_of(text: str) -> SafeString:
+    """Return words of a person, in the direction of their own language."""
+    return format_html('<span class="ck-prompt" dir="auto">{}</span>', text)
 
 
 def img(

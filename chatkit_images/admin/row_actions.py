@@ -38,14 +38,18 @@ class RowActions(BaseModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         """Add the actions that the person may take."""
-        offered, original = self.get_actions(request), context["original"]
+        context["row_actions"] = self.get_row_actions(request, context["original"])
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_row_actions(self, request: HttpRequest, row: Any) -> list[dict[str, str]]:
+        """Return the actions that the person may take on a row."""
+        offered = self.get_actions(request)
         url = page_url(self.admin_site, self.model, "changelist")
-        context["row_actions"] = [
+        return [
             {"name": name, "label": label_of(action), "url": url}
             for name in self.row_actions
-            if (action := offered.get(name)) and self.makes_sense(name, original)
+            if (action := offered.get(name)) and self.makes_sense(name, row)
         ]
-        return super().render_change_form(request, context, *args, **kwargs)
 
     def makes_sense(self, action: str, row: Any) -> bool:
         """Return whether an action would change anything for a row."""

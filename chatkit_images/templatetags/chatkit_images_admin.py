@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -26,3 +27,9 @@ def chatkit_brake(context: RequestContext) -> dict[str, Any]:
         "may_open": may_open,
         "words": brakes.words_of(brake),
     }
+
+
+@register.filter
+def differ(rows: Iterable[Any], name: str) -> bool:
+    """Return whether rows differ in what they say by a name."""
+    return len({getattr(row, name) for row in rows}) > 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.text import slugify
 
 from .. import models
 from ..conf import settings
@@ -84,8 +83,7 @@ def image_response(
     if image.is_withheld or (is_over and not image.is_shown):
         return gone()
     file, is_final = row_files.of_image(image, variant)
-    stem = slugify(image.prompt)[:60] or "image"
-    filename = f"{stem}.{file.name.rpartition('.')[2]}"
+    filename = row_files.download_name(image, file.name)
     keeping = Keeping(max_age, is_final, shared)
     return file_response(request, file, filename=filename, keeping=keeping)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from django.utils.text import slugify
+
 from .. import database, imaging, late_thumbnails
 from ..models import Attachment, GeneratedImage, PartialImage
 from ..queries import variants
@@ -99,6 +101,17 @@ def partial(image: GeneratedImage, index: int) -> ServedFile | None:
         return None
     name = str(row.file.name or "")
     return ServedFile(name, row.stored_in, row.mime, row.created_at, row.bytes)
+
+
+def download_name(image: GeneratedImage, name: str) -> str:
+    """Return what a browser calls the download of an image: its words.
+
+    Args:
+        image: The image.
+        name: The name of its file in the storage.
+    """
+    stem = slugify(image.prompt)[:60].strip("-") or "image"
+    return f"{stem}.{name.rpartition('.')[2]}"
 
 
 def _modified(row: GeneratedImage | Attachment) -> datetime:

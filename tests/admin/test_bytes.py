@@ -25,7 +25,7 @@ def test_full_image_and_thumbnail_are_served(
     assert (full["Content-Type"], full.content) == ("image/png", png)
     assert full["X-Content-Type-Options"] == "nosniff"
     assert full["Cache-Control"] == "private, max-age=300"
-    assert full["Content-Disposition"] == f'inline; filename="{image.pk}.png"'
+    assert full["Content-Disposition"] == 'inline; filename="a-red-fox.png"'
     small = root.get(image_file(image, "thumbnail"))
     assert small["Content-Type"] == "image/webp"
     assert small.content[8:12] == b"WEBP"

@@ -1,0 +1,147 @@
+"""What staff want to know of an image first: beside it, on its page and in the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import gettext
+
+from .. import models
+from .base import page_url
+from .image_fields import reason_of
+from .markup import EMPTY, age, badge, img, measure
+
+if TYPE_CHECKING:
+    from .images import GeneratedImageAdmin
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and what stands beside it."""
+
+    name: str
+    html: SafeString | str
+
+
+class About:
+    """An image with the facts about it that are known.
+
+    Args:
+        page: The pages of images.
+        request: Who looks.
+        image: The image, of the pages' own rows.
+    """
+
+    def __init__(
+        self,
+        page: GeneratedImageAdmin,
+        request: HttpRequest,
+        image: models.GeneratedImage,
+    ) -> None:
+        self.page, self.request, self.image = page, request, image
+
+    @property
+    def title(self) -> str:
+        """What the image is called."""
+        return self.page.get_alt(self.image)
+
+    @property
+    def state(self) -> SafeString:
+        """Its badges."""
+        return self.page.state(self.image)
+
+    @property
+    def html(self) -> SafeString:
+        """The image, or a tile in its place."""
+        return self.page.render_image(self.image, "full")
+
+    @property
+    def image_url(self) -> str:
+        """The address of its bytes; empty if it has none."""
+        has_file = bool(self.image.file)
+        return self.page.get_image_url(self.image, "full") if has_file else ""
+
+    @property
+    def page_url(self) -> str:
+        """The address of its page."""
+        site = self.page.admin_site
+        return page_url(site, models.GeneratedImage, "change", self.image.pk)
+
+    @property
+    def link_url(self) -> str:
+        """The address that makes a link; empty if the image may not have one."""
+        return self.page.get_link_url(self.image) if self.image.is_shown else ""
+
+    @property
+    def reason(self) -> str:
+        """Why it has no result."""
+        return reason_of(self.image)
+
+    @property
+    def remedy(self) -> str:
+        """What mends it."""
+        found = self.page.remedy(self.image)
+        return "" if found == EMPTY else found
+
+    @cached_property
+    def partials(self) -> list[dict[str, Any]]:
+        """Its partial images, the first one first."""
+        return [
+            {
+                "number": partial.index + 1,
+                "url": (url := self.page.get_image_url(self.image, variant)),
+                "image": img(
+                    url, str(partial.index + 1), partial.width, partial.height, 320
+                ),
+            }
+            for partial in self.image.partials.all()
+            if partial.file and (variant := f"partial-{partial.index}")
+        ]
+
+    @cached_property
+    def facts(self) -> list[Fact]:
+        """The facts that there are, the first ones first."""
+        image = self.image
+        thread = self.page.conversation(image)
+        found: list[tuple[str, Any]] = [
+            (gettext("Asked by"), self._person()),
+            (gettext("When"), self._when()),
+            (gettext("Thread"), "" if thread == EMPTY else thread),
+            (gettext("Answer"), self._run()),
+            (gettext("Cost"), self.page.price(image)),
+            (gettext("Size"), measure(image)),
+            (gettext("Model"), image.model or image.chat_model),
+            (gettext("Took"), self.page.final(image)),
+        ]
+        return [Fact(name, html) for name, html in found if html and html != EMPTY]
+
+    def _person(self) -> SafeString | str:
+        """Return who asked, a link to all images of theirs."""
+        name = self.page.person(self.image)
+        site = self.page.admin_site
+        url = page_url(site, models.GeneratedImage, "changelist")
+        query = urlencode({"owner": self.image.thread.owner})
+        return format_html('<a href="{}?{}">{}</a>', url, query, name)
+
+    def _when(self) -> SafeString:
+        created = self.image.created_at
+        shown = date_format(localtime(created), "DATETIME_FORMAT")
+        return format_html('{} <span class="ck-quiet">({})</span>', shown, age(created))
+
+    def _run(self) -> SafeString | str:
+        run = self.image.run
+        if run is None:
+            return ""
+        state = badge(run.status, run.get_status_display())
+        url = page_url(self.page.admin_site, models.Run, "change", run.pk)
+        if not url:
+            return state
+        return format_html('<a href="{}">{}</a> {}', url, gettext("its run"), state)
