@@ -13,6 +13,7 @@ from .. import database, runs
 from ..exceptions import AuthenticationRequired, RequestRefused
 from ..models import Run
 from ..run_state import current_context
+from ..runs.changes import Change
 from ..runs.client_streams import ClientStream
 from ..views.streams import check_streams
 from .http import Gone, Message, Receive, Send, emit, until_gone
@@ -35,9 +36,11 @@ class ThreadConsumer:
     Each frame is JSON: ``{"run": id, "status": "running"}`` when a run begins,
     ``{"run": id, "id": number, "event": {...}}`` for each of its events, as ChatKit's
     stream has them, and ``{"run": id, "status": "completed"}``, or another status, when
-    it has ended. The owner of a thread may watch it, and staff to whom the project's
-    admin shows it: they get what its transcript shows, with the admin's own URLs. Every
-    few seconds that is looked at again. A run does not go on for watchers.
+    it has ended. An event of ``"run": null`` is of no run: staff have hidden an image,
+    say, and its item is to be shown anew. The owner of a thread may watch it, and staff
+    to whom the project's admin shows it: they get what its transcript shows, with the
+    admin's own URLs. Every few seconds that is looked at again. A run does not go on
+    for watchers.
     """
 
     @classmethod
@@ -134,8 +137,12 @@ class ThreadConsumer:
                 while True:
                     if run is not None:
                         await self._show(run, send)
-                    run_id = await watch.next()
-                    run = await database.call(Run.objects.get, pk=run_id)
+                    news = await watch.next()
+                    if isinstance(news, Change):
+                        run = None
+                        await self._tell(news, send)
+                    else:
+                        run = await database.call(Run.objects.get, pk=news)
         except Run.DoesNotExist:
             logger.info("Thread %s was deleted", thread_id)
         except Gone:
@@ -144,6 +151,11 @@ class ThreadConsumer:
             logger.info("Thread %s is watched in another process", thread_id)
         except Exception:
             logger.exception("Thread %s is not watched any more", thread_id)
+
+    async def _tell(self, change: Change, send: Send) -> None:
+        event = json.loads(change.chunk.removeprefix(b"data: "))
+        event = await self._shown(event, StaffFrames())
+        await send_json(send, {"run": None, "id": 0, "event": event})
 
     async def _show(self, run: Run, send: Send) -> None:
         key = str(run.pk)

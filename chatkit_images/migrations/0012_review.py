@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('image_id', models.UUIDField(default=uuid.uuid4, verbose_name='image')),
                 ('thread_id', chatkit_images.models.keys.KeyField(blank=True, default='', max_length=64, verbose_name='thread')),
+                ('item_id', chatkit_images.models.keys.KeyField(blank=True, default='', help_text='The id of the item that shows it, if there was one.', max_length=255, verbose_name='item')),
                 ('action', models.CharField(choices=[('hide', 'hidden'), ('hold', 'held for review'), ('restore', 'restored'), ('keep', 'reviewed and kept'), ('report', 'reported'), ('remark', 'remarked on by the provider'), ('delete', 'deleted')], max_length=16, verbose_name='decision')),
                 ('reason', models.TextField(blank=True, help_text='For staff; the person does not read it.', verbose_name='reason')),
                 ('words', models.CharField(blank=True, help_text='What the person reads in the place of the image.', max_length=500, verbose_name='words')),

@@ -108,6 +108,13 @@ class Decision(models.Model):
 
     image_id = models.UUIDField(_("image"), default=uuid.uuid4)
     thread_id = KeyField(_("thread"), max_length=64, blank=True, default="")
+    item_id = KeyField(
+        _("item"),
+        max_length=255,
+        blank=True,
+        default="",
+        help_text=_("The id of the item that shows it, if there was one."),
+    )
     action = models.CharField(_("decision"), max_length=16, choices=Action.choices)
     reason = models.TextField(
         _("reason"), blank=True, help_text=_("For staff; the person does not read it.")

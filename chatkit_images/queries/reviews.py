@@ -9,7 +9,7 @@ shows the image: pages of history, streams, URLs, the model's input.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db.models import Q
@@ -181,18 +181,19 @@ def flag(
 
 
 def note(
-    images: Collection[models.GeneratedImage],
+    images: Iterable[models.GeneratedImage],
     action: str,
     by: Any,
     reason: str = "",
     words: str = "",
 ) -> None:
-    """Write down what was decided about images."""
+    """Write down what was decided about images, which have their items."""
     is_account = not isinstance(by, str)
     models.Decision.objects.bulk_create(
         models.Decision(
             image_id=image.pk,
             thread_id=image.thread_id,
+            item_id="" if image.item is None else image.item.item_id,
             action=action,
             reason=clean(reason),
             words=words,
@@ -216,11 +217,12 @@ def _decide(
 ) -> list[uuid.UUID]:
     rows = models.GeneratedImage.objects.filter(pk__in=list(keys)).filter(which)
     with atomic():
-        found = list(rows.locked().order_by("pk").only("pk", "thread_id"))
-        changed = [image.pk for image in found]
+        locked = rows.locked().order_by("pk").values_list("pk", flat=True)
+        changed = list(locked)
         if changed:
             models.GeneratedImage.objects.filter(pk__in=changed).update(**values)
-            note(found, action, by, reason, words)
+            found = models.GeneratedImage.objects.filter(pk__in=changed)
+            note(found.select_related("item"), action, by, reason, words)
     return changed
 
 

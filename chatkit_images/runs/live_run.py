@@ -130,6 +130,11 @@ class LiveRun:
         """End the run because the server ends."""
         self.task.interrupt()
 
+    def show(self, chunk: bytes) -> None:
+        """Show its readers what has changed in its thread."""
+        if not self.log.closed:
+            self.log.append(chunk)
+
     def read_elsewhere(self) -> None:
         """Note that another process reads the run."""
         self.readers.seen_elsewhere()

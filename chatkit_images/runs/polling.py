@@ -21,6 +21,8 @@ from ..queries import standing
 from ..queries.standing import Standing
 from ..querysets import RunQuerySet
 from ..times import Now
+from . import changes
+from .changes import Change
 
 logger = logging.getLogger(__name__)
 # Seconds after which a reader in another process counts as gone.
@@ -52,6 +54,8 @@ class PollResult:
         read_elsewhere: Runs of this process that have readers in another process.
         ended: Followed runs that have ended.
         busy: Watched threads and their recent runs, oldest first.
+        changes: Items of open threads that are to be shown anew.
+        decisions: The keys of the recent decisions there, for the next poll.
         dead: Whether a followed run has died.
         ended_people: Who may not chat any more, with the words of staff.
     """
@@ -62,6 +66,8 @@ class PollResult:
     read_elsewhere: list[uuid.UUID] = field(default_factory=list)
     ended: list[uuid.UUID] = field(default_factory=list)
     busy: list[tuple[str, uuid.UUID]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    decisions: set[int] = field(default_factory=set)
     dead: bool = False
     ended_people: dict[Standing, str] = field(default_factory=dict)
 
@@ -78,6 +84,8 @@ class Poll:
         present: Followed runs that have a reader here, and not only watchers.
         watched: Threads whose next run a watcher waits for.
         people: Who has a claimed run, or reads a stream.
+        threads: The threads of claimed runs and watchers, and for whom each is read.
+        known: The decisions that the poll before has found.
     """
 
     with_heartbeat: bool
@@ -87,6 +95,8 @@ class Poll:
     present: list[uuid.UUID] = field(default_factory=list)
     watched: list[str] = field(default_factory=list)
     people: list[RequestContext] = field(default_factory=list)
+    threads: dict[str, RequestContext] = field(default_factory=dict)
+    known: frozenset[int] = frozenset()
 
     def perform(self) -> PollResult:
         """Ask the database, and write heartbeats and the presence of readers."""
@@ -109,6 +119,8 @@ class Poll:
             rows = recent(runs.filter(thread_id__in=self.watched))
             found = rows.order_by("created_at").values_list("thread_id", "pk")
             result.busy = [(str(key), pk) for key, pk in found]
+        if self.threads:
+            result.changes, result.decisions = changes.find(self.threads, self.known)
         try:
             result.ended_people = standing.ended(self.people)
         except Error:

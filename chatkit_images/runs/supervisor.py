@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context
-from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from .. import database
@@ -28,35 +27,12 @@ from .followed_logs import FollowedLogs
 from .log import MemoryLog
 from .polling import Poll, PollResult
 from .registry import LIVE
+from .supervised import Supervised
 from .watching import Watch, Watches
 
 logger = logging.getLogger(__name__)
 # Seconds between two polls.
 POLL_SECONDS = 1.0
-
-
-class Supervised(Protocol):
-    """A run of this process, as its supervisor sees it."""
-
-    id: uuid.UUID
-    context: RequestContext
-
-    @property
-    def thread_id(self) -> str | None:
-        """Return the id of its thread, if it has one by now."""
-
-    @property
-    def ending(self) -> bool:
-        """Whether it ends already."""
-
-    def stop(self) -> None:
-        """End it."""
-
-    def withdraw(self, words: str) -> None:
-        """End it because staff say so, in their words if there are any."""
-
-    def read_elsewhere(self) -> None:
-        """Note that another process reads it."""
 
 
 class Supervisor:
@@ -77,6 +53,8 @@ class Supervisor:
         # When the last heartbeat was written, and when dead runs were looked for.
         self._heartbeat_at = self._takeover_at = time.monotonic()
         self._lasting = False
+        # The recent decisions that were told here, by tenant.
+        self._decisions: dict[str, frozenset[int]] = {}
         self._polling: asyncio.Task[None] | None = None
         self._takeover: asyncio.Task[None] | None = None
         # Releases of runs of this process that the database has not taken so far.
@@ -153,12 +131,16 @@ class Supervisor:
         def of(context: RequestContext) -> Poll:
             tenant = context.tenant
             if tenant not in polls:
-                polls[tenant] = Poll(with_heartbeat, context if tenant else None)
+                known = self._decisions.get(tenant, frozenset())
+                selecting = context if tenant else None
+                polls[tenant] = Poll(with_heartbeat, selecting, known=known)
             return polls[tenant]
 
         for run in self.claimed.values():
             of(run.context).claimed.append(run.id)
             of(run.context).people.append(run.context)
+            if run.thread_id is not None:
+                of(run.context).threads[run.thread_id] = run.context
         for context in self.client_streams.contexts:
             of(context).people.append(context)
         for run_id, context in self.followed_logs.followed.items():
@@ -167,6 +149,7 @@ class Supervisor:
                 of(context).present.append(run_id)
         for (_tenant, thread_id), context in self.watches.threads.items():
             of(context).watched.append(thread_id)
+            of(context).threads[thread_id] = context
         return list(polls.values())
 
     def _take_over(self) -> None:
@@ -209,6 +192,12 @@ class Supervisor:
             self._end(tenant, result.ended_people)
         for thread_id, run_id in result.busy:
             self.watches.announce(tenant, thread_id, run_id)
+        self._decisions[tenant] = frozenset(result.decisions)
+        for change in result.changes:
+            for run in own.values():
+                if (run.context.tenant, run.thread_id) == (tenant, change.thread_id):
+                    run.show(change.chunk)
+            self.watches.tell(tenant, change)
         if result.dead:
             self._take_over()
 

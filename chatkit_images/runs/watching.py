@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ..context import RequestContext
+from .changes import Change
 
 # A tenant, and the id of a thread: a copied tenant has threads of the same ids.
 Key = tuple[str, str]
+# What waits for one watcher at most. A run is shown to it first.
+MOST_NEWS = 1000
 
 
 class Watch:
@@ -19,7 +22,7 @@ class Watch:
     def __init__(self) -> None:
         self._announced: set[uuid.UUID] = set()
         self._skipped: set[uuid.UUID] = set()
-        self._news: asyncio.Queue[uuid.UUID] = asyncio.Queue()
+        self._news: asyncio.Queue[uuid.UUID | Change] = asyncio.Queue()
 
     def skip(self, run_ids: Iterable[uuid.UUID]) -> None:
         """Leave out runs that are already shown, or that ended before."""
@@ -32,11 +35,16 @@ class Watch:
             self._announced.add(run_id)
             self._news.put_nowait(run_id)
 
-    async def next(self) -> uuid.UUID:
-        """Return the next run, as soon as there is one."""
-        while (run_id := await self._news.get()) in self._skipped:
+    def tell(self, change: Change) -> None:
+        """Tell the watcher of an item that is to be shown anew."""
+        if self._news.qsize() < MOST_NEWS:
+            self._news.put_nowait(change)
+
+    async def next(self) -> uuid.UUID | Change:
+        """Return the next run or change, as soon as there is one."""
+        while (news := await self._news.get()) in self._skipped:
             pass
-        return run_id
+        return news
 
 
 class Watches:
@@ -82,3 +90,8 @@ class Watches:
         """Tell the watchers of a tenant's thread of a run there."""
         for watch in self._watched.get((tenant, thread_id), ()):
             watch.announce(run_id)
+
+    def tell(self, tenant: str, change: Change) -> None:
+        """Tell the watchers of a tenant's thread of what has changed in it."""
+        for watch in self._watched.get((tenant, change.thread_id), ()):
+            watch.tell(change)
