@@ -777,6 +777,7 @@ def pages_of(ids: Ids) -> list[tuple[str, str]]:
     models.OwnerBlock.objects.create(owner="nobody", words=f"block {CANARY}")
     models.LegalHold.objects.create(owner="nobody", reason=f"hold {CANARY}")
     models.Brake.objects.create(is_on=False, words=f"brake {CANARY}")
+    models.Decision.objects.create(image_id=ids.image, reason=f"why {CANARY}")
     models.UseEntry.objects.create(
         owner=CANARY, day=datetime.date.today(), kind="run", amount=1
     )

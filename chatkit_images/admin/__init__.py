@@ -15,6 +15,7 @@ from .files import DeletedFileAdmin
 from .holds import LegalHoldAdmin
 from .images import GeneratedImageAdmin
 from .refused_inputs import RefusedInputAdmin
+from .reviewing import DecisionAdmin
 from .runs import RunAdmin
 from .threads import ThreadAdmin
 from .use import UseEntryAdmin
@@ -22,6 +23,7 @@ from .use import UseEntryAdmin
 __all__ = [
     "AttachmentAdmin",
     "BrakeAdmin",
+    "DecisionAdmin",
     "DeletedFileAdmin",
     "FeedbackAdmin",
     "GeneratedImageAdmin",

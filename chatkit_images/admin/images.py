@@ -18,8 +18,8 @@ from ..views.files import ServedFile
 from .about import About
 from .families import Card, Family
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
-from .image_pages import ImagePages
 from .markup import EMPTY
+from .reviewing import ReviewPages
 from .row_actions import OwnerActions
 from .surroundings import Surroundings, siblings_of
 
@@ -27,7 +27,7 @@ STATIC = "chatkit_images/admin"
 
 
 @admin.register(models.GeneratedImage)
-class GeneratedImageAdmin(OwnerActions, ImagePages):
+class GeneratedImageAdmin(OwnerActions, ReviewPages):
     """A gallery, and a page with all that is known of an image."""
 
     class Media:

@@ -161,7 +161,8 @@ def everything(
             brake = models.Brake.objects.create(is_on=False)
             hold = models.LegalHold.objects.create(owner=f"team:{thread.pk}")
             rows = [thread, image, upload, run, thumb, refused, use, block, brake]
-            rows += [hold, note]
+            decision = models.Decision.objects.create(image_id=image.pk, action="keep")
+            rows += [hold, note, decision]
         return rows
 
     return make

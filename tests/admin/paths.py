@@ -21,10 +21,11 @@ MODELS = [
     models.OwnerBlock,
     models.Brake,
     models.LegalHold,
+    models.Decision,
 ]
 # Models whose rows staff make, and those whose rows nobody deletes.
 MADE_BY_STAFF = [models.OwnerBlock, models.Brake, models.LegalHold]
-KEPT = [models.DeletedFile, models.UseEntry]
+KEPT = [models.DeletedFile, models.UseEntry, models.Decision]
 
 
 def page(row: Any, name: str, *args: object) -> str:
