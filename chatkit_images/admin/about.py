@@ -28,7 +28,7 @@ class Fact:
     """A name and what stands beside it."""
 
     name: str
-    html: SafeString | str
+    html: Any
 
 
 class About:

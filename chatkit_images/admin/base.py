@@ -61,7 +61,12 @@ class ChatKitModelAdmin(BaseModelAdmin):
     list_note: Any = ""
 
     class Media:
-        css = {"all": ["chatkit_images/admin/admin.css"]}
+        css = {
+            "all": [
+                "chatkit_images/admin/admin.css",
+                "chatkit_images/admin/pages.css",
+            ]
+        }
         js = ["chatkit_images/admin/lost_images.js"]
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:

@@ -20,14 +20,14 @@ from .families import Card, Family
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
 from .markup import EMPTY
 from .reviewing import ReviewPages
-from .row_actions import OwnerActions
 from .surroundings import Surroundings, siblings_of
+from .thread_actions import ThreadActions
 
 STATIC = "chatkit_images/admin"
 
 
 @admin.register(models.GeneratedImage)
-class GeneratedImageAdmin(OwnerActions, ReviewPages):
+class GeneratedImageAdmin(ThreadActions, ReviewPages):
     """A gallery, and a page with all that is known of an image."""
 
     class Media:
@@ -69,7 +69,13 @@ class GeneratedImageAdmin(OwnerActions, ReviewPages):
         SupersededFilter,
         ModeratedFilter,
     ]
-    actions = ["delete_selected", "block_owners", "unblock_owners"]
+    actions = [
+        "delete_selected",
+        "stop",
+        "lock_threads",
+        "block_owners",
+        "unblock_owners",
+    ]
     search_fields = ["prompt", "revised_prompt", "call_id", "thread__title"]
     search_help_text = _("Prompt, call id, title of the thread, owner")
 

@@ -6,7 +6,7 @@ words that the person will read. Django logs each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -33,6 +33,8 @@ class RowActions(BaseModelAdmin):
     """Offers some of the list's actions on the page of a row, too."""
 
     row_actions: Sequence[str] = ()
+    # What a button says, if not what the menu of the list says.
+    row_labels: Mapping[str, Any] = {}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -46,7 +48,11 @@ class RowActions(BaseModelAdmin):
         offered = self.get_actions(request)
         url = page_url(self.admin_site, self.model, "changelist")
         return [
-            {"name": name, "label": label_of(action), "url": url}
+            {
+                "name": name,
+                "label": self.row_labels.get(name) or label_of(action),
+                "url": url,
+            }
             for name in self.row_actions
             if (action := offered.get(name)) and self.makes_sense(name, row)
         ]

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import models, notes, reports, runs, times
+from .. import models, reports, times
 from ..cleaning import clip
-from ..failures import Reason
 from .base import ReadOnlyModelAdmin, count_of
 from .failure_fields import FailureFields
+from .filled_fields import filled_fieldsets
 from .filters import ValueFilter
 from .markup import duration, phase_list, pretty
-from .row_actions import OwnerActions, log
+from .run_pages import RunSummary
+from .run_words import operation_of, title_of
+from .thread_actions import ThreadActions
 
 
 @admin.register(models.Run)
-class RunAdmin(OwnerActions, FailureFields, ReadOnlyModelAdmin):
+class RunAdmin(ThreadActions, FailureFields, ReadOnlyModelAdmin):
     """The pages of runs: who asked, how long a run took, how it ended."""
 
     list_display = [
@@ -36,13 +35,13 @@ class RunAdmin(OwnerActions, FailureFields, ReadOnlyModelAdmin):
         "person",
         "reason",
         "error_text",
-        "operation",
+        "asked_for",
         "worker",
     ]
     list_select_related = ["thread", "user"]
     date_hierarchy = "created_at"
-    actions = ["stop", "block_owners", "unblock_owners"]
-    row_actions = ("stop", *OwnerActions.row_actions)
+    actions = ["stop", "lock_threads", "block_owners", "unblock_owners"]
+    run_fields = ("pk", "pk")
     list_filter = [
         "status",
         ("reason", ValueFilter),
@@ -63,38 +62,37 @@ class RunAdmin(OwnerActions, FailureFields, ReadOnlyModelAdmin):
         "Id of run, thread or response, title, worker, safety identifier, owner"
     )
     fieldsets = [
-        (None, {"fields": [("state", "operation"), ("thread", "person"), "language"]}),
         (
-            _("Reason"),
-            {"fields": [("reason", "error_code"), "remedy", "error", "failure_json"]},
+            _("What the provider, or the app, said"),
+            {"fields": ["error_code", "error", "failure_json"]},
         ),
         (
-            _("Time"),
+            _("Where the time went"),
             {
+                "classes": ["collapse"],
                 "fields": [
                     ("created_at", "finished_at", "took"),
                     ("requested_at", "first_event_at"),
                     "phases",
-                ]
+                ],
             },
         ),
-        (_("Worker"), {"fields": [("worker", "heartbeat")]}),
         (
-            _("Generation"),
+            _("Technical"),
             {
+                "classes": ["collapse"],
                 "fields": [
                     ("requested_model", "requested_tool", "model"),
                     ("provider", "response_id", "request_id"),
-                    "image_count",
                     ("usage_json", "tool_usage_json"),
-                    "safety_identifier",
-                ]
+                    ("operation", "language"),
+                    ("worker", "heartbeat"),
+                    ("id", "safety_identifier"),
+                ],
             },
         ),
     ]
     readonly_fields = [
-        "state",
-        "person",
         "language",
         "took",
         "phases",
@@ -102,8 +100,6 @@ class RunAdmin(OwnerActions, FailureFields, ReadOnlyModelAdmin):
         "usage_json",
         "tool_usage_json",
         "failure_json",
-        "remedy",
-        "image_count",
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -113,53 +109,37 @@ class RunAdmin(OwnerActions, FailureFields, ReadOnlyModelAdmin):
         counted: QuerySet[Any] = runs.annotate(images_of_run=images)
         return counted
 
-    def makes_sense(self, action: str, row: Any) -> bool:
-        """Return whether there is something to stop, too."""
-        running = row.status == models.Run.Status.RUNNING
-        return (action != "stop" or running) and super().makes_sense(action, row)
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return what is known of a run, and nothing that is not."""
+        return filled_fieldsets(self, obj, super().get_fieldsets(request, obj))
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Add how it ended, and a title that people can read."""
+        run = context["original"]
+        context["summary"] = RunSummary(self.admin_site, request, run)
+        context["subtitle"] = title_of(run)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def is_running(self, row: Any) -> bool:
+        """Return whether it goes on."""
+        return bool(row.status == models.Run.Status.RUNNING)
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         """Return whether the person may change runs, though no page does."""
         codename = f"{self.opts.app_label}.change_{self.opts.model_name}"
         return bool(request.user.has_perm(codename))
 
-    @admin.action(permissions=["stop"], description=_("Stop the run"))
-    def stop(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> HttpResponseBase | None:
-        """End runs, in whatever process they are, with words."""
-        running = models.Run.objects.running().filter(pk__in=queryset.values("pk"))
-        rows = list(running)
-        if not rows:
-            text = gettext("No run of these is running.")
-            self.message_user(request, text, messages.WARNING)
-            return self.back(request)
-        if "words" not in request.POST:
-            return self.ask_words(
-                request,
-                running,
-                "stop",
-                title=gettext("Stop the run"),
-                question=gettext("These answers end within seconds:"),
-                listed=rows,
-                standard=str(notes.WORDS[Reason.STOPPED_BY_STAFF]),
-            )
-        words = request.POST["words"].strip()
-        stopped = set(runs.stop_by_staff(running, words))
-        log(
-            request,
-            [row for row in rows if row.pk in stopped],
-            CHANGE,
-            [{"changed": {"fields": [str(_("stop requested"))]}}],
-        )
-        text = ngettext("%(n)d run ends.", "%(n)d runs end.", len(stopped))
-        self.message_user(request, text % {"n": len(stopped)}, messages.SUCCESS)
-        return self.back(request)
-
     @admin.display(description=_("started"), ordering="created_at")
     def started(self, obj: models.Run) -> Any:
         """Show when it began."""
         return obj.created_at
+
+    @admin.display(description=_("for a"), ordering="operation")
+    def asked_for(self, obj: models.Run) -> str:
+        """Show what the person did."""
+        return operation_of(obj)
 
     @admin.display(description=_("heartbeat"))
     def heartbeat(self, obj: models.Run) -> Any:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from .. import models
 from .base import visible
+from .item_pages import ItemPage
 from .transcript import Transcript
 
 # Items before the image, and items after it.
@@ -28,17 +29,18 @@ class Surroundings(Transcript):
 
     def __bool__(self) -> bool:
         threads = visible(self.site, self.request, models.Thread)
-        return threads.filter(pk=self.thread.pk).exists() and bool(self._items)
+        return threads.filter(pk=self.thread.pk).exists() and bool(self.page.items)
 
     @cached_property
-    def _items(self) -> list[models.ThreadItem]:
+    def page(self) -> ItemPage:
+        """The items, without the ways to others: those are on the thread's page."""
         item, within = self.image.item, {"thread": self.thread}
         # Without an item the image stands where it was asked for.
         place = (item.created_at, item.pk) if item else (self.image.created_at, 0)
         items = models.ThreadItem.objects.all()
         before = items.page(place, "desc", BEFORE, **within)
         after = items.page(place, "asc", AFTER, **within)
-        return [*reversed(before), *([item] if item else []), *after]
+        return ItemPage([*reversed(before), *([item] if item else []), *after])
 
 
 def siblings_of(

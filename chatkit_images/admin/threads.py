@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ActionForm
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet, TextField
 from django.http import HttpRequest
-from django.utils import timezone
+from django.http.response import HttpResponseBase
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from .. import models
 from .base import ChatKitModelAdmin, count_of, page_url
 from .filters import HasImagesFilter
-from .markup import name_of, pretty
+from .markup import EMPTY, name_of, pretty
+from .newest_images import may_show_images, newest_images
 from .row_actions import OwnerActions
+from .thread_actions import ThreadActions
 from .transcript import Transcript
 
 Status = models.Thread.Status
@@ -38,11 +38,12 @@ class ThreadActionForm(ActionForm):
 
 
 @admin.register(models.Thread)
-class ThreadAdmin(OwnerActions, ChatKitModelAdmin):
+class ThreadAdmin(ThreadActions, ChatKitModelAdmin):
     """The list of threads, and a page with the transcript."""
 
     list_display = [
         "name",
+        "thumbnails",
         "person",
         "state",
         "item_count",
@@ -56,16 +57,31 @@ class ThreadAdmin(OwnerActions, ChatKitModelAdmin):
     search_fields = ["id", "title"]
     search_help_text = _("Title, id, owner")
     action_form = ThreadActionForm
-    actions = ["lock", "close", "reopen", "block_owners", "unblock_owners"]
+    actions = ["lock", "close", "reopen", "stop", "block_owners", "unblock_owners"]
+    run_fields = ("thread", "pk")
+    row_actions = ("stop", "lock", "reopen", *OwnerActions.row_actions)
+    row_labels = {"lock": _("Lock the thread"), "reopen": _("Reopen the thread")}
     fieldsets = [
         (None, {"fields": ["title", "status", "status_reason"]}),
         (
             _("About"),
-            {"fields": [("person", "image_count"), ("created_at", "updated_at")]},
+            {
+                "fields": [
+                    ("person", "image_count", "run_list"),
+                    ("created_at", "updated_at"),
+                ]
+            },
         ),
         (_("Technical"), {"fields": TECHNICAL, "classes": ["collapse"]}),
     ]
-    readonly_fields = ["person", "image_count", "created_at", "updated_at", *TECHNICAL]
+    readonly_fields = [
+        "person",
+        "image_count",
+        "run_list",
+        "created_at",
+        "updated_at",
+        *TECHNICAL,
+    ]
     formfield_overrides = {
         TextField: {"widget": AdminTextareaWidget({"rows": 3})},
     }
@@ -78,6 +94,24 @@ class ThreadAdmin(OwnerActions, ChatKitModelAdmin):
             images_of_thread=count_of(models.GeneratedImage, "thread"),
         )
         return counted
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the columns; thumbnails only for who may see images."""
+        columns = super().get_list_display(request)
+        if may_show_images(self.admin_site, request):
+            return columns
+        return [column for column in columns if column != "thumbnails"]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list, whose rows have the newest images of their threads."""
+        found = super().get_changelist_instance(request)
+        if "thumbnails" in found.list_display:
+            rows: Any = list(found.result_list)
+            images = newest_images(self.admin_site, request, rows)
+            for row in rows:
+                row.newest_images = images.get(row.pk, "")
+            found.result_list = rows
+        return found
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -98,44 +132,70 @@ class ThreadAdmin(OwnerActions, ChatKitModelAdmin):
         fields = {"status_reason", "updated_at", *form.changed_data}
         obj.save(update_fields=fields)
 
+    def makes_sense(self, action: str, row: Any) -> bool:
+        """Return whether the thread can be locked, or reopened, too."""
+        if action == "lock":
+            return bool(row.status == Status.ACTIVE)
+        if action == "reopen":
+            return bool(row.status != Status.ACTIVE)
+        return super().makes_sense(action, row)
+
+    def is_running(self, row: Any) -> bool:
+        """Return whether an answer is being written in it."""
+        return bool(row.runs.running().exists())
+
     @admin.action(permissions=["change"], description=_("Lock selected threads"))
-    def lock(self, request: HttpRequest, queryset: QuerySet[models.Thread]) -> None:
+    def lock(
+        self, request: HttpRequest, queryset: QuerySet[models.Thread]
+    ) -> HttpResponseBase | None:
         """Let nobody write in the threads for now."""
-        self.set_status(request, queryset, Status.LOCKED)
+        if request.POST.get("page") and "words" not in request.POST:
+            return self.ask_lock(request, queryset, "lock", list(queryset))
+        return self.set_status(request, queryset, Status.LOCKED)
 
     @admin.action(permissions=["change"], description=_("Close selected threads"))
-    def close(self, request: HttpRequest, queryset: QuerySet[models.Thread]) -> None:
+    def close(
+        self, request: HttpRequest, queryset: QuerySet[models.Thread]
+    ) -> HttpResponseBase | None:
         """End the threads."""
-        self.set_status(request, queryset, Status.CLOSED)
+        return self.set_status(request, queryset, Status.CLOSED)
 
     @admin.action(permissions=["change"], description=_("Reopen selected threads"))
-    def reopen(self, request: HttpRequest, queryset: QuerySet[models.Thread]) -> None:
+    def reopen(
+        self, request: HttpRequest, queryset: QuerySet[models.Thread]
+    ) -> HttpResponseBase | None:
         """Let the owners of the threads write again."""
-        self.set_status(request, queryset, Status.ACTIVE)
+        return self.set_status(request, queryset, Status.ACTIVE)
 
     def set_status(
         self,
         request: HttpRequest,
         queryset: QuerySet[models.Thread],
         status: models.Thread.Status,
-    ) -> None:
-        """Set a status with the reason of the action form, and log it."""
-        reason = request.POST.get("reason", "").strip() or None
-        if status == Status.ACTIVE:
-            reason = None
-        rows = list(queryset)
-        queryset.update(status=status, status_reason=reason, updated_at=timezone.now())
-        message = [{"changed": {"fields": [str(_("status"))]}}]
-        LogEntry.objects.log_actions(str(request.user.pk), rows, CHANGE, message)
-        text = ngettext("%(n)d thread: %(s)s.", "%(n)d threads: %(s)s.", len(rows))
-        self.message_user(
-            request, text % {"n": len(rows), "s": status.label}, messages.SUCCESS
-        )
+    ) -> HttpResponseBase | None:
+        """Set a status with the reason of the action form, or of the page for it."""
+        reason = request.POST.get("words", request.POST.get("reason", ""))
+        self.change_status(request, queryset, status, reason)
+        return self.back(request)
 
     @admin.display(description=_("thread"), ordering="title")
     def name(self, obj: models.Thread) -> str:
         """Show the title, or the beginning of the id."""
         return name_of(obj)
+
+    @admin.display(description=_("newest images"))
+    def thumbnails(self, obj: Any) -> SafeString | str:
+        """Show the newest images."""
+        return format_html('<span class="ck-newest">{}</span>', obj.newest_images)
+
+    @admin.display(description=_("runs"))
+    def run_list(self, obj: models.Thread) -> SafeString | str:
+        """Show the way to the runs of the thread."""
+        url = page_url(self.admin_site, models.Run, "changelist")
+        if not url:
+            return EMPTY
+        query = urlencode({"thread__id__exact": obj.pk})
+        return format_html('<a href="{}?{}">{}</a>', url, query, _("All of them"))
 
     @admin.display(description=_("items"), ordering="items_of_thread")
     def item_count(self, obj: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,15 +11,16 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from .. import models
+from .. import failures, models, notes
 from ..queries import references
 from .base import page_url, visible
-from .image_model import ImageModelAdmin
-from .markup import badge, pretty
+from .item_pages import ItemPage, item_page
+from .linked_images import LinkedImage, linked_image
+from .markup import pretty
 
-LIMIT = 200
 NAMES = {
     "user_message": _("User"),
     "assistant_message": _("Assistant"),
@@ -37,17 +39,35 @@ SPOKEN = ("user_message", "assistant_message", "generated_image")
 
 
 @dataclass(frozen=True)
-class LinkedImage:
-    """An image, with its page and its words."""
+class End:
+    """Why there is no result.
 
-    html: SafeString | str
-    url: str
-    label: SafeString | str = ""
+    Attributes:
+        reason: In one word.
+        remedy: What mends it; empty if that is not for staff.
+        url: The page of the run or the image; empty if it has none.
+    """
+
+    reason: str
+    remedy: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An item with what it shows."""
+    """An item with what it shows.
+
+    Attributes:
+        item: Its row.
+        name: Who speaks, or what it is.
+        text: Its words.
+        quoted: What a message quotes.
+        data: The JSON of an item that has more than words.
+        images: Its images and files.
+        feedback: The thumbs of people.
+        place: What stands where its image would; empty if that is shown.
+        end: Why there is no result, where it tells of that.
+    """
 
     item: models.ThreadItem
     name: Any
@@ -55,26 +75,29 @@ class Entry:
     quoted: str = ""
     data: SafeString | str | None = None
     images: list[LinkedImage] = field(default_factory=list)
-    feedback: list[SafeString] = field(default_factory=list)
+    feedback: list[models.Feedback] = field(default_factory=list)
+    place: str = ""
+    end: End | None = None
 
     @property
     def hidden(self) -> bool:
         """Whether the person in the chat never saw it."""
         return self.item.type in HIDDEN
 
-    @property
-    def is_image(self) -> bool:
-        """Whether it is a generated image."""
-        return self.item.type == "generated_image"
-
 
 class Transcript:
-    """The newest items of a thread, in their order, in five queries.
+    """Items of a thread as its person saw them, in a fixed number of queries.
 
-    Images, attachments and feedback are those that their own pages would show.
+    Images, attachments, feedback and runs are those that their own pages would show.
+
+    Args:
+        site: The admin.
+        request: Who looks, and by its query which items; see ``item_pages``.
+        thread: The thread.
     """
 
-    limit = LIMIT
+    # Items of a page; None for the standard.
+    limit: int | None = None
 
     def __init__(
         self, site: AdminSite, request: HttpRequest, thread: models.Thread
@@ -82,68 +105,85 @@ class Transcript:
         self.site, self.request, self.thread = site, request, thread
 
     @cached_property
+    def page(self) -> ItemPage:
+        """The items, with the ways to those before and behind."""
+        return item_page(self.thread, self.request.GET, self.limit)
+
+    @cached_property
     def entries(self) -> list[Entry]:
-        """The items, oldest first."""
-        images = self._by_item(models.GeneratedImage)
-        feedback = self._by_item(models.Feedback)
-        attachments = self._attachments()
-        return [
-            Entry(
-                item,
-                _("Note") if item.is_note else NAMES.get(item.type, item.type),
-                text_of(item.payload),
-                str(of(item.payload).get("quoted_text") or ""),
-                None if item.type in SPOKEN else pretty(item.payload),
-                [
-                    *(self._linked_image(image) for image in images[item.pk]),
-                    *(
-                        self._linked_image(attachments[key])
-                        for key in attachment_ids(item.payload)
-                        if key in attachments
-                    ),
-                ],
-                [badge(row.kind, row.get_kind_display()) for row in feedback[item.pk]],
-            )
-            for item in self._items
-        ]
+        """The items with what they show, oldest first."""
+        return [self._entry(item) for item in self.page.items]
+
+    def _entry(self, item: models.ThreadItem) -> Entry:
+        images = self._images[item.pk]
+        files = (self._attachments.get(key) for key in attachment_ids(item.payload))
+        rows = [*images, *(file for file in files if file is not None)]
+        is_image = item.type == "generated_image"
+        return Entry(
+            item,
+            _("Note") if item.is_note else NAMES.get(item.type, item.type),
+            text_of(item.payload),
+            str(of(item.payload).get("quoted_text") or ""),
+            None if item.type in SPOKEN else pretty(item.payload),
+            [linked_image(self.site, row) for row in rows],
+            self._feedback[item.pk],
+            self._place_of_image(item, images) if is_image else "",
+            self._end_of(item, images),
+        )
+
+    def _place_of_image(self, item: models.ThreadItem, images: list[Any]) -> str:
+        """Return what its person, or these staff, read where they see no image."""
+        if images:
+            kept = next((image for image in images if image.is_withheld), None)
+            return notes.withheld(kept).words if kept else ""
+        if item.pk in self._not_for_them:
+            return gettext("There is no image here that you may see.")
+        return str(notes.REMOVED)
+
+    def _end_of(self, item: models.ThreadItem, images: list[Any]) -> End | None:
+        """Return why there is no result where a note, or a preview, says so."""
+        key = notes.row_key(item.item_id) if item.is_note else None
+        row = next(iter(images), None) or (self._runs.get(key) if key else None)
+        if row is None or not row.reason:
+            return None
+        url = page_url(self.site, type(row), "change", row.pk)
+        return End(row.reason, failures.rows.text_of(row, "remedy"), url)
 
     @cached_property
-    def older(self) -> int:
-        """How many items are left out."""
-        return self.thread.items.count() - len(self._items)
+    def _images(self) -> dict[int, list[Any]]:
+        return self._by_item(models.GeneratedImage)
 
     @cached_property
-    def _items(self) -> list[models.ThreadItem]:
-        newest = self.thread.items.order_by("-created_at", "-pk")[: self.limit]
-        return list(reversed(newest))
+    def _feedback(self) -> dict[int, list[Any]]:
+        return self._by_item(models.Feedback)
 
-    def _by_item(self, model: type[Any]) -> dict[int, list[Any]]:
-        rows = visible(self.site, self.request, model)
-        found: dict[int, list[Any]] = defaultdict(list)
-        for row in rows.filter(item__in=self._items).order_by("pk"):
-            found[row.item_id].append(row)
+    @cached_property
+    def _not_for_them(self) -> set[int]:
+        """The items whose images are there, whoever may see them."""
+        rows = models.GeneratedImage.objects.filter(item__in=self.page.items)
+        return set(rows.values_list("item_id", flat=True))
+
+    @cached_property
+    def _runs(self) -> dict[uuid.UUID, models.Run]:
+        """The runs of which notes tell."""
+        told = (notes.row_key(i.item_id) for i in self.page.items if i.is_note)
+        rows = visible(self.site, self.request, models.Run)
+        found: dict[uuid.UUID, models.Run] = rows.in_bulk(filter(None, told))
         return found
 
+    @cached_property
     def _attachments(self) -> dict[str, models.Attachment]:
-        keys = [key for item in self._items for key in attachment_ids(item.payload)]
+        keys = [k for item in self.page.items for k in attachment_ids(item.payload)]
         rows = visible(self.site, self.request, models.Attachment)
         found: dict[str, models.Attachment] = rows.in_bulk(keys)
         return found
 
-    def _linked_image(self, obj: Any) -> LinkedImage:
-        model_admin = self.site.get_model_admin(type(obj))
-        html: SafeString | str = str(obj)
-        if isinstance(model_admin, ImageModelAdmin):
-            html = model_admin.image(obj)
-        if isinstance(obj, models.Attachment):
-            label: SafeString | str = obj.name
-        elif obj.status == models.GeneratedImage.Status.COMPLETED:
-            label = ""
-        else:
-            label = badge(obj.status, obj.get_status_display())
-        return LinkedImage(
-            html, page_url(self.site, type(obj), "change", obj.pk), label
-        )
+    def _by_item(self, model: type[Any]) -> dict[int, list[Any]]:
+        rows = visible(self.site, self.request, model)
+        found: dict[int, list[Any]] = defaultdict(list)
+        for row in rows.filter(item__in=self.page.items).order_by("pk"):
+            found[row.item_id].append(row)
+        return found
 
 
 def text_of(payload: Any) -> str:

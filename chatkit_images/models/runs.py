@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, models
 from django.db.models import Q
-from django.utils import timezone
-from django.utils.translation import get_language, override
+from django.utils import formats, timezone
+from django.utils.translation import get_language, gettext, override
 from django.utils.translation import gettext_lazy as _
 
 from ..context import RequestContext
@@ -163,7 +163,11 @@ class Run(WithRequest, WithFailure):
         ]
 
     def __str__(self) -> str:
-        return f"{self.operation} {self.id}"
+        began = self.created_at
+        if timezone.is_aware(began):
+            began = timezone.localtime(began)
+        when = formats.date_format(began, "DATETIME_FORMAT")
+        return gettext("Answer of %(when)s") % {"when": when}
 
     def to_context(self) -> RequestContext:
         """Return for whom it works, as its request said. May read the user's row."""

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from chatkit import types
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -174,6 +174,24 @@ def delete(thread_id: str, context: RequestContext) -> None:
     holds.check_thread(row)
     pages.bury(context.owner, [(row.pk, row.pk, row.created_at)])
     row.delete()
+
+
+def set_status(
+    rows: QuerySet[models.Thread], status: models.Thread.Status, reason: str = ""
+) -> list[models.Thread]:
+    """Lock, close or reopen threads for staff, and return them.
+
+    Args:
+        rows: The threads.
+        status: What they are from now on.
+        reason: What their people read; a thread that is active has none.
+    """
+    found = list(rows)
+    words = "" if status == models.Thread.Status.ACTIVE else reason.strip()
+    models.Thread.objects.filter(pk__in=[row.pk for row in found]).update(
+        status=status, status_reason=words or None, updated_at=timezone.now()
+    )
+    return found
 
 
 def clean_title(title: str) -> str:

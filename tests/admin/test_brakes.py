@@ -184,8 +184,9 @@ def test_a_run_is_stopped_with_words(login: Make, rows: list[Any]) -> None:
     client = login("change_run")
     asked = act(client, "stop", run, ended).content.decode()
     assert "The staff of this site ended the answer." in asked
-    assert str(run) in asked
-    assert str(ended) not in asked
+    assert "in “Foxes”" in asked
+    assert str(run.pk) in asked
+    assert str(ended.pk) not in asked
     run.refresh_from_db()
     assert run.stop_requested_at is None
     response = act(client, "stop", run, ended, words="Ask for something else.")

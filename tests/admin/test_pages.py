@@ -235,25 +235,12 @@ def test_transcript_shows_the_items_in_order(
         "ck-is-failed",
         "negative",
         "Here it is",
-        "There is no image here that you may see.",
+        "This image was removed.",
         "Client tool call",
         "…",
     ]
     places = [html.index(text, html.index("ck-transcript")) for text in expected]
     assert places == sorted(places)
-
-
-def test_transcript_stops_at_the_newest_items(
-    root: Client, make_thread: Make, make_item: Make, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("chatkit_images.admin.transcript.Transcript.limit", 2)
-    thread = make_thread()
-    for text in ("first", "second", "third"):
-        make_item(thread, content=[{"text": text}])
-    html = root.get(change(thread)).content.decode()
-    assert "1 older item is not shown" in html
-    assert "first" not in html
-    assert html.index("second") < html.index("third")
 
 
 def test_transcript_has_words_for_what_a_text_quotes(
