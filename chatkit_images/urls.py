@@ -59,6 +59,11 @@ urlpatterns = [
         name="lineage",
     ),
     path(
+        "images/<chatkit_image:key>/report/",
+        views.ReportView.as_view(),
+        name="report",
+    ),
+    path(
         "images/<uuid:key>/<slug:variant>/",
         views.SessionImageView.as_view(),
         name="session-image",

@@ -226,6 +226,8 @@ def requests_for(person: Person, ids: Ids) -> Iterator[tuple[str, Callable[[], A
         token = url_tokens.make("image", ids.image.hex, variant, person.owner)
         url = reverse("chatkit_images:image", args=[token])
         yield f"image {variant}", lambda url=url: chat.get(url)
+    url = reverse("chatkit_images:report", args=[ids.image])
+    yield "report", lambda url=url: chat.post(url, {}, "application/json")
     url = reverse("chatkit_images:entity", args=[f"img_{ids.image.hex}"])
     yield "entity", lambda url=url: chat.get(url)
     # Staff see there what the admin shows: tests/test_lineage.py.
@@ -268,7 +270,7 @@ def test_every_operation_of_the_sdk_has_a_row() -> None:
 def test_every_route_has_a_row() -> None:
     tested = {"session-image", "image", "attachment", "upload", "stop"}
     tested |= {"status", "thread-events", "run-stop", "run-events"}
-    tested |= {"entities", "entity", "lineage", "upload-finish"}
+    tested |= {"entities", "entity", "lineage", "upload-finish", "report"}
     others = {"chat", "upload-direct", "ready", "csrf", "limits", "composer"}
     assert {route.name for route in urls.urlpatterns} == tested | others
 
@@ -885,7 +887,7 @@ async def test_admin_shows_the_canaries_to_a_superuser(
         response = await chat.get(path)
         content = await body_of(response)
         # Nothing can be added, and only images have previews.
-        assert response.status_code in (200, 302, 403, 404), path
+        assert response.status_code in (200, 302, 403, 404, 405), path
         images += content == png
         if CANARY.encode() in content:
             leaks.add(page.split()[0])

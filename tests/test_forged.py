@@ -83,6 +83,7 @@ def cells(ids: Ids) -> Iterator[Cell]:
         "run-events": [ids.run],
         "session-image": [ids.image, "full"],
         "lineage": [ids.image],
+        "report": [ids.image],
         "entity": [f"img_{ids.image.hex}"],
         "upload-finish": [ids.attachment],
     }

@@ -65,7 +65,7 @@ def addresses() -> dict[str, str]:
     """Return an address of each route."""
     zero = "00000000-0000-0000-0000-000000000000"
     args = {"run-events": [zero], "run-stop": [zero], "session-image": [zero, "full"]}
-    args |= {"lineage": [zero]}
+    args |= {"lineage": [zero], "report": [zero]}
     alone = ("chat", "upload-direct", "ready", "csrf", "limits", "composer", "entities")
     args |= dict.fromkeys(alone, [])
     names = [str(route.name) for route in urls.urlpatterns]

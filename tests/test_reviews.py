@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.auth.models import User
+from django.urls import reverse
 
 from chatkit_images.context import RequestContext
 from chatkit_images.models import Decision, Feedback, GeneratedImage, Thread
@@ -112,23 +112,51 @@ async def test_held_images_are_reviewed(chat: ChatClient, model: LoopbackAPI) ->
     await image.arefresh_from_db()
     assert image.review_since is not None
     assert await decide("keep", image) == [image.pk]
-    await image.arefresh_from_db(from_queryset=GeneratedImage.objects.all())
+    await image.arefresh_from_db()
     assert (image.visibility, image.review_since) == ("shown", None)
 
 
-async def test_a_report_is_for_staff(
-    chat: ChatClient, model: LoopbackAPI, ann: User
+@pytest.mark.parametrize(
+    "sent", ["x", '{"reason": 1}', f'{{"reason": "{"a" * 1001}"}}']
+)
+async def test_a_report_that_cannot_be_read_is_refused(
+    chat: ChatClient, model: LoopbackAPI, sent: str
 ) -> None:
     image, _ = await draw(chat, model)
-    context = RequestContext(user=None, owner=image.thread.owner)
+    url = reverse("chatkit_images:report", args=[image.pk])
 
-    await sync_to_async(reviews.report)(image.pk, " It looks like me. ", context)
+    answer = await chat.post(url, sent, "application/json")
+
+    assert answer.status_code == 400
+    assert not await Feedback.objects.aexists()
+
+
+async def test_a_hidden_image_cannot_be_reported(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    image, _ = await draw(chat, model)
+    await decide("hide", image)
+    url = reverse("chatkit_images:report", args=[image.pk])
+
+    answer = await chat.post(url, {}, "application/json")
+
+    assert answer.status_code == 404
+
+
+async def test_a_report_is_for_staff(chat: ChatClient, model: LoopbackAPI) -> None:
+    image, _ = await draw(chat, model)
+    url = reverse("chatkit_images:report", args=[image.image_id])
+
+    for _ in range(2):
+        answer = await chat.post(url, {"reason": " A likeness. "}, "application/json")
+        assert answer.json() == {"reported": True}
 
     await image.arefresh_from_db()
     assert image.review_reason == "report"
     assert image.visibility == "shown"
     said = await Feedback.objects.aget()
-    assert (said.kind, said.reason) == ("negative", "It looks like me.")
+    assert (said.kind, said.reason) == ("negative", "A likeness.")
+    assert await Decision.objects.acount() == 1
     assert await decide("keep", image) == [image.pk]
 
 

@@ -22,6 +22,7 @@ from ..exceptions import NotFoundError
 from ..times import Now
 from ..transactions import atomic
 from ..verdicts import SHOW, UNHEARD, Verdict
+from . import fence
 
 Action = models.Decision.Action
 Visibility = models.Visibility
@@ -117,12 +118,16 @@ def report(key: uuid.UUID, reason: str, context: RequestContext) -> None:
         NotFoundError: If the image is not one that the person sees.
     """
     own = models.GeneratedImage.objects.for_owner(context.owner)
-    image = own.filter(pk=key, visibility=Visibility.SHOWN).one()
-    if image is None:
+    image = own.select_related("item").filter(pk=key).one()
+    if image is None or not image.is_shown:
         raise NotFoundError(f"Image {key} not found")
     said = clean(reason).strip()[:MOST_REASON]
-    with atomic():
-        flag([image], Action.REPORT, models.ReviewReason.REPORT, PERSON)
+    with fence.thread_first(image.thread_id), atomic():
+        waiting = models.GeneratedImage.objects.filter(pk=key, review_since=None)
+        if waiting.update(
+            review_since=timezone.now(), review_reason=models.ReviewReason.REPORT
+        ):
+            note([image], Action.REPORT, PERSON)
         if image.item_id is not None:
             models.Feedback.objects.update_or_create(
                 item_id=image.item_id,
@@ -166,18 +171,6 @@ def on_arrival(
     if columns.get("review_reason"):
         columns["review_since"] = timezone.now()
     return columns
-
-
-def flag(
-    images: Collection[models.GeneratedImage], action: str, why: str, by: str
-) -> None:
-    """Put images into the queue for staff, unless they stand there already."""
-    keys = [image.pk for image in images]
-    with atomic():
-        rows = models.GeneratedImage.objects.filter(pk__in=keys)
-        rows = rows.filter(review_since=None)
-        rows.update(review_since=timezone.now(), review_reason=why)
-        note(images, action, by)
 
 
 def note(

@@ -10,6 +10,7 @@ from .entities import EntitiesView, EntityView
 from .images import AttachmentView, ImageView, SessionImageView
 from .limits import LimitsView
 from .lineage import LineageView
+from .reporting import ReportView
 from .runs import (
     ReadyView,
     RunEventsView,
@@ -31,6 +32,7 @@ __all__ = [
     "LimitsView",
     "LineageView",
     "ReadyView",
+    "ReportView",
     "RunEventsView",
     "SessionImageView",
     "StopView",

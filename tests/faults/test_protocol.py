@@ -80,6 +80,7 @@ def addresses(ids: Ids, owner: str) -> dict[str, str]:
         "composer": [],
         "entities": [],
         "lineage": [ids.image],
+        "report": [ids.image],
         "entity": [f"img_{ids.image.hex}"],
         "csrf": [],
     }
@@ -284,6 +285,7 @@ ALLOWED = {
     "attachment": "GET, HEAD, OPTIONS",
     "session-image": "GET, HEAD, OPTIONS",
     "lineage": "GET, HEAD, OPTIONS",
+    "report": "POST, OPTIONS",
     "status": "GET, HEAD, OPTIONS",
     "thread-events": "GET, HEAD, OPTIONS",
     "run-events": "GET, HEAD, OPTIONS",
