@@ -20,6 +20,7 @@ MODULES = (
     "model_input.py",
     "people.py",
     "limits.py",
+    "prices.py",
     "retention.py",
     "runs.py",
     "tuning.py",

@@ -15,7 +15,7 @@ LAYERS = {
     0: "conf exceptions addresses visitors url_state context context_rows contexts"
     " run_state database transactions imaging storage url_windows url_tokens signals"
     " times cleaning failures awaiting periods breaker timing fetching webhooks"
-    " verdicts",
+    " verdicts prices",
     1: "keysets lookups querysets deleted_files models",
     2: "file_urls notes receiving signal_handlers queries late_thumbnails inline_images"
     " store attachment_store presigned_uploads converters agents reports",

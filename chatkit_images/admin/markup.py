@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
+from decimal import Decimal
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -17,6 +18,7 @@ from django.utils.translation import gettext
 from .. import models, reports
 from ..cleaning import clean, clip, plain_json
 from ..contexts import context_class
+from ..queries.costs import currency
 
 JSON_LENGTH = 20_000
 EMPTY = "-"
@@ -114,6 +116,16 @@ def seconds(ms: int | None) -> str:
     if ms is None:
         return EMPTY
     return gettext("%(seconds)s s") % {"seconds": f"{ms / 1000:.1f}"}
+
+
+def money(cost: Decimal | None) -> str:
+    """Return a cost in the currency of the project, with two to six decimals."""
+    if cost is None:
+        return EMPTY
+    digits = max(2, -int(cost.normalize().as_tuple().exponent))
+    number = number_format(cost, min(digits, 6), use_l10n=True, force_grouping=True)
+    # A no-break space: a narrow column would tear them apart.
+    return f"{currency()}\xa0{number}".strip()
 
 
 def phase_list(phases: list[reports.Phase]) -> SafeString | str:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from agents import Usage
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from .. import database
-from ..cleaning import clean_columns, clean_json
+from .. import database, prices
+from ..cleaning import clean, clean_columns, clean_json
 from ..converters import DjangoResponseStreamConverter
 from ..models import GeneratedImage, Run
+from ..queries import costs
 from ..run_state import current_run, current_state
 from .calls import ImageCall
 
@@ -37,6 +39,7 @@ class Bill:
         # A run may ask models in several ways; its row gets the sum of all.
         self._sums: dict[str, Figures] = state.usage if state is not None else {}
         self._shared: list[tuple[Figures, Sequence[ImageCall]]] = []
+        self._calls: list[ImageCall] = []
 
     def add(self, response: Response, calls: Sequence[ImageCall]) -> None:
         """Add a response that has ended.
@@ -48,14 +51,22 @@ class Bill:
         self._response_id = response.id or self._response_id
         # Both may be missing, and what is unknown is not zero.
         tools = _figures(getattr(response, "tool_usage", None))
-        self.add_tokens(_figures(response.usage))
+        self.add_tokens(_figures(response.usage), response.model)
         self._add("tool_usage", tools)
+        self._calls.extend(calls)
         if images := _figures(tools.get("image_gen")):
             self._shared.append((images, calls))
 
-    def add_tokens(self, usage: Figures) -> None:
-        """Add the tokens of a response of which nothing else is known."""
+    def add_tokens(self, usage: Figures, model: Any = None) -> None:
+        """Add the tokens of a response of which nothing else is known.
+
+        Args:
+            usage: The tokens, as the provider counts them.
+            model: Which model has answered, if that is known.
+        """
         self._add("usage", usage)
+        name = clean(model)[:255] if isinstance(model, str) else ""
+        self._add("model_usage", {name: usage or {prices.UNCOUNTED: 1}})
 
     def _add(self, name: str, figures: Figures) -> None:
         self._sums[name] = add_usage(self._sums.get(name, {}), figures)
@@ -86,6 +97,23 @@ class Bill:
                 image = GeneratedImage.objects.filter(pk=key)
                 columns = clean_columns(GeneratedImage, {"usage": share})
                 await database.call(image.update, **columns)
+        if current_run.get() is None and self._calls:
+            # Those of a run are priced when it ends.
+            keys = self._converter.keys(call.call_id for call in self._calls)
+            images = GeneratedImage.objects.filter(pk__in=keys)
+            await database.call(costs.price_rows, images)
+
+
+def figures_of(usage: Usage) -> Figures:
+    """Return the tokens of a response as the SDK counts them."""
+    figures: Figures = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    if cached := usage.input_tokens_details.cached_tokens:
+        figures["input_tokens_details"] = {"cached_tokens": cached}
+    return figures
 
 
 def add_usage(before: Figures, usage: Figures) -> Figures:

@@ -29,6 +29,7 @@ from openai.types.responses.response_output_item import ImageGenerationCall
 from ..context import RequestContext
 from ..models import GeneratedImage
 from . import finals, image_answers, providers, tool_outputs
+from .bill import figures_of
 from .finals import Mark
 from .fitting import Fitting, fits_item
 from .open_streams import tracker_of, trackers
@@ -123,14 +124,8 @@ class NestedImages:
         await branch.take_output(output)
         found = tool_outputs.of_items(output)
         await self.take_tool_images(wanted, found, agent, config)
-        usage = response.usage
-        branch.bill.add_tokens(
-            {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "total_tokens": usage.total_tokens,
-            }
-        )
+        model = getattr(agent.model, "model", agent.model)
+        branch.bill.add_tokens(figures_of(response.usage), model)
 
     async def take_tool_images(
         self,

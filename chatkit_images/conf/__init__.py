@@ -11,6 +11,7 @@ from typing import Literal, cast
 from .limits import Limits, Use, checked_limits
 from .model_input import MODEL_FORMATS, MODEL_IMAGES, ModelInput
 from .people import People
+from .prices import Costs
 from .retention import Keeping, Retention, checked_retention
 from .runs import ON_DISCONNECT, Runs
 from .serving import Serving
@@ -35,7 +36,7 @@ ATTACHMENT_UPLOADS = ("app", "storage")
 IMAGE_URLS = ("signed", "storage", "session")
 
 
-class Settings(ModelInput, People, Use, Keeping, Runs, Serving, Storing, Tuning):
+class Settings(ModelInput, People, Use, Costs, Keeping, Runs, Serving, Storing, Tuning):
     """Typed access to ``settings.CHATKIT_IMAGES``."""
 
     # The server

@@ -22,6 +22,7 @@ CLASSES = (
     "SUPERSEDED_IMAGES",
     "RUNS",
     "USE_ENTRIES",
+    "USE_SUMS",
 )
 # Days. Longer is for ever, and no calendar goes back further than some.
 MOST_DAYS = 36_500
@@ -37,11 +38,11 @@ class Keeping(Group):
         """How long things are kept: days, or a ``timedelta``, by kind.
 
         Keys are ``"THREADS"``, ``"PARTIAL_IMAGES"``, ``"FAILED_IMAGES"``,
-        ``"SUPERSEDED_IMAGES"``, ``"RUNS"`` and ``"USE_ENTRIES"``; docs/retention.md
-        says what each is and when its time begins. ``None`` keeps for ever, as does a
-        key that is left out. ``manage.py chatkit_images_retention`` deletes what is
-        past its time, and nothing else does. A server's ``get_retention()`` decides per
-        owner. Default: ``{}``.
+        ``"SUPERSEDED_IMAGES"``, ``"RUNS"``, ``"USE_ENTRIES"`` and ``"USE_SUMS"``;
+        docs/retention.md says what each is and when its time begins. ``None`` keeps for
+        ever, as does a key that is left out. ``manage.py chatkit_images_retention``
+        deletes what is past its time, and nothing else does. A server's
+        ``get_retention()`` decides per owner. Default: ``{}``.
         """
         values = self._get("RETENTION", {})
         if not isinstance(values, dict):

@@ -14,7 +14,8 @@ from .. import database, file_urls, models, receiving, storage, timing, verdicts
 from ..exceptions import NotFoundError
 from ..failures import Reason
 from ..imaging import WholeImage
-from ..queries import endings, identity, images
+from ..queries import costs, endings, identity, images
+from ..run_state import current_run
 from . import prepared_forms
 from .call_rows import CallRows, clean_image
 
@@ -206,7 +207,14 @@ class ImageSaver(CallRows):
         columns = clean_image(self.told)
         if columns != self._written:
             rows = models.GeneratedImage.objects.filter(pk=image.pk)
+            if "cost" in columns:
+                # It wins over a cost that was computed before.
+                columns["priced_at"] = None
             await database.insist(rows.update, **columns)
+        if current_run.get() is None:
+            # Those of a run are priced when it ends.
+            rows = models.GeneratedImage.objects.filter(pk=image.pk)
+            await database.call(costs.price_rows, rows)
 
     async def end_image(
         self, call_id: str, status: str, **fields: Any

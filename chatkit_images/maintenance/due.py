@@ -105,6 +105,12 @@ def _use_entries() -> QuerySet[Any]:
     return rows.annotate(at=F("created_at"))
 
 
+def _use_sums() -> QuerySet[Any]:
+    # The sums of all people, and of nobody, are about no person.
+    rows = models.UseSummary.objects.exclude(owner__in=("", models.ALL))
+    return rows.annotate(at=F("updated_at"))
+
+
 # Whole threads first, so that what is in them is counted once.
 KINDS = (
     Kind("THREADS", _threads, "owner", "pk"),
@@ -113,4 +119,5 @@ KINDS = (
     Kind("SUPERSEDED_IMAGES", _superseded_images, "thread__owner", "thread"),
     Kind("RUNS", _runs, "owner", "thread"),
     Kind("USE_ENTRIES", _use_entries, "owner", ""),
+    Kind("USE_SUMS", _use_sums, "owner", ""),
 )

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from .. import models
-from ..queries import counters, holds, use
+from ..queries import counters, holds, sums, use
 from ..transactions import atomic
 from . import erasure_others
 from .receipts import Receipt
@@ -64,6 +64,7 @@ class Erasure(Slices):
             with atomic():
                 if self._is_held():
                     return count
+                sums.lock()
                 keys = list(entries.values_list("pk", flat=True)[:SLICE])
                 rows = models.UseEntry.objects.filter(pk__in=keys)
                 count += rows.update(owner="", address="")

@@ -20,6 +20,7 @@ from ..queries import (
     inputs,
     outdated_variants,
     run_ends,
+    sums,
     untold,
     uploads,
     use,
@@ -67,6 +68,7 @@ def kinds(others: Iterable[str] = ()) -> dict[str, Settle]:
         "old cursors": partial(_delete, positions),
         "old counters": partial(_delete, use.outdated()),
         "old ends of runs": partial(_delete, run_ends.outdated()),
+        "entries in no sum": _fold,
         "old refusals": partial(_delete, inputs.outdated()),
     }
 
@@ -89,6 +91,10 @@ def _delete_unsent(
     rows: OwnedQuerySet[models.Attachment], dry_run: bool, errors: Troubles
 ) -> int:
     return rows.count() if dry_run else attachments.delete_unsent(rows)
+
+
+def _fold(dry_run: bool, errors: Troubles) -> int:
+    return sums.waiting().count() if dry_run else sums.fold()
 
 
 def _take_over(dry_run: bool, errors: Troubles) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import models, storage
-from ..queries import counters
+from ..queries import counters, sums
 from ..transactions import atomic
 from . import due, sizes, threads_retention
 from .due import Kind
@@ -90,6 +90,9 @@ def apply_retention(
         if not retention.applies(kind.name):
             continue
         found = report.kinds[kind.name] = Expired()
+        if kind.name == "USE_ENTRIES" and not dry_run:
+            # What no sum has yet would be in none.
+            sums.fold()
         for keys in _expired(kind, retention, found):
             if dry_run:
                 found.bytes += sizes.of_rows(kind.name, keys)

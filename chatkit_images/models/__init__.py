@@ -18,10 +18,11 @@ from .partials import PartialImage
 from .run_ends import RunEnd
 from .runs import Run
 from .threads import DeletedPosition, Feedback, Thread, ThreadItem
-from .use import UseCounter, UseEntry, UseKind
+from .use import ALL, UseCounter, UseEntry, UseKind, UseSummary
 from .variants import ImageVariant
 
 __all__ = [
+    "ALL",
     "Attachment",
     "Brake",
     "Decision",
@@ -44,5 +45,6 @@ __all__ = [
     "UseCounter",
     "UseEntry",
     "UseKind",
+    "UseSummary",
     "Visibility",
 ]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import signals, storage
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
+from .costs import WithCost
 from .failures import WithFailure
 from .files import WithStorage, file_field
 from .keys import KeyField
@@ -24,7 +25,7 @@ from .threads import Thread, ThreadItem
 
 
 class GeneratedImage(
-    WithLineage, WithRequest, WithFailure, WithVisibility, WithStorage
+    WithCost, WithLineage, WithRequest, WithFailure, WithVisibility, WithStorage
 ):
     """One image call of the model. It ends in exactly one final state."""
 
@@ -133,14 +134,6 @@ class GeneratedImage(
         default=dict,
         blank=True,
         help_text=_("Of the image tool: the share of this image."),
-    )
-    cost = models.DecimalField(
-        _("cost"),
-        max_digits=14,
-        decimal_places=6,
-        null=True,
-        blank=True,
-        help_text=_("As its source says, in the project's currency."),
     )
     svg_usage = models.JSONField(_("SVG usage"), default=dict, null=True, blank=True)
     details = models.JSONField(

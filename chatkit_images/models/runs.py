@@ -123,6 +123,21 @@ class Run(WithRequest, WithFailure):
         blank=True,
         help_text=_("As the provider counts it, beside the token usage."),
     )
+    model_usage = models.JSONField(
+        _("usage by model"),
+        default=dict,
+        null=True,
+        blank=True,
+        help_text=_("The token usage, by the models that have answered."),
+    )
+    cost = models.DecimalField(
+        _("cost"),
+        max_digits=14,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        help_text=_("Of its tokens and images; empty if a part has no price."),
+    )
     safety_identifier = models.CharField(
         _("safety identifier"),
         max_length=64,

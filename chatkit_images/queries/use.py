@@ -16,13 +16,13 @@ from typing import Any
 from django.db.models import Q, Sum
 from django.utils import timezone
 
-from .. import models
+from .. import models, prices
 from ..conf import settings
 from ..periods import Period, now_here
 from ..querysets import OwnedQuerySet
 from ..run_state import current_run, current_state
 from ..transactions import atomic
-from . import counters
+from . import bills, costs, counters, sums
 from .counters import SITE, Key
 
 Kind = models.UseKind
@@ -63,22 +63,26 @@ def grant_run(run_id: uuid.UUID, owner: str, address: str) -> None:
             kind=kind,
             amount=1,
             run_id=run_id,
+            is_summed=is_summed,
         )
-        for kind in (RUN, IMAGE)
+        # The bill says again what became of the images.
+        for kind, is_summed in ((RUN, False), (IMAGE, None))
     )
 
 
 def settle(run_id: uuid.UUID, *, ended: bool) -> None:
-    """Write to the ledger what has become of a run.
+    """Write to the ledger what has become of a run, and to its rows what it has cost.
 
-    Does nothing for a run without an entry. If its row is deleted, the images that it
-    was granted stay used.
+    The ledger says nothing of a run without an entry. If the row of a run is deleted,
+    the images that it was granted stay used.
 
     Args:
         run_id: The run.
         ended: Whether it makes no further calls. Then those without a file count for
             nothing, and the reserved image is given back if there is none.
     """
+    if ended:
+        _price(run_id)
     granted = models.UseEntry.objects.filter(run_id=run_id, kind=IMAGE)
     granted = granted.order_by("pk")
     first = granted.values("owner", "address", "day").first()
@@ -93,8 +97,16 @@ def settle(run_id: uuid.UUID, *, ended: bool) -> None:
         # It was moved to a user who has logged in, whose counters are not locked yet.
 
 
+def _price(run_id: uuid.UUID) -> None:
+    run = models.Run.objects.filter(pk=run_id).one()
+    if run is not None:
+        images = costs.images_of([run_id]).get(run_id, [])
+        costs.price_run(run, images, prices.current())
+
+
 def _settle(first: dict[str, Any], run_id: uuid.UUID, ended: bool) -> None:
     run = models.Run.objects.filter(pk=run_id).one()
+    known = run
     if run is not None:
         # Another process may have ended it meanwhile.
         ended = ended or run.status != run.Status.RUNNING
@@ -102,11 +114,15 @@ def _settle(first: dict[str, Any], run_id: uuid.UUID, ended: bool) -> None:
     else:
         # Its thread is deleted, and only the run itself knows what it has used.
         state = current_state.get() if current_run.get() == run_id else None
-        used = {} if state is None else {TOKENS: tokens_of(models.Run(**state.usage))}
+        known = None if state is None else models.Run(pk=None, **state.usage)
+        used = {} if known is None else {TOKENS: tokens_of(known)}
     entries = models.UseEntry.objects.filter(run_id=run_id).order_by()
     noted = dict(entries.values_list("kind").annotate(Sum("amount")))
     changes = {kind: used[kind] - noted.get(kind, 0) for kind in used}
     _write(first, run_id, {kind: by for kind, by in changes.items() if by})
+    if ended or run is None:
+        images = costs.images_of([run_id]).get(run_id, []) if run is not None else []
+        bills.write(first, run_id, known, images, noted.get(IMAGE, 0))
 
 
 def _write(first: dict[str, Any], run_id: uuid.UUID, changes: dict[str, int]) -> None:
@@ -120,7 +136,7 @@ def _write(first: dict[str, Any], run_id: uuid.UUID, changes: dict[str, int]) ->
                 count[Key(holder, kind, day.strftime(period.value))] += by
     counters.add(count)
     models.UseEntry.objects.bulk_create(
-        models.UseEntry(**first, kind=kind, amount=by, run_id=run_id)
+        models.UseEntry(**first, kind=kind, amount=by, run_id=run_id, is_summed=None)
         for kind, by in changes.items()
     )
 
@@ -170,7 +186,10 @@ def move(owner: str, new: str) -> None:
     }
     counters.add(changes)
     rows.delete()
+    # Whoever folds entries into sums waits for no other lock meanwhile.
+    sums.lock()
     models.UseEntry.objects.for_owner(owner).update(owner=new)
+    sums.move(owner, new)
 
 
 def hold(owner: str) -> None:
@@ -184,7 +203,9 @@ def hold(owner: str) -> None:
 
 def forget(owner: str) -> None:
     """Make the use of an owner who is deleted nobody's."""
+    sums.lock()
     models.UseEntry.objects.for_owner(owner).update(owner="", address="")
+    sums.move(owner, "")
     models.UseCounter.objects.for_owner(owner).delete()
 
 

@@ -46,7 +46,9 @@ from chatkit_images.models import (
     ThreadItem,
     UseCounter,
     UseEntry,
+    UseSummary,
 )
+from chatkit_images.queries import sums
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from chatkit_images.transactions import atomic
 from tests import services
@@ -102,6 +104,11 @@ def fill(owner: str, user: User | None = None, threads: int = 2) -> None:
     )
     UseCounter.objects.create(owner=owner, kind="image", period="2030-01", amount=2)
     UseCounter.objects.create(owner=owner)
+    UseSummary.objects.create(
+        period="day", start="2030-01-01", owner=owner, model="gpt-image-1", images=1
+    )
+    # A lock that is nobody's.
+    UseCounter.objects.get_or_create(owner=sums.SUMS)
 
 
 def told_of(*words: str) -> set[str]:
@@ -151,7 +158,9 @@ def test_nothing_of_a_person_is_left(settings: Any, ann: User, bob: User) -> Non
         "Run.error",
     }
     left = {model: model._base_manager.count() for model in with_rows()}
-    assert left == others | {UseEntry: 4, DeletedFile: 0, OwnerBlock: 0}
+    kept = {UseEntry: 4, UseSummary: 2, DeletedFile: 0, OwnerBlock: 0}
+    assert left == others | kept
+    assert UseSummary.objects.get(owner="").images == 1
     assert files(settings) == theirs
     assert (receipt["complete"], receipt["held"], receipt["dry_run"]) == (
         True,
