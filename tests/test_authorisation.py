@@ -762,6 +762,7 @@ def admin_urls(rows: dict[type, Any]) -> Iterator[tuple[str, str]]:
             known = {
                 "object_id": [quote(rows[model].pk)],
                 "variant": ["full", "thumbnail", "partial-0"],
+                "operation": ["zip", "delete", "hide"],
             }
             assert set(parts) <= set(known), f"{route} needs a value in this table"
             for values in itertools.product(*(known[part] for part in parts)):

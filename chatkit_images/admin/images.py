@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import flatten_fieldsets
-from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
 from ..views import row_files
 from ..views.files import ServedFile
 from .about import About
+from .bulk import BulkActions
 from .families import Card, Family
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
 from .markup import EMPTY
@@ -27,7 +25,7 @@ STATIC = "chatkit_images/admin"
 
 
 @admin.register(models.GeneratedImage)
-class GeneratedImageAdmin(ThreadActions, ReviewPages):
+class GeneratedImageAdmin(BulkActions, ThreadActions, ReviewPages):
     """A gallery, and a page with all that is known of an image."""
 
     class Media:
@@ -70,6 +68,10 @@ class GeneratedImageAdmin(ThreadActions, ReviewPages):
         ModeratedFilter,
     ]
     actions = [
+        "download_selected",
+        "hide_selected",
+        "restore_selected",
+        "keep_selected",
         "delete_selected",
         "stop",
         "lock_threads",
@@ -148,13 +150,3 @@ class GeneratedImageAdmin(ThreadActions, ReviewPages):
         if match := row_files.PARTIAL.fullmatch(variant):
             return row_files.partial(obj, int(match[1]))
         return super().get_file(obj, variant)
-
-    @admin.action(permissions=["delete"], description=_("Delete selected images"))
-    def delete_selected(
-        self, request: HttpRequest, queryset: QuerySet[models.GeneratedImage]
-    ) -> TemplateResponse | None:
-        """Delete images; the page that asks for confirmation shows them."""
-        response = delete_selected(self, request, queryset)
-        if response is not None and response.context_data is not None:
-            response.context_data["images"] = map(self.image, queryset)
-        return response

@@ -184,3 +184,17 @@ class Tuning(Group):
         A stable URL lets browsers cache the image.
         """
         return int(self._tuned("URL_WINDOW", 900))
+
+    @property
+    def ZIP_IMAGES(self) -> int:
+        """Images in one zip that staff download at most. Default: 2000.
+
+        Further ones are in the next part. While a zip is sent, a server that speaks
+        WSGI has a thread busy with it.
+        """
+        return int(self._tuned("ZIP_IMAGES", 2000))
+
+    @property
+    def ZIP_BYTES(self) -> int:
+        """Bytes of images in one zip that staff download at most. Default: 4 GiB."""
+        return int(self._tuned("ZIP_BYTES", 4 * 2**30))

@@ -7,7 +7,7 @@ transaction locks the thread, and asks again whether it may go. Others write mea
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from django.db import transaction
@@ -106,13 +106,7 @@ class Slices:
         }
         self.receipt.add({}, {name: sizes.total(each) for name, each in parts.items()})
         self.files.add(*parts.values())
-        # Bytes of a final may be under the name that its row has reserved.
-        for image in images.exclude(status=models.GeneratedImage.Status.COMPLETED):
-            names = (
-                storage.name_of("images", image.key, extension)
-                for extension in imaging.EXTENSIONS.values()
-            )
-            blobs = [storage.Blob(name, image.stored_in) for name in names]
+        for blobs in reserved_in(images):
             self.files.names.update(blob.name for blob in blobs)
             models.DeletedFile.objects.schedule(blobs)
         self.count(images.delete())
@@ -149,6 +143,18 @@ class Slices:
         kinds = {NAMES.get(label, label): n for label, n in deleted[1].items()}
         self.receipt.add(kinds)
         self.told("rows", sum(self.receipt.rows.values()))
+
+
+def reserved_in(
+    images: QuerySet[models.GeneratedImage],
+) -> Iterator[list[storage.Blob]]:
+    """Yield the files under which the bytes of a final may be that a row awaits."""
+    for image in images.exclude(status=models.GeneratedImage.Status.COMPLETED):
+        names = (
+            storage.name_of("images", image.key, extension)
+            for extension in imaging.EXTENSIONS.values()
+        )
+        yield [storage.Blob(name, image.stored_in) for name in names]
 
 
 def _locked(keys: Collection[str]) -> list[str]:

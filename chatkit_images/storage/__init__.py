@@ -29,7 +29,17 @@ from .deleting import delete_all
 from .encryption import Cipher
 from .fields import ProjectStorage
 from .flushing import flush_spool, moving
-from .lanes import begin, begin_for, begin_spare, call, decode, drain, later, run
+from .lanes import (
+    begin,
+    begin_for,
+    begin_quietly,
+    begin_spare,
+    call,
+    decode,
+    drain,
+    later,
+    run,
+)
 from .names import (
     NAME,
     PREFIX,
@@ -67,6 +77,7 @@ __all__ = [
     "Upload",
     "begin",
     "begin_for",
+    "begin_quietly",
     "begin_spare",
     "call",
     "current_alias",

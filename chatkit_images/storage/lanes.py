@@ -43,6 +43,7 @@ Lane = Literal[
     "lookups",
     "files",
     "serving",
+    "zips",
     "spool",
     "flush",
     "background",
@@ -88,6 +89,8 @@ def executor(lane: Lane) -> Threads:
         "files": half,
         # What browsers ask for, piece by piece: a slow one keeps none of them waiting.
         "serving": half,
+        # Zips that staff download: images are read whole.
+        "zips": 2,
         # What a storage does not take goes to the disk of this host.
         "spool": 1,
         # What waits there goes to the storage. Nothing else waits behind a storage that

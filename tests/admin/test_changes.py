@@ -113,26 +113,6 @@ def test_deleting_an_image_deletes_its_files(
             storage.read(name)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_bulk_delete_shows_what_goes_and_deletes_it(
-    login: Make, make_image: Make
-) -> None:
-    rows = [make_image(prompt="first fox"), make_image(prompt="second fox")]
-    kept = make_image(prompt="third fox")
-    client = login("view_generatedimage", "delete_generatedimage")
-    html = act(client, "delete_selected", *rows).content.decode()
-    assert 'alt="first fox"' in html
-    assert 'alt="second fox"' in html
-    assert "third fox" not in html
-    assert models.GeneratedImage.objects.count() == 3
-    act(client, "delete_selected", *rows, post="yes")
-    storage.drain()
-    assert models.GeneratedImage.objects.get() == kept
-    assert storage.read(kept.file.name)
-    with pytest.raises(FileNotFoundError):
-        storage.read(rows[0].file.name)
-
-
 @pytest.fixture
 def registered() -> Iterator[None]:
     """A project has pages for forms, too."""
@@ -155,7 +135,6 @@ def test_forms_for_models_go_with_their_images_as_a_part_of_them(
     for response in (
         client.get(page(image, "delete")),
         client.get(page(upload, "delete")),
-        act(client, "delete_selected", image),
         root.get(f"/admin/auth/user/{thread.user.pk}/delete/"),
     ):
         html = response.content.decode()
