@@ -10,10 +10,13 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.urls import reverse
 
+from chatkit_images import storage
 from chatkit_images.context import RequestContext
+from chatkit_images.maintenance import sweep
 from chatkit_images.models import Decision, Feedback, GeneratedImage, Thread
-from chatkit_images.queries import recovery, reviews
+from chatkit_images.queries import aside, recovery, reviews
 from chatkit_images.runs.registry import LIVE
+from chatkit_images.storage import copying
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from chatkit_images.verdicts import Verdict
 from tests.chat import TestServer
@@ -278,3 +281,57 @@ async def model_waits(image: GeneratedImage) -> None:
         async for batch in live.log.read(number):
             if any(b"thread.item.replaced" in chunk for _, chunk in batch):
                 return
+
+
+async def test_a_hidden_file_is_moved_away_from_urls_of_the_storage(
+    chat: ChatClient, model: LoopbackAPI, settings: Any
+) -> None:
+    ours = {"IMAGE_URLS": "storage", "MOVE_HIDDEN": True}
+    settings.CHATKIT_IMAGES = {**settings.CHATKIT_IMAGES, **ours}
+    image, url = await draw(chat, model)
+    before, data = image.file.name, await sync_to_async(storage.read)(image.file.name)
+    assert before in url
+
+    await decide("hide", image)
+    await sync_to_async(storage.drain)()
+
+    await image.arefresh_from_db()
+    assert image.file.name != before
+    with pytest.raises(FileNotFoundError):
+        await sync_to_async(storage.read)(before)
+    await decide("restore", image)
+    (item,) = [i for i in await items(chat, image) if i["type"] == "generated_image"]
+    assert image.file.name in item["image"]["url"]
+    assert await sync_to_async(storage.read)(image.file.name) == data
+    # Its new URL is known by now.
+    await decide("hold", image)
+    assert await sync_to_async(aside.waiting().count)() == 0
+    await image.arefresh_from_db()
+    assert image.file.name not in item["image"]["url"]
+
+
+async def test_a_file_that_cannot_be_moved_waits_for_the_sweep(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = {"IMAGE_URLS": "storage", "MOVE_HIDDEN": True}
+    settings.CHATKIT_IMAGES = {**settings.CHATKIT_IMAGES, **ours}
+    image, _ = await draw(chat, model)
+    before = image.file.name
+
+    def away(*args: Any, **options: Any) -> None:
+        raise OSError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(copying, "copy", away)
+        await decide("hide", image)
+    await image.arefresh_from_db()
+    assert (image.visibility, image.file.name) == ("hidden", before)
+
+    settled = await sync_to_async(sweep)()
+
+    assert settled["files of hidden images"] == 1
+    await image.arefresh_from_db()
+    assert image.file.name != before

@@ -25,6 +25,17 @@ class Serving(Group):
         return cast("dict[str, str]", self._get("OFFLOAD", {}))
 
     @property
+    def MOVE_HIDDEN(self) -> bool:
+        """Whether the file of an image that is hidden or held gets another name.
+
+        It counts with ``IMAGE_URLS = "storage"`` only, whose URLs open a file without
+        asking the app: for as long as they are signed, and for ever if the storage does
+        not sign them. Then no URL that somebody has kept opens anything. The file is
+        copied within its storage. Default: ``False``.
+        """
+        return bool(self._get("MOVE_HIDDEN", False))
+
+    @property
     def PROXY_CACHE_SECONDS(self) -> int:
         """Seconds for which nginx may keep what a signed URL shows. Default: 0.
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from .. import models
 from ..conf import settings
 from ..queries import (
+    aside,
     attachments,
     endings,
     holds,
@@ -65,6 +66,7 @@ def kinds(others: Iterable[str] = ()) -> dict[str, Settle]:
             _delete, outdated_variants.left_over().filter(ours)
         ),
         "unused forms": partial(_delete, outdated_variants.unused().filter(ours)),
+        "files of hidden images": _move_aside,
         "old cursors": partial(_delete, positions),
         "old counters": partial(_delete, use.outdated()),
         "old ends of runs": partial(_delete, run_ends.outdated()),
@@ -95,6 +97,11 @@ def _delete_unsent(
 
 def _fold(dry_run: bool, errors: Troubles) -> int:
     return sums.waiting().count() if dry_run else sums.fold()
+
+
+def _move_aside(dry_run: bool, errors: Troubles) -> int:
+    rows = aside.waiting()
+    return rows.count() if dry_run else aside.move(rows, errors.append)
 
 
 def _take_over(dry_run: bool, errors: Troubles) -> int:

@@ -52,6 +52,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='generatedimage',
+            name='is_aside',
+            field=models.BooleanField(db_default=False, default=False, editable=False, help_text='Whether its file has a name that no URL has had.', verbose_name='moved aside'),
+        ),
+        migrations.AddField(
+            model_name='generatedimage',
             name='review_reason',
             field=models.CharField(blank=True, choices=[('check', 'the check of images'), ('report', "a person's report"), ('remark', 'a remark of the provider'), ('staff', 'asked for by staff')], db_default='', default='', max_length=16, verbose_name='to be reviewed because of'),
         ),

@@ -72,6 +72,14 @@ class WithVisibility(models.Model):
         db_default="",
     )
 
+    is_aside = models.BooleanField(
+        _("moved aside"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Whether its file has a name that no URL has had."),
+    )
+
     class Meta:
         abstract = True
 

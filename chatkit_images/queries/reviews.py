@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -22,11 +24,11 @@ from ..exceptions import NotFoundError
 from ..times import Now
 from ..transactions import atomic
 from ..verdicts import SHOW, UNHEARD, Verdict
-from . import fence
+from . import aside, fence
 
 Action = models.Decision.Action
 Visibility = models.Visibility
-WITHHELD = (Visibility.HELD, Visibility.HIDDEN)
+WITHHELD = aside.WITHHELD
 # Who decides if no account does.
 CHECK, PROVIDER, PERSON = "check_image", "provider", "person"
 # As the columns have it.
@@ -213,7 +215,12 @@ def _decide(
         locked = rows.locked().order_by("pk").values_list("pk", flat=True)
         changed = list(locked)
         if changed:
+            # It may have been shown since its file was moved.
+            values = {**values, "is_aside": False}
             models.GeneratedImage.objects.filter(pk__in=changed).update(**values)
+            if values.get("visibility") in WITHHELD:
+                soon = partial(aside.move_soon, changed)
+                transaction.on_commit(soon, using=rows.db)
             found = models.GeneratedImage.objects.filter(pk__in=changed)
             note(found.select_related("item"), action, by, reason, words)
     return changed
