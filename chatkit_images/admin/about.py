@@ -76,6 +76,14 @@ class About:
         return page_url(site, models.GeneratedImage, "change", self.image.pk)
 
     @property
+    def delete_url(self) -> str:
+        """The address of the page that deletes it; empty if the person may not."""
+        if not self.page.has_delete_permission(self.request, self.image):
+            return ""
+        site = self.page.admin_site
+        return page_url(site, models.GeneratedImage, "delete", self.image.pk)
+
+    @property
     def link_url(self) -> str:
         """The address that makes a link; empty if the image may not have one."""
         return self.page.get_link_url(self.image) if self.image.is_shown else ""

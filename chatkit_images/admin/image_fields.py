@@ -70,7 +70,8 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
             return gettext("The file is missing")
         if obj.status == Status.GENERATING:
             return gettext("No image yet")
-        return reason_of(obj) or gettext("No image")
+        told = obj.reason != obj.status  # A badge has the status.
+        return (reason_of(obj) if told else "") or gettext("No image")
 
     def get_kind(self, obj: models.GeneratedImage) -> str:
         """Return the status of an image without a file."""
@@ -92,8 +93,8 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
         name = str(obj.file.name or "")
         marks = [super().state(obj)]
         if obj.status == Status.GENERATING and obj.partial_count:
-            text = gettext("preview %(number)s") % {"number": obj.partial_count}
-            marks.append(badge("generating", text))
+            text = gettext("generating, preview %(number)s")
+            marks = [badge(obj.status, text % {"number": obj.partial_count})]
         if obj.superseded_at is not None:
             marks.append(badge("superseded", gettext("superseded")))
         if obj.visibility != Visibility.SHOWN:

@@ -35,7 +35,7 @@ from .row_actions import log
 
 FILTERS = "_changelist_filters"
 # What an older address of a list says of its pages, and of its order.
-PLACE = ("p", "o", "all", "e")
+PLACE = ("p", "o", "all", "e", "older", "newer")
 
 
 class WithoutPages:
@@ -78,9 +78,7 @@ class ImagePages(GeneratedImageFields):
         context = self.get_facts_context(request, obj)
         request.current_app = self.admin_site.name
         template = "admin/chatkit_images/generatedimage/facts.html"
-        response = TemplateResponse(request, template, context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, template, context)
 
     def get_facts_context(
         self, request: HttpRequest, obj: models.GeneratedImage
@@ -103,9 +101,7 @@ class ImagePages(GeneratedImageFields):
         log(request, [obj], CHANGE, gettext("Made a link that opens without a login."))
         text = gettext("The link opens without a login until %(time)s.")
         until = date_format(localtime(link.expires), "DATETIME_FORMAT")
-        answer = JsonResponse({"url": link.url, "message": text % {"time": until}})
-        answer["Cache-Control"] = "no-store"
-        return answer
+        return JsonResponse({"url": link.url, "message": text % {"time": until}})
 
     def _visible(self, request: HttpRequest, object_id: str) -> models.GeneratedImage:
         obj = self.get_object(request, unquote(object_id))

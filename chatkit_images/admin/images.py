@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
@@ -15,13 +16,11 @@ from ..views.files import ServedFile
 from .about import About
 from .bulk import BulkActions
 from .families import Card, Family
+from .filled_fields import filled_fieldsets
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
-from .markup import EMPTY
 from .reviewing import ReviewPages
 from .surroundings import Surroundings, siblings_of
 from .thread_actions import ThreadActions
-
-STATIC = "chatkit_images/admin"
 
 
 @admin.register(models.GeneratedImage)
@@ -81,6 +80,13 @@ class GeneratedImageAdmin(BulkActions, ThreadActions, ReviewPages):
     search_fields = ["prompt", "revised_prompt", "call_id", "thread__title"]
     search_help_text = _("Prompt, call id, title of the thread, owner")
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Name the list by what it shows; nothing has to be selected in it."""
+        context = {"title": capfirst(str(self.opts.verbose_name_plural))}
+        return super().changelist_view(request, context | (extra_context or {}))
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the technical facts that are known; the others stand beside the image.
 
@@ -100,21 +106,8 @@ class GeneratedImageAdmin(BulkActions, ThreadActions, ReviewPages):
             (_("File"), ["mime", "sha256", "file_name"]),
             (_("Ids"), ["item", "call_id", "provider", "response_id", "request_id"]),
         ]
-        known = (
-            (name, list(filter(None, (self._known(obj, each) for each in fields))))
-            for name, fields in sections
-        )
-        return [(name, {"fields": fields}) for name, fields in known if fields]
-
-    def _known(self, obj: Any, field: Any) -> Any:
-        """Return a field, or those of a row of fields, if they say something."""
-        if obj is None:
-            return field
-        if isinstance(field, tuple):
-            return tuple(name for name in field if self._known(obj, name))
-        of_page = getattr(self, field, None)
-        value = of_page(obj) if callable(of_page) else getattr(obj, field, None)
-        return field if value not in (None, "", 0, EMPTY) else None
+        fieldsets = [(name, {"fields": fields}) for name, fields in sections]
+        return filled_fieldsets(self, obj, fieldsets)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return every field of the page."""

@@ -25,7 +25,7 @@ class Surroundings(Transcript):
         self, site: AdminSite, request: HttpRequest, image: models.GeneratedImage
     ) -> None:
         super().__init__(site, request, image.thread)
-        self.image = image
+        self.image, self.here = image, image.item_id
 
     def __bool__(self) -> bool:
         threads = visible(self.site, self.request, models.Thread)

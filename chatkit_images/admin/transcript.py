@@ -98,6 +98,8 @@ class Transcript:
 
     # Items of a page; None for the standard.
     limit: int | None = None
+    # The key of the item that the page is about.
+    here: int | None = None
 
     def __init__(
         self, site: AdminSite, request: HttpRequest, thread: models.Thread

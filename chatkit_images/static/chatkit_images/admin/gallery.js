@@ -29,7 +29,8 @@
     for (const [name, value] of Object.entries(DEFAULTS)) {
         root.dataset[attribute(name)] = read(name) || value;
     }
-    if ([...new URLSearchParams(location.search).keys()].some(key => key !== 'p' && key !== 'o')) {
+    const place = ['p', 'o', 'older', 'newer'];
+    if ([...new URLSearchParams(location.search).keys()].some(key => !place.includes(key))) {
         root.dataset.ckFilters = 'open'; // Whoever filters sees by what.
     }
 
