@@ -55,6 +55,8 @@ OWN_TESTS = (
     "shop/asgi.py",
     "shop/views.py",
     "shop/notes.py",
+    # By tests/docs/test_moderation.py.
+    "shop/checks.py",
     # By tests/docs/test_encryption.py, with the package that encrypts.
     "shop/ciphers.py",
     # By tests/docs/test_generating.py.

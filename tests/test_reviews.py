@@ -173,7 +173,8 @@ class Checking(TestServer):
         self, image: GeneratedImage, data: bytes, context: RequestContext
     ) -> Any:
         """Query the database, as a project may."""
-        assert data and context.owner == Thread.objects.get(pk=image.thread_id).owner
+        assert image.mime == "image/png" and len(data) == image.bytes
+        assert context.owner == Thread.objects.get(pk=image.thread_id).owner
         self.seen.append(image.arrived_at is not None)
         if isinstance(self.says, Exception):
             raise self.says

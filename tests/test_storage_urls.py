@@ -316,6 +316,9 @@ def test_no_url_lives_longer_than_s3_allows(
         ({"TUNING": {"URL_WINDOW": 59}}, ["chatkit_images.W031"]),
         ({"TUNING": {"URL_WINDOW": 0}}, ["chatkit_images.E004"]),
         ({"URL_MAX_AGE": -1}, ["chatkit_images.E004"]),
+        ({"STORAGE": "default"}, ["chatkit_images.W033"]),
+        ({"STORAGE": "default", "MOVE_HIDDEN": True}, []),
+        ({"STORAGE": "default", "IMAGE_URLS": "signed"}, []),
         ({"TUNING": {"URL_WINDOW": "long"}}, ["chatkit_images.E004"]),
     ],
 )

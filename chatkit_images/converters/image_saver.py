@@ -10,7 +10,7 @@ from chatkit.types import GeneratedImage
 from django.db import Error
 from django.utils import timezone
 
-from .. import database, file_urls, models, receiving, storage, timing, verdicts
+from .. import database, file_urls, models, receiving, storage, timing
 from ..exceptions import NotFoundError
 from ..failures import Reason
 from ..imaging import WholeImage
@@ -18,6 +18,7 @@ from ..queries import costs, endings, identity, images
 from ..run_state import current_run
 from . import prepared_forms
 from .call_rows import CallRows, clean_image
+from .image_check import lets_through, verdict_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ class ImageSaver(CallRows):
                 "partials", receiving.receive_partial, base64_image
             )
         stored, data = received
-        if call_id in self._final or not await self._lets_through(call_id, data):
+        row, check = self._images[call_id], self.check_image
+        verdict = await verdict_of(check, row, stored, data, self.context)
+        if call_id in self._final or not lets_through(verdict):
             return None
         await storage.upload(stored.name, data, lane="aside")
 
@@ -118,8 +121,10 @@ class ImageSaver(CallRows):
     ) -> GeneratedImage:
         image, stored = self._images[call_id], arrival.stored
         timings = self._timings[call_id]
-        image.arrived_at = fields.get("arrived_at")
-        verdict = await self._verdict(image, arrival.data)
+        verdict = await verdict_of(
+            *(self.check_image, image, stored, arrival.data, self.context),
+            arrived_at=fields.get("arrived_at"),
+        )
         with timing.measured("store"):
             is_stored = await arrival.upload.done()
         stored_at = timezone.now()
@@ -155,21 +160,6 @@ class ImageSaver(CallRows):
         if call_id not in self._replays:
             self.asked.timings.count("images_completed")
         return shown
-
-    async def _lets_through(self, call_id: str, preview: bytes) -> bool:
-        """Whether the project's check has nothing against a preview."""
-        verdict = await self._verdict(self._images[call_id], preview)
-        return verdict is None or verdict.says == verdicts.SHOW.says
-
-    async def _verdict(
-        self, image: models.GeneratedImage, data: bytes
-    ) -> verdicts.Verdict | None:
-        """Return what the project's check says, ``None`` if it has none."""
-        check = self.check_image
-        if check is None:
-            return None
-        with timing.measured("check"):
-            return await verdicts.ask(check, image, data, self.context)
 
     def _note_written(self, image: models.GeneratedImage) -> None:
         """Note what a row, as it is in the database, has of what was told."""
