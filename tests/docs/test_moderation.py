@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import types as python_types
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -24,6 +24,13 @@ class Moderated(TestServer):
 
     asked: list[dict[str, Any]]
     categories: dict[str, bool]
+
+    async def check_image(self, image: Any, data: bytes, context: Any) -> Any:
+        (part,) = blocks("python", name="shop/checks.py")
+        names: dict[str, Any] = {}
+        exec(part.compile(), names)
+        asking = SimpleNamespace(get_openai_client=self.get_moderation_client)
+        return await names["CheckedServer"].check_image(asking, image, data, context)
 
     def moderation(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(json.loads(request.content))
@@ -59,21 +66,8 @@ async def test_the_provider_is_asked_about_each_final(
     categories: dict[str, bool],
     visibility: str,
 ) -> None:
-    (part,) = blocks("python", name="shop/checks.py")
-    module = python_types.ModuleType("checks")
-    exec(part.compile(), vars(module))
-
-    class Server(Moderated):
-        async def check_image(self, image: Any, data: bytes, context: Any) -> Any:
-            asking = python_types.SimpleNamespace(
-                get_openai_client=self.get_moderation_client
-            )
-            check = module.CheckedServer.check_image
-            return await check(asking, image, data, context)
-
-    Server.asked, Server.categories = [], categories
-    globals()["Server"] = Server
-    ours = {"SERVER": f"{__name__}.Server"}
+    Moderated.asked, Moderated.categories = [], categories
+    ours = {"SERVER": f"{__name__}.Moderated"}
     settings.CHATKIT_IMAGES = {**settings.CHATKIT_IMAGES, **ours}
     model.respond_with(Image("a red fox", partials=1), Text("Done."))
 
@@ -81,7 +75,7 @@ async def test_the_provider_is_asked_about_each_final(
 
     image = await GeneratedImage.objects.aget()
     assert image.visibility == visibility
-    (asked,) = Server.asked
+    (asked,) = Moderated.asked
     url = asked["input"][0]["image_url"]["url"]
     assert url.startswith("data:image/png;base64,")
     assert len(base64.b64decode(url.partition(",")[2])) == image.bytes
