@@ -18,13 +18,14 @@ from .bulk import BulkActions
 from .families import Card, Family
 from .filled_fields import filled_fieldsets
 from .filters import ModeratedFilter, SupersededFilter, ValueFilter
+from .live import LivePages
 from .reviewing import ReviewPages
 from .surroundings import Surroundings, siblings_of
 from .thread_actions import ThreadActions
 
 
 @admin.register(models.GeneratedImage)
-class GeneratedImageAdmin(BulkActions, ThreadActions, ReviewPages):
+class GeneratedImageAdmin(BulkActions, ThreadActions, LivePages, ReviewPages):
     """A gallery, and a page with all that is known of an image."""
 
     class Media:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +16,7 @@ from .base import ReadOnlyModelAdmin, count_of
 from .failure_fields import FailureFields
 from .filled_fields import filled_fieldsets
 from .filters import ValueFilter
+from .live_rows import LiveRows
 from .markup import duration, phase_list, pretty
 from .run_pages import RunSummary
 from .run_words import operation_of, title_of
@@ -23,7 +24,7 @@ from .thread_actions import ThreadActions
 
 
 @admin.register(models.Run)
-class RunAdmin(ThreadActions, FailureFields, ReadOnlyModelAdmin):
+class RunAdmin(ThreadActions, LiveRows, FailureFields, ReadOnlyModelAdmin):
     """The pages of runs: who asked, how long a run took, how it ended."""
 
     list_display = [
@@ -125,6 +126,17 @@ class RunAdmin(ThreadActions, FailureFields, ReadOnlyModelAdmin):
     def is_running(self, row: Any) -> bool:
         """Return whether it goes on."""
         return bool(row.status == models.Run.Status.RUNNING)
+
+    is_live = is_running
+
+    def state_of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what changes while a run goes on, its images included."""
+        found = models.Run.objects.filter(pk__in=rows.order_by().values("pk"))
+        return found.annotate(
+            begun=Count("images"),
+            ended=Count("images__finished_at"),
+            previews=Sum("images__partial_count"),
+        ).values_list("status", "stop_requested_at", "begun", "ended", "previews")
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         """Return whether the person may change runs, though no page does."""

@@ -4,41 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.widgets import AdminTextareaWidget
-from django.db.models import QuerySet, TextField
+from django.db.models import (
+    Count,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextField,
+)
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from .base import ChatKitModelAdmin, count_of, page_url
+from .base import count_of, page_url
 from .filters import HasImagesFilter
+from .live_rows import LiveRows
 from .markup import EMPTY, name_of, pretty
 from .newest_images import may_show_images, newest_images
-from .row_actions import OwnerActions
-from .thread_actions import ThreadActions
+from .status_actions import StatusActions
 from .transcript import Transcript
 
 Status = models.Thread.Status
 TECHNICAL = ("id", "owner", "metadata_json", "domains_json")
 
 
-class ThreadActionForm(ActionForm):
-    """Asks for a reason as well."""
-
-    reason = forms.CharField(
-        label=_("Reason:"), required=False, widget=forms.TextInput({"size": 16})
-    )
-
-
 @admin.register(models.Thread)
-class ThreadAdmin(ThreadActions, ChatKitModelAdmin):
+class ThreadAdmin(StatusActions, LiveRows):
     """The list of threads, and a page with the transcript."""
 
     list_display = [
@@ -56,11 +54,7 @@ class ThreadAdmin(ThreadActions, ChatKitModelAdmin):
     list_filter = ["status", "created_at", HasImagesFilter]
     search_fields = ["id", "title"]
     search_help_text = _("Title, id, owner")
-    action_form = ThreadActionForm
     actions = ["lock", "close", "reopen", "stop", "block_owners", "unblock_owners"]
-    run_fields = ("thread", "pk")
-    row_actions = ("stop", "lock", "reopen", *OwnerActions.row_actions)
-    row_labels = {"lock": _("Lock the thread"), "reopen": _("Reopen the thread")}
     fieldsets = [
         (None, {"fields": ["title", "status", "status_reason"]}),
         (
@@ -132,51 +126,26 @@ class ThreadAdmin(ThreadActions, ChatKitModelAdmin):
         fields = {"status_reason", "updated_at", *form.changed_data}
         obj.save(update_fields=fields)
 
-    def makes_sense(self, action: str, row: Any) -> bool:
-        """Return whether the thread can be locked, or reopened, too."""
-        if action == "lock":
-            return bool(row.status == Status.ACTIVE)
-        if action == "reopen":
-            return bool(row.status != Status.ACTIVE)
-        return super().makes_sense(action, row)
-
     def is_running(self, row: Any) -> bool:
         """Return whether an answer is being written in it."""
         return bool(row.runs.running().exists())
 
-    @admin.action(permissions=["change"], description=_("Lock selected threads"))
-    def lock(
-        self, request: HttpRequest, queryset: QuerySet[models.Thread]
-    ) -> HttpResponseBase | None:
-        """Let nobody write in the threads for now."""
-        if request.POST.get("page") and "words" not in request.POST:
-            return self.ask_lock(request, queryset, "lock", list(queryset))
-        return self.set_status(request, queryset, Status.LOCKED)
+    is_live = is_running
 
-    @admin.action(permissions=["change"], description=_("Close selected threads"))
-    def close(
-        self, request: HttpRequest, queryset: QuerySet[models.Thread]
-    ) -> HttpResponseBase | None:
-        """End the threads."""
-        return self.set_status(request, queryset, Status.CLOSED)
-
-    @admin.action(permissions=["change"], description=_("Reopen selected threads"))
-    def reopen(
-        self, request: HttpRequest, queryset: QuerySet[models.Thread]
-    ) -> HttpResponseBase | None:
-        """Let the owners of the threads write again."""
-        return self.set_status(request, queryset, Status.ACTIVE)
-
-    def set_status(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[models.Thread],
-        status: models.Thread.Status,
-    ) -> HttpResponseBase | None:
-        """Set a status with the reason of the action form, or of the page for it."""
-        reason = request.POST.get("words", request.POST.get("reason", ""))
-        self.change_status(request, queryset, status, reason)
-        return self.back(request)
+    def state_of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what changes while an answer is written in a thread."""
+        found = models.Thread.objects.filter(pk__in=rows.order_by().values("pk"))
+        items = models.ThreadItem.objects.filter(thread=OuterRef("pk"))
+        newest = items.order_by("-created_at", "-pk").values("pk")[:1]
+        running = models.Run.objects.running().filter(thread=OuterRef("pk"))
+        its = Q(images__run__status=models.Run.Status.RUNNING)
+        return found.annotate(
+            newest=Subquery(newest),
+            runs_now=Exists(running),
+            begun=Count("images", filter=its),
+            ended=Count("images__finished_at", filter=its),
+            previews=Sum("images__partial_count", filter=its),
+        ).values_list("status", "newest", "runs_now", "begun", "ended", "previews")
 
     @admin.display(description=_("thread"), ordering="title")
     def name(self, obj: models.Thread) -> str:

@@ -1,0 +1,234 @@
+"""Images that are being generated now, in whichever process, as they form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.views.decorators.http import require_safe
+
+from .. import models, notes
+from ..cleaning import clip
+from .base import page_url
+from .live_rows import LiveRows
+from .markup import badge, tile
+from .snapshots import MOST_ASKED, REMEMBERED, Asked, Snapshots, key_of
+
+Status = models.GeneratedImage.Status
+# Seconds for which a process shows everybody the same, and images that it shows.
+FRESH, MOST = 1.0, 100
+snapshots = Snapshots(FRESH)
+
+
+@dataclass(frozen=True)
+class Forming:
+    """What was read at one moment.
+
+    Attributes:
+        images: Images that form, the newest first, and some that have just ended.
+        looked_for: What was looked for by name, so that what is not there is gone.
+    """
+
+    images: list[Any]
+    looked_for: frozenset[Any]
+
+
+def read(rows: QuerySet[Any], asked: Asked) -> Forming:
+    """Return the images of rows that form, in one statement.
+
+    Args:
+        rows: The images that somebody may see.
+        asked: Images that have formed a moment ago: how have they ended? Those that
+            form now are added.
+    """
+    wanted = Q(status=Status.GENERATING) | Q(pk__in=list(asked))
+    found = list(rows.filter(wanted).order_by("-created_at", "-pk")[: 2 * MOST])
+    looked_for = frozenset(asked)
+    until = monotonic() + REMEMBERED
+    for image in found:
+        if image.status == Status.GENERATING and len(asked) < MOST_ASKED:
+            asked[image.pk] = until
+    return Forming(found, looked_for)
+
+
+class LiveTile:
+    """An image that forms, or one that has just ended.
+
+    Args:
+        page: The pages of images.
+        image: The image.
+    """
+
+    def __init__(self, page: Any, image: Any) -> None:
+        self.page, self.image = page, image
+
+    @property
+    def is_forming(self) -> bool:
+        """Whether it goes on."""
+        return bool(self.image.status == Status.GENERATING)
+
+    @property
+    def html(self) -> SafeString:
+        """Its newest partial image, its final, or words."""
+        if self.image.is_withheld:
+            return tile(str(self.image.get_visibility_display()), self.words)
+        return SafeString(self.page.image(self.image))
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        site = self.page.admin_site
+        return page_url(site, models.GeneratedImage, "change", self.image.pk)
+
+    @property
+    def words(self) -> str:
+        """What was asked for."""
+        return clip(str(self.page.get_alt(self.image)), 80)
+
+    @property
+    def expected(self) -> int:
+        """How many previews come; 0 if that is not known."""
+        details = self.image.details if isinstance(self.image.details, dict) else {}
+        count = details.get("partial_images")
+        return count if type(count) is int and 0 < count < 100 else 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps its progress has, the final being the last."""
+        return self.expected + 1
+
+    @property
+    def progress(self) -> str:
+        """How far it is, in words."""
+        count = self.image.partial_count
+        if self.expected:
+            text = gettext("Preview %(n)d of %(m)d") if count else gettext("Begun")
+            return text % {"n": min(count, self.expected), "m": self.expected}
+        if not count:
+            return gettext("Begun")
+        return ngettext("%(n)d preview", "%(n)d previews", count) % {"n": count}
+
+    @property
+    def end(self) -> SafeString | str:
+        """How it ended, if there is no result."""
+        if self.is_forming or self.image.status == Status.COMPLETED:
+            return ""
+        return badge(self.image.status, self.image.get_status_display())
+
+    @property
+    def end_words(self) -> str:
+        """What its person reads of that."""
+        return notes.words(self.image) if self.end else ""
+
+    def to_json(self, request: HttpRequest) -> dict[str, Any]:
+        """Return it as the script of the page takes it."""
+        template = "admin/chatkit_images/includes/live_image.html"
+        return {
+            "id": str(self.image.pk),
+            "isForming": self.is_forming,
+            "started": round(self.image.created_at.timestamp() * 1000),
+            "html": render_to_string(template, {"tile": self}, request),
+        }
+
+
+class LivePages(LiveRows):
+    """The page of images that form, and what it and the gallery ask each second."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Put the routes before the pages, whose last pattern matches everything."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_live"
+        view = self.admin_site.admin_view
+        return [
+            path("live/", view(self.live_view), name=name),
+            path("live/images/", view(self.live_images_view), name=f"{name}_images"),
+            *super().get_urls(),
+        ]
+
+    def is_live(self, row: Any) -> bool:
+        """Return whether an image forms."""
+        return bool(row.status == Status.GENERATING)
+
+    def state_of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return what changes while an image forms."""
+        return rows.values_list("status", "partial_count", "visibility")
+
+    def get_live_url(self, suffix: str = "") -> str:
+        """Return the address of the page, or of what it asks."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_live{suffix}"
+        return reverse(name, current_app=self.admin_site.name)
+
+    @method_decorator(require_safe)
+    def live_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Show the images that form, and those that end while the page is open."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "title": gettext("Being generated now"),
+            "live_url": self.get_live_url("_images"),
+        }
+        request.current_app = self.admin_site.name
+        template = "admin/chatkit_images/generatedimage/live.html"
+        return TemplateResponse(request, template, context)
+
+    @method_decorator(require_safe)
+    def live_images_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with the images that form; 204 if that is what the page has already.
+
+        The query may name images of the page that the answer before did not have
+        (``ids``), and the version of that answer (``have``).
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        rows, ids = self.get_queryset(request), keys_of(request.GET.get("ids", ""))
+        forming: Forming = snapshots.get(
+            key_of(request, rows), lambda asked: read(rows, asked), ids
+        )
+        there = {image.pk for image in forming.images}
+        gone = [str(key) for key in ids if key in forming.looked_for - there]
+        images = [LiveTile(self, row).to_json(request) for row in forming.images]
+        told = json.dumps([images, gone])
+        version = hashlib.sha256(told.encode()).hexdigest()[:16]
+        if version == request.GET.get("have"):
+            return HttpResponse(status=204)
+        now = round(timezone.now().timestamp() * 1000)
+        answer = {"version": version, "now": now, "images": images, "gone": gone}
+        return JsonResponse(answer)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Add where the gallery asks for images that form."""
+        context = {
+            "live_url": self.get_live_url("_images"),
+            "live_page": self.get_live_url(),
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+
+def keys_of(text: str) -> list[uuid.UUID]:
+    """Return the keys in a query; what is none, and what is too much, is left out."""
+    found = []
+    for word in text.split(",")[:MOST_ASKED]:
+        try:
+            found.append(uuid.UUID(word))
+        except ValueError:
+            continue
+    return found
