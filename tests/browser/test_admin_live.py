@@ -1,0 +1,105 @@
+"""Staff watch an image form: in the gallery, and on open pages of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .chatting import LOADED, say, wait_for_answer
+from .conftest import ACCOUNT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Shot = Callable[["Page", str], Path]
+OpenPage = Callable[..., "Page"]
+GALLERY = "/admin/chatkit_images/generatedimage/"
+WIDTHS = (1440, 1280, 390)
+LATER_PREVIEW = """() => {
+    const image = document.querySelector('[data-ck-live] li img');
+    const found = image && image.src.match(/partial-([0-9]+)/);
+    return found && Number(found[1]) > 0 && image.complete && image.naturalWidth > 0;
+}"""
+
+
+def staff_page(open_page: OpenPage, path: str) -> Page:
+    # A preview may be gone when the browser asks for it: the final has replaced it.
+    page = open_page(f"/admin/login/?next={path}", expect="404")
+    page.get_by_label("Username").fill(ACCOUNT[0])
+    page.get_by_label("Password").fill(ACCOUNT[1])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"**{path}")
+    return page
+
+
+def shots(page: Page, shot: Shot, name: str) -> None:
+    """Take the page in the widths and the themes of the project."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            shot(page, f"{name}-{width}-{theme}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+
+
+def test_an_image_forms_and_joins_the_gallery_while_staff_look(
+    open_page: OpenPage, shot: Shot
+) -> None:
+    chat, gallery = open_page(), staff_page(open_page, GALLERY)
+    strip = gallery.locator("[data-ck-live]")
+    assert strip.is_hidden()
+    gallery.evaluate("window.stays = true")
+    say(chat, "a slow boat")
+    tile = strip.locator("li")
+    tile.locator("progress").wait_for()
+    address = str(tile.locator("a").get_attribute("href"))
+
+    page = gallery.context.new_page()
+    page.goto(gallery.url.partition("/admin/")[0] + address)
+    page.locator("[data-ck-state]").wait_for()
+    thread = gallery.context.new_page()
+    thread.goto(page.url)
+    thread.locator(".ck-list a[href*='/thread/']").click()
+    thread.locator("[data-ck-state]").wait_for()
+    run = gallery.context.new_page()
+    run.goto(page.url)
+    run.locator(".ck-list a[href*='/run/']").click()
+    run.locator("[data-ck-state]").wait_for()
+    live = gallery.context.new_page()
+    live.goto(gallery.url + "live/")
+
+    gallery.wait_for_function(LATER_PREVIEW)
+    live.wait_for_function(LATER_PREVIEW)
+    shots(gallery, shot, "60-strip")
+    shots(live, shot, "61-live")
+    shots(run, shot, "62-run-going")
+
+    wait_for_answer(chat)
+    key = address.split("/")[-3]
+    card = gallery.locator(f"#result_list tr:has(a[href*='{key}']) img")
+    card.and_(gallery.locator("[src*='/thumbnail/']")).wait_for()
+    strip.wait_for(state="hidden")
+    assert gallery.evaluate("window.stays")
+    live.locator("[data-ck-ended] img[src*='/thumbnail/']").wait_for()
+    shots(live, shot, "63-live-ended")
+    for opened, name in ((page, "image"), (thread, "thread"), (run, "run")):
+        opened.bring_to_front()
+        opened.locator("[data-ck-state][data-over=yes]").wait_for(state="attached")
+        opened.wait_for_load_state("networkidle")
+        assert opened.get_by_text("It has ended.").is_visible()
+        assert opened.locator("[value=stop]").count() == 0
+        shots(opened, shot, f"64-{name}-ended")
+    assert page.locator(".ck-frame img[src*='/full/']").evaluate(LOADED)
+    assert thread.locator(".ck-transcript img[src*='/thumbnail/']").count() == 1
+    assert run.locator(".ck-summary img[src*='/thumbnail/']").count() == 1
+
+
+def test_a_page_asks_no_more_once_its_person_is_logged_out(
+    open_page: OpenPage,
+) -> None:
+    gallery = staff_page(open_page, GALLERY + "live/")
+    gallery.locator("[data-ck-none]").wait_for()
+    gallery.context.clear_cookies()
+    gallery.locator(".ck-live-note").get_by_text("logged out").wait_for()
