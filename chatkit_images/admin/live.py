@@ -159,12 +159,14 @@ class LivePages(LiveRows):
         ]
 
     def is_live(self, row: Any) -> bool:
-        """Return whether an image forms."""
-        return bool(row.status == Status.GENERATING)
+        """Return whether an image forms, or its answer is still being written."""
+        going = row.run is not None and row.run.status == models.Run.Status.RUNNING
+        return bool(row.status == Status.GENERATING or going)
 
     def state_of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return what changes while an image forms."""
-        return rows.values_list("status", "partial_count", "visibility")
+        columns = ("status", "partial_count", "visibility", "run__status")
+        return rows.values_list(*columns)
 
     def get_live_url(self, suffix: str = "") -> str:
         """Return the address of the page, or of what it asks."""

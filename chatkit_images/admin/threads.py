@@ -20,13 +20,15 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from .about import Fact
 from .base import count_of, page_url
 from .filters import HasImagesFilter
 from .live_rows import LiveRows
-from .markup import EMPTY, name_of, pretty
+from .markup import name_of, pretty
 from .newest_images import may_show_images, newest_images
 from .status_actions import StatusActions
 from .transcript import Transcript
@@ -56,26 +58,13 @@ class ThreadAdmin(StatusActions, LiveRows):
     search_help_text = _("Title, id, owner")
     actions = ["lock", "close", "reopen", "stop", "block_owners", "unblock_owners"]
     fieldsets = [
-        (None, {"fields": ["title", "status", "status_reason"]}),
         (
-            _("About"),
-            {
-                "fields": [
-                    ("person", "image_count", "run_list"),
-                    ("created_at", "updated_at"),
-                ]
-            },
+            _("Title and status"),
+            {"fields": ["title", "status", "status_reason"], "classes": ["collapse"]},
         ),
         (_("Technical"), {"fields": TECHNICAL, "classes": ["collapse"]}),
     ]
-    readonly_fields = [
-        "person",
-        "image_count",
-        "run_list",
-        "created_at",
-        "updated_at",
-        *TECHNICAL,
-    ]
+    readonly_fields = list(TECHNICAL)
     formfield_overrides = {
         TextField: {"widget": AdminTextareaWidget({"rows": 3})},
     }
@@ -110,10 +99,14 @@ class ThreadAdmin(StatusActions, LiveRows):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Add the transcript."""
-        context["transcript"] = Transcript(
-            self.admin_site, request, context["original"]
-        )
+        """Add what is known of the thread, and the transcript."""
+        thread = context["original"]
+        context["summary"] = {
+            "state": self.state(thread),
+            "is_running": self.is_running(thread),
+            "facts": self.facts_of(thread),
+        }
+        context["transcript"] = Transcript(self.admin_site, request, thread)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(
@@ -157,14 +150,19 @@ class ThreadAdmin(StatusActions, LiveRows):
         """Show the newest images."""
         return format_html('<span class="ck-newest">{}</span>', obj.newest_images)
 
-    @admin.display(description=_("runs"))
-    def run_list(self, obj: models.Thread) -> SafeString | str:
-        """Show the way to the runs of the thread."""
+    def facts_of(self, obj: Any) -> list[Fact]:
+        """Return who has a thread, since when, and the ways to what belongs to it."""
         url = page_url(self.admin_site, models.Run, "changelist")
-        if not url:
-            return EMPTY
         query = urlencode({"thread__id__exact": obj.pk})
-        return format_html('<a href="{}?{}">{}</a>', url, query, _("All of them"))
+        link = format_html('<a href="{}?{}">{}</a>', url, query, gettext("All of them"))
+        found = [
+            (gettext("Owner"), self.person(obj)),
+            (gettext("Images"), self.image_count(obj)),
+            (gettext("Runs"), link if url else ""),
+            (gettext("Created"), obj.created_at),
+            (gettext("Updated"), obj.updated_at),
+        ]
+        return [Fact(name, html) for name, html in found if html]
 
     @admin.display(description=_("items"), ordering="items_of_thread")
     def item_count(self, obj: Any) -> int:

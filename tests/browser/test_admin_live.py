@@ -72,9 +72,9 @@ def test_an_image_forms_and_joins_the_gallery_while_staff_look(
 
     gallery.wait_for_function(LATER_PREVIEW)
     live.wait_for_function(LATER_PREVIEW)
-    shots(gallery, shot, "60-strip")
+    shot(gallery, "60-strip")
+    shot(run, "62-run-going")
     shots(live, shot, "61-live")
-    shots(run, shot, "62-run-going")
 
     wait_for_answer(chat)
     key = address.split("/")[-3]

@@ -211,9 +211,9 @@
             }
             const page = new DOMParser().parseFromString(await response.text(), 'text/html');
             const list = document.querySelector('#result_list tbody');
-            const form = document.getElementById('changelist-form');
-            if (!list && form && page.querySelector('#result_list')) {
-                form.replaceWith(page.getElementById('changelist-form'));
+            if (!list && page.querySelector('#result_list')) {
+                // The list was empty, and says so in several places.
+                document.getElementById('changelist').replaceWith(page.getElementById('changelist'));
                 return;
             }
             for (const id of ids) {
