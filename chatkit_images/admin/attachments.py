@@ -10,8 +10,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
-from .filters import ValueFilter
+from .filters import ChoicesFilter
 from .image_model import ImageModelAdmin
+from .lists import OwnerFilter, PeriodFilter, RecentValuesFilter
 from .markup import EMPTY, pretty
 from .row_actions import OwnerActions
 
@@ -34,11 +35,18 @@ class AttachmentAdmin(OwnerActions, ImageModelAdmin):
     ]
     list_display_links = ["image", "name"]
     list_select_related = ["thread", "user"]
-    date_hierarchy = "created_at"
+    list_empty = _("A file appears here when somebody attaches it to a message.")
     actions = ["block_owners", "unblock_owners"]
-    list_filter = ["kind", ("mime_type", ValueFilter), "awaits_upload", "created_at"]
-    search_fields = ["id", "name", "thread__id", "thread__title"]
-    search_help_text = _("Id, name, thread, owner")
+    list_filter = [
+        OwnerFilter,
+        ("created_at", PeriodFilter),
+        ("kind", ChoicesFilter),
+        ("mime_type", RecentValuesFilter),
+        "awaits_upload",
+    ]
+    search_keys = ("pk", "thread_id")
+    search_fields = ["name"]
+    search_help_text = _("Name, id, id of the thread, user name, key of an owner")
     fieldsets = [
         (None, {"fields": ["name", ("kind", "created_at"), ("thread", "person")]}),
         (_("File"), {"fields": [("dimensions", "mime_type"), "sha256", "file_name"]}),

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db import connections
-from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -23,31 +20,13 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..queries import counters, holds
 from ..transactions import atomic
+from .lists import BoundedChangeList, Search, person_link
 from .markup import EMPTY, badge, name_of, owner_of, with_block
 
 if TYPE_CHECKING:
     BaseModelAdmin = admin.ModelAdmin[Any]
 else:
     BaseModelAdmin = admin.ModelAdmin
-
-
-class ChatKitChangeList(ChangeList):
-    """A list without links to days and months where the database knows no zones.
-
-    Without its time zone tables MariaDB or MySQL cuts no time at the days of another
-    zone than its own, and the whole page would fail.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        connection = connections[self.queryset.db]
-        foreign = timezone.get_current_timezone_name() != connection.timezone_name
-        if (
-            settings.USE_TZ
-            and foreign
-            and not connection.features.has_zoneinfo_database
-        ):
-            self.date_hierarchy = None
 
 
 class ChatKitModelAdmin(BaseModelAdmin):
@@ -59,12 +38,26 @@ class ChatKitModelAdmin(BaseModelAdmin):
     # Path from the model to the row that names its owner; None if no row does.
     owner_path: str | None = ""
     list_note: Any = ""
+    # How rows come to be, for a list that has none.
+    list_empty: Any = ""
+    # The order of the list, along an index; and others, by their names, in which it has
+    # the newest rows of a period.
+    list_order = "-created_at"
+    other_orders: Mapping[str, Any] = {}
+    # Columns with an index whose whole value a search may be.
+    search_keys: Sequence[str] = ("pk",)
+    # Whether PostgreSQL has an index of the words in the other search fields.
+    has_words = False
+    # Their numbers would read all rows.
+    show_facets = ShowFacets.NEVER
+    show_full_result_count = False
 
     class Media:
         css = {
             "all": [
                 "chatkit_images/admin/admin.css",
                 "chatkit_images/admin/pages.css",
+                "chatkit_images/admin/lists.css",
             ]
         }
         js = ["chatkit_images/admin/lost_images.js"]
@@ -119,32 +112,58 @@ class ChatKitModelAdmin(BaseModelAdmin):
         if rows.filter(holds.holding(thread, path)).exists():
             raise PermissionDenied("A legal hold was placed meanwhile.")
 
-    def get_search_fields(self, request: HttpRequest) -> list[str]:
-        """Return the fields, and the owner with their user name."""
-        fields = [*super().get_search_fields(request)]
-        if self.owner_path is None:
-            return fields
-        username = get_user_model().USERNAME_FIELD
-        owner = ("owner", f"user__{username}")
-        return fields + [f"{self.owner_path}{field}" for field in owner]
+    @property
+    def person_path(self) -> str | None:
+        """Path to the row that has the column ``owner``; ``None`` if none has."""
+        return self.owner_path
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows of a key or a person, else those with the words."""
+        search = Search.of(request, self, search_term)
+        if search.is_for_words:
+            return super().get_search_results(request, queryset, search.term)
+        return search.apply(queryset), False
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[()]:
+        """Return nothing: another order would read all rows."""
+        return ()
+
+    def prepare_rows(self, rows: list[Any]) -> None:
+        """Add to the rows of a page what its columns need, in one statement each."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class of the list."""
-        return ChatKitChangeList
+        return BoundedChangeList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
         """Add the note that the list's template shows."""
-        context = {"list_note": self.list_note, **(extra_context or {})}
+        context = {
+            "list_note": self.list_note,
+            "list_empty": self.list_empty,
+            **(extra_context or {}),
+        }
         return super().changelist_view(request, context)
 
-    @admin.display(description=_("owner"), ordering="owner")
+    @admin.display(description=_("owner"))
     def person(self, obj: Any) -> SafeString | str:
         """Show the user, or the beginning of a visitor's key, and a block of theirs."""
-        return with_block(owner_of(obj), obj)
+        return with_block(self.link_to(obj, owner_of(obj)), obj)
 
-    @admin.display(description=_("thread"), ordering="thread__title")
+    def link_to(self, row: Any, name: str) -> SafeString | str:
+        """Return a name, a link to the rows of this list that the row's owner has.
+
+        Args:
+            row: A row with the column ``owner``.
+            name: What the owner is called.
+        """
+        url = page_url(self.admin_site, self.model, "changelist")
+        return person_link(url, row, name)
+
+    @admin.display(description=_("thread"))
     def conversation(self, obj: Any) -> SafeString | str:
         """Show the thread, a link to its page."""
         if obj.thread is None:
@@ -153,7 +172,7 @@ class ChatKitModelAdmin(BaseModelAdmin):
         url = page_url(self.admin_site, models.Thread, "change", obj.thread_id)
         return format_html('<a href="{}">{}</a>', url, name) if url else name
 
-    @admin.display(description=_("status"), ordering="status")
+    @admin.display(description=_("status"))
     def state(self, obj: Any) -> SafeString:
         """Show the status as a badge."""
         return badge(obj.status, obj.get_status_display())
@@ -167,14 +186,20 @@ class ReadOnlyModelAdmin(ChatKitModelAdmin):
         return False
 
 
-def count_of(model: type[Model], field: str) -> Coalesce:
-    """Return the number of a model's rows that point to the outer row.
+def add_counts(rows: list[Any], model: type[Model], path: str, attribute: str) -> None:
+    """Give each row the number of a model's rows that point to it.
 
-    It is a subquery, because two joined counts would multiply each other.
+    Args:
+        rows: The rows of a page.
+        model: The other model.
+        path: Its foreign key.
+        attribute: What the number is called.
     """
-    rows: QuerySet[Any] = model._default_manager.filter(**{field: OuterRef("pk")})
-    counts = rows.order_by().values(field).annotate(n=Count("pk")).values("n")
-    return Coalesce(Subquery(counts), 0)
+    pointing = model._default_manager.filter(**{f"{path}__in": rows}).order_by()
+    pairs = pointing.values_list(path).annotate(n=Count("pk"))
+    numbers = dict(pairs) if rows else {}
+    for row in rows:
+        setattr(row, attribute, numbers.get(row.pk, 0))
 
 
 def visible(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> Any:

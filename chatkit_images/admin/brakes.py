@@ -14,6 +14,7 @@ from .. import models
 from ..cleaning import clip
 from ..queries import brakes
 from .base import ChatKitModelAdmin
+from .lists import OwnerFilter
 from .markup import badge
 
 
@@ -21,6 +22,7 @@ class StaffModelAdmin(ChatKitModelAdmin):
     """Rows that staff make, each with who did it."""
 
     owner_path = None
+    list_order = "-pk"
     # The field that names who has changed a row.
     by: str
 
@@ -44,6 +46,7 @@ class BrakeAdmin(StaffModelAdmin):
     by = "changed_by"
     list_display = ["state", "told", "changed_by", "changed_at"]
     list_select_related = ["changed_by"]
+    list_empty = _("There is no brake: everybody gets answers.")
     list_note = _(
         "While the brake is on, nobody gets a new answer; people read its words. "
         "Answers on their way go on. Everything that is there can be read."
@@ -57,7 +60,7 @@ class BrakeAdmin(StaffModelAdmin):
             models.Brake.objects.exists()
         )
 
-    @admin.display(description=_("status"), ordering="is_on")
+    @admin.display(description=_("status"))
     def state(self, obj: models.Brake) -> SafeString:
         """Show whether it is on."""
         if obj.is_on:
@@ -82,7 +85,10 @@ class OwnerBlockAdmin(StaffModelAdmin):
         "seconds. Delete a row to let its owner chat again. Owners can be blocked on "
         "the pages of their threads, runs, images and attachments, too."
     )
-    date_hierarchy = "created_at"
+    list_empty = _("Nobody is blocked.")
+    list_filter = [OwnerFilter]
+    person_path = ""
+    search_keys = ("owner",)
     search_fields = ["owner", "words"]
     search_help_text = _("Owner, words")
     fields = ["owner", "words", ("blocked_by", "created_at")]
@@ -92,7 +98,7 @@ class OwnerBlockAdmin(StaffModelAdmin):
         """Return the fields, and the owner once there is a row."""
         return [*self.readonly_fields, *(["owner"] if obj else [])]
 
-    @admin.display(description=_("owner"), ordering="owner")
+    @admin.display(description=_("owner"))
     def key(self, obj: models.OwnerBlock) -> str:
         """Show the beginning of the key, as that of a visitor is a secret."""
         return clip(obj.owner, 16)

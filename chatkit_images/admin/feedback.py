@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..cleaning import clip
 from .base import ReadOnlyModelAdmin
+from .filters import ChoicesFilter
+from .lists import OwnerFilter, PeriodFilter
 from .markup import badge
 from .transcript import NAMES
 
@@ -21,10 +23,16 @@ class FeedbackAdmin(ReadOnlyModelAdmin):
 
     list_display = ["thumb", "message", "conversation", "person", "updated_at"]
     list_select_related = ["item", "thread", "user"]
-    date_hierarchy = "updated_at"
-    list_filter = ["kind", "updated_at"]
-    search_fields = ["thread__id", "thread__title", "item__item_id"]
-    search_help_text = _("Thread, item id, owner")
+    list_order = "-updated_at"
+    list_empty = _("Feedback appears here when people like or dislike an answer.")
+    list_filter = [
+        OwnerFilter,
+        ("updated_at", PeriodFilter),
+        ("kind", ChoicesFilter),
+    ]
+    search_keys = ("thread_id",)
+    search_fields = ["item__item_id"]
+    search_help_text = _("Id of the thread or the item, user name, key of an owner")
     fields = [
         "thumb",
         "item",
@@ -33,13 +41,13 @@ class FeedbackAdmin(ReadOnlyModelAdmin):
     ]
     readonly_fields = ["thumb", "person"]
 
-    @admin.display(description=_("item"), ordering="item__item_id")
+    @admin.display(description=_("item"))
     def message(self, obj: models.Feedback) -> str:
         """Show the type and the id of the item."""
         item = obj.item
         return f"{NAMES.get(item.type, item.type)} {clip(item.item_id, 24)}"
 
-    @admin.display(description=_("kind"), ordering="kind")
+    @admin.display(description=_("kind"))
     def thumb(self, obj: Any) -> SafeString:
         """Show the kind as a badge."""
         return badge(obj.kind, obj.get_kind_display())

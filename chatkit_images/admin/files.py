@@ -23,8 +23,11 @@ class DeletedFileAdmin(ReadOnlyModelAdmin):
         "A row leaves this list by itself: at once, or with the next sweep. "
         "Rows that stay for days point to a storage that refuses to delete."
     )
-    date_hierarchy = "created_at"
+    list_empty = _("No file waits to be deleted.")
+    list_order = "pk"
+    search_keys = ()
     search_fields = ["name"]
+    search_help_text = _("Name")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return ``False``: without its row the file would never be deleted."""

@@ -2,44 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
 from ..failures import Reason
+from .lists.choices import FOLDED, FixedFilter, YesNoFilter
+
+Source = models.GeneratedImage.Source
 
 
-class ValueFilter(admin.AllValuesFieldListFilter):
-    """The values that occur; the empty one is not offered."""
+class ChoicesFilter(admin.ChoicesFieldListFilter):
+    """The choices of a field; folded until one is chosen."""
 
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        """Yield the choices that have a name."""
-        for choice in super().choices(changelist):
-            if str(choice["display"]).strip():
-                yield choice
+    template = FOLDED
 
 
-class YesNoFilter(admin.SimpleListFilter):
-    """A filter by yes and no. A subclass gives the condition for yes."""
+class ReasonFilter(FixedFilter):
+    """Why a run or an image has no result."""
 
-    condition: Any
+    title = _("reason")
+    parameter_name = "reason__exact"
+    fixed = [(str(each), str(each).replace("_", " ")) for each in Reason]
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Return yes and no."""
-        return [("yes", _("Yes")), ("no", _("No"))]
+    def condition(self, value: str) -> Any:
+        """Return that the row has the reason."""
+        return Q(reason=value)
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[Any]
-    ) -> QuerySet[Any] | None:
-        """Return the rows with the chosen answer."""
-        if self.value() == "yes":
-            return queryset.filter(self.condition)
-        return queryset.filter(~self.condition) if self.value() == "no" else queryset
+
+class KindFilter(FixedFilter):
+    """Where an image came from, and whether it was made from another one."""
+
+    title = _("kind")
+    parameter_name = "kind"
+    fixed = [("edited", _("edited")), *Source.choices]
+
+    def condition(self, value: str) -> Any:
+        """Return what images of the kind have."""
+        if value == "edited":
+            role = models.ImageSource.Role.EDITED
+            sources = models.ImageSource.objects.filter(role=role)
+            return Exists(sources.filter(image=OuterRef("pk")))
+        return Q(source=value)
+
+
+class FeedbackFilter(FixedFilter):
+    """What people thought of an image."""
+
+    title = _("feedback")
+    parameter_name = "feedback"
+    fixed = [
+        (models.Feedback.Kind.POSITIVE, _("liked")),
+        (models.Feedback.Kind.NEGATIVE, _("disliked")),
+    ]
+
+    def condition(self, value: str) -> Any:
+        """Return that somebody has said so of the item."""
+        thumbs = models.Feedback.objects.filter(kind=value)
+        return Exists(thumbs.filter(item=OuterRef("item")))
+
+
+class ReviewFilter(FixedFilter):
+    """Images that staff have to look at, the longest waiting first."""
+
+    title = _("needs review")
+    parameter_name = "review"
+    fixed = [("yes", _("Yes"))]
+
+    @property
+    def own_order(self) -> str:
+        """The order of the queue; empty if the list shows all images."""
+        return "review_since" if self.value() == "yes" else ""
+
+    def condition(self, value: str) -> Any:
+        """Return that somebody waits for a decision."""
+        return Q(review_since__isnull=False)
 
 
 class HasImagesFilter(YesNoFilter):
@@ -47,7 +87,7 @@ class HasImagesFilter(YesNoFilter):
 
     title = _("has images")
     parameter_name = "has_images"
-    condition = Exists(models.GeneratedImage.objects.filter(thread=OuterRef("pk")))
+    yes = Exists(models.GeneratedImage.objects.filter(thread=OuterRef("pk")))
 
 
 class SupersededFilter(YesNoFilter):
@@ -55,7 +95,7 @@ class SupersededFilter(YesNoFilter):
 
     title = _("superseded")
     parameter_name = "superseded"
-    condition = Q(superseded_at__isnull=False)
+    yes = Q(superseded_at__isnull=False)
 
 
 class ModeratedFilter(YesNoFilter):
@@ -63,7 +103,7 @@ class ModeratedFilter(YesNoFilter):
 
     title = _("moderation")
     parameter_name = "moderated"
-    condition = (
+    yes = (
         Q(status=models.GeneratedImage.Status.BLOCKED)
         | Q(reason=Reason.BLOCKED)
         | ~Q(moderation={})

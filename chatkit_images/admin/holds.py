@@ -16,6 +16,7 @@ from ..cleaning import clip
 from ..queries import holds
 from .base import page_url
 from .brakes import StaffModelAdmin
+from .lists import OwnerFilter
 from .markup import EMPTY
 
 
@@ -49,7 +50,10 @@ class LegalHoldAdmin(StaffModelAdmin):
         "What is held is deleted by no retention, no erasure, no person and no page "
         "here. Delete a row to release it."
     )
-    date_hierarchy = "created_at"
+    list_empty = _("Nothing is held.")
+    list_filter = [OwnerFilter]
+    person_path = ""
+    search_keys = ("owner", "thread_id")
     search_fields = ["owner", "thread_id", "reason", "placed_by"]
     search_help_text = _("Owner, thread, reason, who placed it")
     fields = ["owner", "thread_id", "reason", ("placed_by", "created_at")]
@@ -71,12 +75,12 @@ class LegalHoldAdmin(StaffModelAdmin):
         )
         obj.pk, obj.placed_by, obj.created_at = row.pk, row.placed_by, row.created_at
 
-    @admin.display(description=_("owner"), ordering="owner")
+    @admin.display(description=_("owner"))
     def key(self, obj: models.LegalHold) -> str:
         """Show the beginning of the key, as that of a visitor is a secret."""
         return clip(obj.owner, 16) or EMPTY
 
-    @admin.display(description=_("thread"), ordering="thread_id")
+    @admin.display(description=_("thread"))
     def conversation(self, obj: models.LegalHold) -> SafeString | str:
         """Show the id of the thread, a link to its page."""
         if not obj.thread_id:

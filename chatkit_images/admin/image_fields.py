@@ -87,7 +87,7 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
         url = self.get_image_url(obj, f"partial-{index}")
         return img(url, self.get_alt(obj), None, None, self.thumbnail_side)
 
-    @admin.display(description=_("status"), ordering="status")
+    @admin.display(description=_("status"))
     def state(self, obj: models.GeneratedImage) -> SafeString:
         """Show the status, and what else sets the image apart from others."""
         name = str(obj.file.name or "")
@@ -116,17 +116,18 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
         text = clip(obj.prompt or obj.revised_prompt, 140)
         return prompt_of(text or gettext("Without a prompt"))
 
-    @admin.display(description=_("age"), ordering="created_at")
+    @admin.display(description=_("age"))
     def age(self, obj: models.GeneratedImage) -> SafeString:
         """Show how long ago it was asked for."""
         return age(obj.created_at)
 
-    @admin.display(description=_("owner"), ordering="thread__owner")
+    @admin.display(description=_("owner"))
     def person(self, obj: models.GeneratedImage) -> SafeString | str:
         """Show the owner of the image's thread."""
-        return with_block(owner_of(obj.thread), obj)
+        name = self.link_to(obj.thread, owner_of(obj.thread))
+        return with_block(name, obj)
 
-    @admin.display(description=_("cost"), ordering="cost")
+    @admin.display(description=_("cost"))
     def price(self, obj: models.GeneratedImage) -> str:
         """Show what it has cost."""
         return EMPTY if obj.cost is None else amount(obj.cost)

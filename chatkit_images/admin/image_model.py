@@ -129,7 +129,7 @@ class ImageModelAdmin(ReadOnlyModelAdmin):
         """Show the thumbnail."""
         return self.render_image(obj, "thumbnail")
 
-    @admin.display(description=_("size"), ordering="bytes")
+    @admin.display(description=_("size"))
     def dimensions(self, obj: Any) -> str:
         """Show pixels and bytes."""
         return measure(obj)

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.http import HttpRequest
-from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
@@ -17,7 +16,16 @@ from .about import About
 from .bulk import BulkActions
 from .families import Card, Family
 from .filled_fields import filled_fieldsets
-from .filters import ModeratedFilter, SupersededFilter, ValueFilter
+from .filters import (
+    ChoicesFilter,
+    FeedbackFilter,
+    KindFilter,
+    ModeratedFilter,
+    ReasonFilter,
+    ReviewFilter,
+    SupersededFilter,
+)
+from .lists import OrderFilter, OwnerFilter, PeriodFilter, RecentValuesFilter
 from .live import LivePages
 from .reviewing import ReviewPages
 from .surroundings import Surroundings, siblings_of
@@ -53,19 +61,25 @@ class GeneratedImageAdmin(BulkActions, ThreadActions, LivePages, ReviewPages):
     list_display_links = ["image", "words"]
     list_select_related = ["thread__user"]
     list_per_page = 48
-    show_full_result_count = False
-    date_hierarchy = "created_at"
+    list_empty = _("An image appears here when the model of a chat generates one.")
+    other_orders = {
+        "-final_ms": _("Longest generation"),
+        "-bytes": _("Largest file"),
+        "-cost": _("Highest cost"),
+    }
     list_filter = [
-        "status",
-        "source",
-        ("model", ValueFilter),
-        ("quality", ValueFilter),
-        ("size", ValueFilter),
-        ("output_format", ValueFilter),
-        ("reason", ValueFilter),
-        "created_at",
-        SupersededFilter,
+        OwnerFilter,
+        ("created_at", PeriodFilter),
+        ReviewFilter,
+        ("status", ChoicesFilter),
+        ReasonFilter,
+        ("visibility", ChoicesFilter),
+        KindFilter,
+        ("model", RecentValuesFilter),
+        FeedbackFilter,
         ModeratedFilter,
+        SupersededFilter,
+        OrderFilter,
     ]
     actions = [
         "download_selected",
@@ -78,15 +92,12 @@ class GeneratedImageAdmin(BulkActions, ThreadActions, LivePages, ReviewPages):
         "block_owners",
         "unblock_owners",
     ]
-    search_fields = ["prompt", "revised_prompt", "call_id", "thread__title"]
-    search_help_text = _("Prompt, call id, title of the thread, owner")
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> Any:
-        """Name the list by what it shows; nothing has to be selected in it."""
-        context = {"title": capfirst(str(self.opts.verbose_name_plural))}
-        return super().changelist_view(request, context | (extra_context or {}))
+    search_keys = ("pk", "call_id", "thread_id", "run_id")
+    search_fields = ["prompt", "revised_prompt"]
+    search_help_text = _(
+        "Prompt, id of an image, a call, a thread or a run, user name, key of an owner"
+    )
+    has_words = True
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the technical facts that are known; the others stand beside the image.

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..cleaning import clip
 from .base import ReadOnlyModelAdmin
+from .lists import PeriodFilter, RecentValuesFilter
 
 
 @admin.register(models.RefusedInput)
@@ -21,9 +22,15 @@ class RefusedInputAdmin(ReadOnlyModelAdmin):
         "Files that a provider has refused. They are left out for the same host and "
         "model until the row is 30 days old. Delete a row to send its file again."
     )
-    date_hierarchy = "created_at"
-    list_filter = ["host", "model", "created_at"]
+    list_empty = _("No file was refused in the past 30 days.")
+    list_filter = [
+        ("created_at", PeriodFilter),
+        ("host", RecentValuesFilter),
+        ("model", RecentValuesFilter),
+    ]
+    search_keys = ()
     search_fields = ["host", "model", "code", "attachment__name"]
+    search_help_text = _("Host, model, code, name of the file")
     fields = ["file", ("host", "model"), "code", "created_at"]
     readonly_fields = ["file"]
 

@@ -22,7 +22,9 @@ from django.views.decorators.http import require_POST
 from .. import models, notes
 from ..queries import reviews
 from .base import ReadOnlyModelAdmin, page_url
+from .filters import ChoicesFilter
 from .image_pages import ImagePages
+from .lists import PeriodFilter
 from .markup import EMPTY
 from .row_actions import log
 
@@ -203,8 +205,10 @@ class DecisionAdmin(ReadOnlyModelAdmin):
         "What staff, the project's check, people and providers have said about images, "
         "the newest first. A decision outlives its image."
     )
-    list_filter = ["action"]
-    search_fields = ["by", "thread_id"]
+    list_empty = _("A decision appears here when somebody hides or reports an image.")
+    list_filter = [("created_at", PeriodFilter), ("action", ChoicesFilter)]
+    search_keys = ("image_id", "thread_id")
+    search_fields = ["by"]
     search_help_text = _("Who decided, thread, id of the image")
     fields = [
         ("action", "about"),
@@ -219,7 +223,7 @@ class DecisionAdmin(ReadOnlyModelAdmin):
         """Return ``False``: the account of what was decided is only added to."""
         return False
 
-    @admin.display(description=_("decided"), ordering="created_at")
+    @admin.display(description=_("decided"))
     def decided(self, obj: models.Decision) -> Any:
         """Show when."""
         return obj.created_at

@@ -7,15 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models, reports, times
 from ..cleaning import clip
-from .base import ReadOnlyModelAdmin, count_of
+from .base import ReadOnlyModelAdmin, add_counts
 from .failure_fields import FailureFields
 from .filled_fields import filled_fieldsets
-from .filters import ValueFilter
+from .filters import ChoicesFilter, ReasonFilter
+from .lists import OwnerFilter, PeriodFilter, RecentValuesFilter
 from .live_rows import LiveRows
 from .markup import duration, phase_list, pretty
 from .run_pages import RunSummary
@@ -30,37 +32,35 @@ class RunAdmin(ThreadActions, LiveRows, FailureFields, ReadOnlyModelAdmin):
     list_display = [
         "started",
         "state",
+        "ended_by",
         "took",
         "image_count",
         "conversation",
         "person",
-        "reason",
-        "error_text",
         "asked_for",
-        "worker",
     ]
     list_select_related = ["thread", "user"]
-    date_hierarchy = "created_at"
+    list_empty = _("A run appears here with each message that somebody sends.")
     actions = ["stop", "lock_threads", "block_owners", "unblock_owners"]
     run_fields = ("pk", "pk")
     list_filter = [
-        "status",
-        ("reason", ValueFilter),
-        "operation",
-        ("requested_model", ValueFilter),
-        "created_at",
+        OwnerFilter,
+        ("created_at", PeriodFilter),
+        ("status", ChoicesFilter),
+        ReasonFilter,
+        ("requested_model", RecentValuesFilter),
     ]
+    search_keys = ("pk", "thread_id")
     search_fields = [
-        "id",
+        "error",
         "error_code",
-        "thread__id",
-        "thread__title",
         "response_id",
         "safety_identifier",
         "worker",
     ]
     search_help_text = _(
-        "Id of run, thread or response, title, worker, safety identifier, owner"
+        "Id of run, thread or response, error, worker, safety identifier, user name, "
+        "key of an owner"
     )
     fieldsets = [
         (
@@ -103,12 +103,9 @@ class RunAdmin(ThreadActions, LiveRows, FailureFields, ReadOnlyModelAdmin):
         "failure_json",
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the runs with the number of their images."""
-        images = count_of(models.GeneratedImage, "run")
-        runs = super().get_queryset(request)
-        counted: QuerySet[Any] = runs.annotate(images_of_run=images)
-        return counted
+    def prepare_rows(self, rows: list[Any]) -> None:
+        """Add the numbers of images."""
+        add_counts(rows, models.GeneratedImage, "run", "images_of_run")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what is known of a run, and nothing that is not."""
@@ -143,12 +140,12 @@ class RunAdmin(ThreadActions, LiveRows, FailureFields, ReadOnlyModelAdmin):
         codename = f"{self.opts.app_label}.change_{self.opts.model_name}"
         return bool(request.user.has_perm(codename))
 
-    @admin.display(description=_("started"), ordering="created_at")
+    @admin.display(description=_("started"))
     def started(self, obj: models.Run) -> Any:
         """Show when it began."""
         return obj.created_at
 
-    @admin.display(description=_("for a"), ordering="operation")
+    @admin.display(description=_("for a"))
     def asked_for(self, obj: models.Run) -> str:
         """Show what the person did."""
         return operation_of(obj)
@@ -173,15 +170,21 @@ class RunAdmin(ThreadActions, LiveRows, FailureFields, ReadOnlyModelAdmin):
         """Show in which language the person reads."""
         return str((obj.context or {}).get("locale", ""))
 
-    @admin.display(description=_("images"), ordering="images_of_run")
+    @admin.display(description=_("images"))
     def image_count(self, obj: Any) -> int:
         """Show the number of images."""
+        if not hasattr(obj, "images_of_run"):
+            self.prepare_rows([obj])
         return int(obj.images_of_run)
 
-    @admin.display(description=_("error"))
-    def error_text(self, obj: models.Run) -> str:
-        """Show the beginning of the error."""
-        return clip(obj.error, 80)
+    @admin.display(description=_("reason"))
+    def ended_by(self, obj: models.Run) -> SafeString | str:
+        """Show why it has no result, with the beginning of the error."""
+        reason = obj.reason.replace("_", " ")
+        if not obj.error:
+            return reason
+        told = clip(obj.error, 120)
+        return format_html('{} <span class="ck-told">{}</span>', reason, told)
 
     @admin.display(description=_("usage of tools"))
     def tool_usage_json(self, obj: models.Run) -> SafeString | str:

@@ -25,8 +25,9 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import models
 from .about import Fact
-from .base import count_of, page_url
-from .filters import HasImagesFilter
+from .base import add_counts, page_url
+from .filters import ChoicesFilter, HasImagesFilter
+from .lists import OwnerFilter, PeriodFilter
 from .live_rows import LiveRows
 from .markup import name_of, pretty
 from .newest_images import may_show_images, newest_images
@@ -52,10 +53,16 @@ class ThreadAdmin(StatusActions, LiveRows):
         "updated_at",
     ]
     list_select_related = ["user"]
-    date_hierarchy = "created_at"
-    list_filter = ["status", "created_at", HasImagesFilter]
-    search_fields = ["id", "title"]
-    search_help_text = _("Title, id, owner")
+    list_empty = _("A thread appears here when somebody sends a first message.")
+    list_filter = [
+        OwnerFilter,
+        ("created_at", PeriodFilter),
+        ("status", ChoicesFilter),
+        HasImagesFilter,
+    ]
+    search_fields = ["title"]
+    search_help_text = _("Title, id, user name, key of an owner")
+    has_words = True
     actions = ["lock", "close", "reopen", "stop", "block_owners", "unblock_owners"]
     fieldsets = [
         (
@@ -69,14 +76,10 @@ class ThreadAdmin(StatusActions, LiveRows):
         TextField: {"widget": AdminTextareaWidget({"rows": 3})},
     }
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return the threads with the numbers of what is in them."""
-        threads = super().get_queryset(request)
-        counted: QuerySet[Any] = threads.annotate(
-            items_of_thread=count_of(models.ThreadItem, "thread"),
-            images_of_thread=count_of(models.GeneratedImage, "thread"),
-        )
-        return counted
+    def prepare_rows(self, rows: list[Any]) -> None:
+        """Add the numbers of items and images."""
+        add_counts(rows, models.ThreadItem, "thread", "items_of_thread")
+        add_counts(rows, models.GeneratedImage, "thread", "images_of_thread")
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """Return the columns; thumbnails only for who may see images."""
@@ -140,7 +143,7 @@ class ThreadAdmin(StatusActions, LiveRows):
             previews=Sum("images__partial_count", filter=its),
         ).values_list("status", "newest", "runs_now", "begun", "ended", "previews")
 
-    @admin.display(description=_("thread"), ordering="title")
+    @admin.display(description=_("thread"))
     def name(self, obj: models.Thread) -> str:
         """Show the title, or the beginning of the id."""
         return name_of(obj)
@@ -164,14 +167,16 @@ class ThreadAdmin(StatusActions, LiveRows):
         ]
         return [Fact(name, html) for name, html in found if html]
 
-    @admin.display(description=_("items"), ordering="items_of_thread")
+    @admin.display(description=_("items"))
     def item_count(self, obj: Any) -> int:
         """Show the number of items."""
         return int(obj.items_of_thread)
 
-    @admin.display(description=_("images"), ordering="images_of_thread")
+    @admin.display(description=_("images"))
     def image_count(self, obj: Any) -> SafeString | int:
         """Show the number of images, a link to them."""
+        if not hasattr(obj, "images_of_thread"):
+            self.prepare_rows([obj])
         count = int(obj.images_of_thread)
         url = page_url(self.admin_site, models.GeneratedImage, "changelist")
         if not count or not url:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from django.contrib import admin
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,25 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..cleaning import clip
 from .base import ReadOnlyModelAdmin, page_url
+from .filters import ChoicesFilter
+from .lists import OwnerFilter, PeriodFilter
 from .markup import EMPTY
-
-if TYPE_CHECKING:
-    BasePaginator = Paginator[Any]
-else:
-    BasePaginator = Paginator
-
-# Entries that the list can reach. Older ones are found by owner, run, kind and day.
-MOST_ENTRIES = 10_000
-
-
-class BoundedPaginator(BasePaginator):
-    """Pages of the first rows, so that no count reads all of a large table."""
-
-    @cached_property
-    def count(self) -> int:
-        """Return the number of rows, or the most that are shown."""
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows[:MOST_ENTRIES].count()
 
 
 @admin.register(models.UseEntry)
@@ -46,38 +26,26 @@ class UseEntryAdmin(ReadOnlyModelAdmin):
     list_display = ["day", "kind", "amount", "person", "run", "created_at"]
     list_note = _(
         "What each owner was granted or gave back, newest first; limits are checked "
-        "against its sums. The list ends after 10,000 entries: filter it or search it."
+        "against its sums."
     )
-    list_filter = ["kind", "day"]
-    search_fields = ["owner"]
-    search_help_text = _("The whole key of an owner, or the id of a run")
+    list_empty = _("An entry appears here with each answer, image and upload.")
+    list_filter = [OwnerFilter, ("day", PeriodFilter), ("kind", ChoicesFilter)]
+    person_path = ""
+    search_keys = ("run_id",)
+    # There are no words to search: who enters others finds nothing.
+    search_fields = ["owner__exact"]
+    search_help_text = _("Id of a run, user name, whole key of an owner")
     fields = [("day", "kind", "amount"), "owner", ("run_id", "address"), "created_at"]
-    ordering = ["-pk"]
-    sortable_by = ()
-    show_full_result_count = False
-    paginator = BoundedPaginator
+    list_order = "-day"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return ``False``: the ledger is only added to."""
         return False
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Return the entries of one owner or one run, which indexes find."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        try:
-            run_id = uuid.UUID(term)
-        except ValueError:
-            return queryset.filter(owner=term), False
-        return queryset.filter(run_id=run_id), False
-
     @admin.display(description=_("owner"))
-    def person(self, obj: models.UseEntry) -> str:
+    def person(self, obj: models.UseEntry) -> SafeString | str:
         """Show the beginning of the key."""
-        return clip(obj.owner, 16) or EMPTY
+        return self.link_to(obj, clip(obj.owner, 16)) or EMPTY
 
     @admin.display(description=_("run"))
     def run(self, obj: models.UseEntry) -> SafeString | str:

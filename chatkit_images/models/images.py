@@ -225,11 +225,7 @@ class GeneratedImage(
         return bool(self.file) and self.status not in without
 
     def end(self, status: str, **fields: Any) -> bool:
-        """End an unfinished image. Its newest partial image becomes its file.
-
-        Returns:
-            Whether this call ended it; ``False`` if it had ended before.
-        """
+        """End an unfinished image, whose newest partial image becomes its file."""
         with atomic():
             best = self.partials.order_by("-index").first()
             if best is not None:

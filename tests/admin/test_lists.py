@@ -1,0 +1,355 @@
+"""Lists page by positions, count up to a bound, and say what they have not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.utils import timezone
+
+from chatkit_images import models
+from chatkit_images.admin.lists import change_list as lists
+from chatkit_images.admin.lists import counts, reading
+
+from .paths import MADE_BY_STAFF, MODELS, change_list
+
+Make = Callable[..., Any]
+IMAGES = change_list(models.GeneratedImage)
+BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for page in admin.site._registry.values():
+        monkeypatch.setattr(page, "list_per_page", 3)
+
+
+def make_images(thread: models.Thread, count: int, **fields: Any) -> list[Any]:
+    """Make images, each second one at the time of the one before."""
+    rows = [
+        models.GeneratedImage(
+            thread=thread,
+            call_id=f"ig_{n}",
+            prompt=f"fox {n}",
+            created_at=BEGAN + timedelta(minutes=n // 2),
+            **fields,
+        )
+        for n in range(count)
+    ]
+    return models.GeneratedImage.objects.bulk_create(rows)
+
+
+def listed(client: Client, path: str, query: str = "") -> Any:
+    response = client.get(f"{path}{query}")
+    assert response.status_code == 200, response.get("Location")
+    return response.context["cl"]
+
+
+def walk(client: Client, path: str, query: str, way: str) -> list[Any]:
+    """Return the rows of all pages in one direction."""
+    found: list[Any] = []
+    for _ in range(30):
+        page = listed(client, path, query)
+        rows = [row.pk for row in page.result_list]
+        found = found + rows if way == "older" else rows + found
+        query = getattr(page.pager, way)
+        if not query:
+            return found
+    raise AssertionError("the pages do not end")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?", "?status__exact=generating", "?kind=hosted", "?q=fox", "?owner=visitor:1"],
+)
+def test_pages_go_to_the_far_end_and_back(
+    root: Client,
+    make_thread: Make,
+    small_pages: None,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+) -> None:
+    # A window holds fewer rows than there are.
+    monkeypatch.setattr(reading, "MOST_READ", 4)
+    make_images(make_thread(), 11)
+    rows = models.GeneratedImage.objects.order_by("-created_at", "-pk")
+    wanted = list(rows.values_list("pk", flat=True))
+    assert walk(root, IMAGES, query, "older") == wanted
+    first = listed(root, IMAGES, query)
+    assert not first.pager.newer and not first.pager.newest
+    last = listed(root, IMAGES, first.pager.oldest)
+    assert [row.pk for row in last.result_list] == wanted[-3:]
+    assert not last.pager.older and not last.pager.oldest
+    # What is newer than a row begins anew when it would not fill a page.
+    assert walk(root, IMAGES, first.pager.oldest, "newer")[-9:] == wanted[-9:]
+    assert listed(root, IMAGES, last.pager.newest).result_list == first.result_list
+
+
+def test_a_page_of_newer_rows_is_never_shorter_than_the_first_one(
+    root: Client, make_thread: Make, small_pages: None
+) -> None:
+    make_images(make_thread(), 5)
+    first = listed(root, IMAGES)
+    second = listed(root, IMAGES, first.pager.older)
+    assert len(second.result_list) == 2
+    back = listed(root, IMAGES, second.pager.newer)
+    assert back.result_list == first.result_list and not back.pager.newer
+    assert "?p=" not in root.get(IMAGES).content.decode()
+
+
+BAD_PLACES = [
+    "?older=garbage",
+    "?newer=~",
+    "?older=2026-03-01T12:00:00%2B99:00~1",
+    "?older=9999-12-31T23:59:59-12:00~1",
+    "?older=0001-01-01T00:00:00%2B12:00~1",
+    "?newer=2026-03-01~1%00",
+    "?older=" + "9" * 500,
+]
+OLD_LINKS = ["?p=2&e=1", "?all=", "?o=-3.1", "?_popup=1&_facets=True"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_bad_and_old_addresses_show_the_first_page(
+    root: Client, everything: Make, model: Any
+) -> None:
+    everything(1)
+    for query in BAD_PLACES + OLD_LINKS:
+        response = root.get(f"{change_list(model)}{query}")
+        assert response.status_code == 200, query
+        assert len(response.context["cl"].result_list) == 1, query
+        told = "This is no place in the list." in response.content.decode()
+        assert told == (query in BAD_PLACES)
+
+
+@pytest.mark.parametrize(
+    "query", ["period=soon", "from=yesterday", "to=2026-02-31", "kind=x", "nothing=1"]
+)
+def test_bad_filters_lead_to_the_list(root: Client, query: str) -> None:
+    response = root.get(f"{IMAGES}?{query}")
+    assert response.status_code == 302 and response["Location"] == f"{IMAGES}?e=1"
+    assert root.get(f"{IMAGES}?from=0001-01-01&to=9999-12-31").status_code == 302
+
+
+def test_rows_are_counted_up_to_a_bound(
+    root: Client,
+    make_thread: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    monkeypatch.setattr(counts, "MOST_COUNTED", 4)
+    monkeypatch.setattr(reading, "MOST_COUNTED", 4)
+    make_images(make_thread(), 4)
+    assert listed(root, IMAGES).result_text == "4 generated images"
+    make_images(make_thread(), 1)
+    settings.USE_THOUSAND_SEPARATOR = True
+    assert listed(root, IMAGES).result_text == "4+ generated images"
+    assert listed(root, IMAGES, "?q=FOX").result_text.endswith("+ generated images")
+    assert listed(root, IMAGES, "?q=nothing").result_list == []
+    models.GeneratedImage.objects.exclude(call_id="ig_1").delete()
+    assert "1 generated image<" in root.get(IMAGES).content.decode().replace("s<", "<")
+
+
+def test_a_search_says_how_far_it_has_looked(
+    root: Client, make_thread: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MOST_READ", 4)
+    monkeypatch.setattr("chatkit_images.admin.lists.pager.MOST_READ", 4)
+    monkeypatch.setattr(lists, "are_few", lambda rows, term: False)
+    make_images(make_thread(), 11)
+    models.GeneratedImage.objects.filter(call_id="ig_0").update(prompt="a rare owl")
+    html = root.get(IMAGES, {"q": "owl"}).content.decode()
+    assert "Looked through 4 generated images" in html
+    assert "Nothing matches on this page." in html
+    page = listed(root, IMAGES, "?q=owl")
+    for _ in range(3):
+        if page.result_list:
+            break
+        page = listed(root, IMAGES, page.pager.older)
+    assert [row.call_id for row in page.result_list] == ["ig_0"]
+    assert page.pager.notes == []
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("period=today", {"now"}),
+        ("period=7days", {"now"}),
+        ("period=30days", {"now", "20 days"}),
+        ("from=2026-02-28&to=2026-03-01", {"march"}),
+        ("from=2026-03-02", {"now", "20 days"}),
+        ("to=2026-02-28", set()),
+        ("from=&to=", {"now", "20 days", "march"}),
+    ],
+)
+def test_periods(root: Client, make_image: Make, query: str, found: set[str]) -> None:
+    now = timezone.now()
+    make_image(prompt="now")
+    make_image(prompt="20 days", created_at=now - timedelta(days=20))
+    make_image(prompt="march", created_at=BEGAN)
+    rows = listed(root, IMAGES, f"?{query}").result_list
+    assert {row.prompt for row in rows} == found
+
+
+def test_months(root: Client, make_image: Make) -> None:
+    first = timezone.localtime().replace(day=1, hour=0, minute=0, second=0)
+    make_image(prompt="this", created_at=first)
+    make_image(prompt="last", created_at=first - timedelta(minutes=1))
+    make_image(prompt="before", created_at=first - timedelta(days=40))
+    for query, prompt in (("month", "this"), ("last_month", "last")):
+        (row,) = listed(root, IMAGES, f"?period={query}").result_list
+        assert row.prompt == prompt
+
+
+def test_the_form_for_days_keeps_the_other_filters_and_the_search(
+    root: Client, make_image: Make
+) -> None:
+    make_image()
+    query = {"q": "fox", "status__exact": "completed", "period": "today"}
+    html = root.get(IMAGES, query).content.decode()
+    form = html[html.index('class="ck-days"') :].partition("</form>")[0]
+    assert 'name="q" value="fox"' in form
+    assert 'name="status__exact" value="completed"' in form
+    assert 'name="period"' not in form
+
+
+def test_other_orders_hold_for_the_newest_of_a_period(
+    root: Client,
+    make_thread: Make,
+    small_pages: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "MOST_READ", 6)
+    rows = make_images(make_thread(), 9)
+    for n, row in enumerate(rows):
+        row.bytes = (n * 5) % 9 or None
+    models.GeneratedImage.objects.bulk_update(rows, ["bytes"])
+    page = listed(root, IMAGES, "?order=-bytes")
+    assert "of the period are in this order" in page.pager.notes[0]
+    assert not page.pager.oldest
+    found = models.GeneratedImage.objects.in_bulk()
+    keys = walk(root, IMAGES, "?order=-bytes", "older")
+    sizes = [found[key].bytes for key in keys]
+    assert sizes == sorted(sizes, reverse=True) and None not in sizes
+    assert len(sizes) in (6, 7)
+    assert listed(root, IMAGES, "?order=nothing").order.column == "created_at"
+
+
+def test_the_queue_of_reviews_begins_with_what_waits_longest(
+    root: Client, make_image: Make
+) -> None:
+    now = timezone.now()
+    for n in (1, 3, 2):
+        make_image(prompt=f"{n}", review_since=now - timedelta(hours=n))
+    make_image(prompt="fine")
+    page = listed(root, IMAGES, "?review=yes")
+    assert [row.prompt for row in page.result_list] == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("kind=edited", {"edited"}),
+        ("kind=nested", {"nested"}),
+        ("feedback=positive", {"liked"}),
+        ("feedback=negative", {"disliked"}),
+        ("visibility__exact=hidden", {"hidden"}),
+        ("reason__exact=quota", {"failed"}),
+        ("reason__exact=quota&status__exact=failed", {"failed"}),
+        ("reason__exact=quota&status__exact=completed", set()),
+        ("created_at__year=1999", set()),
+    ],
+)
+def test_filters_of_images(
+    root: Client, make_image: Make, make_item: Make, query: str, found: set[str]
+) -> None:
+    plain = make_image(prompt="plain")
+    edited = make_image(prompt="edited")
+    models.ImageSource.objects.create(image=edited, source_image=plain, role="edited")
+    make_image(prompt="nested", source="nested")
+    make_image(prompt="hidden", visibility="hidden")
+    make_image(prompt="failed", status="failed", reason="quota")
+    for kind, prompt in (("positive", "liked"), ("negative", "disliked")):
+        image = make_image(prompt=prompt)
+        image.item = make_item(image.thread, "generated_image")
+        image.save()
+        models.Feedback.objects.create(
+            item=image.item, thread=image.thread, owner="visitor:1", kind=kind
+        )
+    rows = listed(root, IMAGES, f"?{query}").result_list
+    assert {row.prompt for row in rows} == found
+
+
+@pytest.mark.parametrize("model", [m for m in MODELS if m not in MADE_BY_STAFF])
+def test_an_empty_list_has_no_filters_and_says_how_rows_come_to_be(
+    root: Client, model: Any
+) -> None:
+    response = root.get(change_list(model))
+    html = response.content.decode()
+    assert 'id="changelist-filter"' not in html and 'id="toolbar"' not in html
+    assert "selected" not in html
+    assert str(admin.site.get_model_admin(model).list_empty) in html
+    html = root.get(change_list(model), {"q": "zzz"}).content.decode()
+    assert 'id="toolbar"' in html and "Nothing matches" in html
+
+
+@pytest.mark.parametrize("rights", [["view"], ["view", "delete"], ["view", "change"]])
+def test_lists_hold_for_each_right_and_number_of_rows(
+    login: Make, everything: Make, small_pages: None, rights: list[str]
+) -> None:
+    clients = {}
+    for model in MODELS:
+        name = model._meta.model_name
+        clients[model] = login(*(f"{right}_{name}" for right in rights))
+    for made, count in ((1, 1), (3, 4)):
+        everything(made)
+        for model, client in clients.items():
+            for query in ("", "?_popup=1"):
+                response = client.get(f"{change_list(model)}{query}")
+                page, html = response.context["cl"], response.content.decode()
+                assert len(page.result_list) == min(count, 3)
+                assert bool(page.pager.older) == (count == 4)
+                has_actions = 'class="action-select"' in html
+                assert ('class="actions"' in html) == has_actions
+                if rights == ["view"]:
+                    assert not has_actions
+                if query and page.pager.older:
+                    assert "_popup=1" in page.pager.older
+
+
+def test_a_narrowed_queryset_is_looked_through_in_windows(
+    root: Client,
+    make_thread: Make,
+    small_pages: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "MOST_READ", 4)
+    page = admin.site.get_model_admin(models.GeneratedImage)
+    whole = page.get_queryset
+    make_images(make_thread(), 11)
+    monkeypatch.setattr(
+        page, "get_queryset", lambda request: whole(request).filter(call_id="ig_2")
+    )
+    found = walk(root, IMAGES, "?", "older")
+    assert models.GeneratedImage.objects.get(pk__in=found).call_id == "ig_2"
+
+
+def test_actions_are_taken_on_pages_behind_the_first(
+    root: Client, make_thread: Make, small_pages: None
+) -> None:
+    for n in range(5):
+        make_thread(created_at=BEGAN + timedelta(minutes=n))
+    path = change_list(models.Thread)
+    second = listed(root, path, "?")
+    second = listed(root, path, second.pager.older)
+    row = second.result_list[-1]
+    url = f"{path}{second.get_query_string({'older': second.order.write(row)})}"
+    form = {"action": "lock", "_selected_action": row.pk, "index": 0}
+    assert root.post(url, form)["Location"] == url
+    row.refresh_from_db()
+    assert row.status == "locked"
+    assert second.matching().count() == 5
