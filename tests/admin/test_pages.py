@@ -267,7 +267,7 @@ def test_transcript_survives_a_payload_of_another_shape(
 
 def test_run_without_thread_or_end_has_a_page(root: Client) -> None:
     run = models.Run.objects.create(owner="visitor:1", operation="threads.create")
-    assert b"threads.create" in root.get(change_list(models.Run)).content
+    assert b"first message of a chat" in root.get(change_list(models.Run)).content
     assert root.get(change(run)).status_code == 200
 
 
