@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import QuerySet
 
-from .. import keysets, models
+from .. import models
 from ..conf import settings
+from ..queries import newest
 
-# Rows that are read at once.
-PAGE = 500
+# Rows that are read at once, and reads for one part.
+PAGE, MOST_READS = 500, 20
 
 
 @dataclass(frozen=True)
@@ -28,29 +27,39 @@ class Part:
 
     keys: list[uuid.UUID]
     bytes: int
-    last: tuple[datetime.datetime, uuid.UUID] | None
+    last: newest.Place | None
 
 
 def part_of(
     images: QuerySet[models.GeneratedImage],
-    after: tuple[datetime.datetime, uuid.UUID] | None = None,
+    after: newest.Place | None = None,
+    *,
+    are_few: bool = False,
 ) -> Part:
     """Return the newest images that fit into one zip.
+
+    It may have fewer, if they are far from each other.
 
     Args:
         images: Those to choose from.
         after: Where the part before has ended.
+        are_few: Whether they are some chosen ones.
     """
     most, room = settings.ZIP_IMAGES, settings.ZIP_BYTES
     keys: list[uuid.UUID] = []
     total = 0
-    plain: Any = images.values_list("pk", "created_at", "bytes")
-    while page := keysets.page(plain, after, "desc", PAGE, {}):
-        for key, created_at, size in page:
+    plain = images.select_related(None).only("created_at", "bytes")
+    for _number in range(MOST_READS):
+        found = newest.read(plain, after, PAGE, are_few=are_few)
+        for row in found.rows:
+            size = row.bytes or 0
             # One image goes into any zip.
-            if len(keys) == most or (keys and total + (size or 0) > room):
+            if len(keys) == most or (keys and total + size > room):
                 return Part(keys, total, after)
-            keys.append(key)
-            total += size or 0
-            after = created_at, key
-    return Part(keys, total, None)
+            keys.append(row.pk)
+            total += size
+            after = row.created_at, row.pk
+        after = found.after
+        if after is None:
+            break
+    return Part(keys, total, after)

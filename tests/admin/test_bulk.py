@@ -16,7 +16,7 @@ from django.utils import timezone
 from chatkit_images import models, storage
 from chatkit_images.admin import GeneratedImageAdmin
 from chatkit_images.admin.bulk import operations, work
-from chatkit_images.queries import holds
+from chatkit_images.queries import holds, newest
 
 from .conftest import put
 from .paths import change, change_list, page
@@ -127,13 +127,30 @@ def test_images_of_one_moment_are_all_done(root: Client, make_image: Make) -> No
     assert "Deleted: 5." in finish(root, ask(root, "delete"))[-1].content.decode()
 
 
+def test_no_read_goes_far_and_all_that_match_are_found(
+    root: Client, make_image: Make, make_thread: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newest, "MOST_READ", 2)
+    thread, moment = make_thread(), timezone.now() - timedelta(days=1)
+    first = make_image(thread=thread, status="failed")
+    others = [make_image(thread=thread, created_at=moment) for _ in range(4)]
+    same = make_image(thread=thread, status="failed", created_at=moment)
+    others += [make_image(thread=thread) for _ in range(5)]
+    response = ask(root, "delete", "status__exact=failed")
+    assert "At least 0 images" in response.content.decode()
+    pages = finish(root, response)
+    assert "Deleted: 2." in pages[-1].content.decode() and len(pages) > 3
+    assert not Image.objects.filter(pk__in=[first.pk, same.pk]).exists()
+    assert {*Image.objects.all()} == {*others}
+
+
 def test_many_are_counted_to_a_bound(
     root: Client, make_image: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chatkit_images.admin.bulk.pages.COUNTED", 2)
     for _ in range(4):
         make_image()
-    assert "More than 2 images" in ask(root, "delete").content.decode()
+    assert "At least 2 images" in ask(root, "delete").content.decode()
 
 
 def test_held_images_stay_and_are_listed(
@@ -155,14 +172,14 @@ def test_what_another_has_deleted_meanwhile_is_told(
 ) -> None:
     rows = [make_image(), make_image()]
     response = ask(root, "delete")
-    real = work.first
+    real = work.read
 
-    def first(*args: Any) -> Any:
+    def read(*args: Any) -> Any:
         found = real(*args)
         Image.objects.filter(pk=rows[0].pk).delete()
         return found
 
-    monkeypatch.setattr(work, "first", first)
+    monkeypatch.setattr(work, "read", read)
     html = finish(root, response)[-1].content.decode()
     assert "Deleted: 1." in html and "1, removed meanwhile" in html
 

@@ -77,7 +77,7 @@ class Job:
         return signing.dumps(asdict(self), salt=SALT, compress=True)
 
 
-def read(text: str, operation: str, user: str, query: str) -> Job | None:
+def read_job(text: str, operation: str, user: str, query: str) -> Job | None:
     """Return a job from its text; ``None`` if it is not that of this page any more."""
     try:
         said: dict[str, Any] = signing.loads(text, salt=SALT, max_age=MAX_AGE)

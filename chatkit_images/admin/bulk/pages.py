@@ -25,9 +25,9 @@ from ...queries.reviews import MOST_REASON, MOST_WORDS
 from ..base import page_url
 from ..image_model import ImageModelAdmin
 from . import zips
-from .job import Job, read
+from .job import Job, read_job
 from .operations import OPERATIONS, ZIP, Operation
-from .work import first, go_on
+from .work import go_on, read
 
 logger = logging.getLogger(__name__)
 # Images that are shown before, and up to which they are counted.
@@ -103,7 +103,7 @@ class BulkPages(ImageModelAdmin):
 
     def _posted(self, request: HttpRequest, operation: str) -> HttpResponseBase:
         user, query = str(request.user.pk), request.GET.urlencode()
-        job = read(request.POST.get("job", ""), operation, user, query)
+        job = read_job(request.POST.get("job", ""), operation, user, query)
         if job is None:
             text = gettext("This page was too old to go on with. Please begin again.")
             self.message_user(request, text, messages.WARNING)
@@ -151,9 +151,11 @@ class BulkPages(ImageModelAdmin):
         if job.operation == ZIP:
             return self._page(request, job, "bulk_zip", zips.context_of(rows, job))
         operation = OPERATIONS[job.operation]
-        shown = first(rows, job, SHOWN)
-        found = rows.filter(created_at__lte=job.start).order_by().values("pk")
-        count = len(found[: COUNTED + 1])
+        shown = read(rows, job, SHOWN).rows
+        plain = rows.select_related(None).only("created_at")
+        found = read(plain, job, COUNTED + 1)
+        count = min(len(found.rows), COUNTED)
+        is_more = found.after is not None
         context = {
             "title": operation.title,
             "operation": operation,
@@ -161,9 +163,9 @@ class BulkPages(ImageModelAdmin):
             "words": job.words,
             "lacks_reason": lacks_reason,
             "images": [self.image(row) for row in shown],
-            "count": min(count, COUNTED),
-            "is_more": count > COUNTED,
-            "left": max(0, min(count, COUNTED) - len(shown)),
+            "count": count,
+            "is_more": is_more,
+            "left": count - len(shown),
         }
         return self._page(request, job, "bulk_ask", context)
 

@@ -10,8 +10,9 @@ from django.contrib.admin.models import LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from ... import keysets, models
+from ... import models
 from ...cleaning import clip
+from ...queries import newest
 from ...transactions import atomic
 from .job import Job
 from .operations import NOT_ALLOWED, Operation
@@ -21,10 +22,10 @@ Rows = QuerySet[models.GeneratedImage]
 SLICE, SECONDS = 250, 2.0
 
 
-def first(rows: Rows, job: Job, limit: int) -> list[models.GeneratedImage]:
-    """Return the first images that a job has not looked at, the newest first."""
+def read(rows: Rows, job: Job, limit: int) -> newest.Found:
+    """Return the next images of a job, the newest first, and where to go on."""
     rows = rows.filter(created_at__lte=job.start)
-    return keysets.page(rows, job.position, "desc", limit, {})
+    return newest.read(rows, job.position, limit, are_few=job.keys is not None)
 
 
 def go_on(rows: Rows, job: Job, operation: Operation, page: Any, request: Any) -> bool:
@@ -42,12 +43,12 @@ def go_on(rows: Rows, job: Job, operation: Operation, page: Any, request: Any) -
     """
     until = time.monotonic() + SECONDS
     while True:
-        found = first(rows, job, SLICE)
-        if found:
-            _do(found, job, operation, page, request)
-            job.go_to(found[-1].created_at, found[-1].pk)
-        if len(found) < SLICE:
+        found = read(rows, job, SLICE)
+        if found.rows:
+            _do(found.rows, job, operation, page, request)
+        if found.after is None:
             return True
+        job.go_to(*found.after)
         if time.monotonic() >= until:
             return False
 

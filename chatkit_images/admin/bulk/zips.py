@@ -52,4 +52,4 @@ def answer_of(request: HttpRequest, rows: Rows, job: Job) -> HttpResponseBase:
 
 def _part(rows: Rows, job: Job) -> exchange.Part:
     rows = rows.filter(created_at__lte=job.start)
-    return exchange.part_of(rows, job.position)
+    return exchange.part_of(rows, job.position, are_few=job.keys is not None)
