@@ -143,7 +143,7 @@ def _retry(count: int) -> list[str]:
         for number in range(count + 1)
     )
     context = RequestContext(owner="user:0", user=None)
-    with _watched() as work:
+    with watched() as work:
         items.delete_after(thread.pk, "msg_0", context)
     if thread.items.count() != 1:
         raise AssertionError(thread.items.count())
@@ -157,9 +157,9 @@ def _erasure(count: int) -> list[str]:
     owner = models.Thread.objects.get(pk="thr_00000000").owner
     models.Thread.objects.create(pk="thr_other", owner="user:other")
     stop, waits = threading.Event(), []
-    other = threading.Thread(target=_chat, args=(stop, waits))
+    other = threading.Thread(target=chat, args=(stop, waits))
     other.start()
-    with _watched() as work:
+    with watched() as work:
         receipt = erase(owner)
     stop.set()
     other.join()
@@ -179,7 +179,7 @@ def _erasure(count: int) -> list[str]:
     ]
 
 
-def _chat(stop: threading.Event, waits: list[float]) -> None:
+def chat(stop: threading.Event, waits: list[float]) -> None:
     """Write messages of somebody else, and note how long each takes."""
     from chatkit import types
     from django.db import connections
@@ -204,7 +204,7 @@ def _chat(stop: threading.Event, waits: list[float]) -> None:
 
 
 @contextmanager
-def _watched() -> Iterator[Work]:
+def watched() -> Iterator[Work]:
     """Count the statements and the transactions of this thread."""
     from django.db import DEFAULT_DB_ALIAS, connections
 

@@ -114,6 +114,11 @@ def withheld(image: GeneratedImage) -> WithheldImage:
     return WithheldImage(id=image.image_id, words=text)
 
 
+def removed(image: GeneratedImage) -> WithheldImage:
+    """Return what an item has in the place of an image that is deleted."""
+    return WithheldImage(id=image.image_id, words=str(REMOVED))
+
+
 def _in_words_of_project(row: Row, default: str) -> str:
     if settings.NOTES is None:
         return default

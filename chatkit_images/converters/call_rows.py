@@ -17,7 +17,7 @@ from .. import cleaning, database, file_urls, models, notes, storage, timing
 from ..conf import Limits
 from ..context import RequestContext
 from ..contexts import given_to
-from ..exceptions import RequestRefused
+from ..exceptions import NotFoundError, RequestRefused
 from ..queries import endings, grants, images, threads
 from ..queries.identity import call_key
 from ..run_state import current_state
@@ -199,6 +199,18 @@ class CallRows:
             return notes.withheld(image)
         url = file_urls.image_url(image, self.context)
         return GeneratedImage(id=image.image_id, url=url)
+
+    def _deleted(self, call_id: str) -> GeneratedImage:
+        """Return what stands for an image that somebody has deleted meanwhile.
+
+        Raises:
+            NotFoundError: If its thread is gone, too.
+        """
+        if not models.Thread.objects.filter(pk=self.thread.id).exists():
+            raise NotFoundError(f"Thread {self.thread.id} not found")
+        # No more is written about it.
+        self._replays.add(call_id)
+        return notes.removed(self._images[call_id])
 
     @contextmanager
     def _about(self, call_id: str, part: str = "") -> Iterator[Timings]:

@@ -107,8 +107,7 @@ class ImageSaver(CallRows):
             # It may have waited for its row, too.
             spent = timezone.now() - fields["arrived_at"]
             timing.spend("decode", spent.total_seconds())
-        # The thumbnail is made while the storage takes the image. If the storage has
-        # done so already, the thumbnail waits until the image is shown.
+        # The thumbnail is made while the storage takes the image, or once it is shown.
         self._thumbnails.keep(call_id, arrival.sketch, begin=arrival.upload.pending)
         try:
             return await self._complete(call_id, arrival, **clean_image(fields))
@@ -130,6 +129,9 @@ class ImageSaver(CallRows):
         stored_at = timezone.now()
         timings.note("stored_in", "storage" if is_stored else "spool")
 
+        def note_sources(row: models.GeneratedImage) -> None:
+            self._note_sources(call_id, row)
+
         def complete() -> GeneratedImage:
             earlier = identity.replayed(image, stored.info.sha256)
             if earlier is not None:
@@ -138,15 +140,11 @@ class ImageSaver(CallRows):
                 self._images[call_id] = earlier
                 self._replays.add(call_id)
                 return self._shown(call_id)
-            images.complete(
-                image,
-                stored,
-                lambda row: self._note_sources(call_id, row),
-                verdict,
-                stored_at=stored_at,
-                timings=timings.figures(),
-                **fields,
-            )
+            columns = {"stored_at": stored_at, "timings": timings.figures(), **fields}
+            try:
+                images.complete(image, stored, note_sources, verdict, **columns)
+            except NotFoundError:
+                return self._deleted(call_id)
             self._note_written(image)
             if is_stored:
                 # After the row is complete, because recovery needs the file until then.
@@ -233,7 +231,8 @@ class ImageSaver(CallRows):
                 if image.is_shown:
                     self._note_sources(call_id, image)
             except models.GeneratedImage.DoesNotExist:
-                raise NotFoundError(f"Thread {self.thread.id} not found") from None
+                self._deleted(call_id)
+                return None
             return self._shown(call_id) if image.is_shown else None
 
         with self._about(call_id):

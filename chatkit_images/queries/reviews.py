@@ -222,7 +222,8 @@ def _decide(
                 soon = partial(aside.move_soon, changed)
                 transaction.on_commit(soon, using=rows.db)
             found = models.GeneratedImage.objects.filter(pk__in=changed)
-            note(found.select_related("item"), action, by, reason, words)
+            found = found.select_related("item").only("thread_id", "item__item_id")
+            note(found, action, by, reason, words)
     return changed
 
 

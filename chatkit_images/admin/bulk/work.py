@@ -19,7 +19,7 @@ from .operations import NOT_ALLOWED, Operation
 
 Rows = QuerySet[models.GeneratedImage]
 # Images of one transaction, and seconds after which a request takes no further slice.
-SLICE, SECONDS = 250, 2.0
+SLICE, SECONDS = 100, 2.0
 
 
 def read(rows: Rows, job: Job, limit: int) -> newest.Found:
