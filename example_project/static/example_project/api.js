@@ -116,6 +116,12 @@ export class ChatKitApi {
     return (await this.#fetch("composer/", { method: "GET" })).json();
   }
 
+  /** Ask the staff of the site to look at an image. */
+  async report(imageId, reason) {
+    const headers = { "Content-Type": "application/json" };
+    await this.#fetch(`images/${imageId}/report/`, { body: JSON.stringify({ reason }), headers });
+  }
+
   /** Make a call that is answered with JSON. */
   async call(type, params) {
     return (await this.#send(type, params)).json();

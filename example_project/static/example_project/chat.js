@@ -2,7 +2,7 @@
 
 import { ChatKitApi } from "./api.js";
 import { Composer } from "./composer.js";
-import { askTitle, confirmDelete, setUpDialogs } from "./dialogs.js";
+import { askReport, askTitle, confirmDelete, setUpDialogs } from "./dialogs.js";
 import { announce, byId } from "./dom.js";
 import { showLimits } from "./limits.js";
 import { Log } from "./render.js";
@@ -26,7 +26,7 @@ const log = new Log(byId("log"), {
   onFeedback: feedback,
   onStale: () => view.session.refresh().catch(showProblem),
 });
-const view = new View(api, { composer, sidebar, log });
+const view = new View(api, { composer, sidebar, log, onReport: report });
 
 let lostConnections = 0;
 
@@ -78,6 +78,18 @@ async function feedback(ids, kind) {
     if (judged !== view.session) return;
     log.finish(judged.thread, judged.busy);
     announce("Thank you for your opinion.");
+  } catch (error) {
+    showProblem(error);
+  }
+}
+
+async function report(item) {
+  const { image } = view.session.thread.items.get(item);
+  const reason = await askReport();
+  if (reason === null) return;
+  try {
+    await api.report(image.id, reason);
+    announce("Thank you. The staff of this site will look at it.");
   } catch (error) {
     showProblem(error);
   }

@@ -1,4 +1,4 @@
-/** The page's dialogs: a new title, a last question. */
+/** The page's dialogs: a new title, a report, a last question. */
 
 import { byId, h } from "./dom.js";
 
@@ -18,6 +18,13 @@ export async function askTitle(title) {
   const answer = ask(byId("rename"));
   input.select();
   return (await answer) ? input.value.trim() || null : null;
+}
+
+/** Ask what is wrong with an image; resolves to null if nobody says so. */
+export async function askReport() {
+  const input = byId("report-input");
+  input.value = "";
+  return (await ask(byId("report"))) ? input.value.trim() : null;
 }
 
 /** Ask whether to delete a chat. */

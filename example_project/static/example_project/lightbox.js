@@ -18,8 +18,10 @@ export class Lightbox {
   #frame = null;
   #place = 0;
 
-  constructor() {
+  /** @param {{onReport: (item: string) => Promise<void>}} actions */
+  constructor({ onReport }) {
     this.dialog = byId("lightbox");
+    byId("lightbox-report").addEventListener("click", () => onReport(this.#item));
     this.image = byId("lightbox-image");
     this.caption = byId("lightbox-caption");
     this.previous = byId("lightbox-previous");
@@ -45,10 +47,14 @@ export class Lightbox {
     this.dialog.showModal();
   }
 
+  get #item() {
+    return this.#frame.closest("[data-item]").dataset.item;
+  }
+
   /** Close if its image has gone from the page; returns the id of the item of that. */
   closeIfGone() {
     if (!this.dialog.open || this.#frame.isConnected) return null;
-    const { item } = this.#frame.closest("[data-item]").dataset;
+    const item = this.#item;
     this.dialog.close();
     return item;
   }
@@ -96,6 +102,6 @@ export class Lightbox {
   #tellWhetherThere(isThere) {
     this.image.hidden = !isThere;
     byId("lightbox-gone").hidden = isThere;
-    byId("lightbox-download").hidden = !isThere;
+    byId("lightbox-download").hidden = byId("lightbox-report").hidden = !isThere;
   }
 }

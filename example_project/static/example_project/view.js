@@ -14,12 +14,13 @@ export class View {
   // Sessions whose answer is still on its way when another chat is opened go on in
   // here, and are shown as they are when they are opened again.
   #running = new Map();
-  #lightbox = new Lightbox();
+  #lightbox;
   #speaker = new Speaker();
   #loadingEarlier = false;
 
-  constructor(api, { composer, sidebar, log }) {
+  constructor(api, { composer, sidebar, log, onReport }) {
     this.api = api;
+    this.#lightbox = new Lightbox({ onReport });
     this.composer = composer;
     this.sidebar = sidebar;
     this.log = log;
