@@ -26,6 +26,7 @@ from ..cleaning import clip
 from .base import page_url
 from .live_rows import LiveRows
 from .markup import badge, tile
+from .panel import WithPanel
 from .snapshots import MOST_ASKED, REMEMBERED, Asked, Snapshots, key_of
 
 Status = models.GeneratedImage.Status
@@ -145,7 +146,7 @@ class LiveTile:
         }
 
 
-class LivePages(LiveRows):
+class LivePages(WithPanel, LiveRows):
     """The page of images that form, and what it and the gallery ask each second."""
 
     def get_urls(self) -> list[URLPattern]:

@@ -17,7 +17,7 @@ from ..queries import use
 from .about import Fact
 from .base import page_url, visible
 from .linked_images import LinkedImage, linked_image
-from .markup import badge, duration, name_of, owner_of, with_block
+from .markup import badge, duration, money, name_of, owner_of, with_block
 from .run_words import operation_of
 
 # Images of a run that its page has; the gallery has the others.
@@ -78,6 +78,7 @@ class RunSummary:
             (gettext("Took"), took),
             (gettext("Model"), run.model or run.requested_model),
             (gettext("Tokens"), use.tokens_of(run)),
+            (gettext("Cost"), "" if run.cost is None else money(run.cost)),
         ]
         return [Fact(name, value) for name, value in found if value]
 

@@ -20,13 +20,14 @@ from .filters import ChoicesFilter, ReasonFilter
 from .lists import OwnerFilter, PeriodFilter, RecentValuesFilter
 from .live_rows import LiveRows
 from .markup import duration, phase_list, pretty
+from .panel import WithPanel
 from .run_pages import RunSummary
 from .run_words import operation_of, title_of
 from .thread_actions import ThreadActions
 
 
 @admin.register(models.Run)
-class RunAdmin(ThreadActions, LiveRows, FailureFields, ReadOnlyModelAdmin):
+class RunAdmin(ThreadActions, WithPanel, LiveRows, FailureFields, ReadOnlyModelAdmin):
     """The pages of runs: who asked, how long a run took, how it ended."""
 
     list_display = [

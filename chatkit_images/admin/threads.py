@@ -31,6 +31,7 @@ from .lists import OwnerFilter, PeriodFilter
 from .live_rows import LiveRows
 from .markup import name_of, pretty
 from .newest_images import may_show_images, newest_images
+from .panel import WithPanel
 from .status_actions import StatusActions
 from .transcript import Transcript
 
@@ -39,7 +40,7 @@ TECHNICAL = ("id", "owner", "metadata_json", "domains_json")
 
 
 @admin.register(models.Thread)
-class ThreadAdmin(StatusActions, LiveRows):
+class ThreadAdmin(StatusActions, WithPanel, LiveRows):
     """The list of threads, and a page with the transcript."""
 
     list_display = [

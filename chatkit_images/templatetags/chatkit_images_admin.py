@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import template
+from django.contrib.admin.sites import all_sites
 from django.template import RequestContext
 
+from .. import models
 from ..queries import brakes
 
 register = template.Library()
@@ -33,3 +35,20 @@ def chatkit_brake(context: RequestContext) -> dict[str, Any]:
 def differ(rows: Iterable[Any], name: str) -> bool:
     """Return whether rows differ in what they say by a name."""
     return len({getattr(row, name) for row in rows}) > 1
+
+
+@register.inclusion_tag("admin/chatkit_images/includes/panel.html", takes_context=True)
+def chatkit_panel(context: RequestContext) -> dict[str, Any]:
+    """Show today's numbers and what needs a look, as far as the person may see it.
+
+    For the index of the admin. It shows nothing where the app has no pages.
+    """
+    request: Any = context.get("request")
+    name = getattr(request, "current_app", None) or "admin"
+    for site in [each for each in all_sites if each.name == name]:
+        for model in (models.GeneratedImage, models.Run, models.Thread):
+            if site.is_registered(model):
+                page: Any = site.get_model_admin(model)
+                if hasattr(page, "get_panel"):
+                    return {"panel": page.get_panel(request)}
+    return {"panel": None}

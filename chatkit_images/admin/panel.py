@@ -1,0 +1,214 @@
+"""Today in numbers, and what needs a look, for the index of the admin."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.db.models import Q, QuerySet, Sum
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.http import urlencode
+from django.utils.translation import gettext
+
+from .. import models
+from ..failures.remedies import BY_REASON
+from .base import ChatKitModelAdmin, page_url, visible
+from .markup import money
+from .snapshots import Snapshots, key_of
+
+# Seconds for which a process shows the same numbers, and rows that a number counts.
+snapshots = Snapshots(5.0)
+MOST = 1000
+Status = models.GeneratedImage.Status
+FAILED = (Status.FAILED, Status.BLOCKED, Status.INTERRUPTED)
+COUNTED = (
+    models.GeneratedImage,
+    models.Run,
+    models.Feedback,
+    models.Brake,
+    models.OwnerBlock,
+    models.DeletedFile,
+)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with its words, and the list of what it counts."""
+
+    name: str
+    value: str
+    url: str
+
+
+class Panel:
+    """What a person may see of today, and of what waits for staff.
+
+    Every number is of rows that their own pages would show, and none reads more than a
+    bounded number of them.
+
+    Args:
+        site: The admin.
+        request: Who looks.
+    """
+
+    def __init__(self, site: AdminSite, request: HttpRequest) -> None:
+        self.site = site
+        self._rows = {
+            model: visible(site, request, model)
+            for model in COUNTED
+            if site.is_registered(model)
+            and site.get_model_admin(model).has_view_permission(request)
+        }
+        self._request = request
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    @cached_property
+    def found(self) -> dict[str, Any]:
+        """The numbers, which all who may see the same rows share for some seconds."""
+        key = str(timezone.localdate()), key_of(self._request, *self._rows.values())
+        found: dict[str, Any] = snapshots.get(key, lambda _: dict(self._count()))
+        return found
+
+    @property
+    def today(self) -> list[Number]:
+        """What has happened since midnight."""
+        image, run, day = models.GeneratedImage, models.Run, self._since
+        known = [
+            ("images", gettext("images"), image, day),
+            ("failures", gettext("without a result"), image, day | self._failed),
+            ("running", gettext("answers being written"), run, self._running),
+            ("cost", gettext("cost"), run, day),
+            ("disliked", gettext("disliked"), models.Feedback, self._disliked),
+        ]
+        return [
+            self._number(name, label, model, query)
+            for name, label, model, query in known
+            if name in self.found
+        ]
+
+    @property
+    def needed(self) -> list[Number]:
+        """What needs a look; what there is none of is left out."""
+        image, day = models.GeneratedImage, self._since
+        known: list[tuple[str, str, Any, dict[str, Any]]] = [
+            ("brake", gettext("the brake is on"), models.Brake, {"is_on__exact": 1}),
+            ("review", gettext("images to review"), image, {"review_since__isnull": 0}),
+            ("held", gettext("images held"), image, {"visibility__exact": "held"}),
+            (
+                "reported",
+                gettext("images reported by people"),
+                image,
+                {"review_reason__exact": "report"},
+            ),
+            *(
+                (
+                    f"reason {reason}",
+                    gettext("answers failed today: %(reason)s") % {"reason": reason},
+                    models.Run,
+                    day | {"reason__exact": str(reason)},
+                )
+                for reason in BY_REASON
+            ),
+            ("blocked", gettext("owners blocked today"), models.OwnerBlock, day),
+            (
+                "files",
+                gettext("files that the storage does not delete"),
+                models.DeletedFile,
+                {"created_at__lt": self._yesterday.isoformat()},
+            ),
+        ]
+        return [
+            self._number(name, label, model, query)
+            for name, label, model, query in known
+            if self.found.get(name)
+        ]
+
+    def _count(self) -> Iterator[tuple[str, Any]]:
+        """Yield each number, by one statement."""
+        rows, since = self._rows, {"created_at__gte": self._midnight}
+        if (images := rows.get(models.GeneratedImage)) is not None:
+            today = images.filter(**since)
+            yield "images", _bounded(today)
+            yield "failures", _bounded(today.filter(status__in=FAILED))
+            yield "review", _bounded(images.exclude(review_since=None))
+            yield "held", _bounded(images.filter(visibility="held"))
+            yield "reported", _bounded(images.filter(review_reason="report"))
+        if (runs := rows.get(models.Run)) is not None:
+            yield "running", _bounded(runs.filter(status="running"))
+            today = runs.filter(**since).order_by("-created_at")
+            cost = today[:MOST].aggregate(sum=Sum("cost"))["sum"]
+            if cost is not None:
+                yield "cost", cost
+            mended = today.filter(reason__in=[*BY_REASON])[:MOST]
+            reasons = Counter(mended.values_list("reason", flat=True))
+            yield from ((f"reason {name}", n) for name, n in reasons.items())
+        if (feedback := rows.get(models.Feedback)) is not None:
+            negative = Q(kind="negative", updated_at__gte=self._midnight)
+            yield "disliked", _bounded(feedback.filter(negative))
+        if (brakes := rows.get(models.Brake)) is not None:
+            yield "brake", _bounded(brakes.filter(is_on=True))
+        if (blocks := rows.get(models.OwnerBlock)) is not None:
+            yield "blocked", _bounded(blocks.filter(**since))
+        if (files := rows.get(models.DeletedFile)) is not None:
+            due = Q(due_at=None) | Q(due_at__lt=self._yesterday)
+            yield "files", _bounded(files.filter(due, created_at__lt=self._yesterday))
+
+    def _number(
+        self, name: str, label: str, model: Any, query: dict[str, Any]
+    ) -> Number:
+        value, url = self.found[name], page_url(self.site, model, "changelist")
+        if name == "cost":
+            text = money(value)
+        else:
+            text = number_format(min(value, MOST), use_l10n=True, force_grouping=True)
+            text = f"{text}+" if value > MOST else text
+        return Number(label, text, f"{url}?{urlencode(query)}")
+
+    @cached_property
+    def _midnight(self) -> datetime.datetime:
+        now = timezone.localtime() if timezone.is_aware(timezone.now()) else None
+        now = now or timezone.now()
+        return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    @cached_property
+    def _yesterday(self) -> datetime.datetime:
+        return self._midnight - datetime.timedelta(days=1)
+
+    @property
+    def _since(self) -> dict[str, Any]:
+        return {"created_at__gte": self._midnight.isoformat()}
+
+    @property
+    def _failed(self) -> dict[str, Any]:
+        return {"status__in": ",".join(FAILED)}
+
+    @property
+    def _running(self) -> dict[str, Any]:
+        return {"status__exact": "running"}
+
+    @property
+    def _disliked(self) -> dict[str, Any]:
+        day = self._midnight.isoformat()
+        return {"kind__exact": "negative", "updated_at__gte": day}
+
+
+def _bounded(rows: QuerySet[Any]) -> int:
+    """Return how many rows there are, or one more than are counted."""
+    return rows.order_by()[: MOST + 1].count()
+
+
+class WithPanel(ChatKitModelAdmin):
+    """A page by which the tag of the index finds the panel of its site."""
+
+    def get_panel(self, request: HttpRequest) -> Panel:
+        """Return the panel for a person."""
+        return Panel(self.admin_site, request)

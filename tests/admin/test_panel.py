@@ -1,0 +1,180 @@
+"""The panel of the index: numbers of what its person may see, each a way to a list."""
+
+from __future__ import annotations
+
+import datetime
+import html
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin import site
+from django.db import connection
+from django.template import engines
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from chatkit_images import models
+from chatkit_images.admin import panel, snapshots
+
+Make = Callable[..., Any]
+INDEX = reverse("admin:app_list", args=["chatkit_images"])
+NUMBER = re.compile(r'<li><a href="([^"]+)"><strong>([^<]+)</strong> ([^<]+)</a>')
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """A clock that stands still until a test moves it."""
+    now = [1000.0]
+    monkeypatch.setattr(snapshots, "monotonic", lambda: now[0])
+    panel.snapshots.clear()
+    yield now
+    panel.snapshots.clear()
+
+
+def numbers(client: Client) -> dict[str, str]:
+    return {name: value for _, value, name in shown(client)}
+
+
+def shown(client: Client) -> list[tuple[str, str, str]]:
+    response = client.get(INDEX)
+    assert response.status_code == 200
+    found = NUMBER.findall(response.content.decode())
+    return [(html.unescape(url), value, name) for url, value, name in found]
+
+
+@pytest.fixture
+def busy(make_image: Make, make_thread: Make, make_item: Make) -> None:
+    """A day with something of everything, and older rows that do not count."""
+    thread = make_thread()
+    make_image(thread=thread)
+    make_image(thread=thread, status="failed", file="")
+    make_image(thread=thread, visibility="held", review_since=timezone.now())
+    make_image(thread=thread, review_since=timezone.now(), review_reason="report")
+    before = timezone.now() - datetime.timedelta(days=3)
+    make_image(thread=thread, status="failed", file="", created_at=before)
+    runs = models.Run.objects
+    run = {"thread": thread, "owner": "a", "operation": "threads.create"}
+    runs.create(**run)
+    runs.create(**run, status="completed", cost=Decimal("0.25"))
+    runs.create(**run, status="failed", reason="quota", cost=Decimal("0.5"))
+    runs.create(**run, status="failed", reason="quota", created_at=before)
+    runs.create(**run, status="failed", reason="timeout")
+    item = make_item(thread)
+    models.Feedback.objects.create(item=item, thread=thread, owner="a", kind="negative")
+    models.Feedback.objects.create(item=item, thread=thread, owner="b", kind="positive")
+    models.Brake.objects.create(is_on=True)
+    models.OwnerBlock.objects.create(owner="a")
+    models.DeletedFile.objects.create(name="x", created_at=before)
+    models.DeletedFile.objects.create(name="new")
+
+
+def test_panel_tells_of_today_and_of_what_needs_a_look(
+    root: Client, busy: None
+) -> None:
+    found = numbers(root)
+    cost = found.pop("cost")
+    assert cost.endswith("0.75")
+    assert found == {
+        "images": "4",
+        "without a result": "1",
+        "answers being written": "1",
+        "disliked": "1",
+        "the brake is on": "1",
+        "images to review": "2",
+        "images held": "1",
+        "images reported by people": "1",
+        "answers failed today: quota": "1",
+        "owners blocked today": "1",
+        "files that the storage does not delete": "1",
+    }
+
+
+def test_each_number_leads_to_the_list_of_what_it_counts(
+    root: Client, busy: None
+) -> None:
+    for url, value, name in shown(root):
+        response = root.get(url, follow=True)
+        assert response.status_code == 200, url
+        assert "e=1" not in str(response.redirect_chain), url
+        if name != "cost":
+            assert len(response.context["cl"].result_list) == int(value), name
+
+
+def test_quiet_day_needs_no_look(root: Client) -> None:
+    assert "Nothing needs a look." in root.get(INDEX).content.decode()
+    assert numbers(root)["images"] == "0"
+    assert "cost" not in numbers(root)
+
+
+@pytest.mark.parametrize(
+    ("codename", "expected"),
+    [
+        ("view_run", {"answers being written", "cost", "answers failed today: quota"}),
+        ("view_feedback", {"disliked"}),
+        ("view_brake", {"the brake is on"}),
+        ("view_deletedfile", {"files that the storage does not delete"}),
+        ("view_attachment", set()),
+    ],
+)
+def test_panel_has_what_its_person_may_see(
+    login: Make, busy: None, codename: str, expected: set[str]
+) -> None:
+    client = login(codename)
+    assert set(numbers(client)) == expected
+    assert ("ck-panel" in client.get(INDEX).content.decode()) == bool(expected)
+
+
+def test_numbers_are_narrowed_as_the_lists_are(
+    root: Client, busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = site._registry[models.GeneratedImage]
+    rows = page.get_queryset
+    assert numbers(root)["images"] == "4"
+    monkeypatch.setattr(
+        page, "get_queryset", lambda request: rows(request).filter(status="failed")
+    )
+    # At once, though the numbers of the others are kept for some seconds.
+    assert numbers(root)["images"] == "1"
+
+
+def test_a_number_counts_no_further_than_it_says(
+    root: Client, make_thread: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel, "MOST", 2)
+    thread = make_thread()
+    models.GeneratedImage.objects.bulk_create(
+        models.GeneratedImage(thread=thread, call_id=f"c{n}") for n in range(5)
+    )
+    assert numbers(root)["images"] == "2+"
+
+
+def test_numbers_are_read_once_for_some_seconds(
+    root: Client, busy: None, clock: list[float]
+) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            numbers(root)
+        return sum('FROM "chatkit_images_run"' in q["sql"] for q in queries)
+
+    assert statements() > 0
+    assert statements() == 0
+    clock[0] += 6
+    assert statements() > 0
+
+
+def test_tag_shows_nothing_where_the_app_has_no_pages(
+    root: Client, make_user: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "{% load chatkit_images_admin %}[{% chatkit_panel %}]"
+    template = engines["django"].from_string(text)
+    request = RequestFactory().get("/")
+    request.user = make_user("view_run")
+    assert "ck-panel" in template.render({}, request)
+    for model in (models.GeneratedImage, models.Run, models.Thread):
+        monkeypatch.delitem(site._registry, model)
+    assert template.render({}, request).strip("[]\n ") == ""
