@@ -763,6 +763,7 @@ def admin_urls(rows: dict[type, Any]) -> Iterator[tuple[str, str]]:
                 "object_id": [quote(rows[model].pk)],
                 "variant": ["full", "thumbnail", "partial-0"],
                 "operation": ["zip", "delete", "hide"],
+                "table": ["days", "models", "persons"],
             }
             assert set(parts) <= set(known), f"{route} needs a value in this table"
             for values in itertools.product(*(known[part] for part in parts)):
@@ -783,6 +784,9 @@ def pages_of(ids: Ids) -> list[tuple[str, str]]:
     models.Decision.objects.create(image_id=ids.image, reason=f"why {CANARY}")
     models.UseEntry.objects.create(
         owner=CANARY, day=datetime.date.today(), kind="run", amount=1
+    )
+    models.UseSummary.objects.create(
+        period="day", start=datetime.date.today(), owner=CANARY, model=CANARY
     )
     rows = {model: model._default_manager.first() for model in admin.site._registry}
     rows[models.Thread] = models.Thread.objects.get(pk=ids.thread)
@@ -903,5 +907,6 @@ async def test_admin_shows_the_canaries_to_a_superuser(
         "OwnerBlock",
         "Brake",
         "UseEntry",
+        "UseSummary",
     }
     assert images >= 5

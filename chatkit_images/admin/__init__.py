@@ -19,6 +19,7 @@ from .reviewing import DecisionAdmin
 from .runs import RunAdmin
 from .threads import ThreadAdmin
 from .use import UseEntryAdmin
+from .use_page import UseSummaryAdmin
 
 __all__ = [
     "AttachmentAdmin",
@@ -33,4 +34,5 @@ __all__ = [
     "RunAdmin",
     "ThreadAdmin",
     "UseEntryAdmin",
+    "UseSummaryAdmin",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
@@ -118,12 +118,20 @@ def seconds(ms: int | None) -> str:
     return gettext("%(seconds)s s") % {"seconds": f"{ms / 1000:.1f}"}
 
 
-def money(cost: Decimal | None) -> str:
-    """Return a cost in the currency of the project, with two to six decimals."""
+def money(cost: Decimal | None, digits: int | None = None) -> str:
+    """Return a cost in the currency of the project.
+
+    Args:
+        cost: The cost; ``None`` if it is unknown.
+        digits: How many decimals. Default: as many as it has, two to six.
+    """
     if cost is None:
         return EMPTY
-    digits = max(2, -int(cost.normalize().as_tuple().exponent))
-    number = number_format(cost, min(digits, 6), use_l10n=True, force_grouping=True)
+    if digits is None:
+        digits = min(6, max(2, -int(cost.normalize().as_tuple().exponent)))
+    # Django's function cuts off what it does not show.
+    cost = cost.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    number = number_format(cost, digits, use_l10n=True, force_grouping=True)
     # A no-break space: a narrow column would tear them apart.
     return f"{currency()}\xa0{number}".strip()
 

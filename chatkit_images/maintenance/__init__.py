@@ -6,6 +6,7 @@
 ``retention`` deletes what is past its time: what may be is said by ``due``, and how
 long each owner's is kept by ``owners_retention``; ``sizes`` counts the bytes of rows.
 ``erase`` erases a person, by ``erasure_rows``, with one of the ``receipts``.
+``repricing`` computes costs again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .moves import Move, MoveRefused
 from .moving import move_storage
 from .orphans import adopt, find_orphans
 from .receipts import Receipt, digest_of
+from .repricing import Repriced, reprice
 from .retention import RetentionReport, apply_retention
 from .sweep import Settled, SweepRefused, sweep
 from .troubles import Troubles
@@ -29,6 +31,7 @@ __all__ = [
     "MoveRefused",
     "NotOurFiles",
     "Receipt",
+    "Repriced",
     "RetentionReport",
     "Settled",
     "StorageSilent",
@@ -44,6 +47,7 @@ __all__ = [
     "flushing",
     "guard",
     "move_storage",
+    "reprice",
     "spooled",
     "storages_in_use",
     "sweep",

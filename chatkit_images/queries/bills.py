@@ -67,7 +67,7 @@ def write(
         lines.setdefault(("", ""), Amounts()).add(
             Amounts(amount=granted, unpriced=granted)
         )
-    elif sum(line.amount for line in said.values()) > len(images) and is_billed:
+    elif counted([run_id]).get(run_id, 0) > len(images):
         return  # Some were deleted since, and it was billed for them.
     for key, amounts in said.items():
         lines.setdefault(key, Amounts()).add(amounts, -1)
@@ -83,6 +83,16 @@ def write(
         for (model, reason), amounts in lines.items()
         if any(astuple(amounts))
     )
+
+
+def counted(runs: list[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return of how many images runs have a bill.
+
+    A run that has fewer images has lost some. It keeps its cost, as they were paid.
+    """
+    entries = models.UseEntry.objects.filter(run_id__in=runs, kind=Kind.BILL)
+    found = entries.order_by().values_list("run_id").annotate(Sum("amount"))
+    return {key: amount for key, amount in found if key is not None}
 
 
 def lines_of(run: models.Run, images: list[Any]) -> dict[Line, Amounts]:

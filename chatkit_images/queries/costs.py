@@ -97,48 +97,44 @@ def cost_of_run(
     return prices.total(parts)
 
 
-def price_images(images: Iterable[models.GeneratedImage], known: Prices) -> int:
-    """Write the costs of images that have changed; return how many these are."""
-    changed = 0
+def recompute(
+    run: models.Run | None, images: Iterable[models.GeneratedImage], known: Prices
+) -> list[models.Run | models.GeneratedImage]:
+    """Give a run and its images their costs, and return which have changed.
+
+    Nothing is written.
+
+    Args:
+        run: The run; ``None`` for images outside of one.
+        images: Its images, as ``images_of`` returns them; all that it has made.
+        known: The prices.
+    """
+    changed: list[models.Run | models.GeneratedImage] = []
     for image in images:
         cost = cost_of(image, known)
-        if cost == image.cost:
-            continue
-        image.cost = cost
-        image.priced_at = None if cost is None else timezone.now()
-        values = {"cost": cost, "priced_at": image.priced_at}
-        rows = models.GeneratedImage.objects.filter(COMPUTED, pk=image.pk)
-        changed += rows.update(**values)
+        if cost != image.cost:
+            image.cost = cost
+            image.priced_at = None if cost is None else timezone.now()
+            changed.append(image)
+    if run is not None:
+        cost = cost_of_run(run, images, known)
+        if cost != run.cost:
+            run.cost = cost
+            changed.append(run)
     return changed
+
+
+def write(changed: Iterable[models.Run | models.GeneratedImage]) -> None:
+    """Write the costs of runs and images, unless a source has told its own since."""
+    for row in changed:
+        if isinstance(row, models.Run):
+            models.Run.objects.filter(pk=row.pk).update(cost=row.cost)
+        else:
+            rows = models.GeneratedImage.objects.filter(COMPUTED, pk=row.pk)
+            rows.update(cost=row.cost, priced_at=row.priced_at)
 
 
 def price_rows(images: QuerySet[models.GeneratedImage]) -> None:
     """Write the costs of images that are made outside of a run."""
-    rows = images.exclude(status=Status.GENERATING).only(*COLUMNS)
-    price_images(rows, prices.current())
-
-
-def price_run(run: models.Run, images: list[Any], known: Prices) -> bool:
-    """Write the costs of a run and its images; return whether one has changed.
-
-    Args:
-        run: The run, which gets its cost.
-        images: Its images, as ``images_of`` returns them; all that it has made.
-        known: The prices.
-    """
-    changed = price_images(images, known) > 0
-    cost = cost_of_run(run, images, known)
-    if cost == run.cost:
-        return changed
-    run.cost = cost
-    models.Run.objects.filter(pk=run.pk).update(cost=cost)
-    return True
-
-
-def differs(run: models.Run, images: list[Any], known: Prices) -> bool:
-    """Whether a run or one of its images costs something else than its row says."""
-    for image in images:
-        cost = cost_of(image, known)
-        if cost != image.cost:
-            return True
-    return cost_of_run(run, images, known) != run.cost
+    rows = list(images.exclude(status=Status.GENERATING))
+    write(recompute(None, rows, prices.current()))

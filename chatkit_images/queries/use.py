@@ -81,8 +81,6 @@ def settle(run_id: uuid.UUID, *, ended: bool) -> None:
         ended: Whether it makes no further calls. Then those without a file count for
             nothing, and the reserved image is given back if there is none.
     """
-    if ended:
-        _price(run_id)
     granted = models.UseEntry.objects.filter(run_id=run_id, kind=IMAGE)
     granted = granted.order_by("pk")
     first = granted.values("owner", "address", "day").first()
@@ -95,13 +93,19 @@ def settle(run_id: uuid.UUID, *, ended: bool) -> None:
                 _settle(dict(first), run_id, ended)
                 return
         # It was moved to a user who has logged in, whose counters are not locked yet.
+    if ended:
+        with atomic():
+            _price(run_id, models.Run.objects.filter(pk=run_id).one())
 
 
-def _price(run_id: uuid.UUID) -> None:
-    run = models.Run.objects.filter(pk=run_id).one()
-    if run is not None:
-        images = costs.images_of([run_id]).get(run_id, [])
-        costs.price_run(run, images, prices.current())
+def _price(run_id: uuid.UUID, run: models.Run | None) -> list[Any]:
+    """Write what a run and its images have cost, and return the images."""
+    if run is None:
+        return []
+    images = costs.images_of([run_id]).get(run_id, [])
+    if len(images) >= bills.counted([run_id]).get(run_id, 0):
+        costs.write(costs.recompute(run, images, prices.current()))
+    return images
 
 
 def _settle(first: dict[str, Any], run_id: uuid.UUID, ended: bool) -> None:
@@ -121,7 +125,8 @@ def _settle(first: dict[str, Any], run_id: uuid.UUID, ended: bool) -> None:
     changes = {kind: used[kind] - noted.get(kind, 0) for kind in used}
     _write(first, run_id, {kind: by for kind, by in changes.items() if by})
     if ended or run is None:
-        images = costs.images_of([run_id]).get(run_id, []) if run is not None else []
+        # In one transaction, so that the ledger says what the rows say.
+        images = _price(run_id, run)
         bills.write(first, run_id, known, images, noted.get(IMAGE, 0))
 
 
