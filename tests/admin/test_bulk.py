@@ -16,6 +16,7 @@ from django.utils import timezone
 from chatkit_images import models, storage
 from chatkit_images.admin import GeneratedImageAdmin
 from chatkit_images.admin.bulk import operations, work
+from chatkit_images.admin.lists import counts
 from chatkit_images.queries import holds, newest
 
 from .conftest import put
@@ -118,6 +119,27 @@ def test_select_across_pages_leads_to_all_that_match(
         change_list(Image) + "?status__exact=failed", form | {"select_across": "1"}
     )
     assert response["Location"] == url_of("delete", "status__exact=failed")
+
+
+def test_list_offers_all_that_match_and_its_zip(
+    root: Client, make_image: Make, make_thread: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GeneratedImageAdmin, "list_per_page", 2)
+    monkeypatch.setattr(counts, "MOST_COUNTED", 2)
+    thread = make_thread()
+    for _ in range(4):
+        make_image(thread=thread)
+    page_of_list = change_list(Image) + "?status__exact=completed"
+    html = root.get(page_of_list).content.decode()
+    assert "Select all 2+ generated images" in html
+    zipped = url_of("zip", "status__exact=completed")
+    assert f'<a href="{zipped}">Download as a zip</a>' in html
+    older = re.search(r'href="(\?[^"]*older=[^"]+)"', html)
+    assert older is not None
+    following = root.get(change_list(Image) + older[1].replace("&amp;", "&"))
+    assert f'href="{zipped}"' in following.content.decode()
+    Image.objects.all().delete()
+    assert "Download as a zip" not in root.get(page_of_list).content.decode()
 
 
 def test_images_of_one_moment_are_all_done(root: Client, make_image: Make) -> None:

@@ -141,8 +141,8 @@ class BulkPages(ImageModelAdmin):
             keys = [uuid.UUID(key) for key in job.keys]
             chosen: Any = self.get_queryset(request).filter(pk__in=keys)
             return chosen  # type: ignore[no-any-return]
-        matching: Any = self.get_changelist_instance(request)
-        return matching.get_queryset(request)  # type: ignore[no-any-return]
+        found: Any = self.get_changelist_instance(request)
+        return found.matching()  # type: ignore[no-any-return]
 
     def _asking(
         self, request: HttpRequest, job: Job, *, lacks_reason: bool = False
