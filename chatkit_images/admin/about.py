@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 from django.utils.translation import gettext
@@ -120,29 +119,31 @@ class About:
         image = self.image
         thread = self.page.conversation(image)
         found: list[tuple[str, Any]] = [
-            (gettext("Asked by"), self._person()),
+            (gettext("Asked by"), self.page.person(image)),
             (gettext("When"), self._when()),
             (gettext("Thread"), "" if thread == EMPTY else thread),
             (gettext("Answer"), self._run()),
             (gettext("Cost"), self.page.price(image)),
             (gettext("Size"), measure(image)),
-            (gettext("Model"), image.model or image.chat_model),
+            (gettext("Model"), image.model),
+            # What answered; the provider has not said what drew it.
+            (gettext("Chat model"), "" if image.model else image.chat_model),
             (gettext("Took"), self.page.final(image)),
+            (gettext("Superseded"), self._superseded()),
         ]
         return [Fact(name, html) for name, html in found if html and html != EMPTY]
-
-    def _person(self) -> SafeString | str:
-        """Return who asked, a link to all images of theirs."""
-        name = self.page.person(self.image)
-        site = self.page.admin_site
-        url = page_url(site, models.GeneratedImage, "changelist")
-        query = urlencode({"owner": self.image.thread.owner})
-        return format_html('<a href="{}?{}">{}</a>', url, query, name)
 
     def _when(self) -> SafeString:
         created = self.image.created_at
         shown = date_format(localtime(created), "DATETIME_FORMAT")
         return format_html('{} <span class="ck-quiet">({})</span>', shown, age(created))
+
+    def _superseded(self) -> str:
+        moment = self.image.superseded_at
+        if moment is None:
+            return ""
+        text = gettext("A retry took it out of its thread: %(time)s.")
+        return text % {"time": date_format(localtime(moment), "DATETIME_FORMAT")}
 
     def _run(self) -> SafeString | str:
         run = self.image.run

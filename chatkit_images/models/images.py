@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import signals, storage
+from ..cleaning import clip
 from ..querysets import GeneratedImageQuerySet
 from ..transactions import atomic
 from .costs import WithCost
@@ -208,7 +209,7 @@ class GeneratedImage(
         ]
 
     def __str__(self) -> str:
-        return self.prompt[:60] or self.call_id
+        return clip(self.prompt, 60) or self.call_id
 
     @property
     def image_id(self) -> str:

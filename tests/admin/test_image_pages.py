@@ -33,7 +33,7 @@ def test_cards_say_what_sets_an_image_apart(
     plain = make_image(thread=thread, prompt="plain")
     html = gallery(root)
     assert "ck-has-models" not in html
-    assert ">disliked<" not in html and ">hidden<" not in html
+    assert ">disliked</span>" not in html and ">hidden</span>" not in html
     make_image(prompt="of another model", model="gpt-image-2")
     make_image(prompt="out of sight", visibility="hidden")
     make_image(prompt="drawn by code", mime="image/svg+xml")
@@ -59,9 +59,9 @@ def test_a_card_says_disliked_to_whom_may_see_feedback(
     models.Feedback.objects.create(
         item=item, thread=thread, owner=thread.owner, kind="negative"
     )
-    assert ">disliked<" not in gallery(login("view_generatedimage"))
+    assert ">disliked</span>" not in gallery(login("view_generatedimage"))
     may = login("view_generatedimage", "view_feedback")
-    assert ">disliked<" in gallery(may)
+    assert ">disliked</span>" in gallery(may)
 
 
 def test_a_card_of_an_image_on_its_way_shows_the_newest_preview(
@@ -104,7 +104,7 @@ def test_facts_say_who_asked_for_what(
         "a fox",
         "a red fox",
         "0.125",
-        "team:7",
+        f'<a href="{GALLERY}?owner=team%3A7">team:7</a>',
         "Winter",
         f"{image_file(image, 'full')}?download",
         image_file(image, "partial-0"),
