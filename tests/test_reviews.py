@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.urls import reverse
 
-from chatkit_images import storage
+from chatkit_images import exchange, storage
 from chatkit_images.context import RequestContext
-from chatkit_images.maintenance import sweep
+from chatkit_images.maintenance import erase, sweep
 from chatkit_images.models import Decision, Feedback, GeneratedImage, Thread
 from chatkit_images.queries import aside, recovery, reviews
 from chatkit_images.runs.registry import LIVE
@@ -69,6 +72,8 @@ async def test_a_hidden_image_is_words_and_comes_back(
     assert [item["id"] for item in after] == [item["id"] for item in before]
     (shown,) = [item for item in after if item["id"] == image.item.item_id]
     assert words(shown) == HIDDEN
+    thread = await chat.call("threads.get_by_id", thread_id=image.thread_id)
+    assert thread["items"]["data"] == after[::-1]
     for address in (url, thumbnail, preview, f"{URL}images/{image.pk}/full/"):
         assert (await chat.get(address)).status_code == 410
     assert await decide("hide", image) == []
@@ -336,3 +341,33 @@ async def test_a_file_that_cannot_be_moved_waits_for_the_sweep(
     assert settled["files of hidden images"] == 1
     await image.arefresh_from_db()
     assert image.file.name != before
+
+
+async def test_a_hidden_image_is_in_no_archive_of_its_person(
+    chat: ChatClient, model: LoopbackAPI, tmp_path: Path
+) -> None:
+    image, _ = await draw(chat, model)
+    await decide("hide", image)
+    context = RequestContext(user=None, owner=image.thread.owner)
+
+    for internal in (False, True):
+        path = tmp_path / f"{internal}.zip"
+        await sync_to_async(exchange.export)(context, path, internal=internal)
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            fact = json.loads(archive.read("images.jsonl"))
+        assert any(name.startswith("images/") for name in names) is internal
+        assert fact.get("left_out") == (None if internal else "hidden")
+
+
+async def test_an_erasure_keeps_who_decided_what(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    image, _ = await draw(chat, model)
+    await decide("hide", image, reason="It shows Ann.", words="Sorry, Ann.")
+
+    await sync_to_async(erase)(owner=image.thread.owner)
+
+    left = await Decision.objects.aget()
+    assert (left.action, left.by) == ("hide", "ann")
+    assert (left.reason, left.words, left.thread_id, left.item_id) == ("", "", "", "")

@@ -28,6 +28,7 @@ from chatkit_images.models import (
     Thread,
     ThreadItem,
 )
+from chatkit_images.queries import reviews
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from tests.client import ChatClient, message
 
@@ -380,3 +381,29 @@ def test_a_word_is_held_back_until_it_is_complete() -> None:
     assert shown[0]["item"]["content"][0]["text"] == "see "
     deltas = [each["update"]["delta"] for each in shown[1:]]
     assert deltas == ["", "", "http://a/image.x ", ""]
+
+
+# What staff hide
+
+
+@pytest.mark.parametrize("who", ["owner", "staff"])
+async def test_watchers_are_told_when_an_image_is_hidden(
+    chat: ChatClient, model: LoopbackAPI, ann: User, png: bytes, who: str
+) -> None:
+    owner = await client_of(ann)
+    model.respond_with(Image("a fox", partials=0), Text("Done."))
+    await owner.say("a fox")
+    image = await GeneratedImage.objects.select_related("item").aget()
+    rights = ("view_thread", "view_generatedimage")
+    client = owner if who == "owner" else await staff(*rights)
+
+    async with socket(client, image.thread_id) as opened:
+        assert (await opened.receive_output(10))["type"] == "websocket.accept"
+        await sync_to_async(reviews.hide)([image.pk], "sue", words="Ask us.")
+        frame = json.loads((await opened.receive_output(10))["text"])
+
+    assert frame["run"] is None
+    item = frame["event"]["item"]
+    assert frame["event"]["type"] == "thread.item.replaced"
+    assert item["id"] == image.item.item_id
+    assert item["content"][0]["text"] == "Ask us."

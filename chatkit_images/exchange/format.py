@@ -149,7 +149,8 @@ KINDS: Mapping[str, list[Field]] = {
             models.GeneratedImage,
             "call_id identity source status reason error_code mime width height bytes"
             " sha256 prompt revised_prompt model chat_model size quality background"
-            " output_format provider usage cost superseded_at created_at finished_at",
+            " output_format provider usage cost visibility hidden_words superseded_at"
+            " created_at finished_at",
         ),
         *_columns(
             models.GeneratedImage,
@@ -162,7 +163,7 @@ KINDS: Mapping[str, list[Field]] = {
         THREAD,
         _own("item", ITEM_ID, needed=True),
         _own("person", OWNER, needed=True),
-        *_columns(models.Feedback, "kind created_at updated_at"),
+        *_columns(models.Feedback, "kind reason created_at updated_at"),
     ],
 }
 

@@ -169,4 +169,6 @@ def left_out(row: models.GeneratedImage) -> str:
         return "blocked"
     if row.status == row.Status.GENERATING:
         return "generating"
+    if row.file and row.is_withheld:
+        return str(row.visibility)
     return "unreadable" if row.file else "no_result"

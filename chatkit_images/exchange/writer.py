@@ -141,7 +141,9 @@ class Writer:
 
     def _image(self, row: models.GeneratedImage) -> pages.File:
         """Add an image, with its lines; those stand behind the items of its thread."""
-        data = self._files.read(row) if row.is_shown else None
+        # Who moves a site takes along what staff keep from people, too.
+        given = row.has_result if self.internal else row.is_shown
+        data = self._files.read(row) if given else None
         path = None
         if data is not None:
             extension = imaging.EXTENSIONS.get(row.mime, "bin")
@@ -151,7 +153,7 @@ class Writer:
         self._held.add(rows.of_image(row, path, internal=self.internal))
         credentials = imaging.credentials_of(data) if data is not None else "none"
         self._facts.add(rows.facts_of(row, path, credentials))
-        if row.is_shown:
+        if given:
             self._step()
         return pages.of_image(row, path)
 

@@ -39,7 +39,7 @@ class Erasure(Slices):
         """Delete what there is, and return whether there was anything."""
         before = sum(self.receipt.rows.values())
         for keys in self._threads():
-            self.delete_threads(keys)
+            self.delete_threads(keys, bury=_forget_decisions)
         owned: dict[str, Any] = {"owner": self.owner}
         files = models.Attachment.objects.filter(~holds.holding("thread"), **owned)
         self._slices(files, self.delete_files, "thread")
@@ -124,6 +124,12 @@ class Erasure(Slices):
                 free = _free(rows, keys, thread) if thread else keys
                 if free:
                     delete(free)
+
+
+def _forget_decisions(threads: list[str]) -> None:
+    """Keep of decisions about a person's images who decided what, and when."""
+    rows = models.Decision.objects.filter(thread_id__in=threads)
+    rows.update(thread_id="", item_id="", reason="", words="")
 
 
 def _free(rows: QuerySet[Any], keys: list[Any], thread: str) -> list[Any]:

@@ -33,9 +33,9 @@ def visible(event: types.ThreadStreamEvent) -> types.ThreadStreamEvent | None:
 
 
 def public_thread(thread: types.ThreadMetadata) -> types.Thread:
-    """Return a thread without its metadata and its hidden items."""
+    """Return a thread as a person sees it: no metadata, no hidden items."""
     items = thread.items if isinstance(thread, types.Thread) else types.Page()
-    kept = [item for item in items.data if not isinstance(item, HIDDEN)]
+    kept = [notes.as_seen(item) for item in items.data if not isinstance(item, HIDDEN)]
     shown = types.Thread(
         id=thread.id,
         # As its row has it.
