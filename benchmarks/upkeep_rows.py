@@ -96,7 +96,7 @@ class Made:
             height=8,
         )
         threads = -(-self.images // IMAGES_A_THREAD)
-        _copy(models.Thread, "thr_template", threads, {"id": "'thr_' || n"})
+        copy(models.Thread, "thr_template", threads, {"id": "'thr_' || n"})
         digest = "md5('images' || n)"
         small = "md5('thumbnails' || n)"
         lost = f"n %% {LOST} = 0"
@@ -104,7 +104,7 @@ class Made:
         key = digest + ("::uuid" if connection.vendor == "postgresql" else "")
         now = "CURRENT_TIMESTAMP"
         then = LONG_AGO[connection.vendor]
-        _copy(
+        copy(
             models.GeneratedImage,
             row.pk,
             self.images,
@@ -129,7 +129,7 @@ class Made:
             type="assistant_message",
             payload={"content": []},
         )
-        _copy(
+        copy(
             models.ThreadItem,
             item.pk,
             self.images,
@@ -200,7 +200,7 @@ def rows_read() -> int:
         return int(cursor.fetchone()[0] or 0)
 
 
-def _copy(model: Any, key: Any, count: int, values: dict[str, str]) -> None:
+def copy(model: Any, key: Any, count: int, values: dict[str, str]) -> None:
     """Copy a row many times, with other values by their SQL."""
     from django.db import connection
 

@@ -43,6 +43,7 @@ class ChatKitModelAdmin(BaseModelAdmin):
     # The order of the list, along an index; and others, by their names, in which it has
     # the newest rows of a period.
     list_order = "-created_at"
+    list_per_page = 50
     other_orders: Mapping[str, Any] = {}
     # Columns with an index whose whole value a search may be.
     search_keys: Sequence[str] = ("pk",)

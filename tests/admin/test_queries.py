@@ -102,3 +102,36 @@ def test_versions(root: Client, make_image: Make) -> None:
     few = count(root, change(image))
     edit(10)
     assert count(root, change(image)) == few
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "newer=oldest",
+        "q=fox",
+        "q=nothing",
+        "owner=visitor:1",
+        "status__exact=failed",
+        "kind=hosted",
+        "order=-bytes",
+        "period=today",
+    ],
+)
+def test_gallery_of_many(root: Client, make_thread: Make, query: str) -> None:
+    path = f"{change_list(models.GeneratedImage)}?{query}"
+    sent = []
+    for number in (60, 1500):
+        thread = make_thread()
+        models.GeneratedImage.objects.bulk_create(
+            models.GeneratedImage(thread=thread, call_id=f"ig_{n}", prompt="a fox")
+            for n in range(number)
+        )
+        with CaptureQueriesContext(connection) as queries:
+            page = root.get(path).context["cl"]
+        table = models.GeneratedImage._meta.db_table
+        of_images = [q["sql"] for q in queries if f'FROM "{table}"' in q["sql"]]
+        assert all(" LIMIT " in sql for sql in of_images)
+        sent.append(len(queries))
+    assert len(page.result_list) in (0, 48)
+    assert sent[0] == sent[1]

@@ -72,6 +72,13 @@ print(json.dumps(costs))
 """
 
 
+ADMIN = """
+import json, pathlib, sys, admin
+admin.configure(pathlib.Path(sys.argv[1]), False)
+print(json.dumps([*admin.measure([100, 300], 1)]))
+"""
+
+
 SERVING = """
 import json, pathlib, sys, serving, serving_processes
 folder = pathlib.Path(sys.argv[1])
@@ -170,6 +177,13 @@ def test_the_benchmark_of_upkeep_measures_each_job(tmp_path: Path) -> None:
     assert costs["verify"]["files"] == 100 and costs["verify"]["found"] == 0
     assert costs["flush"]["found"] > 0 and costs["doctor"]["found"] == 0
     assert all(cost["statements"] > 0 for cost in costs.values())
+
+
+def test_the_benchmark_of_the_admin_finds_as_many_statements(tmp_path: Path) -> None:
+    rows = run(ADMIN, str(tmp_path))
+    few = {row[1]: row[2] for row in rows if row[0] == "100"}
+    many = {row[1]: row[2] for row in rows if row[0] == "300"}
+    assert len(few) > 8 and few == many
 
 
 @pytest.mark.parametrize("door", DOORS)

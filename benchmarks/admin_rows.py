@@ -1,0 +1,96 @@
+"""Images, threads and runs by SQL, for the lists of staff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import upkeep_rows
+
+IMAGES_A_THREAD, IMAGES_A_RUN = 20, 2
+# One of so many images has the common word, and one has failed.
+COMMON, FAILED = 10, 50
+# The oldest images have the rare word, and this person has the oldest threads.
+RARE = 20
+PERSON = "user:7"
+TIMES = {
+    "postgresql": "TIMESTAMPTZ '2026-01-01' + {0} * INTERVAL '1 second'",
+    "sqlite": "datetime('2026-01-01', ({0}) || ' seconds')",
+}
+
+
+def fill(images: int) -> Any:
+    """Make the rows, and return the newest image."""
+    from django.db import connection
+
+    from chatkit_images import models
+
+    thread = models.Thread.objects.create(pk="thr_template", owner="user:1", title="T")
+    run = models.Run.objects.create(
+        owner="user:1", operation="threads.create", status="completed"
+    )
+    image = models.GeneratedImage.objects.create(
+        thread=thread,
+        run=run,
+        call_id="ig",
+        identity="template",
+        status="completed",
+        mime="image/png",
+        bytes=2_000_000,
+        width=1024,
+        height=1024,
+        file="images/a.png",
+        thumbnail="images/b.webp",
+    )
+    digest = "md5('{0}' || n)"
+    is_uuid = "::uuid" if connection.vendor == "postgresql" else ""
+    then = TIMES[connection.vendor]
+    second = then.format("n")
+    upkeep_rows.copy(
+        models.Thread,
+        thread.pk,
+        images // IMAGES_A_THREAD,
+        {
+            "id": "'thr_' || n",
+            "owner": "CASE WHEN n < 50 THEN 'user:' || (n %% 10) "
+            "ELSE 'team:' || (n / 5) END",
+            "title": "'Chat number ' || n",
+            "created_at": then.format(f"n * {IMAGES_A_THREAD}"),
+        },
+    )
+    upkeep_rows.copy(
+        models.Run,
+        run.pk,
+        images // IMAGES_A_RUN,
+        {
+            "id": digest.format("runs") + is_uuid,
+            "thread_id": f"'thr_' || (n * {IMAGES_A_RUN} / {IMAGES_A_THREAD})",
+            "status": f"CASE WHEN n %% {FAILED} = 0 THEN 'failed' ELSE 'completed' END",
+            "created_at": second,
+        },
+    )
+    words = f"CASE WHEN n < {RARE} THEN 'a zebra' "
+    words += f"WHEN n %% {COMMON} = 0 THEN 'a fox' ELSE 'a harbour' END"
+    upkeep_rows.copy(
+        models.GeneratedImage,
+        image.pk,
+        images,
+        {
+            "id": digest.format("images") + is_uuid,
+            "thread_id": f"'thr_' || (n / {IMAGES_A_THREAD})",
+            "run_id": f"(SELECT r.id FROM chatkit_images_run r WHERE r.id = "
+            f"md5('runs' || (n / {IMAGES_A_RUN})){is_uuid})",
+            "call_id": "'ig_' || n",
+            "identity": "'i' || n",
+            "key": digest.format("keys"),
+            "status": f"CASE WHEN n %% {FAILED} = 0 THEN 'failed' ELSE 'completed' END",
+            "model": "'gpt-image-' || (1 + n %% 2)",
+            "prompt": f"{words} || ' in the fog of morning number ' || n",
+            "revised_prompt": f"{words} || ', wide, soft light, take ' || n",
+            "created_at": second,
+        },
+    )
+    models.GeneratedImage.objects.filter(identity="template").delete()
+    models.Thread.objects.filter(pk="thr_template").delete()
+    models.Run.objects.filter(thread=None).delete()
+    upkeep_rows.analyze()
+    return models.GeneratedImage.objects.order_by("-created_at", "-pk").first()
