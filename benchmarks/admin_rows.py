@@ -18,8 +18,8 @@ TIMES = {
 }
 
 
-def fill(images: int) -> Any:
-    """Make the rows, and return the newest image."""
+def fill(images: int) -> tuple[Any, Any]:
+    """Make the rows; return the newest image, and the time of the thousandth."""
     from django.db import connection
 
     from chatkit_images import models
@@ -92,5 +92,9 @@ def fill(images: int) -> Any:
     models.GeneratedImage.objects.filter(identity="template").delete()
     models.Thread.objects.filter(pk="thr_template").delete()
     models.Run.objects.filter(thread=None).delete()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM")  # As it does by itself.
     upkeep_rows.analyze()
-    return models.GeneratedImage.objects.order_by("-created_at", "-pk").first()
+    newest = models.GeneratedImage.objects.order_by("-created_at", "-pk")[:1000]
+    return newest[0], list(newest.values_list("created_at", flat=True))[-1]

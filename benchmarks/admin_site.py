@@ -20,6 +20,11 @@ class PlainImageAdmin(BaseModelAdmin):
     list_display = COLUMNS
     list_select_related = GeneratedImageAdmin.list_select_related
     list_per_page = GeneratedImageAdmin.list_per_page
+    since: Any = None
+
+    def get_queryset(self, request: Any) -> Any:
+        """Return the newest images, as many as a small site has."""
+        return super().get_queryset(request).filter(created_at__gte=self.since)
 
 
 def _column(name: str) -> Any:

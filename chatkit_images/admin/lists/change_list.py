@@ -185,6 +185,7 @@ class BoundedChangeList(ChangeList):
             found.within,
             is_direct=not (found.has_rest or is_narrowed),
             is_few=is_few,
+            is_for_words=search.is_for_words,
         )
 
     def _are_few(self, request: HttpRequest) -> bool:

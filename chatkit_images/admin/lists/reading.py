@@ -28,6 +28,8 @@ class Reading:
         within: The column of ``walk`` that the index begins with, and its value.
         is_direct: Whether ``walk`` has no other rows than ``rows``.
         is_few: Whether there are so few ``rows`` that all of them may be sorted.
+        is_for_words: Whether words are searched. Then it takes as many statements where
+            they are few as where they are many.
     """
 
     rows: QuerySet[Any]
@@ -37,6 +39,7 @@ class Reading:
     within: dict[str, Any] = field(default_factory=dict)
     is_direct: bool = False
     is_few: bool = False
+    is_for_words: bool = False
 
     @property
     def is_windowed(self) -> bool:
@@ -48,11 +51,13 @@ class Reading:
         """Return the rows behind a position, or before it if it goes backwards."""
         end = None
         rows, descending = self.rows, self.order.descending != backwards
-        if self.is_windowed:
+        if self.is_windowed or self.is_for_words:
             # In another order it stands at the newest rows, whatever the position is.
             follows = self.order == self.by
             by = Order(self.by.column, descending if follows else self.by.descending)
             end = self.window(at if follows else None, by, MOST_READ)
+            if not self.is_windowed:
+                end = None
             if end is not None:
                 op = "gte" if by.descending else "lte"
                 rows = rows.filter(**{f"{by.column}__{op}": end})
@@ -78,10 +83,13 @@ class Reading:
 
     def count(self) -> Count:
         """Return how many rows match, as far as this is known from few rows."""
-        if not self.is_windowed:
-            return count(self.rows if self.is_direct else self.rows.order_by())
-        end = self.window(None, self.by, MOST_COUNTED)
-        if end is None:
+        if self.is_direct and self.order == self.by:
+            # It is joined to nothing.
+            return count(self.walk.order_by(*self.by.keys))
+        end = None
+        if self.is_windowed or self.is_for_words:
+            end = self.window(None, self.by, MOST_COUNTED)
+        if end is None or not self.is_windowed:
             return count(self.rows.order_by())
         op = "gte" if self.by.descending else "lte"
         rows = self.rows.order_by().filter(**{f"{self.by.column}__{op}": end})
