@@ -24,12 +24,13 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..queries import costs
 from .about import Fact
 from .base import add_counts, page_url
 from .filters import ChoicesFilter, HasImagesFilter
 from .lists import OwnerFilter, PeriodFilter
 from .live_rows import LiveRows
-from .markup import name_of, pretty
+from .markup import money, name_of, pretty
 from .newest_images import may_show_images, newest_images
 from .panel import WithPanel
 from .status_actions import StatusActions
@@ -159,10 +160,12 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         url = page_url(self.admin_site, models.Run, "changelist")
         query = urlencode({"thread__id__exact": obj.pk})
         link = format_html('<a href="{}?{}">{}</a>', url, query, gettext("All of them"))
+        cost = costs.of_thread(obj.pk)
         found = [
             (gettext("Owner"), self.person(obj)),
             (gettext("Images"), self.image_count(obj)),
             (gettext("Runs"), link if url else ""),
+            (gettext("Cost"), "" if cost is None else money(cost)),
             (gettext("Created"), obj.created_at),
             (gettext("Updated"), obj.updated_at),
         ]

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from .. import models, prices
@@ -27,6 +27,8 @@ COLUMNS = (
 Source = models.GeneratedImage.Source
 # Tools of the provider's, which may not name the model that draws.
 HOSTED = (Source.HOSTED, Source.NESTED)
+# Runs of a thread whose costs are added up.
+MOST_RUNS = 1000
 # Whose cost its source has not told.
 COMPUTED = Q(cost=None) | Q(priced_at__isnull=False)
 
@@ -138,3 +140,10 @@ def price_rows(images: QuerySet[models.GeneratedImage]) -> None:
     """Write the costs of images that are made outside of a run."""
     rows = list(images.exclude(status=Status.GENERATING))
     write(recompute(None, rows, prices.current()))
+
+
+def of_thread(thread_id: str) -> Decimal | None:
+    """Return what the newest runs of a thread cost; ``None`` if of none it is known."""
+    runs = models.Run.objects.filter(thread=thread_id).order_by("-created_at", "-pk")
+    found = runs.values("cost")[:MOST_RUNS].aggregate(sum=Sum("cost"))["sum"]
+    return None if found is None else Decimal(found)

@@ -174,6 +174,7 @@ def _periods(day: datetime.date) -> list[tuple[str, datetime.date]]:
 def _add(changes: dict[Key, Amounts]) -> None:
     now = timezone.now()
     rows = _there(changes)
+    there = set(rows)
     for key, amounts in changes.items():
         row = rows.get(key)
         if row is None:
@@ -183,10 +184,9 @@ def _add(changes: dict[Key, Amounts]) -> None:
         for name in NUMBERS:
             setattr(row, name, getattr(row, name) + getattr(amounts, name))
         row.failures, row.updated_at = amounts.failures, now
-    made = [row for row in rows.values() if row.pk is None]
+    made = [row for key, row in rows.items() if key not in there]
     models.UseSummary.objects.bulk_create(made, batch_size=OWNERS)
-    there = [row for row in rows.values() if row not in made]
-    _update(there)
+    _update([row for key, row in rows.items() if key in there])
 
 
 def _update(rows: list[models.UseSummary]) -> None:

@@ -18,8 +18,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from chatkit_images.models import ALL, UseEntry, UseSummary
-from chatkit_images.queries import sums
+from chatkit_images.models import ALL, Run, Thread, UseEntry, UseSummary
+from chatkit_images.queries import costs, sums
 from tests.test_prices import PRICES
 
 from .paths import change, change_list, page
@@ -236,6 +236,18 @@ def test_statements_do_not_grow(root: Client) -> None:
         counts.append(len(queries))
     assert counts[0] == counts[1] < 25
     assert page.context["has_more_persons"] and len(page.context["persons"]) == 50
+
+
+def test_the_page_of_a_thread_has_the_cost_of_its_runs(
+    root: Client, priced: None, make_thread: Callable[..., Thread]
+) -> None:
+    thread = make_thread()
+    assert costs.of_thread(thread.pk) is None
+    for cost in ("0.25", None, "1"):
+        Run.objects.create(
+            thread=thread, owner=thread.owner, status="completed", cost=cost
+        )
+    assert "USD 1.25" in text_of(root.get(change(thread)))
 
 
 def test_a_sum_has_a_page_and_nobody_changes_it(root: Client) -> None:
