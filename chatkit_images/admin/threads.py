@@ -52,7 +52,6 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         "item_count",
         "image_count",
         "created_at",
-        "updated_at",
     ]
     list_select_related = ["user"]
     list_empty = _("A thread appears here when somebody sends a first message.")
@@ -150,7 +149,7 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         """Show the title, or the beginning of the id."""
         return name_of(obj)
 
-    @admin.display(description=_("newest images"))
+    @admin.display(description=_("newest"))
     def thumbnails(self, obj: Any) -> SafeString | str:
         """Show the newest images."""
         return format_html('<span class="ck-newest">{}</span>', obj.newest_images)

@@ -103,3 +103,27 @@ def test_a_page_asks_no_more_once_its_person_is_logged_out(
     gallery.locator("[data-ck-none]").wait_for()
     gallery.context.clear_cookies()
     gallery.locator(".ck-live-note").get_by_text("logged out").wait_for()
+
+
+def test_staff_see_what_failed_and_why_from_the_index_on(
+    open_page: OpenPage, shot: Shot
+) -> None:
+    chat = open_page(expect="410")
+    say(chat, "a blocked fox")
+    wait_for_answer(chat)
+    say(chat, "error")
+    wait_for_answer(chat)
+    staff = staff_page(open_page, "/admin/chatkit_images/")
+    staff.locator(".ck-panel").wait_for()
+    shots(staff, shot, "65-panel")
+    assert staff.locator(".ck-panel").get_by_text("without a result").count() == 1
+    staff.goto(staff.url + "run/?status__exact=failed")
+    staff.locator("#result_list a").first.click()
+    staff.locator(".ck-summary").get_by_text("The person read:").wait_for()
+    shots(staff, shot, "66-run-failed")
+    staff.locator(".ck-facts a").first.click()
+    staff.locator(".ck-transcript .ck-end").first.wait_for()
+    shots(staff, shot, "67-thread-notes")
+    staff.goto(staff.url.partition("/thread/")[0] + "/thread/")
+    staff.locator(".field-name").first.wait_for()
+    shots(staff, shot, "68-threads")
