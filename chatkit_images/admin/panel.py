@@ -101,7 +101,7 @@ class Panel:
         image, day = models.GeneratedImage, self._since
         known: list[tuple[str, str, Any, dict[str, Any]]] = [
             ("brake", gettext("the brake is on"), models.Brake, {"is_on__exact": 1}),
-            ("review", gettext("images to review"), image, {"review_since__isnull": 0}),
+            ("review", gettext("images to review"), image, {"review": "yes"}),
             ("held", gettext("images held"), image, {"visibility__exact": "held"}),
             (
                 "reported",
