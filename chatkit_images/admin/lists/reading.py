@@ -78,7 +78,8 @@ class Reading:
         if at is not None:
             op = "lte" if by.descending else "gte"
             rows = rows.filter(**{f"{by.column}__{op}": at.value})
-        values = rows.order_by(*by.keys).values_list(by.column, flat=True)
+        # Without the key: an index alone answers that, and no row has to be read.
+        values = rows.order_by(by.keys[0]).values_list(by.column, flat=True)
         return next(iter(values[size : size + 1]), None)
 
     def count(self) -> Count:
