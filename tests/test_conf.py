@@ -635,6 +635,7 @@ def test_visitors_without_addresses_are_warned_of_at_a_deploy(
     assert ("chatkit_images.W008" in found) is warned
 
 
+BY_STORAGE = {"IMAGE_URLS": "storage"}
 DISK = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
 MEMORY = {"BACKEND": "django.core.files.storage.InMemoryStorage"}
 NAMELESS = {"BACKEND": "tests.test_conf.Nameless"}
@@ -667,7 +668,8 @@ class Tokened(RequestContext):
         ({"MEDIA_URL": ""}, {"IMAGE_URLS": "storage"}, ["W013"]),
         ({"MEDIA_URL": ""}, {}, []),
         # Another server may serve it, as it does in production.
-        ({"MEDIA_URL": "/media/"}, {"IMAGE_URLS": "storage"}, []),
+        ({"MEDIA_URL": "/media/"}, {"IMAGE_URLS": "storage"}, ["W033"]),
+        ({"MEDIA_URL": "/media/"}, {**BY_STORAGE, "MOVE_HIDDEN": True}, []),
         ({"MEDIA_URL": "/nobody/", "DEBUG": True}, {"IMAGE_URLS": "storage"}, ["W013"]),
         ({"STORAGES": {"default": MEMORY}}, {"IMAGE_URLS": "storage"}, ["W013"]),
         ({"STORAGES": {"default": NAMELESS}}, {"IMAGE_URLS": "storage"}, ["W013"]),

@@ -57,6 +57,25 @@ def check_place(
             hint='Write "IMAGE_URLS": "signed": the app serves the images then.',
             id="chatkit_images.W013",
         )
+    elif values.get("IMAGE_URLS") == "storage":
+        yield from _check_hidden(alias, storage, values)
+
+
+def _check_hidden(
+    alias: str, storage: Storage, values: dict[str, Any]
+) -> Iterator[checks.CheckMessage]:
+    """Check that URLs of the storage's own do not open hidden images for ever."""
+    if values.get("MOVE_HIDDEN") or values.get("FILE_CIPHER") is not None:
+        return
+    signs = s3.has_plain_urls(storage) and getattr(storage, "querystring_auth", False)
+    if not signs:
+        yield checks.Warning(
+            f"Nothing says that URLs of STORAGES[{alias!r}] expire, so those of images "
+            "that staff hide may open them for ever.",
+            hint="Set MOVE_HIDDEN to True, which gives the file of a hidden image "
+            'another name; or IMAGE_URLS to "signed".',
+            id="chatkit_images.W033",
+        )
 
 
 def _is_relative(path: Any) -> bool:

@@ -117,7 +117,6 @@ def check_storage(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:
     yield from places.check_place(alias, storage, values)
     yield from uploads.check_uploads(alias, storage, values)
     yield from url_times.check_times(alias, storage, values)
-    yield from url_times.check_hidden(alias, storage, values)
 
 
 def check_base_url(values: dict[str, Any]) -> Iterator[checks.CheckMessage]:

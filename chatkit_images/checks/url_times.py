@@ -1,4 +1,4 @@
-"""Checks of how long URLs stay the same and stay valid."""
+"""A check of how long URLs stay the same and stay valid."""
 
 from __future__ import annotations
 
@@ -40,23 +40,4 @@ def check_times(
             hint="Set URL_MAX_AGE and TUNING['URL_WINDOW'] to less than seven days "
             "together.",
             id="chatkit_images.W030",
-        )
-
-
-def check_hidden(
-    alias: str, storage: Storage, values: dict[str, Any]
-) -> Iterator[checks.CheckMessage]:
-    """Check that URLs of the storage's own do not open hidden images for ever."""
-    if values.get("IMAGE_URLS") != "storage" or values.get("MOVE_HIDDEN"):
-        return
-    if values.get("FILE_CIPHER") is not None:
-        return  # Its URLs are not handed out.
-    signs = s3.has_plain_urls(storage) and getattr(storage, "querystring_auth", False)
-    if not signs:
-        yield checks.Warning(
-            f"Nothing says that URLs of STORAGES[{alias!r}] expire, so those of images "
-            "that staff hide may open them for ever.",
-            hint="Set MOVE_HIDDEN to True, which gives the file of a hidden image "
-            'another name; or IMAGE_URLS to "signed".',
-            id="chatkit_images.W033",
         )
