@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from .. import models
 from .base import page_url
 from .image_fields import reason_of
-from .markup import EMPTY, age, badge, img, measure
+from .markup import EMPTY, age, img, measure, status_badge
 
 if TYPE_CHECKING:
     from .images import GeneratedImageAdmin
@@ -149,7 +149,7 @@ class About:
         run = self.image.run
         if run is None:
             return ""
-        state = badge(run.status, run.get_status_display())
+        state = status_badge(run)
         url = page_url(self.page.admin_site, models.Run, "change", run.pk)
         if not url:
             return state

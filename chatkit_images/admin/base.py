@@ -21,7 +21,7 @@ from .. import models
 from ..queries import counters, holds
 from ..transactions import atomic
 from .lists import BoundedChangeList, Search, person_link
-from .markup import EMPTY, badge, name_of, owner_of, with_block
+from .markup import EMPTY, name_of, owner_of, status_badge, with_block
 
 if TYPE_CHECKING:
     BaseModelAdmin = admin.ModelAdmin[Any]
@@ -176,7 +176,7 @@ class ChatKitModelAdmin(BaseModelAdmin):
     @admin.display(description=_("status"))
     def state(self, obj: Any) -> SafeString:
         """Show the status as a badge."""
-        return badge(obj.status, obj.get_status_display())
+        return status_badge(obj)
 
 
 class ReadOnlyModelAdmin(ChatKitModelAdmin):

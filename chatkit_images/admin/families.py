@@ -17,7 +17,7 @@ from .. import models
 from ..cleaning import clip
 from .base import page_url, visible
 from .image_model import ImageModelAdmin
-from .markup import badge, tile
+from .markup import badge, status_badge, tile
 
 Role = models.ImageSource.Role
 
@@ -174,4 +174,4 @@ class Family:
     def _state(self, row: models.GeneratedImage) -> SafeString | str:
         if row.status == models.GeneratedImage.Status.COMPLETED:
             return ""
-        return badge(row.status, row.get_status_display())
+        return status_badge(row)

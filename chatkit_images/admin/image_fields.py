@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from django.contrib import admin
 from django.db.models import Case, Exists, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest
-from django.utils.formats import number_format
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -24,6 +21,7 @@ from .markup import (
     age,
     badge,
     img,
+    money,
     owner_of,
     phase_list,
     pretty,
@@ -96,7 +94,8 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
             text = gettext("generating, preview %(number)s")
             marks = [badge(obj.status, text % {"number": obj.partial_count})]
         if obj.superseded_at is not None:
-            marks.append(badge("superseded", gettext("superseded")))
+            told = gettext("A retry took it out of its thread.")
+            marks.append(badge("superseded", gettext("superseded"), told))
         if obj.visibility != Visibility.SHOWN:
             marks.append(badge(obj.visibility, obj.get_visibility_display()))
         if obj.review_since is not None:
@@ -130,7 +129,7 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
     @admin.display(description=_("cost"))
     def price(self, obj: models.GeneratedImage) -> str:
         """Show what it has cost."""
-        return EMPTY if obj.cost is None else amount(obj.cost)
+        return money(obj.cost)
 
     @admin.display(description=_("time to first preview"))
     def first_partial(self, obj: models.GeneratedImage) -> str:
@@ -177,9 +176,3 @@ class GeneratedImageFields(FailureFields, ImageModelAdmin):
 def reason_of(obj: models.GeneratedImage) -> str:
     """Return the reason for which an image has no result, in words."""
     return str(obj.reason).replace("_", " ")
-
-
-def amount(value: Decimal) -> str:
-    """Return money with the digits that it has, and two of them at least."""
-    digits = -int(value.normalize().as_tuple().exponent)
-    return number_format(value, max(2, digits))

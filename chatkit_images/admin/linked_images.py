@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from .. import models
 from .base import page_url
 from .image_model import ImageModelAdmin
-from .markup import badge
+from .markup import badge, status_badge
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def states_of(image: models.GeneratedImage) -> SafeString:
     """Return what is not as usual with an image; empty if nothing is."""
     states = []
     if image.status != models.GeneratedImage.Status.COMPLETED:
-        states.append((badge(image.status, image.get_status_display()),))
+        states.append((status_badge(image),))
     if image.is_withheld:
         states.append((badge(image.visibility, image.get_visibility_display()),))
     return format_html_join(" ", "{}", states)

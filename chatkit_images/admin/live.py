@@ -25,7 +25,7 @@ from .. import models, notes
 from ..cleaning import clip
 from .base import page_url
 from .live_rows import LiveRows
-from .markup import badge, tile
+from .markup import status_badge, tile
 from .panel import WithPanel
 from .snapshots import MOST_ASKED, REMEMBERED, Asked, Snapshots, key_of
 
@@ -128,7 +128,7 @@ class LiveTile:
         """How it ended, if there is no result."""
         if self.is_forming or self.image.status == Status.COMPLETED:
             return ""
-        return badge(self.image.status, self.image.get_status_display())
+        return status_badge(self.image)
 
     @property
     def end_words(self) -> str:

@@ -24,9 +24,35 @@ JSON_LENGTH = 20_000
 EMPTY = "-"
 
 
-def badge(kind: str, label: Any) -> SafeString:
-    """Return a coloured word."""
-    return format_html('<span class="ck-badge ck-is-{}">{}</span>', kind, label)
+def badge(kind: str, label: Any, told: str = "") -> SafeString:
+    """Return a coloured word.
+
+    Args:
+        kind: What it looks like.
+        label: The word.
+        told: What it means, for whoever points at it or hears the page.
+    """
+    hidden = format_html('<span class="visually-hidden">: {}</span>', told)
+    return format_html(
+        '<span class="ck-badge ck-is-{}"{}>{}{}</span>',
+        kind,
+        format_html(' title="{}"', told) if told else "",
+        label,
+        hidden if told else "",
+    )
+
+
+def status_badge(row: Any) -> SafeString:
+    """Return the status of an image, a run or a thread as a badge."""
+    told = ""
+    if row.status == models.Run.Status.INTERRUPTED:
+        told = gettext("Its worker ended, or was lost, before there was a result.")
+    return badge(row.status, row.get_status_display(), told)
+
+
+def words_of(reason: str) -> str:
+    """Return a reason for which there is no result, in words."""
+    return str(reason).replace("_", " ")
 
 
 def tile(text: str, alt: str = "", kind: str = "") -> SafeString:

@@ -15,12 +15,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.http import urlencode
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from .. import models
 from ..failures.remedies import BY_REASON
 from .base import ChatKitModelAdmin, page_url, visible
-from .markup import money
+from .markup import money, words_of
 from .snapshots import Snapshots, key_of
 
 # Seconds for which a process shows the same numbers, and rows that a number counts.
@@ -83,9 +83,16 @@ class Panel:
         """What has happened since midnight."""
         image, run, day = models.GeneratedImage, models.Run, self._since
         known = [
-            ("images", gettext("images"), image, day),
+            ("images", ngettext("image", "images", self._n("images")), image, day),
             ("failures", gettext("without a result"), image, day | self._failed),
-            ("running", gettext("answers being written"), run, self._running),
+            (
+                "running",
+                ngettext(
+                    "answer being written", "answers being written", self._n("running")
+                ),
+                run,
+                {"status__exact": "running"},
+            ),
             ("cost", gettext("cost"), run, day),
             ("disliked", gettext("disliked"), models.Feedback, self._disliked),
         ]
@@ -98,30 +105,58 @@ class Panel:
     @property
     def needed(self) -> list[Number]:
         """What needs a look; what there is none of is left out."""
-        image, day = models.GeneratedImage, self._since
+        image, day, n = models.GeneratedImage, self._since, self._n
         known: list[tuple[str, str, Any, dict[str, Any]]] = [
             ("brake", gettext("the brake is on"), models.Brake, {"is_on__exact": 1}),
-            ("review", gettext("images to review"), image, {"review": "yes"}),
-            ("held", gettext("images held"), image, {"visibility__exact": "held"}),
+            (
+                "review",
+                ngettext("image to review", "images to review", n("review")),
+                image,
+                {"review": "yes"},
+            ),
+            (
+                "held",
+                ngettext("image held", "images held", n("held")),
+                image,
+                {"visibility__exact": "held"},
+            ),
             (
                 "reported",
-                gettext("images reported by people"),
+                ngettext(
+                    "image reported by people",
+                    "images reported by people",
+                    n("reported"),
+                ),
                 image,
                 {"review_reason__exact": "report"},
             ),
             *(
                 (
                     f"reason {reason}",
-                    gettext("answers failed today: %(reason)s") % {"reason": reason},
+                    ngettext(
+                        "answer failed today: %(reason)s",
+                        "answers failed today: %(reason)s",
+                        n(f"reason {reason}"),
+                    )
+                    % {"reason": words_of(reason)},
                     models.Run,
                     day | {"reason__exact": str(reason)},
                 )
                 for reason in BY_REASON
             ),
-            ("blocked", gettext("owners blocked today"), models.OwnerBlock, day),
+            (
+                "blocked",
+                ngettext("owner blocked today", "owners blocked today", n("blocked")),
+                models.OwnerBlock,
+                day,
+            ),
             (
                 "files",
-                gettext("files that the storage does not delete"),
+                ngettext(
+                    "file that the storage does not delete",
+                    "files that the storage does not delete",
+                    n("files"),
+                ),
                 models.DeletedFile,
                 {"created_at__lt": self._yesterday.isoformat()},
             ),
@@ -162,6 +197,9 @@ class Panel:
             due = Q(due_at=None) | Q(due_at__lt=self._yesterday)
             yield "files", _bounded(files.filter(due, created_at__lt=self._yesterday))
 
+    def _n(self, name: str) -> int:
+        return int(self.found.get(name) or 0)
+
     def _number(
         self, name: str, label: str, model: Any, query: dict[str, Any]
     ) -> Number:
@@ -170,13 +208,13 @@ class Panel:
             text = money(value)
         else:
             text = number_format(min(value, MOST), use_l10n=True, force_grouping=True)
-            text = f"{text}+" if value > MOST else text
+            text += "+" if value > MOST else ""
         return Number(label, text, f"{url}?{urlencode(query)}")
 
     @cached_property
     def _midnight(self) -> datetime.datetime:
-        now = timezone.localtime() if timezone.is_aware(timezone.now()) else None
-        now = now or timezone.now()
+        now = timezone.now()
+        now = timezone.localtime(now) if timezone.is_aware(now) else now
         return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
     @cached_property
@@ -190,10 +228,6 @@ class Panel:
     @property
     def _failed(self) -> dict[str, Any]:
         return {"status__in": ",".join(FAILED)}
-
-    @property
-    def _running(self) -> dict[str, Any]:
-        return {"status__exact": "running"}
 
     @property
     def _disliked(self) -> dict[str, Any]:

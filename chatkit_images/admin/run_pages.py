@@ -17,7 +17,15 @@ from ..queries import use
 from .about import Fact
 from .base import page_url, visible
 from .linked_images import LinkedImage, linked_image
-from .markup import badge, duration, money, name_of, owner_of, with_block
+from .markup import (
+    duration,
+    money,
+    name_of,
+    owner_of,
+    status_badge,
+    with_block,
+    words_of,
+)
 from .run_words import operation_of
 
 # Images of a run that its page has; the gallery has the others.
@@ -39,7 +47,12 @@ class RunSummary:
     @property
     def state(self) -> SafeString:
         """How it is, or how it ended."""
-        return badge(self.run.status, self.run.get_status_display())
+        return status_badge(self.run)
+
+    @property
+    def reason(self) -> str:
+        """Why it has no result, in words."""
+        return words_of(self.run.reason)
 
     @property
     def is_running(self) -> bool:

@@ -19,7 +19,7 @@ from .filled_fields import filled_fieldsets
 from .filters import ChoicesFilter, ReasonFilter
 from .lists import OwnerFilter, PeriodFilter, RecentValuesFilter
 from .live_rows import LiveRows
-from .markup import duration, phase_list, pretty
+from .markup import duration, phase_list, pretty, words_of
 from .panel import WithPanel
 from .run_pages import RunSummary
 from .run_words import operation_of, title_of
@@ -181,7 +181,7 @@ class RunAdmin(ThreadActions, WithPanel, LiveRows, FailureFields, ReadOnlyModelA
     @admin.display(description=_("reason"))
     def ended_by(self, obj: models.Run) -> SafeString | str:
         """Show why it has no result, with the beginning of the error."""
-        reason = obj.reason.replace("_", " ")
+        reason = words_of(obj.reason)
         if not obj.error:
             return reason
         told = clip(obj.error, 120)

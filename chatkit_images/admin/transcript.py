@@ -19,7 +19,7 @@ from ..queries import references
 from .base import page_url, visible
 from .item_pages import ItemPage, item_page
 from .linked_images import LinkedImage, linked_image
-from .markup import pretty
+from .markup import pretty, words_of
 
 NAMES = {
     "user_message": _("User"),
@@ -43,7 +43,7 @@ class End:
     """Why there is no result.
 
     Attributes:
-        reason: In one word.
+        reason: In few words.
         remedy: What mends it; empty if that is not for staff.
         url: The page of the run or the image; empty if it has none.
     """
@@ -149,7 +149,7 @@ class Transcript:
         if row is None or not row.reason:
             return None
         url = page_url(self.site, type(row), "change", row.pk)
-        return End(row.reason, failures.rows.text_of(row, "remedy"), url)
+        return End(words_of(row.reason), failures.rows.text_of(row, "remedy"), url)
 
     @cached_property
     def _images(self) -> dict[int, list[Any]]:

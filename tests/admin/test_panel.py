@@ -82,15 +82,15 @@ def test_panel_tells_of_today_and_of_what_needs_a_look(
     assert found == {
         "images": "4",
         "without a result": "1",
-        "answers being written": "1",
+        "answer being written": "1",
         "disliked": "1",
         "the brake is on": "1",
         "images to review": "2",
-        "images held": "1",
-        "images reported by people": "1",
-        "answers failed today: quota": "1",
-        "owners blocked today": "1",
-        "files that the storage does not delete": "1",
+        "image held": "1",
+        "image reported by people": "1",
+        "answer failed today: quota": "1",
+        "owner blocked today": "1",
+        "file that the storage does not delete": "1",
     }
 
 
@@ -114,10 +114,10 @@ def test_quiet_day_needs_no_look(root: Client) -> None:
 @pytest.mark.parametrize(
     ("codename", "expected"),
     [
-        ("view_run", {"answers being written", "cost", "answers failed today: quota"}),
+        ("view_run", {"answer being written", "cost", "answer failed today: quota"}),
         ("view_feedback", {"disliked"}),
         ("view_brake", {"the brake is on"}),
-        ("view_deletedfile", {"files that the storage does not delete"}),
+        ("view_deletedfile", {"file that the storage does not delete"}),
         ("view_attachment", set()),
     ],
 )
@@ -139,7 +139,7 @@ def test_numbers_are_narrowed_as_the_lists_are(
         page, "get_queryset", lambda request: rows(request).filter(status="failed")
     )
     # At once, though the numbers of the others are kept for some seconds.
-    assert numbers(root)["images"] == "1"
+    assert numbers(root)["image"] == "1"
 
 
 def test_a_number_counts_no_further_than_it_says(
