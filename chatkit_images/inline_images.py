@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 
+from django.utils import timezone
+
 from . import database, receiving, storage, verdicts
 from .context import RequestContext
 from .exceptions import ImageError
@@ -78,8 +80,11 @@ async def _store(
     if not image.file:
         state = current_state.get()
         check = state.check_image if state is not None else None
-        asked = verdicts.ask(check, image, found.data, context) if check else None
-        verdict = await asked if asked else None
+        verdict = None
+        if check is not None:
+            verdict = await verdicts.ask(
+                check, image, found.info, found.data, context, timezone.now()
+            )
         stored = await storage.run(receiving.put, found, image.key)
         await database.call(inline_rows.complete, image, stored, verdict)
     return image

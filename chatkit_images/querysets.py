@@ -6,7 +6,7 @@ import datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from django.db import connections, models
-from django.db.models import Case, F, Q, Value, When
+from django.db.models import Q
 from django.utils import timezone
 
 from . import keysets
@@ -128,23 +128,17 @@ class GeneratedImageQuerySet(OwnedQuerySet["GeneratedImage"]):
 
     def shown(self) -> Self:
         """Return the images of their threads whose file their owner may see."""
-        rows = self.filter(superseded_at=None, visibility="shown").exclude(file="")
-        return rows.exclude(status__in=("generating", "blocked"))
+        rows = self.filter(superseded_at=None, visibility__in=("shown", "unchecked"))
+        return rows.exclude(file="").exclude(status__in=("generating", "blocked"))
 
     def unfinished(self) -> Self:
         """Return the images that are still being generated."""
         return self.filter(status="generating")
 
     def finish(self, status: str, **fields: Any) -> int:
-        """Give unfinished images a final state; 0 if they have one by now.
-
-        What there is of them are previews, each of which a check has let through.
-        """
-        checked = Case(When(visibility="unchecked", then=Value("shown")))
-        checked.default = F("visibility")
-        values = {"visibility": checked, **fields}
+        """Give unfinished images a final state; 0 if they have one by now."""
         return self.unfinished().update(
-            status=status, finished_at=timezone.now(), **values
+            status=status, finished_at=timezone.now(), **fields
         )
 
 

@@ -17,11 +17,11 @@ from .conf import Limits
 from .failures import Failure, Reason
 from .imaging import Base64Image, Placeholders
 from .timing import Asked
-from .verdicts import Check
 
 if TYPE_CHECKING:
     from .context import RequestContext
     from .queries.model_rows import ModelRows
+    from .verdicts import Check
 
 current_context: ContextVar[RequestContext | None] = ContextVar(
     "current_context", default=None

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from chatkit import types
 from django.urls import reverse
 
-from chatkit_images import exchange, storage
+from chatkit_images import exchange, storage, times, verdicts
 from chatkit_images.context import RequestContext
+from chatkit_images.imaging import ImageInfo
 from chatkit_images.maintenance import erase, sweep
-from chatkit_images.models import Decision, Feedback, GeneratedImage, Thread
+from chatkit_images.models import Decision, Feedback, GeneratedImage, Run, Thread
 from chatkit_images.queries import aside, recovery, reviews
+from chatkit_images.run_state import RunState, current_state
+from chatkit_images.runs import changes
 from chatkit_images.runs.registry import LIVE
 from chatkit_images.storage import copying
+from chatkit_images.store import DjangoStore
 from chatkit_images.testing import Gate, Image, LoopbackAPI, Text
 from chatkit_images.verdicts import Verdict
 from tests.chat import TestServer
 from tests.client import URL, ChatClient, done_items, of_type
+from tests.image_files import image_file
 
 HIDDEN = "This image was hidden."
 HELD = "This image is being reviewed and cannot be shown yet."
@@ -261,6 +270,200 @@ async def test_an_image_that_nobody_has_checked_is_held(
 
     await image.arefresh_from_db()
     assert (image.status, image.visibility) == ("completed", "held")
+
+
+async def test_the_final_of_a_shown_preview_is_held_if_nobody_has_checked_it(
+    chat: ChatClient, model: LoopbackAPI, checking: Any
+) -> None:
+    """Its end was written before its bytes were found."""
+    image, url = await draw(chat, model)
+    rows = GeneratedImage.objects.filter(pk=image.pk)
+    begun = {"status": "generating", "visibility": "unchecked", "finished_at": None}
+    await rows.aupdate(**begun)
+    await sync_to_async((await rows.aget()).end)("interrupted")
+    assert (await chat.get(url)).status_code == 200
+
+    await sync_to_async(recovery.recover)(await rows.aget())
+
+    await image.arefresh_from_db()
+    assert (image.status, image.visibility) == ("completed", "held")
+    assert (await chat.get(url)).status_code == 410
+
+
+@pytest.mark.parametrize("kind", ["plain", "asynchronous"])
+async def test_an_image_is_held_if_something_within_its_check_is_cancelled(
+    chat: ChatClient,
+    model: LoopbackAPI,
+    checking: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    def plain(*args: Any) -> None:
+        raise asyncio.CancelledError
+
+    async def asynchronous(*args: Any) -> None:
+        raise asyncio.CancelledError
+
+    check = plain if kind == "plain" else asynchronous
+    monkeypatch.setattr(checking, "check_image", check)
+
+    image, _ = await no_image(chat, model)
+
+    assert (image.status, image.visibility) == ("completed", "held")
+
+
+async def no_image(
+    chat: ChatClient, model: LoopbackAPI, **options: Any
+) -> tuple[GeneratedImage, list[dict[str, Any]]]:
+    """Return an image that its person does not see, and all events."""
+    model.respond_with(Image("a red fox", partials=1, **options), Text("Done."))
+    events = await chat.say("a red fox")
+    assert done_items(events, "generated_image") == []
+    return await GeneratedImage.objects.select_related("item").aget(), events
+
+
+async def test_checks_that_hang_keep_no_thread_of_the_event_loop(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    """These look up the names of hosts, for example of the provider."""
+    image, _ = await draw(chat, model)
+    context = RequestContext(user=None, owner=image.thread.owner)
+    info = ImageInfo("image/png", "png", 8, 8, 100, "")
+    hung = threading.Event()
+    ask = partial(verdicts.ask, lambda *args: hung.wait(60) and None, image, info, b"")
+    asked = [asyncio.ensure_future(ask(context, None)) for _ in range(40)]
+    await asyncio.sleep(0)
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(int), 10) == 0
+    finally:
+        hung.set()
+    assert set(await asyncio.gather(*asked)) == {verdicts.SHOW}
+
+
+async def test_an_image_in_an_item_is_checked_as_a_final(
+    chat: ChatClient, model: LoopbackAPI, checking: Any
+) -> None:
+    image, _ = await draw(chat, model)
+    context = RequestContext(user=None, owner=image.thread.owner)
+    checking.seen.clear()
+    state = RunState(check_image=Checking.__new__(Checking).check_image)
+    token = current_state.set(state)
+    try:
+        await add_hidden_context(image, context)
+    finally:
+        current_state.reset(token)
+
+    assert checking.seen == [True]
+
+
+async def add_hidden_context(
+    image: GeneratedImage, context: RequestContext
+) -> GeneratedImage:
+    """Return the image of an item that no client gets."""
+    data = base64.b64encode(image_file("blue")).decode()
+    item = types.HiddenContextItem(
+        id="hidden_1",
+        thread_id=image.thread_id,
+        created_at=times.now(),
+        content=f"secret data:image/png;base64,{data}",
+    )
+    await DjangoStore().add_thread_item(image.thread_id, item, context)
+    return await GeneratedImage.objects.exclude(pk=image.pk).aget()
+
+
+async def test_a_preview_that_was_hidden_while_its_image_formed_comes_back(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    gate = Gate()
+    told = asyncio.create_task(no_image(chat, model, gate=gate, result=False))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    async with asyncio.timeout(10):
+        while not await GeneratedImage.objects.filter(partial_count=1).aexists():
+            await asyncio.sleep(0.01)
+    await decide("hide", await GeneratedImage.objects.aget())
+    gate.open()
+    image, events = await told
+    assert HIDDEN in str(events)
+
+    await decide("restore", image)
+
+    (item,) = [i for i in await items(chat, image) if i["type"] == "generated_image"]
+    assert (await chat.get(item["image"]["url"])).status_code == 200
+
+
+async def test_what_the_check_says_of_a_hidden_image_is_kept(
+    chat: ChatClient, model: LoopbackAPI, checking: Any
+) -> None:
+    gate = Gate()
+    told = asyncio.create_task(no_image(chat, model, gate=gate))
+    await asyncio.to_thread(gate.reached.wait, 10)
+    async with asyncio.timeout(10):
+        while not await GeneratedImage.objects.aexists():
+            await asyncio.sleep(0.01)
+    await decide("hide", await GeneratedImage.objects.aget(), words="Ask us.")
+    checking.says = Verdict("block", "nude", "Not here.")
+    gate.open()
+    image, _ = await told
+
+    assert (image.visibility, image.hidden_words) == ("hidden", "Ask us.")
+    noted = [(row.by, row.reason) async for row in Decision.objects.order_by("pk")]
+    assert noted == [("ann", ""), ("check_image", "nude")]
+
+
+async def test_a_stream_that_is_read_again_has_words_by_now(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    image, url = await draw(chat, model)
+    key = await Run.objects.values_list("pk", flat=True).aget()
+    address = reverse("chatkit_images:run-events", args=[key])
+    from_the_first = {"headers": {"Last-Event-ID": "0"}}
+    answer = await chat.get(address, **from_the_first)
+    assert url in str([chunk async for chunk in answer.streaming_content])
+
+    await decide("hide", image)
+    answer = await chat.get(address, **from_the_first)
+    after = str([chunk async for chunk in answer.streaming_content])
+
+    assert "/images/" not in after
+    assert HIDDEN in after
+
+
+async def test_an_open_stream_is_not_told_what_no_client_gets(
+    chat: ChatClient, model: LoopbackAPI
+) -> None:
+    image, _ = await draw(chat, model)
+    context = RequestContext(user=None, owner=image.thread.owner)
+    second = await add_hidden_context(image, context)
+    await decide("hide", second)
+
+    told, _ = await sync_to_async(changes.find)({image.thread_id: context}, ())
+
+    assert told == []
+
+
+async def test_each_of_many_is_told_the_newest_first(
+    chat: ChatClient, model: LoopbackAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MOST", 1)
+    image, _ = await draw(chat, model)
+    model.respond_with(Image("a boat", partials=0), Text("Done."))
+    await chat.say("a boat", image.thread_id)
+    both = GeneratedImage.objects.order_by("created_at").select_related("item")
+    drawn = [each async for each in both]
+    for each in drawn:
+        await decide("hide", each)
+    threads = {
+        image.thread_id: RequestContext(user=None, owner=image.thread.owner),
+    }
+    known: set[int] = set()
+    told = []
+    for _ in range(3):
+        found, known = await sync_to_async(changes.find)(threads, known)
+        told += [change.chunk.decode() for change in found]
+
+    first, second = told
+    assert drawn[1].item.item_id in first
+    assert drawn[0].item.item_id in second
 
 
 async def test_an_open_stream_is_told(chat: ChatClient, model: LoopbackAPI) -> None:

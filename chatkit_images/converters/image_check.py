@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import datetime
 
 from .. import models, timing, verdicts
@@ -23,7 +22,7 @@ async def verdict_of(
 
     Args:
         check: The project's check.
-        image: The row. The check gets it as it will be if nothing is against it.
+        image: The row.
         stored: What is known of the bytes.
         data: The bytes.
         context: Whose it is.
@@ -31,11 +30,8 @@ async def verdict_of(
     """
     if check is None:
         return None
-    row = copy.copy(image)
-    row.arrived_at, row.mime, row.bytes = arrived_at, stored.info.mime, len(data)
-    row.width, row.height = stored.info.width, stored.info.height
     with timing.measured("check"):
-        return await verdicts.ask(check, row, data, context)
+        return await verdicts.ask(check, image, stored.info, data, context, arrived_at)
 
 
 def lets_through(verdict: Verdict | None) -> bool:

@@ -216,7 +216,8 @@ class ImageSaver(CallRows):
 
         Returns:
             What the person sees: the newest partial image of a stopped call, or the
-            image if the call has it already. ``None`` if there is nothing to see.
+            image if the call has it already, or what stands for it while it is
+            withheld. ``None`` if there is nothing to see.
         """
         image, timings = self._images[call_id], self._timings[call_id]
 
@@ -228,12 +229,12 @@ class ImageSaver(CallRows):
                 columns = clean_image({**fields, **self.told})
                 image.end(status, **{**columns, "timings": figures})
                 self._note_written(image)
-                if image.is_shown:
+                if image.has_result:
                     self._note_sources(call_id, image)
             except models.GeneratedImage.DoesNotExist:
                 self._deleted(call_id)
                 return None
-            return self._shown(call_id) if image.is_shown else None
+            return self._shown(call_id) if image.has_result else None
 
         with self._about(call_id):
             return await database.insist(end)

@@ -34,8 +34,9 @@ class ReviewReason(models.TextChoices):
 class WithVisibility(models.Model):
     """An image that may be kept from its person, and restored.
 
-    ``UNCHECKED`` is an image of which no final has passed the check of images yet: its
-    previews have, one by one.
+    ``UNCHECKED`` is an image of which no final has passed the check of images: its
+    previews have, one by one. If it ends without a final, its newest preview is shown,
+    and a final that is found later is held.
     """
 
     Visibility = Visibility
@@ -91,7 +92,7 @@ class WithVisibility(models.Model):
     @property
     def is_shown(self) -> bool:
         """Whether its owner may see its file now."""
-        return self.has_result and self.visibility == Visibility.SHOWN
+        return self.has_result and not self.is_withheld
 
     @property
     def is_withheld(self) -> bool:

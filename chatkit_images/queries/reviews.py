@@ -148,18 +148,17 @@ def on_arrival(
 ) -> dict[str, Any]:
     """Return the columns of an image whose final has come, and note why they change.
 
-    What staff have decided while it was being generated stays.
+    What staff have decided while it was being generated stays, whatever the check says.
 
     Args:
         image: Its row, which is locked.
         verdict: What the project's check says; ``None`` if nobody has asked it.
         remarks: What the provider's moderation says of it.
     """
-    if image.is_withheld:
-        return {}
     if verdict is None and image.visibility == Visibility.UNCHECKED:
         verdict = UNHEARD
     columns: dict[str, Any] = {}
+    decided = image.is_withheld
     if verdict is not None:
         columns = dict(_COLUMNS_OF[verdict.says])
     if verdict is not None and verdict.says != SHOW.says:
@@ -172,7 +171,7 @@ def on_arrival(
         columns["review_reason"] = models.ReviewReason.REMARK
     if columns.get("review_reason"):
         columns["review_since"] = timezone.now()
-    return columns
+    return {} if decided else columns
 
 
 def note(

@@ -19,13 +19,14 @@ from ..contexts import working_for
 from ..models import Decision, ThreadItem
 from ..protocol import event_stream
 from ..queries import read_items
+from ..queries.items import HIDDEN_TYPES
 from ..times import Now
 
 # Seconds for which a decision is looked for: some polls, of which one may be late.
 RECENT_SECONDS = 10
 # Those that change nothing that a person sees.
 SILENT = (Decision.Action.REPORT, Decision.Action.REMARK)
-# Items that one poll tells of. Staff may hide thousands of images of one thread.
+# Items of a thread that one poll tells of. Staff may hide thousands of its images.
 MOST = 100
 
 
@@ -45,9 +46,10 @@ class Change:
 def find(
     threads: Mapping[str, RequestContext], known: Collection[int]
 ) -> tuple[list[Change], set[int]]:
-    """Return what has changed in threads, and the keys of all recent decisions there.
+    """Return what has changed in threads, and which recent decisions are told by now.
 
-    Not for the event loop. It is one statement as long as nothing has changed.
+    The newest are told first, ``MOST`` of a thread, the others by the next calls. Not
+    for the event loop. It is one statement as long as nothing has changed.
 
     Args:
         threads: The ids of threads, and for whom each is read: its owner.
@@ -57,23 +59,30 @@ def find(
         thread_id__in=list(threads),
         created_at__gt=Now() - timedelta(seconds=RECENT_SECONDS),
     ).exclude(action__in=SILENT)
-    rows = list(recent.order_by("pk").values_list("pk", "thread_id", "item_id"))
+    rows = recent.order_by("-pk").values_list("pk", "thread_id", "item_id")
     items: dict[str, set[str]] = defaultdict(set)
+    told: set[int] = set()
     for pk, thread_id, item_id in rows:
-        if pk not in known and item_id:
-            items[thread_id].add(item_id)
+        ids = items[thread_id]
+        if pk in known or not item_id:
+            told.add(pk)
+        elif item_id in ids or len(ids) < MOST:
+            ids.add(item_id)
+            told.add(pk)
     changes = [
         change
         for thread_id, ids in items.items()
         for change in _of_thread(thread_id, ids, threads[thread_id])
     ]
-    return changes, {pk for pk, *_ in rows}
+    return changes, told
 
 
 def _of_thread(thread_id: str, ids: set[str], context: RequestContext) -> list[Change]:
     with working_for(context):
         own = ThreadItem.objects.of_owner(thread_id, context.owner)
-        rows = own.filter(thread_id=thread_id, item_id__in=ids).order_by("pk")[:MOST]
+        rows = own.filter(thread_id=thread_id, item_id__in=ids)
+        # Hidden context may have an image, too.
+        rows = rows.exclude(type__in=HIDDEN_TYPES).order_by("pk")
         seen = map(notes.as_seen, read_items.to_items(list(rows), thread_id, context))
         events = [types.ThreadItemReplacedEvent(item=item) for item in seen]
     return [Change(thread_id, event_stream.chunk(event)) for event in events]

@@ -12,7 +12,7 @@ from ..context import RequestContext
 from ..contexts import working_for
 from ..models import Run
 from ..protocol import ProtocolServer, event_stream, visibility
-from ..queries import items, read_items, threads
+from ..queries import aside, items, read_items, threads
 from ..server import get_server
 from .drain import Draining
 from .log import Batches, MemoryLog, get_logs
@@ -66,7 +66,10 @@ async def _follow_elsewhere(
     """
     live = LIVE.here(run.pk)
     log = live.log if live is not None else await _open(run)
-    while True:
+    with working_for(context):
+        # The log has what was shown then.
+        is_outdated = not watch and await database.insist(has_withheld_images, run)
+    while not is_outdated:
         # The log of a run of this process is closed by the run itself.
         following = supervisor().following(run.pk, context, log, present=not watch)
         with following if live is None else nullcontext():
@@ -121,6 +124,13 @@ def _refuse_if_draining(run: Run) -> None:
 def goes_on(run: Run) -> bool:
     """Whether a run has not ended. Not for the event loop."""
     return Run.objects.filter(pk=run.pk).running().exists()
+
+
+def has_withheld_images(run: Run) -> bool:
+    """Whether an image of an ended run is hidden or held. Not for the event loop."""
+    if run.status == Run.Status.RUNNING:
+        return False
+    return run.images.filter(visibility__in=aside.WITHHELD).exists()
 
 
 def stored_events(run: Run, context: RequestContext) -> list[types.ThreadStreamEvent]:

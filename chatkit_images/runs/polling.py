@@ -55,7 +55,7 @@ class PollResult:
         ended: Followed runs that have ended.
         busy: Watched threads and their recent runs, oldest first.
         changes: Items of open threads that are to be shown anew.
-        decisions: The keys of the recent decisions there, for the next poll.
+        decisions: The keys of the recent decisions that are told, for the next poll.
         dead: Whether a followed run has died.
         ended_people: Who may not chat any more, with the words of staff.
     """
@@ -85,7 +85,7 @@ class Poll:
         watched: Threads whose next run a watcher waits for.
         people: Who has a claimed run, or reads a stream.
         threads: The threads of claimed runs and watchers, and for whom each is read.
-        known: The decisions that the poll before has found.
+        known: The decisions that earlier polls have told of.
     """
 
     with_heartbeat: bool

@@ -42,6 +42,7 @@ Lane = Literal[
     "attachments",
     "lookups",
     "files",
+    "checks",
     "serving",
     "zips",
     "spool",
@@ -87,6 +88,8 @@ def executor(lane: Lane) -> Threads:
         # Files that tools hand in. They may be connections on which nothing comes, so
         # each read has ``Patience``.
         "files": half,
+        # The project's check of images, which may wait for another service.
+        "checks": 8,
         # What browsers ask for, piece by piece: a slow one keeps none of them waiting.
         "serving": half,
         # Zips that staff download: images are read whole.
