@@ -91,7 +91,7 @@ async def test_a_block_is_one_by_whatever_channel(
     assert await shown(chat, events) == ["user_message", IMAGE_BLOCKED]
     assert open_items(events) == set()
     assert not image.is_shown
-    assert await GeneratedImage.objects.filter(ModeratedFilter.condition).aexists()
+    assert await GeneratedImage.objects.filter(ModeratedFilter.yes).aexists()
 
 
 @pytest.mark.parametrize(
