@@ -1,18 +1,16 @@
 """What the page of use and cost reads, and what its sums cost, by entries of use.
 
-Entries are of two years and of a person for each hundred of them. They are folded into
-sums first, as the sweep does it after an update. Rows are those that PostgreSQL's scans
-have read; SQLite tells how many steps its machine has made.
+Entries are of four hundred days, of a thousand persons and of four models. They are
+folded into sums first, as the sweep does it after an update. Rows are those that
+PostgreSQL's scans have read; SQLite tells how many steps its machine has made.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +19,22 @@ import upkeep_rows
 
 HEADER = ("Entries", "Page", "Statements", "Rows", "Steps", "ms")
 FOLDED = ("Entries", "Sums", "Folded in s", "µs an entry")
-START = datetime.date(2025, 1, 1)
-DAYS, AN_OWNER, MODELS = 730, 100, ("gpt-image-2", "gpt-5.4", "")
+FIRST, DAYS, OWNERS = "2025-10-28", 400, 1000
+MODELS = ("gpt-image-2", "gpt-5.4", "painter", "")
+DAY = {
+    "postgresql": "DATE '{first}' + ({number})",
+    "sqlite": "date('{first}', '+' || ({number}) || ' days')",
+}
 PAGES = {
     "month": "period=2026-11",
-    "month before": "period=2025-03",
+    "month before": "period=2026-03",
     "year": "period=2026",
     "one person": "period=2026-11&owner=user:1",
     "one model": "period=2026-11&model=gpt-5.4",
+}
+CSV = {
+    "CSV of persons, first bytes": "persons",
+    "CSV of days, first bytes": "days",
 }
 APPS = [
     *("django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes"),
@@ -106,37 +112,58 @@ def measured(entries: int) -> Iterator[tuple[str, ...]]:
         f"{seconds / entries * 1e6:.0f}",
     )
     yield HEADER
-    for name, query in PAGES.items():
-        look(query)
-        cost = look(query)
+    looks = {name: page(query) for name, query in PAGES.items()}
+    looks |= {name: first_bytes(table) for name, table in CSV.items()}
+    for name, look in looks.items():
+        cost_of(look)
+        cost = cost_of(look)
         figures = (str(cost.statements), f"{cost.rows:,}", f"{cost.steps:,}")
         yield (f"{entries:,}", name, *figures, f"{cost.ms:.0f}")
 
 
 def fill(entries: int) -> None:
     """Make entries of bills, in the order of their days."""
+    from django.db import connection
+
     from chatkit_images.models import UseEntry
 
-    owners = max(1, entries // AN_OWNER)
-    for first in range(0, entries, 5000):
-        UseEntry.objects.bulk_create(
-            UseEntry(
-                owner=f"user:{number * 7919 % owners}",
-                day=START + datetime.timedelta(days=number * DAYS // entries),
-                kind="bill",
-                amount=1,
-                model=MODELS[number % 3],
-                reason="blocked" if number % 20 == 0 else "",
-                run_id=uuid.UUID(int=number),
-                tokens=100,
-                cost="0.01",
-            )
-            for number in range(first, min(first + 5000, entries))
-        )
+    row = UseEntry.objects.create(
+        day=FIRST, kind="bill", amount=1, tokens=100, cost="0.01"
+    )
+    models = " ".join(
+        f"WHEN {place} THEN '{name}'" for place, name in enumerate(MODELS)
+    )
+    values = {
+        "id": f"{row.pk + 1} + n",
+        "owner": f"'user:' || ((n %% {OWNERS}) * 619 %% {OWNERS})",
+        "day": DAY[connection.vendor].format(
+            first=FIRST, number=f"n * {DAYS} / {entries}"
+        ),
+        "model": f"CASE (n / 7) %% {len(MODELS)} {models} END",
+        "reason": "CASE WHEN n %% 20 = 0 THEN 'blocked' ELSE '' END",
+    }
+    upkeep_rows.copy(UseEntry, row.pk, entries, values)
+    row.delete()
 
 
-def look(query: str) -> Cost:
-    """Return what the page costs, as it is rendered for a superuser."""
+def page(query: str) -> Callable[[Any, Any], Any]:
+    """Return what renders the page."""
+    return lambda admin, get: admin.changelist_view(get(query)).render()
+
+
+def first_bytes(table: str) -> Callable[[Any, Any], Any]:
+    """Return what reads the head of a table and its first line."""
+
+    def read(admin: Any, get: Any) -> None:
+        content = iter(admin.csv_view(get(PAGES["month"]), table).streaming_content)
+        next(content)
+        next(content)
+
+    return read
+
+
+def cost_of(look: Callable[[Any, Any], Any]) -> Cost:
+    """Return what a look costs a superuser."""
     from django.contrib import admin
     from django.contrib.auth import get_user_model
     from django.db import connection
@@ -144,10 +171,12 @@ def look(query: str) -> Cost:
 
     from chatkit_images.models import UseSummary
 
-    page: Any = admin.site.get_model_admin(UseSummary)
-    request = RequestFactory().get(f"/admin/?{query}")
-    request.user = get_user_model()(username="root", is_staff=True, is_superuser=True)
     statements = steps = 0
+
+    def get(query: str) -> Any:
+        request: Any = RequestFactory().get(f"/admin/?{query}")
+        request.user = get_user_model()(is_staff=True, is_superuser=True)
+        return request
 
     def count(execute: Any, sql: str, *rest: Any) -> Any:
         nonlocal statements
@@ -165,7 +194,7 @@ def look(query: str) -> Cost:
     before = upkeep_rows.rows_read()
     began = time.perf_counter()
     with connection.execute_wrapper(count):
-        page.changelist_view(request).render()
+        look(admin.site.get_model_admin(UseSummary), get)
     ms = (time.perf_counter() - began) * 1000
     return Cost(statements, upkeep_rows.rows_read() - before, steps, ms)
 

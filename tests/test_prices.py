@@ -12,7 +12,7 @@ from django.core.checks import Error
 from chatkit_images import checks, prices
 from chatkit_images.models import GeneratedImage, Run, UseEntry
 from chatkit_images.prices import Price, checked_prices
-from chatkit_images.queries import costs, use
+from chatkit_images.queries import costs, run_ends, use
 from chatkit_images.testing import FailedImage, Image, Images, LoopbackAPI, Text, Usage
 from tests.client import ChatClient, thread_id
 
@@ -30,6 +30,11 @@ TWO = {
         "total_tokens": 8822,
     }
 }
+
+
+@pytest.fixture(autouse=True)
+def logged(monkeypatch: Any) -> None:
+    monkeypatch.setattr("chatkit_images.prices.computing._logged", set())
 
 
 def price(**kinds: Any) -> Price:
@@ -225,6 +230,9 @@ async def test_the_costs_of_a_run_add_up(
     # 250 or 251 tokens of input, 4,160 or 4,161 of output.
     assert all(share and share > Decimal("0.12") for share in shares)
     assert run.cost == sum(filter(None, shares)) + Decimal("0.002")
+    said = (await sync_to_async(run_ends.note)(run)).payload["data"]
+    assert said["cost"] == str(run.cost)
+    assert [each["cost"] for each in said["images"]] == list(map(str, shares))
     assert await billed("cost") == run.cost
     assert await billed("tokens") == 8822 + 1100
     assert await billed("amount") == 2 and not await billed("unpriced")
@@ -242,6 +250,37 @@ async def test_what_has_no_price_has_no_cost(
     assert run.cost is None
     # The ledger has what is known, and how much is not.
     assert await billed("cost") == image.cost and await billed("unpriced") == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        {"curency": "USD"},
+        PRICES | {"models": MODELS | {"other": {"input_text": float("nan")}}},
+    ],
+)
+async def test_wrong_prices_fail_no_run_and_are_logged_once(
+    chat: ChatClient, model: LoopbackAPI, settings: Any, caplog: Any, value: Any
+) -> None:
+    settings.CHATKIT_IMAGES |= {"PRICES": value}
+    for _ in range(2):
+        model.respond_with(Image(), Usage(1000, 100, tools=TWO))
+        await chat.say("draw")
+        run, (image,) = await rows()
+        assert (run.status, image.status) == ("completed", "completed")
+        assert run.cost is None and image.cost is None
+    assert await billed("amount") == 2 and await billed("unpriced") == 4
+    assert await billed("cost") == 0
+    said = [line for line in caplog.messages if "CHATKIT_IMAGES['PRICES']" in line]
+    assert len(said) == 1 and said[0].startswith("There are no prices")
+
+
+def test_a_cost_that_no_column_holds_is_unknown() -> None:
+    most = price(input_text=10**6)
+    assert prices.of_image(most, usage(10**8, 0)) is None
+    assert prices.of_image(most, usage(99_999_999, 0)) == 99_999_999
+    assert prices.total([Decimal(99_999_999), Decimal(1)]) is None
 
 
 async def test_a_failed_image_costs_nothing_that_nobody_told(

@@ -18,7 +18,7 @@ class Costs(Group):
     def PRICES(self) -> dict[str, Any]:
         """What models cost, of which the costs of images and runs are computed.
 
-        ``{"currency": "USD", "models": {"gpt-image-2": {"input_text": "5.00", ...}}}``:
+        ``{"currency": ..., "models": {"gpt-image-2": {"input_text": "5.00", ...}}}``:
         for each model a decimal price of a million tokens of each kind, or of an image.
         docs/costs.md has the kinds, and which price is that of a dated model. What has
         no price has no cost: nothing is guessed. Default: ``{}``, no prices.

@@ -72,7 +72,7 @@ def reprice(
         TypeError: If the setting ``PRICES`` is none; a check says so.
         ValueError: Likewise.
     """
-    known = prices.current()
+    known = prices.configured()
     told = progress or (lambda kind, count: None)
     report = Repriced(known.currency, dry_run=dry_run)
     ended = models.Run.objects.exclude(status=models.Run.Status.RUNNING)

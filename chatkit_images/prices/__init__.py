@@ -5,6 +5,7 @@ from __future__ import annotations
 from .computing import (
     SMALLEST,
     UNCOUNTED,
+    configured,
     count_of,
     current,
     of_image,
@@ -20,6 +21,7 @@ __all__ = [
     "Price",
     "Prices",
     "checked_prices",
+    "configured",
     "count_of",
     "current",
     "of_image",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from ..conf import settings
 from .values import Price, Prices, checked_prices
 
-# As the columns of costs have it.
-SMALLEST = Decimal("0.000001")
+logger = logging.getLogger(__name__)
+# As the columns of costs have it, and the most that they hold.
+SMALLEST, MOST_COST = Decimal("0.000001"), Decimal("99999999.999999")
+# What was logged about the setting, as each image would log it again.
+_logged: set[str] = set()
 MILLION = 10**6
 # No response has as many; what says more is no count.
 MOST_TOKENS = 10**12
@@ -23,13 +29,31 @@ Figures = Mapping[str, Any]
 
 
 def current() -> Prices:
+    """Return the prices of the project, and none at all if the setting is wrong.
+
+    What people draw does not fail because of a price: the check ``E042`` says what is
+    wrong, and so does the log, once.
+    """
+    try:
+        return configured()
+    except (TypeError, ValueError) as error:
+        if str(error) not in _logged:
+            _logged.add(str(error))
+            logger.error("There are no prices: CHATKIT_IMAGES['PRICES']: %s", error)
+        return Prices()
+
+
+def configured() -> Prices:
     """Return the prices of the project.
 
     Raises:
-        TypeError: If the setting is none; a check says so.
-        ValueError: Likewise.
+        TypeError: If something in the setting is of another type than it has to be.
+        ValueError: If the setting is wrong otherwise.
     """
-    return checked_prices(settings.PRICES)
+    try:
+        return checked_prices(settings.PRICES)
+    except ImproperlyConfigured as error:
+        raise TypeError(str(error)) from error
 
 
 def price_of(model: str, prices: Prices) -> Price | None:
@@ -105,11 +129,15 @@ def of_image(
 
 
 def total(parts: list[Decimal | None]) -> Decimal | None:
-    """Return the sum, to six decimals; ``None`` if a part is unknown."""
+    """Return the sum, to six decimals; ``None`` if a part is unknown.
+
+    What no column holds is no cost: somebody has counted wrong.
+    """
     known = [part for part in parts if part is not None]
     if len(known) < len(parts) or not known:
         return None
-    return sum(known, Decimal(0)).quantize(SMALLEST, ROUND_HALF_UP)
+    found = sum(known, Decimal(0)).quantize(SMALLEST, ROUND_HALF_UP)
+    return found if found <= MOST_COST else None
 
 
 def count_of(usage: Any, name: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -57,6 +58,7 @@ def note(run: models.Run) -> models.RunEnd:
         "finished_at": _text_of(run.finished_at),
         "usage": _figures(run.usage),
         "tool_usage": _figures(run.tool_usage),
+        "cost": _text_of_cost(run.cost),
         "image_count": len(images),
         "images": [_image(each) for each in images[:MOST_IMAGES]],
     }
@@ -97,6 +99,7 @@ def note_deleted(
         "finished_at": _text_of(timezone.now()),
         "usage": _figures(used.get("usage")),
         "tool_usage": _figures(used.get("tool_usage")),
+        "cost": None,
         "image_count": 0,
         "images": [],
     }
@@ -176,8 +179,12 @@ def _image(row: dict[str, Any]) -> dict[str, Any]:
         "id": f"{models.GeneratedImage.ID_PREFIX}{key.hex}",
         **row,
         "usage": _figures(row["usage"]),
-        "cost": None if cost is None else str(cost),
+        "cost": _text_of_cost(cost),
     }
+
+
+def _text_of_cost(cost: Decimal | None) -> str | None:
+    return None if cost is None else str(cost)
 
 
 def _text_of(time: datetime.datetime | None) -> str | None:

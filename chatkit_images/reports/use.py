@@ -133,11 +133,12 @@ class UseReport:
 
     def persons_in_chunks(self) -> Iterator[Any]:
         """Yield all of its persons; few rows are in memory at a time."""
-        rows = self.persons().order_by("pk")
+        # In the order of an index: each chunk reads its own rows only.
+        rows = self.persons().order_by("owner")
         chunk = list(rows[:CHUNK])
         while chunk:
             yield from chunk
-            chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:CHUNK])
+            chunk = list(rows.filter(owner__gt=chunk[-1].owner)[:CHUNK])
 
     def periods(self) -> list[str]:
         """Return the months and years that have sums, the newest first."""

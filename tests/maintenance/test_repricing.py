@@ -146,6 +146,9 @@ def test_bad_options_and_prices_are_told(settings: Any) -> None:
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"PRICES": {"a": 1}}
     with pytest.raises(CommandError, match="there is no key 'a'"):
         command("--since", "2020-01-01")
+    settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"PRICES": []}
+    with pytest.raises(CommandError, match="must be a dict"):
+        command("--since", "2020-01-01")
 
 
 def entries(count: int) -> None:

@@ -49,7 +49,7 @@ class Command(ReportCommand):
     def work(self, **options: Any) -> None:
         dry_run = options["dry_run"]
         try:
-            prices.current()
+            prices.configured()
         except (TypeError, ValueError) as error:
             raise CommandError(f"CHATKIT_IMAGES['PRICES']: {error}") from error
         try:
