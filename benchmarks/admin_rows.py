@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import upkeep_rows
@@ -11,15 +13,72 @@ IMAGES_A_THREAD, IMAGES_A_RUN = 20, 2
 COMMON, FAILED = 10, 50
 # The oldest images have the rare word, and this person has the oldest threads.
 RARE = 20
+# Sizes of files are spread over so many bytes.
+BYTES = 3_000_000
 PERSON = "user:7"
 TIMES = {
     "postgresql": "TIMESTAMPTZ '2026-01-01' + {0} * INTERVAL '1 second'",
     "sqlite": "datetime('2026-01-01', ({0}) || ' seconds')",
 }
 
+VACUUM = {"postgresql": "VACUUM ANALYZE", "sqlite": "ANALYZE"}
+INDEXES = {
+    "postgresql": (
+        "SELECT i.relname, pg_get_indexdef(i.oid) FROM pg_index x "
+        "JOIN pg_class i ON i.oid = x.indexrelid "
+        "JOIN pg_class t ON t.oid = x.indrelid "
+        "WHERE t.relname = %s AND NOT x.indisunique"
+    ),
+    "sqlite": (
+        "SELECT name, sql FROM sqlite_master "
+        "WHERE type = 'index' AND tbl_name = %s AND sql NOT LIKE 'CREATE UNIQUE%%'"
+    ),
+}
 
-def fill(images: int) -> tuple[Any, Any]:
-    """Make the rows; return the newest image, and the time of the thousandth."""
+
+def prepare(images: int) -> tuple[Any, Any]:
+    """Make the rows if there are none; return what the pages are asked about.
+
+    Returns:
+        The newest image, and the time of the thousandth.
+    """
+    from django.db import connection, transaction
+
+    from chatkit_images import models
+
+    if not models.GeneratedImage.objects.exists():
+        with transaction.atomic(), _quickly():
+            _fill(images)
+        with connection.cursor() as cursor:
+            cursor.execute(VACUUM[connection.vendor])  # As it does by itself.
+    newest = models.GeneratedImage.objects.order_by("-created_at", "-pk")[:1000]
+    return newest[0], list(newest.values_list("created_at", flat=True))[-1]
+
+
+@contextmanager
+def _quickly() -> Iterator[None]:
+    """Make indexes when the rows are there, and check no foreign keys meanwhile."""
+    from django.db import connection
+
+    from chatkit_images import models
+
+    made = []
+    with connection.cursor() as cursor:
+        for model in (models.GeneratedImage, models.Run, models.Thread):
+            cursor.execute(INDEXES[connection.vendor], [model._meta.db_table])
+            made += cursor.fetchall()
+        for name, _sql in made:
+            cursor.execute(f"DROP INDEX {connection.ops.quote_name(name)}")
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute("SET LOCAL maintenance_work_mem = '512MB'")
+        yield
+        for _name, sql in made:
+            cursor.execute(sql)
+
+
+def _fill(images: int) -> None:
+    """Copy a row of each table."""
     from django.db import connection
 
     from chatkit_images import models
@@ -68,6 +127,23 @@ def fill(images: int) -> tuple[Any, Any]:
             "created_at": second,
         },
     )
+    item = models.ThreadItem.objects.create(
+        thread=thread,
+        item_id="template",
+        type="generated_image",
+        payload={"content": []},
+    )
+    upkeep_rows.copy(
+        models.ThreadItem,
+        item.pk,
+        images,
+        {
+            "id": "-1 - n",
+            "thread_id": f"'thr_' || (n / {IMAGES_A_THREAD})",
+            "item_id": "'item_' || n",
+            "created_at": second,
+        },
+    )
     words = f"CASE WHEN n < {RARE} THEN 'a zebra' "
     words += f"WHEN n %% {COMMON} = 0 THEN 'a fox' ELSE 'a harbour' END"
     upkeep_rows.copy(
@@ -77,8 +153,9 @@ def fill(images: int) -> tuple[Any, Any]:
         {
             "id": digest.format("images") + is_uuid,
             "thread_id": f"'thr_' || (n / {IMAGES_A_THREAD})",
-            "run_id": f"(SELECT r.id FROM chatkit_images_run r WHERE r.id = "
-            f"md5('runs' || (n / {IMAGES_A_RUN})){is_uuid})",
+            "run_id": f"md5('runs' || (n / {IMAGES_A_RUN})){is_uuid}",
+            "item_id": "-1 - n",
+            "bytes": f"1000000 + CAST(n AS bigint) * 7919 %% {BYTES}",
             "call_id": "'ig_' || n",
             "identity": "'i' || n",
             "key": digest.format("keys"),
@@ -90,11 +167,6 @@ def fill(images: int) -> tuple[Any, Any]:
         },
     )
     models.GeneratedImage.objects.filter(identity="template").delete()
+    models.ThreadItem.objects.filter(item_id="template").delete()
     models.Thread.objects.filter(pk="thr_template").delete()
-    models.Run.objects.filter(thread=None).delete()
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM")  # As it does by itself.
-    upkeep_rows.analyze()
-    newest = models.GeneratedImage.objects.order_by("-created_at", "-pk")[:1000]
-    return newest[0], list(newest.values_list("created_at", flat=True))[-1]
+    models.Run.objects.filter(pk=run.pk).delete()

@@ -172,11 +172,11 @@ class RunAdmin(ThreadActions, WithPanel, LiveRows, FailureFields, ReadOnlyModelA
         return str((obj.context or {}).get("locale", ""))
 
     @admin.display(description=_("images"))
-    def image_count(self, obj: Any) -> int:
+    def image_count(self, obj: Any) -> str:
         """Show the number of images."""
         if not hasattr(obj, "images_of_run"):
             self.prepare_rows([obj])
-        return int(obj.images_of_run)
+        return str(obj.images_of_run)
 
     @admin.display(description=_("reason"))
     def ended_by(self, obj: models.Run) -> SafeString | str:

@@ -171,19 +171,19 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         return [Fact(name, html) for name, html in found if html]
 
     @admin.display(description=_("items"))
-    def item_count(self, obj: Any) -> int:
+    def item_count(self, obj: Any) -> str:
         """Show the number of items."""
-        return int(obj.items_of_thread)
+        return str(obj.items_of_thread)
 
     @admin.display(description=_("images"))
-    def image_count(self, obj: Any) -> SafeString | int:
+    def image_count(self, obj: Any) -> SafeString | str:
         """Show the number of images, a link to them."""
         if not hasattr(obj, "images_of_thread"):
             self.prepare_rows([obj])
-        count = int(obj.images_of_thread)
+        count = obj.images_of_thread
         url = page_url(self.admin_site, models.GeneratedImage, "changelist")
         if not count or not url:
-            return count
+            return str(count)
         query = urlencode({"thread__id__exact": obj.pk})
         return format_html('<a href="{}?{}">{}</a>', url, query, count)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -142,7 +143,6 @@ def test_rows_are_counted_up_to_a_bound(
     settings: Any,
 ) -> None:
     monkeypatch.setattr(counts, "MOST_COUNTED", 4)
-    monkeypatch.setattr(reading, "MOST_COUNTED", 4)
     make_images(make_thread(), 4)
     assert listed(root, IMAGES).result_text == "4 generated images"
     make_images(make_thread(), 1)
@@ -354,3 +354,79 @@ def test_actions_are_taken_on_pages_behind_the_first(
     row.refresh_from_db()
     assert row.status == "locked"
     assert second.matching().count() == 5
+
+
+def test_the_list_of_a_person_counts_their_images_only(
+    root: Client, make_thread: Make
+) -> None:
+    make_images(make_thread(owner="visitor:1"), 2)
+    make_images(make_thread(owner="visitor:2"), 5)
+    for query in ("?owner=visitor:1", "?owner=visitor:1&order=-bytes"):
+        models.GeneratedImage.objects.update(bytes=1)
+        assert listed(root, IMAGES, query).result_text == "2 generated images"
+
+
+def test_an_order_by_another_value_counts_what_is_in_it(
+    root: Client, make_thread: Make, small_pages: None
+) -> None:
+    rows = make_images(make_thread(), 7)
+    models.GeneratedImage.objects.exclude(pk=rows[0].pk).update(bytes=1)
+    first = listed(root, IMAGES, "?order=-bytes")
+    assert first.result_count == 6
+    assert listed(root, IMAGES, first.pager.older).result_count == 6
+
+
+def test_threads_count_their_items_and_images_up_to_a_bound(
+    root: Client, make_thread: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_images.admin.base.MOST_POINTING", 3)
+    make_images(make_thread(title="many"), 4)
+    make_images(make_thread(title="few"), 3)
+    rows = listed(root, change_list(models.Thread)).result_list
+    counts_of = {row.title: str(row.images_of_thread) for row in rows}
+    assert counts_of == {"many": "3+", "few": "3"}
+
+
+def steps(client: Client, path: str) -> int:
+    """Return how many steps SQLite takes for a page."""
+    taken = 0
+
+    def add() -> None:
+        nonlocal taken
+        taken += 10
+
+    database = connection.connection
+    database.set_progress_handler(add, 10)
+    assert client.get(path).status_code == 200
+    database.set_progress_handler(None, 10)
+    return taken
+
+
+def test_lists_of_many_rows_read_no_more_than_lists_of_few(
+    root: Client, make_thread: Make, small_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    monkeypatch.setattr(reading, "MOST_READ", 40)
+    monkeypatch.setattr(counts, "MOST_COUNTED", 20)
+    monkeypatch.setattr("chatkit_images.admin.lists.choices.MOST_RECENT", 20)
+    threads, runs = change_list(models.Thread), change_list(models.Run)
+    queries = ["", "?newer=oldest", "?q=fox", "?q=owl", "?status__exact=generating"]
+    queries += ["?order=-bytes", "?kind=nested", "?model__exact=m"]
+    paths = [f"{IMAGES}{query}" for query in queries]
+    paths += [threads, f"{threads}?q=owl", f"{threads}?has_images=no", runs]
+    root.get(IMAGES)
+    taken = []
+    for count in (100, 1900):
+        images = make_images(make_thread(), count, model="m", bytes=1)
+        made = [
+            models.Thread(pk=f"thr_{row.pk}", owner="visitor:1", title="a fox")
+            for row in images
+        ]
+        models.Thread.objects.bulk_create(made)
+        models.Run.objects.bulk_create(
+            [models.Run(owner="visitor:1", operation="threads.create") for _ in made]
+        )
+        taken.append({path: steps(root, path) for path in paths})
+    few, many = taken
+    assert {path: many[path] for path in paths if many[path] > 1.5 * few[path]} == {}

@@ -141,7 +141,7 @@ class BoundedChangeList(ChangeList):
         self.model_admin.prepare_rows(page.rows)
         self.pager = Pager(self, reading, page, at, backwards)
         self.result_list = page.rows
-        self.result_count = reading.count()
+        self.result_count = reading.count(page if at is None else None)
         # Django's search form shows a number only where these two differ.
         self.full_result_count = self.result_count
         self.show_full_result_count = False
@@ -168,11 +168,8 @@ class BoundedChangeList(ChangeList):
         is_few = search.is_few
         if search.owner:
             found.take_owner(f"{self.model_admin.person_path}owner", search.owner)
-        elif search.condition is not None:
+        elif search.condition is not None or search.is_for_words:
             found.has_rest = True
-        elif search.is_for_words:
-            found.has_rest = True
-            is_few = self._are_few(request)
         rows = self.queryset
         if found.threads is not None:
             rows, is_few = rows.filter(thread__in=found.threads), True
@@ -183,18 +180,23 @@ class BoundedChangeList(ChangeList):
             found.by,
             self.order,
             found.within,
-            is_direct=not (found.has_rest or is_narrowed),
+            is_direct=not (found.has_rest or is_narrowed or is_few),
             is_few=is_few,
-            is_for_words=search.is_for_words,
+            places=self._places(request) if search.is_for_words else None,
         )
 
-    def _are_few(self, request: HttpRequest) -> bool:
-        """Return whether the words of the search are known to be in few rows."""
+    def _places(self, request: HttpRequest) -> list[tuple[Any, Any]] | None:
+        """Return the places of all rows, if words are found by an index in few rows."""
         if not self.model_admin.has_words:
-            return False
+            return None
         rows = self.model._default_manager.order_by()
         rows, _ = self.model_admin.get_search_results(request, rows, self.query)
-        return are_few(rows, self.query)
+        if not are_few(rows, self.query):
+            return None
+        # What a database expects is not what is there.
+        values = self.queryset.order_by().values_list(self.order.column, "pk")
+        found = list(values[: MOST_READ + 1])
+        return found if len(found) <= MOST_READ else None
 
     def _offer_values(self, reading: Reading) -> None:
         """Let filters offer the values of the newest rows, if these differ."""
@@ -205,7 +207,7 @@ class BoundedChangeList(ChangeList):
         newest = self.root_queryset.order_by(*by.keys)
         if newest.query.where:
             walk = self.model._default_manager.all()
-            end = Reading(walk, walk, by, by).window(None, by, MOST_READ)
+            end = Reading(walk, walk, by, by).window(None, by)
             if end is not None:
                 newest = newest.filter(**{f"{by.column}__gte": end})
         for spec in offering:

@@ -32,5 +32,10 @@ class Count(int):
 
 def count(rows: QuerySet[Any]) -> Count:
     """Return the number of rows, up to the bound."""
-    found = rows[: MOST_COUNTED + 1].count()
-    return Count(min(found, MOST_COUNTED), is_least=found > MOST_COUNTED)
+    return bounded(rows[: MOST_COUNTED + 1].count())
+
+
+def bounded(number: int, is_least: bool = False) -> Count:
+    """Return a number of rows as it is shown: not above the bound."""
+    most = MOST_COUNTED
+    return Count(min(number, most), is_least=is_least or number > most)

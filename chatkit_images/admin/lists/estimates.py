@@ -14,8 +14,6 @@ from .reading import MOST_READ
 
 # An index of words has groups of so many letters.
 SHORTEST_WORD = 3
-# What a plan costs that reads all rows of a small table.
-SMALL_TABLE = 1500
 
 
 def are_few(rows: QuerySet[Any], term: str) -> bool:
@@ -34,7 +32,7 @@ def are_few(rows: QuerySet[Any], term: str) -> bool:
     (plan,) = json.loads(rows.order_by().values("pk").explain(format="json"))
     top = plan["Plan"]
     if any(node["Node Type"] == "Seq Scan" for node in _nodes(top)):
-        return bool(top["Total Cost"] < SMALL_TABLE)
+        return False
     return bool(top["Plan Rows"] <= MOST_READ)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count as CountOf
+from django.db.models import F, Q, QuerySet, Window
 from django.db.models.functions import Coalesce
 
 from ... import keysets
-from .counts import MOST_COUNTED, Count, count
+from .counts import Count, bounded, count
 from .orders import Order, Position
 
 # Rows that a page looks at, if what it looks for is answered by no index.
-MOST_READ = 10_000
+MOST_READ = 2000
 
 
 @dataclass
@@ -28,8 +29,7 @@ class Reading:
         within: The column of ``walk`` that the index begins with, and its value.
         is_direct: Whether ``walk`` has no other rows than ``rows``.
         is_few: Whether there are so few ``rows`` that all of them may be sorted.
-        is_for_words: Whether words are searched. Then it takes as many statements where
-            they are few as where they are many.
+        places: The values of the order and the keys of all ``rows``, if they are known.
     """
 
     rows: QuerySet[Any]
@@ -39,7 +39,7 @@ class Reading:
     within: dict[str, Any] = field(default_factory=dict)
     is_direct: bool = False
     is_few: bool = False
-    is_for_words: bool = False
+    places: list[tuple[Any, Any]] | None = None
 
     @property
     def is_windowed(self) -> bool:
@@ -49,30 +49,77 @@ class Reading:
 
     def page(self, at: Position | None, backwards: bool, limit: int) -> Page:
         """Return the rows behind a position, or before it if it goes backwards."""
-        end = None
+        if self.places is not None:
+            return self._page_of(self.places, at, backwards, limit)
+        end = number = None
         rows, descending = self.rows, self.order.descending != backwards
-        if self.is_windowed or self.is_for_words:
+        if self.is_windowed:
             # In another order it stands at the newest rows, whatever the position is.
             follows = self.order == self.by
             by = Order(self.by.column, descending if follows else self.by.descending)
-            end = self.window(at if follows else None, by, MOST_READ)
-            if not self.is_windowed:
-                end = None
-            if end is not None:
-                op = "gte" if by.descending else "lte"
-                rows = rows.filter(**{f"{by.column}__{op}": end})
+            end = self.window(at if follows else None, by)
+            rows = _until(rows, by, end)
         order = Order(self.order.column, descending)
-        if self.is_few or self.order != self.by:
+        if self.is_direct and self.order != self.by:
+            found, number = self._ranked(order, at, end, limit + 1)
+        elif self.is_few or self.order != self.by:
             found = _sorted(rows, order, at, limit + 1)
+        elif self.is_direct and not self.within:
+            # SQLite would begin with another table, and sort all rows.
+            keys = self.walk.values_list("pk", flat=True)
+            found = self._rows_of(_along(keys, order, at, limit + 1, self.within))
         else:
             found = _along(rows, order, at, limit + 1, self.within)
         more = len(found) > limit
         found = found[:limit]
         if backwards:
             found.reverse()
-        return Page(found, more, end)
+        if self.is_windowed and at is None and not backwards and not more:
+            number = len(found)
+        return Page(found, more, end, number)
 
-    def window(self, at: Position | None, by: Order, size: int) -> Any:
+    def _page_of(
+        self,
+        places: list[tuple[Any, Any]],
+        at: Position | None,
+        backwards: bool,
+        limit: int,
+    ) -> Page:
+        descending = self.order.descending != backwards
+        if at is not None:
+            here = (at.value,) if at.pk is None else (at.value, at.pk)
+            size = len(here)
+            places = [
+                each
+                for each in places
+                if (each[:size] < here if descending else each[:size] > here)
+            ]
+        places = sorted(places, reverse=descending)
+        more = len(places) > limit
+        found = self._rows_of([pk for _, pk in places[:limit]])
+        return Page(found[::-1] if backwards else found, more, None)
+
+    def _rows_of(self, keys: list[Any]) -> list[Any]:
+        """Return the rows of keys in the order of the keys."""
+        rows = {row.pk: row for row in self.rows.filter(pk__in=keys).order_by()}
+        return [rows[key] for key in keys if key in rows]
+
+    def _ranked(
+        self, order: Order, at: Position | None, end: Any, limit: int
+    ) -> tuple[list[Any], int | None]:
+        """Return the next rows by another value, and how many are in that order.
+
+        The keys are found first: other tables are asked for the rows of a page only.
+        """
+        walk = self.walk.filter(**{f"{order.column}__isnull": False})
+        walk = _until(walk, self.by, end).annotate(in_order=Window(CountOf("pk")))
+        pairs = _sorted(walk.values_list("pk", "in_order"), order, at, limit)
+        found = self._rows_of([pk for pk, _ in pairs])
+        if at is not None:
+            return found, None
+        return found, pairs[0][1] if pairs else 0
+
+    def window(self, at: Position | None, by: Order) -> Any:
         """Return the value at which a window ends; ``None`` if it has all the rest."""
         rows = self.walk
         if at is not None:
@@ -80,21 +127,27 @@ class Reading:
             rows = rows.filter(**{f"{by.column}__{op}": at.value})
         # Without the key: an index alone answers that, and no row has to be read.
         values = rows.order_by(by.keys[0]).values_list(by.column, flat=True)
-        return next(iter(values[size : size + 1]), None)
+        return next(iter(values[MOST_READ : MOST_READ + 1]), None)
 
-    def count(self) -> Count:
-        """Return how many rows match, as far as this is known from few rows."""
+    def count(self, page: Page | None = None) -> Count:
+        """Return how many rows match, as far as this is known from few rows.
+
+        Args:
+            page: The first page, if that has been read.
+        """
+        if self.places is not None:
+            return bounded(len(self.places))
         if self.is_direct and self.order == self.by:
-            # It is joined to nothing.
-            return count(self.walk.order_by(*self.by.keys))
-        end = None
-        if self.is_windowed or self.is_for_words:
-            end = self.window(None, self.by, MOST_COUNTED)
-        if end is None or not self.is_windowed:
+            # It is joined to nothing, and an index alone answers it.
+            rows = self.walk.order_by(self.by.keys[0]).values(self.by.column)
+            return count(rows)
+        if not self.is_windowed:
             return count(self.rows.order_by())
-        op = "gte" if self.by.descending else "lte"
-        rows = self.rows.order_by().filter(**{f"{self.by.column}__{op}": end})
-        return Count(count(rows), is_least=True)
+        end = self.window(None, self.by) if page is None else page.end
+        if page is not None and page.number is not None:
+            return bounded(page.number, is_least=end is not None)
+        rows = _until(self.rows.order_by(), self.by, end)
+        return Count(number := count(rows), end is not None or number.is_least)
 
 
 @dataclass
@@ -105,11 +158,20 @@ class Page:
         rows: They are.
         has_more: Whether more are known in the direction in which it was read.
         end: Up to which value it has looked; ``None`` if to the end.
+        number: How many rows match as far as it has looked, if this is known.
     """
 
     rows: list[Any]
     has_more: bool
     end: Any
+    number: int | None = None
+
+
+def _until(rows: QuerySet[Any], by: Order, end: Any) -> QuerySet[Any]:
+    """Return the rows of a window."""
+    if end is None:
+        return rows
+    return rows.filter(**{f"{by.column}__{'gte' if by.descending else 'lte'}": end})
 
 
 def _along(
