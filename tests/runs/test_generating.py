@@ -204,7 +204,7 @@ async def test_who_has_the_thread_open_sees_the_image_being_made(
     await chat.say("What is it?", "thr_1")
     assert "input_image" in str(model.requests[-1]["input"])
     used = [entry.kind async for entry in UseEntry.objects.filter(run_id=run.pk)]
-    assert sorted(used) == ["image", "run"]
+    assert sorted(used) == ["bill", "image", "run"]
 
 
 async def by_the_person(chat: ChatClient, task: asyncio.Task[Any]) -> None:
