@@ -7,16 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
 from django.utils.translation import gettext
 
 from .. import models
 from .base import page_url
 from .image_fields import reason_of
-from .markup import EMPTY, age, img, measure, status_badge
+from .markup import EMPTY, age, full_time, img, measure, status_badge
 
 if TYPE_CHECKING:
     from .images import GeneratedImageAdmin
@@ -135,7 +133,7 @@ class About:
 
     def _when(self) -> SafeString:
         created = self.image.created_at
-        shown = date_format(localtime(created), "DATETIME_FORMAT")
+        shown = full_time(created)
         return format_html('{} <span class="ck-quiet">({})</span>', shown, age(created))
 
     def _superseded(self) -> str:
@@ -143,7 +141,7 @@ class About:
         if moment is None:
             return ""
         text = gettext("A retry took it out of its thread: %(time)s.")
-        return text % {"time": date_format(localtime(moment), "DATETIME_FORMAT")}
+        return text % {"time": full_time(moment)}
 
     def _run(self) -> SafeString | str:
         run = self.image.run

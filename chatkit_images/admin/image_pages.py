@@ -23,14 +23,13 @@ from django.http import (
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from .. import file_urls, keysets, models
 from ..exceptions import NotFoundError
 from .image_fields import GeneratedImageFields
+from .markup import full_time
 from .row_actions import log
 
 FILTERS = "_changelist_filters"
@@ -100,7 +99,7 @@ class ImagePages(GeneratedImageFields):
             return JsonResponse({"message": text}, status=409)
         log(request, [obj], CHANGE, gettext("Made a link that opens without a login."))
         text = gettext("The link opens without a login until %(time)s.")
-        until = date_format(localtime(link.expires), "DATETIME_FORMAT")
+        until = full_time(link.expires)
         return JsonResponse({"url": link.url, "message": text % {"time": until}})
 
     def _visible(self, request: HttpRequest, object_id: str) -> models.GeneratedImage:

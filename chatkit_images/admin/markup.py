@@ -74,7 +74,7 @@ def tile(text: str, alt: str = "", kind: str = "") -> SafeString:
 
 def age(moment: datetime.datetime) -> SafeString:
     """Return how long ago a moment was, with the moment for whoever points at it."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    local = local_time(moment)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         local.isoformat(),
@@ -160,6 +160,16 @@ def money(cost: Decimal | None, digits: int | None = None) -> str:
     number = number_format(cost, digits, use_l10n=True, force_grouping=True)
     # A no-break space: a narrow column would tear them apart.
     return f"{currency()}\xa0{number}".strip()
+
+
+def local_time(moment: datetime.datetime) -> datetime.datetime:
+    """Return a time in the zone of who reads it, if columns have zones."""
+    return timezone.localtime(moment) if timezone.is_aware(moment) else moment
+
+
+def full_time(moment: datetime.datetime) -> str:
+    """Return a time as the language writes it."""
+    return date_format(local_time(moment), "DATETIME_FORMAT")
 
 
 def phase_list(phases: list[reports.Phase]) -> SafeString | str:

@@ -131,7 +131,9 @@ def test_gallery_of_many(root: Client, make_thread: Make, query: str) -> None:
             page = root.get(path).context["cl"]
         table = models.GeneratedImage._meta.db_table
         of_images = [q["sql"] for q in queries if f'FROM "{table}"' in q["sql"]]
-        assert all(" LIMIT " in sql for sql in of_images)
+        # An estimate of the database reads no rows.
+        reads = [sql for sql in of_images if not sql.startswith("EXPLAIN")]
+        assert all(" LIMIT " in sql for sql in reads)
         sent.append(len(queries))
     assert len(page.result_list) in (0, 48)
     assert sent[0] == sent[1]
