@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime
 import json
 import threading
 import zipfile
@@ -17,12 +18,19 @@ from asgiref.sync import sync_to_async
 from chatkit import types
 from django.urls import reverse
 
-from chatkit_images import exchange, storage, times, verdicts
+from chatkit_images import exchange, receiving, storage, times, verdicts
 from chatkit_images.context import RequestContext
 from chatkit_images.imaging import ImageInfo
 from chatkit_images.maintenance import erase, sweep
-from chatkit_images.models import Decision, Feedback, GeneratedImage, Run, Thread
-from chatkit_images.queries import aside, recovery, reviews
+from chatkit_images.models import (
+    Decision,
+    DeletedFile,
+    Feedback,
+    GeneratedImage,
+    Run,
+    Thread,
+)
+from chatkit_images.queries import aside, images, recovery, reviews
 from chatkit_images.run_state import RunState, current_state
 from chatkit_images.runs import changes
 from chatkit_images.runs.registry import LIVE
@@ -175,6 +183,15 @@ async def test_a_report_is_for_staff(chat: ChatClient, model: LoopbackAPI) -> No
     assert (said.kind, said.reason) == ("negative", "A likeness.")
     assert await Decision.objects.acount() == 1
     assert await decide("keep", image) == [image.pk]
+    # What staff have kept is not theirs to look at again by the same report.
+    for days, review in {0: "", 2: "report"}.items():
+        reports = Decision.objects.filter(action="report")
+        await reports.aupdate(created_at=times.Now() - datetime.timedelta(days=days))
+        answer = await chat.post(url, {"reason": "Again."}, "application/json")
+        assert answer.json() == {"reported": True}
+        await image.arefresh_from_db()
+        assert image.review_reason == review
+    assert (await Feedback.objects.aget()).reason == "Again."
 
 
 class Checking(TestServer):
@@ -380,7 +397,11 @@ async def test_a_preview_that_was_hidden_while_its_image_formed_comes_back(
     async with asyncio.timeout(10):
         while not await GeneratedImage.objects.filter(partial_count=1).aexists():
             await asyncio.sleep(0.01)
-    await decide("hide", await GeneratedImage.objects.aget())
+    await decide("hide", forming := await GeneratedImage.objects.aget())
+    # A preview that comes later stands nowhere, and its file goes.
+    late = receiving.store(image_file("green"), storage.new_key())
+    assert await sync_to_async(images.add_partial)(forming, 1, late, 10) is None
+    assert await DeletedFile.objects.filter(name=late.name).aexists()
     gate.open()
     image, events = await told
     assert HIDDEN in str(events)

@@ -19,7 +19,7 @@ from ..receiving import StoredImage
 from ..run_state import current_run
 from ..transactions import atomic
 from ..verdicts import Verdict
-from . import fence, reviews, sources, threads, use
+from . import aside, fence, reviews, sources, threads, use
 from .sources import Source
 
 
@@ -60,11 +60,16 @@ def begin(
 def add_partial(
     image: models.GeneratedImage, index: int, stored: StoredImage, elapsed_ms: int
 ) -> models.PartialImage | None:
-    """Note a stored partial image; ``None`` if the image has ended meanwhile."""
+    """Note a stored partial image; ``None`` if the image has ended meanwhile.
+
+    Likewise if staff keep the image from its person: the preview would stand where the
+    person reads words.
+    """
     with atomic():
         counted = (
             models.GeneratedImage.objects.filter(pk=image.pk)
             .unfinished()
+            .exclude(visibility__in=aside.WITHHELD)
             .update(
                 partial_count=F("partial_count") + 1,
                 first_partial_ms=Coalesce("first_partial_ms", elapsed_ms),

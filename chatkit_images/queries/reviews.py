@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,9 @@ Visibility = models.Visibility
 WITHHELD = aside.WITHHELD
 # Who decides if no account does.
 CHECK, PROVIDER, PERSON = "check_image", "provider", "person"
+# An image that staff have kept does not come back by a report until then. Whoever
+# reports it again and again would fill the queue with it.
+REPORTED_AGAIN = timedelta(days=1)
 # As the columns have it.
 MOST_WORDS, MOST_REASON = 500, 1000
 _COLUMNS_OF: dict[str, dict[str, Any]] = {
@@ -109,7 +113,8 @@ def report(key: uuid.UUID, reason: str, context: RequestContext) -> None:
     """Ask staff to look at an image, for a person who has it.
 
     The person's words are feedback on the item that shows the image, and go with it.
-    Without such an item nothing is kept of them but that there was a report.
+    Without such an item nothing is kept of them but that there was a report. An image
+    that staff have kept is looked at again a day after the report before.
 
     Args:
         key: The image.
@@ -126,7 +131,10 @@ def report(key: uuid.UUID, reason: str, context: RequestContext) -> None:
     said = clean(reason).strip()[:MOST_REASON]
     with fence.thread_first(image.thread_id), atomic():
         waiting = models.GeneratedImage.objects.filter(pk=key, review_since=None)
-        if waiting.update(
+        recent = models.Decision.objects.filter(
+            image_id=key, action=Action.REPORT, created_at__gt=Now() - REPORTED_AGAIN
+        )
+        if not recent.exists() and waiting.update(
             review_since=timezone.now(), review_reason=models.ReviewReason.REPORT
         ):
             note([image], Action.REPORT, PERSON)
