@@ -14,15 +14,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from .. import models
-from ..cleaning import clip
+from ..cleaning import clean_cell, clip
 from ..failures import Reason
 from ..queries.costs import currency
 from ..reports.use import UseReport, users_of
 from ..visitors import is_visitor
 from .markup import EMPTY, money
 
-# With which a spreadsheet takes a text for a formula.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 # The head of a table as CSV, behind what its lines are called.
 COLUMNS = (
     *("runs", "images", "failed", "failures", "bytes", "tokens", "input_tokens"),
@@ -153,13 +151,8 @@ def csv_rows(report: UseReport, table: str) -> Iterator[list[Any]]:
             name = clip(name, 16)
         failures = "; ".join(f"{key}: {count}" for key, count in failures_of(row))
         yield [
-            safe(name),
-            *(row.runs, row.images, row.failed, safe(failures), row.bytes),
+            clean_cell(name),
+            *(row.runs, row.images, row.failed, clean_cell(failures), row.bytes),
             *(row.tokens, row.input_tokens, row.output_tokens),
-            *(row.cost, safe(unit), row.unpriced),
+            *(row.cost, clean_cell(unit), row.unpriced),
         ]
-
-
-def safe(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(FORMULAS) else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .names import clean_line, clean_mime, clean_name, clip
+from .names import clean_cell, clean_line, clean_mime, clean_name, clip
 from .plain import plain_json
 from .texts import (
     clean,
@@ -15,6 +15,7 @@ from .texts import (
 
 __all__ = [
     "clean",
+    "clean_cell",
     "clean_columns",
     "clean_json",
     "clean_line",

@@ -16,6 +16,8 @@ NAME_BYTES, EXTENSION_BYTES = 200, 20
 # Characters at each end of a name that are looked at, as a name may be a whole body.
 MOST_SEEN = 1000
 MIME = re.compile(r"[A-Za-z0-9][\w.+-]{0,126}/[A-Za-z0-9][\w.+-]{0,126}", re.ASCII)
+# How a cell begins that a spreadsheet takes for a formula: wide signs do, too.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -43,6 +45,11 @@ def clean_name(name: str) -> str:
     room = NAME_BYTES - len(f"{dot}{extension}".encode())
     stem = stem.encode()[:room].decode(errors="ignore")
     return f"{stem}{dot}{extension}".strip() or "file"
+
+
+def clean_cell(text: str) -> str:
+    """Return a text as a cell that no spreadsheet calculates."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def clip(text: str, most: int) -> str:

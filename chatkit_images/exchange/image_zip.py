@@ -11,7 +11,7 @@ import hashlib
 import json
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from io import TextIOWrapper
 from typing import IO, Any
 
@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from .. import imaging, models
-from ..cleaning import clean_json
+from ..cleaning import clean_cell, clean_json
 from . import format, rows
 from .archive import IN_MEMORY, PIECE, Archive
 from .files import Files, Problem
@@ -35,15 +35,16 @@ COLUMNS = (
     *("quality", "cost", "prompt", "revised_prompt"),
 )
 DECISION = ("action", "by", "reason", "words")
-# How a cell begins that a spreadsheet takes for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def zip_of(keys: Sequence[uuid.UUID]) -> Iterator[bytes]:
+def zip_of(
+    keys: Sequence[uuid.UUID], refused: Collection[uuid.UUID] = ()
+) -> Iterator[bytes]:
     """Yield a zip with images, piece by piece. It blocks on the storage.
 
     Args:
         keys: Of whoever may see them: nothing is looked up but these rows.
+        refused: Those of them that are only named.
 
     Raises:
         Exception: The database's own. The zip has no end then, and opens nowhere.
@@ -54,7 +55,10 @@ def zip_of(keys: Sequence[uuid.UUID]) -> Iterator[bytes]:
             found = _rows(page)
             decided = _decisions(page)
             for key in page:
-                made.add(key, found.get(key), decided.get(key, []))
+                if key in refused:
+                    made.leave_out(key, "not_allowed")
+                else:
+                    made.add(key, found.get(key), decided.get(key, []))
                 yield from made.window.take()
         made.close()
         yield from made.window.take()
@@ -111,8 +115,7 @@ class _Zip:
     ) -> None:
         """Add an image and what is known of it."""
         if row is None:
-            gone = {"id": models.GeneratedImage.ID_PREFIX + key.hex, "path": None}
-            self._tell(gone | {"left_out": "deleted"})
+            self.leave_out(key, "deleted")
             return
         facts = _facts_of(row) | {"decisions": decided}
         file = self._files.copy(row)
@@ -131,6 +134,11 @@ class _Zip:
         else:
             self._tell(facts, problem.problem, problem.error)
 
+    def leave_out(self, key: uuid.UUID, why: str) -> None:
+        """Name an image of which nothing else is known."""
+        name = models.GeneratedImage.ID_PREFIX + key.hex
+        self._tell({"id": name, "path": None, "left_out": why})
+
     def _tell(self, facts: Facts, problem: str = "", error: str = "") -> None:
         """Note what is known of an image, and what its file lacks."""
         if problem:
@@ -142,7 +150,7 @@ class _Zip:
         line = json.dumps(clean_json(facts), ensure_ascii=False)
         self._facts.write(f"{begin}{line}".encode(errors="replace"))
         cells = ["" if (v := facts.get(name)) is None else str(v) for name in COLUMNS]
-        self._csv.writerow(map(_cell, cells))
+        self._csv.writerow(map(clean_cell, cells))
         self._count += 1
 
     def _name(self, row: models.GeneratedImage) -> str:
@@ -199,11 +207,6 @@ def _facts_of(row: models.GeneratedImage) -> Facts:
         "visibility": row.visibility,
         **format.columns_of("image", row, internal=True),
     }
-
-
-def _cell(text: str) -> str:
-    """Return a text as a cell that no spreadsheet calculates."""
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -16,12 +16,14 @@ from django.contrib.admin.models import LogEntry
 from django.test import AsyncClient, Client
 
 from chatkit_images import models, storage
+from chatkit_images.admin import GeneratedImageAdmin
 from chatkit_images.exchange import image_zip, zip_parts
 from chatkit_images.queries import reviews
 from chatkit_images.storage import readers
 from chatkit_images.views import produced
 
 from .conftest import put
+from .paths import image_file
 from .test_bulk import ask, choose, job_in, press, url_of
 
 Make = Callable[..., Any]
@@ -102,11 +104,12 @@ def test_zip_says_what_was_decided_on_an_image(login: Make, make_image: Make) ->
 
 
 def test_no_cell_of_the_prompts_is_a_formula(login: Make, make_image: Make) -> None:
-    words = ['=cmd|"/c calc"!A1', "+1", "-2", "@SUM(A1)", "\t=1", "a fox, red", "狐"]
+    words = ['=cmd|"/c calc"!A1', "+1", "-2", "@SUM(A1)", "\t=1", "\uff1d1"]
+    words += ["a fox, red", "狐"]
     rows = [make_image(prompt=each) for each in words]
     text = download(login(*VIEWER), *rows).read("prompts.csv").decode("utf-8-sig")
     found = {line["prompt"] for line in csv.DictReader(io.StringIO(text))}
-    assert found == {*(f"'{each}" for each in words[:5]), *words[5:]}
+    assert found == {*(f"'{each}" for each in words[:6]), *words[6:]}
 
 
 def test_same_words_are_different_files(login: Make, make_image: Make) -> None:
@@ -143,6 +146,29 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_there(
     assert by_id[changed.image_id]["path"] in found.namelist()
     assert by_id[changed.image_id]["sha256"] != "0" * 64
     assert b"3 of 5 images" in found.read("INCOMPLETE.txt")
+
+
+def test_what_the_project_shows_to_nobody_is_named_only(
+    login: Make, make_image: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = make_image(prompt="mine"), make_image(prompt="other")
+    may = GeneratedImageAdmin.has_view_permission
+    monkeypatch.setattr(
+        GeneratedImageAdmin,
+        "has_view_permission",
+        lambda self, request, obj=None: (
+            may(self, request) and (obj is None or obj.prompt == "mine")
+        ),
+    )
+    client = login(*VIEWER)
+    assert client.get(image_file(other, "full")).status_code == 404
+    found = download(client, mine, other)
+    assert (facts_in(found)["files"], len(found.namelist())) == (1, 3)
+    assert {each["id"]: each.get("left_out") for each in facts_in(found)["images"]} == {
+        mine.image_id: None,
+        other.image_id: "not_allowed",
+    }
+    assert LogEntry.objects.get().object_id == str(mine.pk)
 
 
 def test_what_is_deleted_while_it_is_sent_is_left_out(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from channels.db import database_sync_to_async
 from django.contrib.admin import site
 from django.db import connection, connections
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from chatkit_images import models, runs, times
@@ -93,6 +96,22 @@ def test_staff_see_a_heartbeat_in_local_time(new_york: None) -> None:
     run.refresh_from_db()
     model_admin: Any = site.get_model_admin(models.Run)
     assert abs(model_admin.heartbeat(run) - timezone.now()) < HOUR / 2
+
+
+@pytest.mark.django_db
+def test_staff_have_a_panel_and_a_zip_without_zones(
+    new_york: None, admin_client: Client
+) -> None:
+    thread = models.Thread.objects.create(pk="thr_1", owner="user:1")
+    models.GeneratedImage.objects.create(thread=thread, call_id="ig_1")
+    index = reverse("admin:app_list", args=["chatkit_images"])
+    assert "<strong>1</strong> image<" in admin_client.get(index).content.decode()
+    url = reverse("admin:chatkit_images_generatedimage_bulk", args=["zip"])
+    html = admin_client.get(url).content.decode()
+    job = re.findall(r'name="job" value="([^"]+)"', html)
+    answer = admin_client.post(url, {"job": job[0]})
+    assert f"images-{datetime.date.today()}.zip" in answer["Content-Disposition"]
+    assert b"".join(answer)
 
 
 @pytest.mark.django_db

@@ -112,7 +112,7 @@ class BulkPages(ImageModelAdmin):
             rows = self._rows(request, job)
             if "next" in request.POST:
                 return self._asking(request, job)
-            return zips.answer_of(request, rows, job)
+            return zips.answer_of(request, rows, job, self)
         if job.last is None:
             # A page that tries again has no such fields.
             reason = request.POST.get("reason", job.reason)

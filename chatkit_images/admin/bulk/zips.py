@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django.contrib.admin.models import CHANGE
@@ -14,10 +15,13 @@ from django.utils.translation import gettext, ngettext
 from ... import exchange, models
 from ...contexts import context_class, working_for
 from ...views.produced import zip_response
+from ..markup import local_time
 from .job import Job
-from .work import log
+from .work import log, of_job
 
 Rows = QuerySet[models.GeneratedImage]
+# Rows that are asked about at once.
+PAGE = 200
 
 
 def context_of(rows: Rows, job: Job) -> dict[str, Any]:
@@ -39,17 +43,30 @@ def context_of(rows: Rows, job: Job) -> dict[str, Any]:
     }
 
 
-def answer_of(request: HttpRequest, rows: Rows, job: Job) -> HttpResponseBase:
-    """Return the zip, and note in the admin's log who has it."""
+def answer_of(
+    request: HttpRequest, rows: Rows, job: Job, page: Any
+) -> HttpResponseBase:
+    """Return the zip, and note in the admin's log who has it.
+
+    Args:
+        request: Whose it is.
+        rows: Those that the person may see, and that match.
+        job: Which of them.
+        page: The admin of the images, which is asked of each whether it may be seen.
+    """
     keys = _part(rows, job).keys
-    taken = rows.filter(pk__in=keys).order_by().select_related(None)
-    taken = taken.only("pk", "prompt", "call_id")
-    log(request, list(taken), CHANGE, gettext("Downloaded in a zip."))
-    name = f"images-{timezone.localdate().isoformat()}.zip"
+    refused: set[uuid.UUID] = set()
+    for start in range(0, len(keys), PAGE):
+        found = list(rows.filter(pk__in=keys[start : start + PAGE]).order_by())
+        taken = [row for row in found if page.has_view_permission(request, row)]
+        refused |= {row.pk for row in found} - {row.pk for row in taken}
+        log(request, taken, CHANGE, gettext("Downloaded in a zip."))
+    name = f"images-{local_time(timezone.now()).date().isoformat()}.zip"
     with working_for(context_class().for_owner("", None, request)):
-        return zip_response(request, exchange.zip_of(keys), name)
+        return zip_response(request, exchange.zip_of(keys, refused), name)
 
 
 def _part(rows: Rows, job: Job) -> exchange.Part:
-    rows = rows.filter(created_at__lte=job.start)
-    return exchange.part_of(rows, job.position, are_few=job.keys is not None)
+    return exchange.part_of(
+        of_job(rows, job), job.position, are_few=job.keys is not None
+    )
