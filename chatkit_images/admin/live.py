@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -32,6 +32,8 @@ from .snapshots import MOST_ASKED, REMEMBERED, Asked, Snapshots, key_of
 Status = models.GeneratedImage.Status
 # Seconds for which a process shows everybody the same, and images that it shows.
 FRESH, MOST = 1.0, 100
+# Images that are remembered, to be told how they end.
+MOST_KNOWN = 200
 snapshots = Snapshots(FRESH)
 
 
@@ -42,28 +44,38 @@ class Forming:
     Attributes:
         images: Images that form, the newest first, and some that have just ended.
         looked_for: What was looked for by name, so that what is not there is gone.
+        known: Images that have formed a moment ago, each with the time until which it
+            is told how they have ended.
     """
 
     images: list[Any]
     looked_for: frozenset[Any]
+    known: dict[Any, float]
 
 
-def read(rows: QuerySet[Any], asked: Asked) -> Forming:
+def read(rows: QuerySet[Any], asked: Asked, before: Forming | None) -> Forming:
     """Return the images of rows that form, in one statement.
 
     Args:
         rows: The images that somebody may see.
-        asked: Images that have formed a moment ago: how have they ended? Those that
-            form now are added.
+        asked: Images that are asked for by name. However many others form, these are
+            told, so that what is not told is gone.
+        before: What was read the last time. How have those ended that formed then?
     """
-    wanted = Q(status=Status.GENERATING) | Q(pk__in=list(asked))
-    found = list(rows.filter(wanted).order_by("-created_at", "-pk")[: 2 * MOST])
-    looked_for = frozenset(asked)
-    until = monotonic() + REMEMBERED
+    now = monotonic()
+    known = {} if before is None else before.known
+    known = {key: until for key, until in known.items() if until > now}
+    names = list(asked)
+    wanted = rows.filter(Q(status=Status.GENERATING) | Q(pk__in=[*names, *known]))
+    first = Case(When(pk__in=names, then=0), default=1)
+    ordered = wanted.order_by(first, "-created_at", "-pk")
+    found = list(ordered[: 2 * MOST])
+    found.sort(key=lambda image: (image.created_at, image.pk), reverse=True)
     for image in found:
-        if image.status == Status.GENERATING and len(asked) < MOST_ASKED:
-            asked[image.pk] = until
-    return Forming(found, looked_for)
+        if image.status == Status.GENERATING:
+            known[image.pk] = now + REMEMBERED
+    newest = dict(sorted(known.items(), key=lambda each: -each[1])[:MOST_KNOWN])
+    return Forming(found, frozenset(names), newest)
 
 
 class LiveTile:
@@ -201,7 +213,7 @@ class LivePages(WithPanel, LiveRows):
             raise PermissionDenied
         rows, ids = self.get_queryset(request), keys_of(request.GET.get("ids", ""))
         forming: Forming = snapshots.get(
-            key_of(request, rows), lambda asked: read(rows, asked), ids
+            key_of(request, rows), lambda *before: read(rows, *before), ids
         )
         there = {image.pk for image in forming.images}
         gone = [str(key) for key in ids if key in forming.looked_for - there]

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_safe
 
+from ..cleaning import is_clean
 from .base import ChatKitModelAdmin
 from .snapshots import Snapshots, key_of
 
@@ -49,7 +50,7 @@ class LiveRows(ChatKitModelAdmin):
         It is read at most once a second, whoever asks; empty if the row is gone.
         """
         values = self.state_of(self.get_queryset(request).filter(pk=key))
-        found = snapshots.get(key_of(request, values), lambda _: values.first())
+        found = snapshots.get(key_of(request, values), lambda *_: values.first())
         if found is None:
             return ""
         return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
@@ -59,10 +60,13 @@ class LiveRows(ChatKitModelAdmin):
         """Answer with the version of a row; 404 for what the person may not see."""
         if not self.has_view_permission(request):
             raise Http404
+        text = unquote(object_id)
         try:
-            key = self.opts.pk.to_python(unquote(object_id))
+            key = self.opts.pk.to_python(text)
         except ValidationError as error:
             raise Http404 from error
+        if not is_clean(text):
+            raise Http404
         version = self.get_version(request, key)
         if not version:
             raise Http404

@@ -20,7 +20,7 @@ from django.utils.translation import gettext, ngettext
 from .. import models
 from ..failures.remedies import BY_REASON
 from .base import ChatKitModelAdmin, page_url, visible
-from .markup import money, words_of
+from .markup import local_time, money, words_of
 from .snapshots import Snapshots, key_of
 
 # Seconds for which a process shows the same numbers, and rows that a number counts.
@@ -74,8 +74,10 @@ class Panel:
     @cached_property
     def found(self) -> dict[str, Any]:
         """The numbers, which all who may see the same rows share for some seconds."""
-        key = str(timezone.localdate()), key_of(self._request, *self._rows.values())
-        found: dict[str, Any] = snapshots.get(key, lambda _: dict(self._count()))
+        rows = self._rows.values()
+        # People may be in different zones.
+        key = self._midnight.isoformat(), key_of(self._request, *rows)
+        found: dict[str, Any] = snapshots.get(key, lambda *_: dict(self._count()))
         return found
 
     @property
@@ -213,8 +215,7 @@ class Panel:
 
     @cached_property
     def _midnight(self) -> datetime.datetime:
-        now = timezone.now()
-        now = timezone.localtime(now) if timezone.is_aware(now) else now
+        now = local_time(timezone.now())
         return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
     @cached_property

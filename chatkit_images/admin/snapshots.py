@@ -52,15 +52,15 @@ class Snapshots:
     def get(
         self,
         key: Hashable,
-        read: Callable[[Asked], Any],
+        read: Callable[[Asked, Any], Any],
         asked: Iterable[Hashable] = (),
     ) -> Any:
         """Return an answer that is not older than the seconds.
 
         Args:
             key: The question.
-            read: Reads the answer. It gets what was asked for by name, and may add to
-                that what it asks for the next time.
+            read: Reads the answer. It gets what was asked for by name, and the answer
+                before, if there was one.
             asked: What the answer should have, if not this one then the next.
         """
         with self._lock:
@@ -70,12 +70,12 @@ class Snapshots:
                 found = self._found[key] = Snapshot()
         with found.lock:
             now = monotonic()
+            found.asked = {k: at for k, at in found.asked.items() if at > now}
             for each in asked:
                 if len(found.asked) < MOST_ASKED:
                     found.asked.setdefault(each, now + REMEMBERED)
             if found.read_at is None or now - found.read_at >= self.seconds:
-                found.asked = {k: at for k, at in found.asked.items() if at > now}
-                found.value = read(found.asked)
+                found.value = read(found.asked, found.value)
                 found.read_at = now
             return found.value
 

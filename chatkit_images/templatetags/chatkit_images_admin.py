@@ -44,11 +44,23 @@ def chatkit_panel(context: RequestContext) -> dict[str, Any]:
     For the index of the admin. It shows nothing where the app has no pages.
     """
     request: Any = context.get("request")
-    name = getattr(request, "current_app", None) or "admin"
-    for site in [each for each in all_sites if each.name == name]:
+    site = _site_of(request)
+    if site is not None:
         for model in (models.GeneratedImage, models.Run, models.Thread):
             if site.is_registered(model):
                 page: Any = site.get_model_admin(model)
                 if hasattr(page, "get_panel"):
                     return {"panel": page.get_panel(request)}
     return {"panel": None}
+
+
+def _site_of(request: Any) -> Any:
+    """Return the admin that shows a page; ``None`` if nobody can tell."""
+    view = getattr(getattr(request, "resolver_match", None), "func", None)
+    page = getattr(view, "model_admin", view)
+    if (site := getattr(page, "admin_site", None)) is not None:
+        return site
+    name = getattr(request, "current_app", None) or "admin"
+    named = [each for each in all_sites if each.name == name]
+    # Of two with one name it may be the other one, which shows what this one does not.
+    return named[0] if len(named) == 1 else None

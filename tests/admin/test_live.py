@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier, Lock
 from typing import Any
 
@@ -24,7 +25,7 @@ from .conftest import put
 from .paths import change, change_list, image_file, page
 
 Make = Callable[..., Any]
-TABLE = 'FROM "chatkit_images_generatedimage"'
+TABLE = f"FROM {connection.ops.quote_name('chatkit_images_generatedimage')}"
 LIVE = "admin:chatkit_images_generatedimage_live"
 
 
@@ -83,7 +84,7 @@ def test_viewers_at_once_wait_for_one_answer() -> None:
     asked, lock, barrier = [0], Lock(), Barrier(10)
     kept = snapshots.Snapshots(1.0)
 
-    def read(_: Any) -> int:
+    def read(*_: Any) -> int:
         with lock:
             asked[0] += 1
         return asked[0]
@@ -100,22 +101,22 @@ def test_viewers_at_once_wait_for_one_answer() -> None:
 def test_an_answer_that_could_not_be_read_is_read_again() -> None:
     kept = snapshots.Snapshots(1.0)
 
-    def fail(_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise OSError("away")
 
     with pytest.raises(OSError, match="away"):
         kept.get("key", fail)
-    assert kept.get("key", lambda _: 7) == 7
+    assert kept.get("key", lambda *_: 7) == 7
 
 
 def test_what_nobody_asks_for_any_more_is_forgotten(clock: list[float]) -> None:
     kept = snapshots.Snapshots(1.0)
     for number in range(3 * snapshots.MOST_KEYS):
         clock[0] += 0.001
-        kept.get(number, lambda _: None)
+        kept.get(number, lambda *_: None)
     assert len(kept._found) <= snapshots.MOST_KEYS
     clock[0] += 60
-    kept.get("new", lambda _: None)
+    kept.get("new", lambda *_: None)
     assert len(kept._found) == 1
 
 
@@ -241,6 +242,32 @@ def test_no_more_than_a_hundred_are_told(
     assert len(ask(root)["images"]) == 4
 
 
+def test_what_is_asked_for_by_name_is_told_however_many_form(
+    root: Client, make_thread: Make, form: Make, clock: list[float], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(live, "MOST", 2)
+    for module in (live, snapshots):
+        monkeypatch.setattr(module, "MOST_ASKED", 2)
+    before = timezone.now() - timedelta(hours=1)
+    old = form(created_at=before, file="")
+    ended = form(created_at=before, status="failed", reason="timeout")
+    thread = make_thread()
+    models.GeneratedImage.objects.bulk_create(
+        models.GeneratedImage(thread=thread, call_id=f"c{n}") for n in range(9)
+    )
+    ask(root)
+    clock[0] += 1
+    ids = f"{old.pk},{ended.pk}"
+    ask(root, ids=ids)
+    clock[0] += 1
+    answer = ask(root, ids=ids)
+    assert answer["gone"] == [] and len(answer["images"]) == 4
+    tiles = told(answer)
+    assert tiles[str(old.pk)]["isForming"] and not tiles[str(ended.pk)]["isForming"]
+    moments = [tile["started"] for tile in answer["images"]]
+    assert moments == sorted(moments, reverse=True)
+
+
 # Pages of one row
 
 
@@ -292,8 +319,10 @@ def test_state_of_a_row_is_told_to_who_may_see_it_once_a_second(
             version(root, image)
     assert sum(TABLE in query["sql"] for query in queries) == 1
     version(login("view_thread"), image, 404)
-    url = page(image, "state").replace(str(image.pk), "nothing")
-    assert root.get(url).status_code == 404
+    for row, name in ((image, "state"), (models.Thread(pk="thr"), "state")):
+        for key in ("nothing", "%00", "9" * 5000):
+            url = page(row, name).replace(str(row.pk), key)
+            assert root.get(url).status_code == 404
     monkeypatch.setattr(
         site._registry[models.GeneratedImage],
         "get_queryset",

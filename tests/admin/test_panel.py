@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.contrib.admin import site
+from django.contrib.admin import AdminSite, site
+from django.contrib.admin.sites import all_sites
 from django.db import connection
 from django.template import engines
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import ResolverMatch, reverse
 from django.utils import timezone
 
 from chatkit_images import models
@@ -156,10 +157,12 @@ def test_a_number_counts_no_further_than_it_says(
 def test_numbers_are_read_once_for_some_seconds(
     root: Client, busy: None, clock: list[float]
 ) -> None:
+    table = f"FROM {connection.ops.quote_name('chatkit_images_run')}"
+
     def statements() -> int:
         with CaptureQueriesContext(connection) as queries:
             numbers(root)
-        return sum('FROM "chatkit_images_run"' in q["sql"] for q in queries)
+        return sum(table in q["sql"] for q in queries)
 
     assert statements() > 0
     assert statements() == 0
@@ -178,3 +181,23 @@ def test_tag_shows_nothing_where_the_app_has_no_pages(
     for model in (models.GeneratedImage, models.Run, models.Thread):
         monkeypatch.delitem(site._registry, model)
     assert template.render({}, request).strip("[]\n ") == ""
+
+
+def test_tag_is_of_the_site_of_its_page_though_others_have_its_name(
+    make_user: Make, busy: None
+) -> None:
+    text = "{% load chatkit_images_admin %}[{% chatkit_panel %}]"
+    template = engines["django"].from_string(text)
+    request = RequestFactory().get("/")
+    request.user = make_user(is_superuser=True)
+    request.current_app = "admin"
+    # Django's own has the images, and this one has none.
+    other = AdminSite()
+    for mine, shown in ((site, True), (other, False)):
+        views = [getattr(each, "callback", None) for each in mine.get_urls()]
+        request.resolver_match = ResolverMatch(views[0], (), {})
+        assert ("ck-panel" in template.render({}, request)) is shown
+    request.resolver_match = None
+    assert "ck-panel" not in template.render({}, request)
+    # Until its memory is collected, it would be there for other tests.
+    all_sites.discard(other)

@@ -9,6 +9,8 @@
     // How long a tile stays in the strip once it has ended, to be seen in both places.
     const STAYS = 4000;
     const MOST_ENDED = 24;
+    // Tiles that are asked for by name at once, and tiles of images that form.
+    const MOST_ASKED = 50, MOST_FORMING = 300;
 
     class Out extends Error {}
 
@@ -140,7 +142,8 @@
 
         async function once() {
             const url = new URL(section.dataset.ckLive, location.href);
-            const lacking = [...tiles.values()].filter(tile => tile.dataset.lacks).map(tile => tile.dataset.id);
+            const lacking = [...tiles.values()].filter(tile => tile.dataset.lacks).map(tile => tile.dataset.id)
+                .slice(0, MOST_ASKED);
             url.searchParams.set('have', version);
             if (lacking.length) {
                 url.searchParams.set('ids', lacking.join(','));
@@ -179,6 +182,13 @@
                         tile.dataset.lacks = 'yes';
                     }
                 }
+            }
+            // The oldest goes first, as in the answer.
+            while (forming.children.length > MOST_FORMING) {
+                const oldest = forming.lastElementChild;
+                tiles.delete(oldest.dataset.id);
+                tiles.delete('ended ' + oldest.dataset.id);
+                oldest.remove();
             }
             count();
             return tiles.size ? OFTEN : SELDOM;
