@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from .. import models
+from ..cleaning import is_clean
 from ..queries import counters, holds
 from ..transactions import atomic
 from .lists import BoundedChangeList, Search, person_link
@@ -80,6 +81,14 @@ class ChatKitModelAdmin(BaseModelAdmin):
             rows = rows.annotate(owner_is_blocked=Exists(blocks))
         related = self.list_select_related
         return rows.select_related(*related) if isinstance(related, list) else rows
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return a row; ``None`` for a key that PostgreSQL refuses to look for."""
+        if not is_clean(object_id):
+            return None
+        return super().get_object(request, object_id, from_field)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Add the legal holds that keep some of the rows: then none is deleted."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.defaultfilters import filesizeformat
@@ -22,7 +22,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from .. import models
-from ..cleaning import clip
+from ..cleaning import clip, is_clean
 from ..conf import settings
 from ..models import ALL
 from ..protocol.limits import left_of_owner
@@ -126,11 +126,17 @@ class UseSummaryAdmin(ReadOnlyModelAdmin):
         owner = asked.get("owner", "")[:255]
         if number := asked.get("person", ""):
             # The key of a visitor is a secret, and is in no address.
-            row = rows.filter(pk=number).first() if number.isdecimal() else None
+            try:
+                key = self.opts.pk.to_python(number)
+            except ValidationError as error:
+                raise Http404 from error
+            row = rows.filter(pk=key).first()
             if row is None:
                 raise Http404
             owner = row.owner
         model = asked.get("model") or None
+        if not is_clean(owner + (model or "")):
+            raise Http404
         return UseReport(rows, Period.of(asked.get("period", "")), owner, model)
 
     def _asked(self, request: HttpRequest, report: UseReport) -> dict[str, str]:

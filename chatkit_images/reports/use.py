@@ -58,7 +58,8 @@ class Period:
     @property
     def name(self) -> str:
         """How it is written."""
-        return self.start.strftime("%Y-%m" if self.kind == Kind.MONTH else "%Y")
+        # Not ``strftime()``, which writes years of less than four digits.
+        return self.start.isoformat()[: 7 if self.kind == Kind.MONTH else 4]
 
     @property
     def parts(self) -> list[datetime.date]:

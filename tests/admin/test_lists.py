@@ -128,7 +128,15 @@ def test_bad_and_old_addresses_show_the_first_page(
 
 
 @pytest.mark.parametrize(
-    "query", ["period=soon", "from=yesterday", "to=2026-02-31", "kind=x", "nothing=1"]
+    "query",
+    [
+        "period=soon",
+        "from=yesterday",
+        "to=2026-02-31",
+        "kind=x",
+        "nothing=1",
+        "model=%00",
+    ],
 )
 def test_bad_filters_lead_to_the_list(root: Client, query: str) -> None:
     response = root.get(f"{IMAGES}?{query}")

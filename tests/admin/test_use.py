@@ -258,3 +258,17 @@ def test_a_sum_has_a_page_and_nobody_changes_it(root: Client) -> None:
     assert root.post(change(row), {"images": 5}).status_code == 403
     assert root.get(page(row, "delete")).status_code == 403
     assert root.get(page(UseSummary, "add")).status_code == 403
+
+
+def test_no_address_that_somebody_made_up_is_an_error(root: Client) -> None:
+    bill()
+    odd = [
+        ("person", "9" * 5000),
+        ("person", "9" * 30),
+        ("owner", "\0"),
+        ("model", "\0"),
+    ]
+    for name, said in odd:
+        assert root.get(PAGE, {name: said}).status_code == 404, (name, said[:9])
+    for said in ("0001", "0001-02", "9999-12"):
+        assert root.get(PAGE, {"period": said}).context["asked"]["period"] == said

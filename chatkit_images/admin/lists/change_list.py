@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import (
     ALL_VAR,
     IGNORED_PARAMS,
@@ -17,6 +18,7 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
+from ...cleaning import is_clean
 from .choices import RecentValuesFilter
 from .conditions import Conditions
 from .estimates import are_few
@@ -100,6 +102,9 @@ class BoundedChangeList(ChangeList):
             self.params.pop(name, None)
             if name in self.filter_params:
                 texts[name] = str(self.filter_params.pop(name)[-1])
+        values = (each for found in self.filter_params.values() for each in found)
+        if not all(is_clean(each) for each in values):
+            raise IncorrectLookupParameters("No column holds such a text.")
         found = super().get_filters(request)
         self._remaining = found[2]
         self.filter_specs = found[0]
