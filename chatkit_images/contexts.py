@@ -24,6 +24,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 # What the columns of owners take.
 OWNER_LENGTH = 255
+# Begins what stands in the column of owners and is none, such as the sums of all.
+RESERVED = "~"
 C = TypeVar("C", bound=RequestContext | None)
 
 
@@ -93,7 +95,8 @@ def checked(context: object) -> RequestContext:
 
     Raises:
         TypeError: If it is no context, or its owner is no text.
-        ValueError: If its owner is empty, or does not fit into its column.
+        ValueError: If its owner is empty, does not fit into its column, or begins as
+            what counts for all.
     """
     if not isinstance(context, RequestContext):
         advice = "from_request() must return a context, and must not be asynchronous."
@@ -105,6 +108,11 @@ def checked(context: object) -> RequestContext:
         raise ValueError(
             f"The owner of a {name} must have 1 to {OWNER_LENGTH} characters, "
             f"got {len(owner)}."
+        )
+    if owner.startswith(RESERVED):
+        raise ValueError(
+            f"The owner of a {name} must not begin with {RESERVED!r}, as the names of "
+            f"sums and counters of this app do, got {owner!r}."
         )
     return context
 

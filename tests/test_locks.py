@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from chatkit_images import storage
 from chatkit_images.context import RequestContext
@@ -29,6 +31,7 @@ from chatkit_images.queries import (
     images,
     inputs,
     items,
+    reviews,
     sources,
     threads,
 )
@@ -145,3 +148,20 @@ def test_what_a_new_row_points_at_is_deleted_in_the_same_moment(
             else:
                 inputs.remember([file], Provider("api.example", "m"), "too_large")
     assert GeneratedImage.objects.filter(pk=made.pk).exists()
+
+
+@pytest.mark.skipif(
+    not connection.features.has_select_for_update, reason="Writers wait for the whole."
+)
+@pytest.mark.parametrize("step", [reviews.hide, reviews.hold, reviews.keep])
+def test_images_are_locked_in_the_order_of_their_keys(
+    context: RequestContext, step: Callable[..., Any]
+) -> None:
+    """Of two that lock along another index each would wait for the other."""
+    thread = Thread.objects.create(pk="thr_1", owner=context.owner)
+    fox = thread.images.create(visibility="hidden", review_since=timezone.now())
+    with CaptureQueriesContext(connection) as queries:
+        step([fox.pk], "staff")
+    locking = [q["sql"] for q in queries if " FOR " in q["sql"]]
+    assert locking
+    assert not any("visibility" in sql or "review" in sql for sql in locking)

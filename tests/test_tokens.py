@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chatkit_images.context import RequestContext
-from chatkit_images.models import Attachment, Run, Thread
+from chatkit_images.models import ALL, Attachment, Run, Thread
 from chatkit_images.testing import LoopbackAPI, Text
 from tests.asking import DOORS, ask, ask_op, door, form, watches
 from tests.client import URL, ChatClient, message, thread_id
@@ -438,6 +438,7 @@ class OddContext(RequestContext):
         if odd == "nothing":
             return None
         owners: dict[str, Any] = {"empty": "", "number": 17, "long": "x" * 256}
+        owners["sum"] = ALL
         return cls.for_owner(owners[odd], request=request)
 
 
@@ -452,6 +453,7 @@ class AsynchronousContext(RequestContext):
 OWNERLESS: list[tuple[type[RequestContext], str, str]] = [
     (OddContext, "empty", "The owner of a OddContext must have 1 to 255 char"),
     (OddContext, "long", "The owner of a OddContext must have 1 to 255 char"),
+    (OddContext, "sum", "The owner of a OddContext must not begin with '~'"),
     (OddContext, "number", "The owner of a OddContext must be a text, got 17."),
     (OddContext, "nothing", "from_request() must return a context"),
     (AsynchronousContext, "", "must not be asynchronous"),

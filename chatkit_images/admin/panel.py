@@ -10,16 +10,16 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
 
 from .. import models
 from ..failures.remedies import BY_REASON
 from .base import ChatKitModelAdmin, page_url, visible
+from .lists.counts import Count as Bounded
 from .markup import local_time, money, words_of
 from .snapshots import Snapshots, key_of
 
@@ -182,12 +182,14 @@ class Panel:
         if (runs := rows.get(models.Run)) is not None:
             yield "running", _bounded(runs.filter(status="running"))
             today = runs.filter(**since).order_by("-created_at")
-            cost = today[:MOST].aggregate(sum=Sum("cost"))["sum"]
-            if cost is not None:
-                yield "cost", cost
-            mended = today.filter(reason__in=[*BY_REASON])[:MOST]
+            cost = today[: MOST + 1].aggregate(sum=Sum("cost"), n=Count("pk"))
+            if cost["sum"] is not None:
+                yield "cost", (cost["sum"], cost["n"] > MOST)
+            mended = today.filter(reason__in=[*BY_REASON])[: MOST + 1]
             reasons = Counter(mended.values_list("reason", flat=True))
-            yield from ((f"reason {name}", n) for name, n in reasons.items())
+            is_least = reasons.total() > MOST
+            for name, n in reasons.items():
+                yield f"reason {name}", Bounded(n, is_least=is_least)
         if (feedback := rows.get(models.Feedback)) is not None:
             negative = Q(kind="negative", updated_at__gte=self._midnight)
             yield "disliked", _bounded(feedback.filter(negative))
@@ -206,11 +208,9 @@ class Panel:
         self, name: str, label: str, model: Any, query: dict[str, Any]
     ) -> Number:
         value, url = self.found[name], page_url(self.site, model, "changelist")
+        text = str(value)
         if name == "cost":
-            text = money(value)
-        else:
-            text = number_format(min(value, MOST), use_l10n=True, force_grouping=True)
-            text += "+" if value > MOST else ""
+            text = money(value[0]) + ("+" if value[1] else "")
         return Number(label, text, f"{url}?{urlencode(query)}")
 
     @cached_property
@@ -236,9 +236,10 @@ class Panel:
         return {"kind__exact": "negative", "updated_at__gte": day}
 
 
-def _bounded(rows: QuerySet[Any]) -> int:
-    """Return how many rows there are, or one more than are counted."""
-    return rows.order_by()[: MOST + 1].count()
+def _bounded(rows: QuerySet[Any]) -> Bounded:
+    """Return how many rows there are, up to the bound."""
+    number = rows.order_by()[: MOST + 1].count()
+    return Bounded(min(number, MOST), is_least=number > MOST)
 
 
 class WithPanel(ChatKitModelAdmin):

@@ -101,7 +101,12 @@ def _midnight(day: datetime.date) -> datetime.datetime:
     found = datetime.datetime.combine(day, datetime.time())
     if not django_settings.USE_TZ:
         return found
-    return timezone.make_aware(found, timezone.get_default_timezone())
+    here = timezone.make_aware(found, timezone.get_default_timezone())
+    try:
+        return here.astimezone(datetime.UTC)
+    except OverflowError:
+        # It is the first day of all, or the last one, and there it is another year.
+        return found.replace(tzinfo=datetime.UTC)
 
 
 def _reprice_runs(runs: list[models.Run], known: Prices, report: Repriced) -> None:

@@ -217,10 +217,12 @@ def _decide(
     words: str,
     values: dict[str, Any],
 ) -> list[uuid.UUID]:
-    rows = models.GeneratedImage.objects.filter(pk__in=list(keys)).filter(which)
+    rows = models.GeneratedImage.objects.filter(pk__in=list(keys)).order_by("pk")
     with atomic():
-        locked = rows.locked().order_by("pk").values_list("pk", flat=True)
-        changed = list(locked)
+        # By their keys alone: MariaDB locks what it reads of an index, too, and in the
+        # order of that index.
+        list(rows.locked().values_list("pk", flat=True))
+        changed = list(rows.filter(which).values_list("pk", flat=True))
         if changed:
             # It may have been shown since its file was moved.
             values = {**values, "is_aside": False}

@@ -140,12 +140,12 @@ def _changes(entries: Iterable[Any]) -> dict[Key, Amounts]:
     by_line: dict[Any, Amounts] = defaultdict(Amounts)
     for _key, day, owner, model, *values in entries:
         # What is of no model at all, such as a run, is in no sum of one.
-        names = (ALL,) if values[0] == Kind.RUN else (ALL, model)
+        names = (ALL,) if values[0] == Kind.RUN or model == ALL else (ALL, model)
         by_line[day, owner, names].add(*_amounts(*values))
     changes: dict[Key, Amounts] = defaultdict(Amounts)
     for (day, owner, names), amounts in by_line.items():
         for period, start in _periods(day):
-            for holder in (ALL, owner):
+            for holder in {ALL, owner}:
                 for model in names:
                     key = Key(period, start, holder, model)
                     changes[key].add(amounts.numbers, amounts.failures)

@@ -151,7 +151,13 @@ def test_a_number_counts_no_further_than_it_says(
     models.GeneratedImage.objects.bulk_create(
         models.GeneratedImage(thread=thread, call_id=f"c{n}") for n in range(5)
     )
-    assert numbers(root)["images"] == "2+"
+    models.Run.objects.bulk_create(
+        models.Run(thread=thread, status="failed", reason="quota", cost=Decimal("0.25"))
+        for _ in range(5)
+    )
+    found = numbers(root)
+    assert found["images"] == "2+" and found["answers failed today: quota"] == "3+"
+    assert found["cost"].endswith("0.75+")
 
 
 def test_numbers_are_read_once_for_some_seconds(

@@ -141,6 +141,14 @@ def test_a_run_that_has_lost_an_image_keeps_its_cost(settings: Any) -> None:
 
 
 def test_bad_options_and_prices_are_told(settings: Any) -> None:
+    since = "--since=2026-11-01"
+    with pytest.raises(CommandError, match="must be a day after --since"):
+        call_command("chatkit_images_prices", since, "--until=2026-11-01")
+    for zone in ("Europe/Berlin", "America/New_York"):
+        settings.TIME_ZONE = zone
+        # The first and the last moment of all have no other zone.
+        ends = ("--since=0001-01-01", "--until=9999-12-31")
+        call_command("chatkit_images_prices", *ends, stdout=StringIO())
     with pytest.raises(CommandError, match="is no day"):
         call_command("chatkit_images_prices", "--since", "May")
     settings.CHATKIT_IMAGES = settings.CHATKIT_IMAGES | {"PRICES": {"a": 1}}
@@ -178,6 +186,17 @@ def check(count: int) -> None:
         assert sum(rows.values_list("cost", flat=True)) == total.cost
     days = UseSummary.objects.filter(period="day", owner=ALL, model=ALL)
     assert sum(days.values_list("images", flat=True)) == total.images
+
+
+def test_what_is_called_like_the_sums_of_all_counts_once(settings: Any) -> None:
+    """A gateway may call its model anything."""
+    for owner, model in ((ALL, ALL), ("user:1", ALL), ("user:1", "draws")):
+        UseEntry.objects.create(
+            owner=owner, model=model, kind="bill", amount=1, day=DAY, cost=1
+        )
+    sums.fold()
+    assert UseSummary.objects.get(period="day", owner=ALL, model=ALL).cost == 3
+    assert UseSummary.objects.get(period="day", owner="user:1", model=ALL).cost == 2
 
 
 def test_each_entry_is_folded_once_whoever_folds(monkeypatch: Any) -> None:

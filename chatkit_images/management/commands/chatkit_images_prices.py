@@ -47,15 +47,17 @@ class Command(ReportCommand):
         )
 
     def work(self, **options: Any) -> None:
-        dry_run = options["dry_run"]
+        dry_run, since, until = (options[k] for k in ("dry_run", "since", "until"))
+        if until is not None and until <= since:
+            raise CommandError("--until must be a day after --since.")
         try:
             prices.configured()
         except (TypeError, ValueError) as error:
             raise CommandError(f"CHATKIT_IMAGES['PRICES']: {error}") from error
         try:
             report = reprice(
-                options["since"],
-                options["until"],
+                since,
+                until,
                 dry_run=dry_run,
                 progress=self.progress(),
             )
