@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import fcntl
 import gc
 import io
 import itertools
 import os
+import shutil
 import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +75,11 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.collect()
+        gc.freeze()
         gc.enable()
         # Most that a test makes ends with it, and what has to go at once is collected
         # by the test that says so.
-        gc.set_threshold(20_000, 20, 20)
+        gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -112,12 +116,52 @@ def forget_connections() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def migrated(
+    django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, ExitStack] | None]:
+    """Have a copy of the migrated database, or its place, and the lock on it.
+
+    The first worker of pytest-xdist migrates, which takes seconds, and the others copy.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ or connection.vendor != "sqlite":
+        yield None
+        return
+    copy = tmp_path_factory.getbasetemp().parent / "migrated.sqlite3"
+    with ExitStack() as stack:
+        lock = stack.enter_context(copy.with_suffix(".lock").open("w"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield copy, stack
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(migrated: tuple[Path, ExitStack] | None) -> bool:
+    """Whether the database of the tests is there, without any migration."""
+    if migrated is None or not migrated[0].exists():
+        return False
+    test = connection.settings_dict["TEST"]
+    shutil.copyfile(migrated[0], test["NAME"])
+    test["MIGRATE"] = False
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_db_setup: None,
+    django_db_blocker: Any,
+    django_db_keepdb: bool,
+    migrated: tuple[Path, ExitStack] | None,
+) -> Iterator[None]:
     """Make the database, with a short way back to what it holds at first.
 
     A test that commits ends with empty tables, and Django fills those of content types
     and permissions again; to find out with what takes longer than many a test.
     """
+    if migrated is not None:
+        copy, lock = migrated
+        if not copy.exists():
+            with django_db_blocker.unblock(), connection.cursor() as cursor:
+                cursor.execute("VACUUM INTO %s", [str(copy)])
+        lock.close()
     post_migrate.disconnect(create_contenttypes)
     post_migrate.disconnect(
         dispatch_uid="django.contrib.auth.management.create_permissions"
@@ -145,6 +189,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock():
             wait_until_alone()
+    if django_db_keepdb:
+        with django_db_blocker.unblock():
+            connection.close()
+            Path(connection.settings_dict["NAME"]).unlink()
 
 
 def deletions(style: Any, tables: Any, **options: Any) -> list[str]:
@@ -202,6 +250,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield folders for files; ``tmp_path`` takes longer, and few tests look at it."""
     base = tmp_path_factory.mktemp("files")
     return (base / str(number) for number in itertools.count())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_power_cut() -> Iterator[None]:
+    """Wait for no disk: what a test has written is read before the power is cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
