@@ -9,8 +9,9 @@ from typing import Any
 import upkeep_rows
 
 IMAGES_A_THREAD, IMAGES_A_RUN = 20, 2
-# One of so many images has the common word, and one has failed.
-COMMON, FAILED = 10, 50
+# One of so many images has the common word, and one has failed: a page of them is full
+# over a thousand images, too.
+COMMON, FAILED = 10, 20
 # The oldest images have the rare word, and this person has the oldest threads.
 RARE = 20
 # Sizes of files are spread over so many bytes.

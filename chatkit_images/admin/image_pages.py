@@ -12,7 +12,6 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import SuspiciousOperation
-from django.db.models import QuerySet
 from django.http import (
     Http404,
     HttpRequest,
@@ -26,9 +25,12 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
-from .. import file_urls, keysets, models
+from .. import file_urls, models
 from ..exceptions import NotFoundError
 from .image_fields import GeneratedImageFields
+from .lists import BoundedChangeList, Order
+from .lists.orders import Position
+from .lists.reading import Reading
 from .markup import full_time
 from .row_actions import log
 
@@ -111,23 +113,31 @@ class ImagePages(GeneratedImageFields):
 
     def get_neighbours(
         self, request: HttpRequest, obj: models.GeneratedImage
-    ) -> dict[str, str]:
-        """Return the addresses of the next newer and the next older image.
+    ) -> dict[str, Any]:
+        """Return the addresses of the images before and after one, and if time says so.
+
+        They are looked for as far as a page of the list looks.
 
         Args:
             request: The request. If it came from a filtered list, they are of that.
             obj: The image.
         """
-        rows = self._listed(request).select_related(None).only("pk")
-        place, kept = (obj.created_at, obj.pk), request.GET.get(FILTERS, "")
+        reading = self._reading(request)
+        if getattr(obj, reading.order.column) is None:
+            # It has left that order, as it does when a decision is made.
+            by = Order.of(self.list_order)
+            reading = Reading(reading.rows, self.model._default_manager.all(), by, by)
+        kept = request.GET.get(FILTERS, "")
         query = f"?{QueryDict.fromkeys([FILTERS], kept).urlencode()}" if kept else ""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        return {
+        here = Position(getattr(obj, reading.order.column), obj.pk)
+        found: dict[str, Any] = {
             side: reverse(name, args=[quote(row.pk)], current_app=self.admin_site.name)
             + query
-            for side, order in (("newer", "asc"), ("older", "desc"))
-            for row in keysets.page(rows, place, order, 1, {})
+            for side, backwards in (("before", True), ("after", False))
+            for row in reading.page(here, backwards, 1).rows
         }
+        return found | {"is_by_time": reading.order == Order.of(self.list_order)}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class of the list; of one without pages, if only rows count."""
@@ -136,23 +146,27 @@ class ImagePages(GeneratedImageFields):
             return listing
         return type(listing.__name__, (WithoutPages, listing), {})
 
-    def _listed(self, request: HttpRequest) -> QuerySet[models.GeneratedImage]:
-        """Return the rows of the list from which a page was opened."""
+    def _reading(self, request: HttpRequest) -> Reading:
+        """Return how the rows of the list are read from which a page was opened."""
         filters = QueryDict(request.GET.get(FILTERS, ""), mutable=True)
         for name in PLACE:
             filters.pop(name, None)
-        if filters:
-            listing: Any = copy.copy(request)
-            listing.GET = filters
-            listing.whole_list = True
-            try:
-                rows: QuerySet[models.GeneratedImage]
-                rows = self.get_changelist_instance(listing).queryset
-                return rows
-            except (
-                DisallowedModelAdminLookup,
-                IncorrectLookupParameters,
-                SuspiciousOperation,
-            ):
-                pass  # The address is of an older version, or somebody made it up.
-        return self.get_queryset(request)
+        try:
+            return self._reading_of(request, filters)
+        except (
+            DisallowedModelAdminLookup,
+            IncorrectLookupParameters,
+            SuspiciousOperation,
+        ):
+            # The address is of an older version, or somebody made it up.
+            return self._reading_of(request, QueryDict())
+
+    def _reading_of(self, request: HttpRequest, filters: QueryDict) -> Reading:
+        listing: Any = copy.copy(request)
+        listing.GET = filters
+        listing.whole_list = True
+        found = self.get_changelist_instance(listing)
+        if isinstance(found, BoundedChangeList):
+            return found.reading(listing)
+        by = Order.of(self.list_order)
+        return Reading(found.queryset, self.model._default_manager.all(), by, by)

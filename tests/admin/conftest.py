@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
@@ -166,3 +167,9 @@ def everything(
         return rows
 
     return make
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for page in admin.site._registry.values():
+        monkeypatch.setattr(page, "list_per_page", 3)

@@ -204,6 +204,22 @@ def test_a_page_leads_to_the_images_before_and_after_it(
     assert 'rel="next"' not in html
 
 
+def test_the_way_through_a_list_in_another_order_is_in_that_order(
+    root: Client, make_image: Make
+) -> None:
+    large, small, middle = (make_image(bytes=size) for size in (9, 1, 5))
+    kept = urlencode({"_changelist_filters": "order=-bytes"})
+    html = root.get(f"{change(middle)}?{kept}").content.decode()
+    assert f'href="{change(large)}?{kept}" rel="prev"' in html
+    assert f'href="{change(small)}?{kept}" rel="next"' in html
+    assert "‹ Previous" in html
+    # One that has left the order leads through the others by time.
+    models.GeneratedImage.objects.filter(pk=large.pk).update(bytes=None)
+    html = root.get(f"{change(large)}?{kept}").content.decode()
+    assert f'href="{change(small)}?{kept}" rel="prev"' in html
+    assert "‹ Newer" in html
+
+
 @pytest.mark.parametrize("filters", ["no_such__field=1", "p=x"])
 def test_filters_that_nobody_has_made_lead_through_all(
     root: Client, make_image: Make, filters: str

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib import admin
 from django.test import Client
+from django.utils import timezone
 
 from chatkit_images import models
 from chatkit_images.admin.lists import conditions
 
 from .paths import MODELS, change, change_list
-from .test_lists import listed
+from .test_lists import listed, walk
 
 Make = Callable[..., Any]
 IMAGES = change_list(models.GeneratedImage)
@@ -78,6 +80,26 @@ def test_only_the_newest_threads_of_a_person_are_read(
     assert "newest 200 threads" in page.pager.notes[0]
     # What is done to all that match leaves none out.
     assert set(page.matching()) == set(images)
+
+
+@pytest.mark.parametrize("filters", ["", "&kind=hosted", "&status__exact=generating"])
+def test_pages_of_a_person_mix_the_images_of_their_threads(
+    root: Client, make_image: Make, make_thread: Make, small_pages: None, filters: str
+) -> None:
+    now = timezone.now()
+    threads = [make_thread(owner="team:7") for _ in range(3)]
+    for number in range(24):
+        # One thread has most of them, and two images have the same time.
+        thread = threads[0 if number % 4 else number // 4 % 3]
+        at = now - timedelta(minutes=number // 2)
+        make_image(thread=thread, status="generating", created_at=at)
+    make_image(thread=make_thread(owner="team:8"))
+    rows = models.GeneratedImage.objects.filter(thread__owner="team:7")
+    wanted = list(rows.order_by("-created_at", "-pk").values_list("pk", flat=True))
+    query = f"?owner=team:7{filters}"
+    assert walk(root, IMAGES, query, "older") == wanted
+    last = listed(root, IMAGES, query).pager.oldest
+    assert walk(root, IMAGES, last, "newer") == wanted
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib import admin
@@ -16,17 +17,11 @@ from chatkit_images import models
 from chatkit_images.admin.lists import change_list as lists
 from chatkit_images.admin.lists import counts, reading
 
-from .paths import MADE_BY_STAFF, MODELS, change_list
+from .paths import MADE_BY_STAFF, MODELS, change, change_list
 
 Make = Callable[..., Any]
 IMAGES = change_list(models.GeneratedImage)
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    for page in admin.site._registry.values():
-        monkeypatch.setattr(page, "list_per_page", 3)
 
 
 def make_images(thread: models.Thread, count: int, **fields: Any) -> list[Any]:
@@ -421,12 +416,14 @@ def test_lists_of_many_rows_read_no_more_than_lists_of_few(
     threads, runs = change_list(models.Thread), change_list(models.Run)
     queries = ["", "?newer=oldest", "?q=fox", "?q=owl", "?status__exact=generating"]
     queries += ["?order=-bytes", "?kind=nested", "?model__exact=m"]
+    queries += ["?owner=team:7", "?owner=team:7&newer=oldest"]
     paths = [f"{IMAGES}{query}" for query in queries]
     paths += [threads, f"{threads}?q=owl", f"{threads}?has_images=no", runs]
     root.get(IMAGES)
     taken = []
     for count in (100, 1900):
-        images = make_images(make_thread(), count, model="m", bytes=1)
+        thread = make_thread(owner="team:7")
+        images = make_images(thread, count, model="m", bytes=1)
         made = [
             models.Thread(pk=f"thr_{row.pk}", owner="visitor:1", title="a fox")
             for row in images
@@ -438,3 +435,34 @@ def test_lists_of_many_rows_read_no_more_than_lists_of_few(
         taken.append({path: steps(root, path) for path in paths})
     few, many = taken
     assert {path: many[path] for path in paths if many[path] > 1.5 * few[path]} == {}
+
+
+def test_pages_do_not_begin_with_all_threads(
+    root: Client, make_thread: Make, small_pages: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    monkeypatch.setattr(reading, "MOST_READ", 40)
+    monkeypatch.setattr(counts, "MOST_COUNTED", 20)
+    monkeypatch.setattr("chatkit_images.admin.lists.choices.MOST_RECENT", 20)
+    taken = []
+    queries = ["", "?q=fox", "?q=owl", "?kind=nested", "?order=-bytes"]
+    for count in (5, 95):
+        images = [
+            image for _ in range(count) for image in make_images(make_thread(), 20)
+        ]
+        models.GeneratedImage.objects.update(bytes=1)
+        for number, image in enumerate(images):
+            image.created_at = BEGAN + timedelta(minutes=number)
+        models.GeneratedImage.objects.bulk_update(images, ["created_at"])
+        with connection.cursor() as cursor:
+            # Since it knows the sizes of tables, SQLite begins with the smallest.
+            cursor.execute("ANALYZE")
+        paths = {query: f"{IMAGES}{query}" for query in queries}
+        paths["an image"] = change(images[-1])
+        kept = urlencode({"_changelist_filters": "q=owl"})
+        paths["an image of a search"] = f"{change(images[-1])}?{kept}"
+        root.get(IMAGES)
+        taken.append({name: steps(root, path) for name, path in paths.items()})
+    few, many = taken
+    assert {name: many[name] for name in many if many[name] > 1.5 * few[name]} == {}

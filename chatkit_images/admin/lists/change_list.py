@@ -25,6 +25,7 @@ from .estimates import are_few
 from .orders import BadPosition, Order, OrderFilter, Position
 from .pager import NEWER, OLDER, OLDEST, Pager
 from .people import OwnerFilter
+from .ranges import until
 from .reading import MOST_READ, Reading
 from .search import Search
 
@@ -135,7 +136,7 @@ class BoundedChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         """Read the page."""
-        reading = self._reading(request)
+        reading = self.reading(request)
         self._offer_values(reading)
         limit, at, backwards = self.list_per_page, self._at, self._is_backwards
         page = reading.page(at, backwards, limit)
@@ -158,7 +159,7 @@ class BoundedChangeList(ChangeList):
         self.multi_page = False
         self.paginator = Paginator(page.rows, limit)
 
-    def _reading(self, request: HttpRequest) -> Reading:
+    def reading(self, request: HttpRequest) -> Reading:
         """Return how the rows that match are read."""
         own = next((s for s in self.filter_specs if hasattr(s, "own_order")), None)
         text = getattr(own, "own_order", None) or self.model_admin.list_order
@@ -179,6 +180,7 @@ class BoundedChangeList(ChangeList):
         if found.threads is not None:
             rows, is_few = rows.filter(thread__in=found.threads), True
             self.has_newest_only = found.has_more_threads
+        is_all = not (found.has_rest or is_narrowed or found.within)
         return Reading(
             rows,
             found.walk,
@@ -188,6 +190,7 @@ class BoundedChangeList(ChangeList):
             is_direct=not (found.has_rest or is_narrowed or is_few),
             is_few=is_few,
             places=self._places(request) if search.is_for_words else None,
+            threads=found.threads if is_all else None,
         )
 
     def _places(self, request: HttpRequest) -> list[tuple[Any, Any]] | None:
@@ -209,12 +212,11 @@ class BoundedChangeList(ChangeList):
         if not offering:
             return
         by = Order.of(self.model_admin.list_order)
-        newest = self.root_queryset.order_by(*by.keys)
-        if newest.query.where:
-            walk = self.model._default_manager.all()
+        walk = self.model._default_manager.all()
+        newest = walk.order_by(*by.keys)
+        if self.root_queryset.query.where:
             end = Reading(walk, walk, by, by).window(None, by)
-            if end is not None:
-                newest = newest.filter(**{f"{by.column}__gte": end})
+            newest = until(self.root_queryset.order_by(*by.keys), by, end)
         for spec in offering:
             spec.look_at(newest)
         self.filter_specs = [

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.db.models import Count as CountOf
-from django.db.models import F, Q, QuerySet, Window
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 
-from ... import keysets
 from .counts import Count, bounded, count
 from .orders import Order, Position
+from .ranges import along, nearest_of, sort, until
 
 # Rows that a page looks at, if what it looks for is answered by no index.
 MOST_READ = 2000
@@ -30,6 +28,7 @@ class Reading:
         is_direct: Whether ``walk`` has no other rows than ``rows``.
         is_few: Whether there are so few ``rows`` that all of them may be sorted.
         places: The values of the order and the keys of all ``rows``, if they are known.
+        threads: Those that have all ``rows``, and no others.
     """
 
     rows: QuerySet[Any]
@@ -40,6 +39,7 @@ class Reading:
     is_direct: bool = False
     is_few: bool = False
     places: list[tuple[Any, Any]] | None = None
+    threads: list[str] | None = None
 
     @property
     def is_windowed(self) -> bool:
@@ -57,19 +57,24 @@ class Reading:
             # In another order it stands at the newest rows, whatever the position is.
             follows = self.order == self.by
             by = Order(self.by.column, descending if follows else self.by.descending)
-            end = self.window(at if follows else None, by)
-            rows = _until(rows, by, end)
+            begin = at if follows else None
+            end = self.window(begin, by)
+            rows = until(rows, by, end, begin)
         order = Order(self.order.column, descending)
         if self.is_direct and self.order != self.by:
-            found, number = self._ranked(order, at, end, limit + 1)
-        elif self.is_few or self.order != self.by:
-            found = _sorted(rows, order, at, limit + 1)
+            places = self._ranked(end)
+            page = self._page_of(places, at, backwards, limit)
+            return replace(page, end=end, number=len(places) if at is None else None)
+        if self.is_few or self.order != self.by:
+            if self.threads is not None and self.order == self.by:
+                rows = nearest_of(self.threads, self.walk, rows, order, at, limit)
+            found = sort(rows, order, at, limit + 1)
         elif self.is_direct and not self.within:
             # SQLite would begin with another table, and sort all rows.
             keys = self.walk.values_list("pk", flat=True)
-            found = self._rows_of(_along(keys, order, at, limit + 1, self.within))
+            found = self._rows_of(along(keys, order, at, limit + 1, self.within))
         else:
-            found = _along(rows, order, at, limit + 1, self.within)
+            found = along(rows, order, at, limit + 1, self.within)
         more = len(found) > limit
         found = found[:limit]
         if backwards:
@@ -104,20 +109,16 @@ class Reading:
         rows = {row.pk: row for row in self.rows.filter(pk__in=keys).order_by()}
         return [rows[key] for key in keys if key in rows]
 
-    def _ranked(
-        self, order: Order, at: Position | None, end: Any, limit: int
-    ) -> tuple[list[Any], int | None]:
-        """Return the next rows by another value, and how many are in that order.
+    def _ranked(self, end: Any) -> list[tuple[Any, Any]]:
+        """Return the places of the rows of a window that have a value of the order.
 
-        The keys are found first: other tables are asked for the rows of a page only.
+        Whoever has all of them knows their number, too: a database would read or sort
+        them once more for that.
         """
-        walk = self.walk.filter(**{f"{order.column}__isnull": False})
-        walk = _until(walk, self.by, end).annotate(in_order=Window(CountOf("pk")))
-        pairs = _sorted(walk.values_list("pk", "in_order"), order, at, limit)
-        found = self._rows_of([pk for pk, _ in pairs])
-        if at is not None:
-            return found, None
-        return found, pairs[0][1] if pairs else 0
+        rows = self.walk.filter(**{f"{self.order.column}__isnull": False})
+        # Thousands may have the time at which the window ends.
+        rows = until(rows, self.by, end).order_by(self.by.keys[0])
+        return list(rows.values_list(self.order.column, "pk")[: 2 * MOST_READ])
 
     def window(self, at: Position | None, by: Order) -> Any:
         """Return the value at which a window ends; ``None`` if it has all the rest."""
@@ -142,11 +143,11 @@ class Reading:
             rows = self.walk.order_by(self.by.keys[0]).values(self.by.column)
             return count(rows)
         if not self.is_windowed:
-            return count(self.rows.order_by())
+            return count(self.rows.order_by().values("pk"))
         end = self.window(None, self.by) if page is None else page.end
         if page is not None and page.number is not None:
             return bounded(page.number, is_least=end is not None)
-        rows = _until(self.rows.order_by(), self.by, end)
+        rows = until(self.rows.order_by(), self.by, end).values("pk")
         return Count(number := count(rows), end is not None or number.is_least)
 
 
@@ -165,57 +166,3 @@ class Page:
     has_more: bool
     end: Any
     number: int | None = None
-
-
-def _until(rows: QuerySet[Any], by: Order, end: Any) -> QuerySet[Any]:
-    """Return the rows of a window."""
-    if end is None:
-        return rows
-    return rows.filter(**{f"{by.column}__{'gte' if by.descending else 'lte'}": end})
-
-
-def _along(
-    rows: QuerySet[Any],
-    order: Order,
-    at: Position | None,
-    limit: int,
-    within: dict[str, Any],
-) -> list[Any]:
-    """Return the next rows by an index."""
-    op = "lt" if order.descending else "gt"
-    if at is not None and order.column == "pk":
-        rows, at = rows.filter(**{f"pk__{op}": at.value}), None
-    if at is not None and at.pk is None:
-        rows, at = rows.filter(**{f"{order.column}__{op}": at.value}), None
-    if order.column == "pk":
-        return list(rows.order_by(*order.keys)[:limit])
-    return keysets.page(
-        rows,
-        None if at is None else (at.value, at.pk),
-        "desc" if order.descending else "asc",
-        limit,
-        within,
-        order.column,
-    )
-
-
-def _sorted(
-    rows: QuerySet[Any], order: Order, at: Position | None, limit: int
-) -> list[Any]:
-    """Return the next of few rows, by sorting them.
-
-    Databases are kept from walking along an index of the order, as the few may be far
-    away.
-    """
-    column, op = order.column, "lt" if order.descending else "gt"
-    if at is not None:
-        beyond = Q(**{f"{column}__{op}": at.value})
-        if at.pk is not None:
-            beyond |= Q(**{column: at.value, f"pk__{op}": at.pk})
-        rows = rows.filter(beyond)
-    # It is the same value, and no index has it.
-    key = Coalesce(F(column), F(column))
-    pk = "-pk" if order.descending else "pk"
-    return list(
-        rows.order_by(key.desc() if order.descending else key.asc(), pk)[:limit]
-    )
