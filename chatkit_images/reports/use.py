@@ -18,7 +18,7 @@ from .. import models
 from ..contexts import context_class
 from ..models import ALL
 from ..periods import now_here
-from ..queries.sums import NUMBERS
+from ..queries.sum_rows import NUMBERS
 
 Rows = QuerySet[Any]
 Kind = models.UseSummary.Period

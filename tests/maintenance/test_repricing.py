@@ -9,6 +9,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from io import StringIO
+from itertools import product
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,7 +29,7 @@ from chatkit_images.models import (
     UseEntry,
     UseSummary,
 )
-from chatkit_images.queries import sums, use
+from chatkit_images.queries import sum_rows, sums, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAY = datetime.date(2030, 5, 17)
@@ -219,18 +221,91 @@ def test_each_entry_is_folded_once_whoever_folds(monkeypatch: Any) -> None:
     check(100)
 
 
+def test_sums_are_exactly_what_the_entries_say(monkeypatch: Any) -> None:
+    monkeypatch.setattr(sums, "BATCH", 40)
+    dice, made = Random(7), []
+    for number in range(400):
+        kind = dice.choice(["bill"] * 6 + ["run", "tokens", "image", "upload"])
+        made.append(
+            UseEntry(
+                owner=dice.choice(OWNERS),
+                day=DAY + datetime.timedelta(days=dice.randrange(400)),
+                kind=kind,
+                amount=dice.choice([1, 2, -1]),
+                model=dice.choice(["a", "A", ""]),
+                reason=dice.choice(["", "", "refused", "quota"]),
+                # A number that is not decimal has no tenth.
+                cost=Decimal(dice.randrange(1, 10**9)) / 10**6,
+                bytes=dice.randrange(10**12),
+                tokens=number,
+            )
+        )
+    UseEntry.objects.bulk_create(made)
+    assert sums.fold() == len(made)
+    for owner, model in product((*OWNERS, ALL), ("a", "A", "", ALL)):
+        own = [
+            each
+            for each in made
+            if owner in (each.owner, ALL)
+            and (model == ALL or (each.model == model and each.kind != "run"))
+        ]
+        bills = [each for each in own if each.kind in ("bill", "upload")]
+        failed = Counter[str]()
+        for each in bills:
+            failed[each.reason] += each.amount if each.reason else 0
+        for period in ("day", "month", "year"):
+            rows = UseSummary.objects.filter(period=period, owner=owner, model=model)
+            assert sum(r.cost for r in rows) == sum(each.cost for each in bills)
+            assert sum(r.bytes for r in rows) == sum(each.bytes for each in bills)
+            assert sum(r.failed for r in rows) == sum(failed.values())
+            assert sum(r.images for r in rows) == sum(
+                each.amount
+                for each in own
+                if each.kind == "image" or (each in bills and not each.reason)
+            )
+            assert sum(r.runs for r in rows) == sum(
+                each.amount for each in own if each.kind == "run"
+            )
+            assert sum(r.tokens for r in rows) == sum(
+                each.amount if each.kind == "tokens" else each.tokens
+                for each in own
+                if each.kind not in ("run", "image")
+            )
+            reasons = Counter[str]()
+            for each in rows:
+                reasons.update(each.failures)
+            assert +reasons == +failed and -reasons == -failed
+
+
+def test_entries_that_wait_are_found_without_reading_the_others() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    entries(300)
+    sums.fold()
+    taken = 0
+
+    def step() -> None:
+        nonlocal taken
+        taken += 1
+
+    connection.connection.set_progress_handler(step, 1)
+    assert sums.complete_until() is None
+    connection.connection.set_progress_handler(None, 1)
+    assert taken < 100
+
+
 def test_a_fold_that_is_killed_loses_and_doubles_nothing(monkeypatch: Any) -> None:
     monkeypatch.setattr(sums, "BATCH", 10)
     entries(60)
-    upsert, calls = sums._update, Counter[str]()
+    add, calls = sum_rows.add, Counter[str]()
 
-    def dying(rows: Any) -> None:
-        upsert(rows)
+    def dying(changes: Any) -> None:
+        add(changes)
         calls["batches"] += 1
         if calls["batches"] in (2, 3):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sums, "_update", dying)
+    monkeypatch.setattr(sum_rows, "add", dying)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             sums.fold()
