@@ -10,6 +10,7 @@ from django.contrib.admin.views.main import (
     ALL_VAR,
     IGNORED_PARAMS,
     ORDER_VAR,
+    SEARCH_VAR,
     ChangeList,
 )
 from django.core.paginator import Paginator
@@ -103,8 +104,9 @@ class BoundedChangeList(ChangeList):
             self.params.pop(name, None)
             if name in self.filter_params:
                 texts[name] = str(self.filter_params.pop(name)[-1])
-        values = (each for found in self.filter_params.values() for each in found)
-        if not all(is_clean(each) for each in values):
+        # For the search such a text is no search.
+        filters = (v for k, v in self.filter_params.items() if k != SEARCH_VAR)
+        if not all(is_clean(each) for found in filters for each in found):
             raise IncorrectLookupParameters("No column holds such a text.")
         found = super().get_filters(request)
         self._remaining = found[2]
