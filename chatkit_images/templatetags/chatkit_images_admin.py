@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from django import template
 from django.contrib.admin.sites import all_sites
+from django.db import DatabaseError, connections
 from django.template import RequestContext
 
-from .. import models
+from .. import models, transactions
 from ..queries import brakes
 
+logger = logging.getLogger(__name__)
 register = template.Library()
 
 
@@ -50,8 +54,25 @@ def chatkit_panel(context: RequestContext) -> dict[str, Any]:
             if site.is_registered(model):
                 page: Any = site.get_model_admin(model)
                 if hasattr(page, "get_panel"):
-                    return {"panel": page.get_panel(request)}
+                    return {"panel": _read(page.get_panel(request))}
     return {"panel": None}
+
+
+def _read(panel: Any) -> Any:
+    """Return a panel with its numbers; ``None`` if the database does not give them.
+
+    The index of all apps does not fail of it, as before a migration, or where a tenant
+    has no tables of this app.
+    """
+    is_within = connections[transactions.alias()].in_atomic_block
+    try:
+        # What fails within a transaction would end all of it.
+        with transactions.atomic() if is_within else nullcontext():
+            _ = bool(panel) and panel.found
+    except DatabaseError:
+        logger.warning("The panel has no numbers", exc_info=True)
+        return None
+    return panel
 
 
 def _site_of(request: Any) -> Any:

@@ -189,6 +189,21 @@ def test_tag_shows_nothing_where_the_app_has_no_pages(
     assert template.render({}, request).strip("[]\n ") == ""
 
 
+def test_index_does_not_fail_of_numbers_that_the_database_refuses(
+    root: Client, busy: None, caplog: Any
+) -> None:
+    def refuse(execute: Any, sql: str, *rest: Any) -> Any:
+        if "COUNT" in sql and "chatkit_images_" in sql:
+            sql = "SELECT nothing"
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuse):
+        response = root.get(INDEX)
+    assert response.status_code == 200 and b"ck-panel" not in response.content
+    assert "The panel has no numbers" in caplog.text
+    assert numbers(root)["images"] == "4"
+
+
 def test_tag_is_of_the_site_of_its_page_though_others_have_its_name(
     make_user: Make, busy: None
 ) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from chatkit_images.models import ALL, Run, Thread, UseEntry, UseSummary
 from chatkit_images.queries import costs, sums
+from tests import tenancy
 from tests.test_prices import PRICES
 
 from .paths import change, change_list, page
@@ -272,3 +273,32 @@ def test_no_address_that_somebody_made_up_is_an_error(root: Client) -> None:
         assert root.get(PAGE, {name: said}).status_code == 404, (name, said[:9])
     for said in ("0001", "0001-02", "9999-12"):
         assert root.get(PAGE, {"period": said}).context["asked"]["period"] == said
+
+
+def test_what_cannot_be_folded_is_missing_and_the_page_is_there(
+    root: Client, monkeypatch: Any
+) -> None:
+    bill()
+
+    def refuse(most: int) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(sums, "fold", refuse)
+    assert "Nothing was used in this period" in text_of(root.get(PAGE, MAY))
+    assert table(root, "days") == []
+
+
+def test_csv_is_read_for_the_tenant_of_its_request(root: Client, settings: Any) -> None:
+    settings.CHATKIT_IMAGES |= {"CONTEXT": "tests.tenancy.TenantContext"}
+    bill()
+    url = reverse("admin:chatkit_images_usesummary_csv", args=["persons"])
+    answer: Any = root.get(url, MAY, headers={"X-Tenant": "acme"})
+    seen = set()
+
+    def note(execute: Any, *rest: Any) -> Any:
+        seen.add(tenancy.selected.name)
+        return execute(*rest)
+
+    with connection.execute_wrapper(note):
+        assert b"user:1" in b"".join(answer.streaming_content)
+    assert seen == {"acme"}
