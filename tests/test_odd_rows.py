@@ -130,6 +130,7 @@ def failed_in(key: str, ann: User) -> tuple[Run, GeneratedImage]:
     return run, image
 
 
+@pytest.mark.sweep(10)
 @pytest.mark.parametrize("shape", taken(SHAPES))
 def test_every_reader_takes_any_shape(
     ended: tuple[Run, GeneratedImage],

@@ -326,6 +326,7 @@ async def test_a_person_may_write_anything(
     assert (await Thread.objects.aget()).title == clean_line(read)
 
 
+@pytest.mark.sweep(3)
 @pytest.mark.parametrize(
     "letter", ["a", "ä", "🦊", "/", "a/", "\n", "\\", '"', "http://"]
 )

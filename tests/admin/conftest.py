@@ -79,9 +79,14 @@ def make_item() -> Callable[..., models.ThreadItem]:
     return make
 
 
+@pytest.fixture(scope="session")
+def thumbnail(png: bytes) -> bytes:
+    return imaging.scale(png, 10)
+
+
 @pytest.fixture
 def make_image(
-    make_thread: Callable[..., models.Thread], png: bytes
+    make_thread: Callable[..., models.Thread], png: bytes, thumbnail: bytes
 ) -> Callable[..., models.GeneratedImage]:
     """Return a function that makes a completed image with its files."""
 
@@ -91,7 +96,7 @@ def make_image(
             "status": Status.COMPLETED,
             "prompt": "A red fox",
             "file": put(png),
-            "thumbnail": put(imaging.scale(png, 10), "webp"),
+            "thumbnail": put(thumbnail, "webp"),
             "mime": "image/png",
             "width": 40,
             "height": 20,

@@ -58,31 +58,30 @@ def walk(client: Client, path: str, query: str, way: str) -> list[Any]:
     raise AssertionError("the pages do not end")
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["?", "?status__exact=generating", "?kind=hosted", "?q=fox", "?owner=visitor:1"],
-)
 def test_pages_go_to_the_far_end_and_back(
     root: Client,
     make_thread: Make,
     small_pages: None,
     monkeypatch: pytest.MonkeyPatch,
-    query: str,
 ) -> None:
     # A window holds fewer rows than there are.
     monkeypatch.setattr(reading, "MOST_READ", 4)
     make_images(make_thread(), 11)
     rows = models.GeneratedImage.objects.order_by("-created_at", "-pk")
     wanted = list(rows.values_list("pk", flat=True))
-    assert walk(root, IMAGES, query, "older") == wanted
-    first = listed(root, IMAGES, query)
-    assert not first.pager.newer and not first.pager.newest
-    last = listed(root, IMAGES, first.pager.oldest)
-    assert [row.pk for row in last.result_list] == wanted[-3:]
-    assert not last.pager.older and not last.pager.oldest
-    # What is newer than a row begins anew when it would not fill a page.
-    assert walk(root, IMAGES, first.pager.oldest, "newer")[-9:] == wanted[-9:]
-    assert listed(root, IMAGES, last.pager.newest).result_list == first.result_list
+    filters = ["status__exact=generating", "kind=hosted", "q=fox", "owner=visitor:1"]
+    for query in ("?", *(f"?{each}" for each in filters)):
+        assert walk(root, IMAGES, query, "older") == wanted, query
+        first = listed(root, IMAGES, query)
+        assert not first.pager.newer and not first.pager.newest, query
+        last = listed(root, IMAGES, first.pager.oldest)
+        assert [row.pk for row in last.result_list] == wanted[-3:], query
+        assert not last.pager.older and not last.pager.oldest, query
+        # What is newer than a row begins anew when it would not fill a page.
+        newer = walk(root, IMAGES, first.pager.oldest, "newer")
+        assert newer[-9:] == wanted[-9:], query
+        newest = listed(root, IMAGES, last.pager.newest)
+        assert newest.result_list == first.result_list, query
 
 
 def test_a_page_of_newer_rows_is_never_shorter_than_the_first_one(
@@ -109,17 +108,20 @@ BAD_PLACES = [
 OLD_LINKS = ["?p=2&e=1", "?all=", "?o=-3.1", "?_popup=1&_facets=True"]
 
 
-@pytest.mark.parametrize("model", MODELS)
 def test_bad_and_old_addresses_show_the_first_page(
-    root: Client, everything: Make, model: Any
+    root: Client, everything: Make
 ) -> None:
     everything(1)
-    for query in BAD_PLACES + OLD_LINKS:
-        response = root.get(f"{change_list(model)}{query}")
-        assert response.status_code == 200, query
-        assert len(response.context["cl"].result_list) == 1, query
-        told = "This is no place in the list." in response.content.decode()
-        assert told == (query in BAD_PLACES)
+    for number, model in enumerate(MODELS):
+        # All lists read them by the same code: images have each, and others some.
+        is_image = model is models.GeneratedImage
+        some = slice(None) if is_image else slice(number % 4, None, 4)
+        for query in (BAD_PLACES + OLD_LINKS)[some]:
+            response = root.get(f"{change_list(model)}{query}")
+            assert response.status_code == 200, (model, query)
+            assert len(response.context["cl"].result_list) == 1, (model, query)
+            told = "This is no place in the list." in response.content.decode()
+            assert told == (query in BAD_PLACES), (model, query)
 
 
 @pytest.mark.parametrize(
@@ -177,25 +179,25 @@ def test_a_search_says_how_far_it_has_looked(
     assert page.pager.notes == []
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("period=today", {"now"}),
-        ("period=7days", {"now"}),
-        ("period=30days", {"now", "20 days"}),
-        ("from=2026-02-28&to=2026-03-01", {"march"}),
-        ("from=2026-03-02", {"now", "20 days"}),
-        ("to=2026-02-28", set()),
-        ("from=&to=", {"now", "20 days", "march"}),
-    ],
-)
-def test_periods(root: Client, make_image: Make, query: str, found: set[str]) -> None:
+PERIODS: list[tuple[str, set[str]]] = [
+    ("period=today", {"now"}),
+    ("period=7days", {"now"}),
+    ("period=30days", {"now", "20 days"}),
+    ("from=2026-02-28&to=2026-03-01", {"march"}),
+    ("from=2026-03-02", {"now", "20 days"}),
+    ("to=2026-02-28", set()),
+    ("from=&to=", {"now", "20 days", "march"}),
+]
+
+
+def test_periods(root: Client, make_image: Make) -> None:
     now = timezone.now()
     make_image(prompt="now")
     make_image(prompt="20 days", created_at=now - timedelta(days=20))
     make_image(prompt="march", created_at=BEGAN)
-    rows = listed(root, IMAGES, f"?{query}").result_list
-    assert {row.prompt for row in rows} == found
+    for query, found in PERIODS:
+        rows = listed(root, IMAGES, f"?{query}").result_list
+        assert {row.prompt for row in rows} == found, query
 
 
 def test_months(root: Client, make_image: Make) -> None:
@@ -253,23 +255,20 @@ def test_the_queue_of_reviews_begins_with_what_waits_longest(
     assert [row.prompt for row in page.result_list] == ["3", "2", "1"]
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("kind=edited", {"edited"}),
-        ("kind=nested", {"nested"}),
-        ("feedback=positive", {"liked"}),
-        ("feedback=negative", {"disliked"}),
-        ("visibility__exact=hidden", {"hidden"}),
-        ("reason__exact=quota", {"failed"}),
-        ("reason__exact=quota&status__exact=failed", {"failed"}),
-        ("reason__exact=quota&status__exact=completed", set()),
-        ("created_at__year=1999", set()),
-    ],
-)
-def test_filters_of_images(
-    root: Client, make_image: Make, make_item: Make, query: str, found: set[str]
-) -> None:
+FILTERS: list[tuple[str, set[str]]] = [
+    ("kind=edited", {"edited"}),
+    ("kind=nested", {"nested"}),
+    ("feedback=positive", {"liked"}),
+    ("feedback=negative", {"disliked"}),
+    ("visibility__exact=hidden", {"hidden"}),
+    ("reason__exact=quota", {"failed"}),
+    ("reason__exact=quota&status__exact=failed", {"failed"}),
+    ("reason__exact=quota&status__exact=completed", set()),
+    ("created_at__year=1999", set()),
+]
+
+
+def test_filters_of_images(root: Client, make_image: Make, make_item: Make) -> None:
     plain = make_image(prompt="plain")
     edited = make_image(prompt="edited")
     models.ImageSource.objects.create(image=edited, source_image=plain, role="edited")
@@ -283,46 +282,50 @@ def test_filters_of_images(
         models.Feedback.objects.create(
             item=image.item, thread=image.thread, owner="visitor:1", kind=kind
         )
-    rows = listed(root, IMAGES, f"?{query}").result_list
-    assert {row.prompt for row in rows} == found
+    for query, found in FILTERS:
+        rows = listed(root, IMAGES, f"?{query}").result_list
+        assert {row.prompt for row in rows} == found, query
 
 
-@pytest.mark.parametrize("model", [m for m in MODELS if m not in MADE_BY_STAFF])
 def test_an_empty_list_has_no_filters_and_says_how_rows_come_to_be(
-    root: Client, model: Any
+    root: Client,
 ) -> None:
-    response = root.get(change_list(model))
-    html = response.content.decode()
-    assert 'id="changelist-filter"' not in html and 'id="toolbar"' not in html
-    assert "selected" not in html
-    assert str(admin.site.get_model_admin(model).list_empty) in html
-    html = root.get(change_list(model), {"q": "zzz"}).content.decode()
-    assert 'id="toolbar"' in html and "Nothing matches" in html
+    for model in MODELS:
+        if model in MADE_BY_STAFF:
+            continue
+        response = root.get(change_list(model))
+        html = response.content.decode()
+        assert 'id="changelist-filter"' not in html, model
+        assert 'id="toolbar"' not in html and "selected" not in html, model
+        assert str(admin.site.get_model_admin(model).list_empty) in html
+        html = root.get(change_list(model), {"q": "zzz"}).content.decode()
+        assert 'id="toolbar"' in html and "Nothing matches" in html, model
 
 
-@pytest.mark.parametrize("rights", [["view"], ["view", "delete"], ["view", "change"]])
 def test_lists_hold_for_each_right_and_number_of_rows(
-    login: Make, everything: Make, small_pages: None, rights: list[str]
+    login: Make, everything: Make, small_pages: None
 ) -> None:
     clients = {}
     for model in MODELS:
         name = model._meta.model_name
-        clients[model] = login(*(f"{right}_{name}" for right in rights))
+        for rights in (("view",), ("view", "delete"), ("view", "change")):
+            clients[model, rights] = login(*(f"{right}_{name}" for right in rights))
     for made, count in ((1, 1), (3, 4)):
         everything(made)
-        for model, client in clients.items():
+        for (model, rights), client in clients.items():
             for query in ("", "?_popup=1"):
+                said = (rights, model, query)
                 response = client.get(f"{change_list(model)}{query}")
                 page, html = response.context["cl"], response.content.decode()
-                assert len(page.result_list) == min(count, 3)
-                assert bool(page.pager.older) == (count == 4)
+                assert len(page.result_list) == min(count, 3), said
+                assert bool(page.pager.older) == (count == 4), said
                 has_actions = 'class="action-select"' in html
-                assert ('class="actions"' in html) == has_actions
+                assert ('class="actions"' in html) == has_actions, said
                 # Who sees images may download them.
-                if rights == ["view"] and model is not models.GeneratedImage:
-                    assert not has_actions
+                if rights == ("view",) and model is not models.GeneratedImage:
+                    assert not has_actions, said
                 if query and page.pager.older:
-                    assert "_popup=1" in page.pager.older
+                    assert "_popup=1" in page.pager.older, said
 
 
 def test_a_narrowed_queryset_is_looked_through_in_windows(
