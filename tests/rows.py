@@ -6,7 +6,8 @@ import os
 import random
 import re
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import pytest
 
@@ -40,6 +41,7 @@ ROWS = IMAGE_ROWS | RUN_ROWS | PROTOCOL_ROWS | OPERATION_ROWS
 
 
 SEED = "FAULTS_SEED"
+T = TypeVar("T")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,6 +88,18 @@ def sample(config: pytest.Config, items: list[pytest.Item]) -> None:
     if left:
         config.hook.pytest_deselected(items=[item for item in items if item in left])
         items[:] = [item for item in items if item not in left]
+
+
+def some(name: str, cases: Sequence[T], count: int) -> list[T]:
+    """Return some of the cases of a sweep that one test goes through, in their order.
+
+    Other ones in each run, and each case where all are asked for.
+    """
+    if os.environ[SEED] == "all":
+        return list(cases)
+    dice = random.Random(f"{os.environ[SEED]} {name}")
+    taken = {*dice.sample(range(len(cases)), min(count, len(cases)))}
+    return [case for number, case in enumerate(cases) if number in taken]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

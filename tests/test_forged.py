@@ -18,6 +18,7 @@ from chatkit_images.exceptions import AuthenticationRequired
 from chatkit_images.testing import LoopbackAPI
 from tests.asking import DOORS, JSON, Answer, ask, door, form, watches
 from tests.client import URL, ChatClient
+from tests.rows import some
 from tests.servers.rows import dump
 from tests.servers.world import Ids, build
 from tests.test_authorisation import ALONE, WAYS
@@ -126,12 +127,12 @@ CASES = [
 def made_up_for(number: int, case: int, cell: Cell) -> list[dict[str, str]]:
     """Return the headers that a cell is sent with.
 
-    All combinations where most depends on it, of which each further case has a third;
-    elsewhere one, another in each case.
+    Many combinations where most depends on it, other ones in each run, of which each
+    further case has fewer; elsewhere one, another in each case.
     """
     method, address, *_ = cell
     if method == "POST" and (number == 0 or "stop" in address or "att" in address):
-        return COMBINATIONS[case - 1 :: 3] if case else COMBINATIONS
+        return some(f"{case} {number}", COMBINATIONS, 7 if case else 21)
     return [COMBINATIONS[(number + 13 * case) % len(COMBINATIONS)]]
 
 
@@ -165,7 +166,7 @@ async def test_nothing_forged_gets_through(
             for made_up in MADE_UP:
                 if await watches(ids.thread, forged | made_up):
                     problems.append((name, kind, "watches", page, made_up))
-        assert sent > (200 if case else 400)
+        assert sent > (150 if case else 250)
         with capsys.disabled():
             print(f"\n{name}, {kind and kind.__name__}: {sent} forged", end=" ")
     assert problems == []

@@ -10,6 +10,7 @@ from chatkit_images.queries import identity
 from chatkit_images.testing import ErrorEvent, Image, LoopbackAPI, Raw, Text, wire
 from tests.client import ChatClient, done_items, of_type, read_events, thread_id
 from tests.image_files import image_file
+from tests.rows import some
 
 RED, GREEN, BLUE = (image_file(colour) for colour in ("red", "green", "blue"))
 SAFE: dict[str, Any] = {"code": "moderation_blocked", "message": "No.", "type": "user"}
@@ -209,7 +210,8 @@ def left_open(events: list[dict[str, Any]]) -> set[str]:
 async def test_every_image_is_kept_once_and_in_its_place(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
-    for name, (steps, images) in STREAMS.items():
+    for name in some(__name__, list(STREAMS), 15):
+        steps, images = STREAMS[name]
         model.respond_with(*steps, Text("Done.", chunk=100))
         events = await chat.say("an image")
         key = thread_id(events)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ def put(data: bytes, extension: str = "png") -> str:
     name = storage.new_name("images", extension)
     storage.store(name, data)
     return name
+
+
+@cache
+def thumbnail(data: bytes) -> bytes:
+    return imaging.scale(data, 10)
 
 
 @pytest.fixture
@@ -79,14 +85,9 @@ def make_item() -> Callable[..., models.ThreadItem]:
     return make
 
 
-@pytest.fixture(scope="session")
-def thumbnail(png: bytes) -> bytes:
-    return imaging.scale(png, 10)
-
-
 @pytest.fixture
 def make_image(
-    make_thread: Callable[..., models.Thread], png: bytes, thumbnail: bytes
+    make_thread: Callable[..., models.Thread], png: bytes
 ) -> Callable[..., models.GeneratedImage]:
     """Return a function that makes a completed image with its files."""
 
@@ -96,7 +97,7 @@ def make_image(
             "status": Status.COMPLETED,
             "prompt": "A red fox",
             "file": put(png),
-            "thumbnail": put(thumbnail, "webp"),
+            "thumbnail": put(thumbnail(png), "webp"),
             "mime": "image/png",
             "width": 40,
             "height": 20,
