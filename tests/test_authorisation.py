@@ -279,6 +279,7 @@ def test_every_route_has_a_row() -> None:
 
 
 @strangers
+@pytest.mark.sweep(4)
 async def test_strangers_get_nothing_and_see_only_their_own(
     person: Person,
     theirs: Ids,
@@ -358,6 +359,7 @@ async def sees_only_its_own_where_nothing_is_named(person: Person) -> None:
 
 
 @both
+@pytest.mark.sweep(1)
 async def test_owner_may_do_all_of_it(
     chat: ChatClient, theirs: Ids, ann: User, model: LoopbackAPI, png: bytes
 ) -> None:

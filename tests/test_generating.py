@@ -505,6 +505,7 @@ FORMS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.sweep(3)
 async def test_data_may_have_any_form(
     chat: ChatClient, model: LoopbackAPI, settings: Any, form: str
 ) -> None:

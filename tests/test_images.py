@@ -200,6 +200,7 @@ async def test_words_that_are_longer_than_their_columns_are_cut(
 
 @pytest.mark.parametrize("order", ["interleaved", "reversed", "sequential"])
 @both
+@pytest.mark.sweep(3)
 async def test_images_in_parallel_arrive_each_in_its_item(
     chat: ChatClient, model: LoopbackAPI, order: Any
 ) -> None:

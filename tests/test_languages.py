@@ -238,6 +238,7 @@ STRANGE: list[Any] = [
 
 
 @pytest.mark.parametrize("context", STRANGE, ids=repr)
+@pytest.mark.sweep(6)
 def test_a_run_ends_whatever_its_row_says(ann: User, context: Any, png: bytes) -> None:
     run = make_run(ann, context)
     make_image(run)

@@ -44,6 +44,7 @@ def images_of(found: list[Any]) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("name", [*IMAGES, *PLAIN])
+@pytest.mark.sweep(10)
 async def test_every_image_that_is_accepted_reaches_the_model(
     thread: None, context: RequestContext, settings: Any, name: str
 ) -> None:

@@ -115,6 +115,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("said", UNREAD)
+@pytest.mark.sweep(3)
 async def test_a_provider_that_cannot_read_a_url_gets_bytes(
     chat: ChatClient, model: LoopbackAPI, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ async def kept() -> list[bytes]:
     return [storage.read(str(row.file.name)) async for row in rows]
 
 
+@pytest.mark.sweep(2)
 async def test_an_image_of_a_nested_run_is_kept_and_shown(
     chat: ChatClient, model: LoopbackAPI, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -150,6 +151,7 @@ async def test_a_painter_that_answers_in_images_alone_is_asked_once(
     assert await kept() == [RED]
 
 
+@pytest.mark.sweep(2)
 async def test_events_without_a_known_form_cost_no_image_of_a_nested_run(
     chat: ChatClient, model: LoopbackAPI, way: str
 ) -> None:
@@ -163,6 +165,7 @@ async def test_events_without_a_known_form_cost_no_image_of_a_nested_run(
     assert await kept() == [RED]
 
 
+@pytest.mark.sweep(2)
 async def test_two_painters_at_once(
     chat: ChatClient, model: LoopbackAPI, way: str
 ) -> None:
@@ -176,6 +179,7 @@ async def test_two_painters_at_once(
     assert sorted(await kept()) == sorted([RED, GREEN])
 
 
+@pytest.mark.sweep(2)
 async def test_previews_of_a_nested_run_have_true_progress(
     chat: ChatClient, model: LoopbackAPI
 ) -> None:
@@ -228,6 +232,7 @@ async def test_a_stop_keeps_the_preview_of_a_nested_run(
     assert (image.status, image.source) == ("cancelled", "nested")
 
 
+@pytest.mark.sweep(2)
 async def test_tokens_of_nested_runs_are_the_runs_too(
     chat: ChatClient, model: LoopbackAPI, way: str
 ) -> None:

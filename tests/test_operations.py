@@ -541,6 +541,7 @@ async def test_unused_attachment_is_deleted_with_its_file(
 
 
 @pytest.mark.parametrize("op", sorted(STREAMING - {"threads.create"}))
+@pytest.mark.sweep(3)
 async def test_thread_that_takes_no_messages_says_why(
     chat: ChatClient, model: LoopbackAPI, op: str
 ) -> None:

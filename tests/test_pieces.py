@@ -246,6 +246,7 @@ async def test_a_context_of_its_own(
 @pytest.mark.parametrize(
     ("name", "make"), [(name, make) for name, case in CASES.items() for make in case[2]]
 )
+@pytest.mark.sweep(4)
 async def test_a_converter_of_its_own(
     name: str, make: Server, shows: Any, context: RequestContext, model: LoopbackAPI
 ) -> None:

@@ -23,6 +23,7 @@ __all__ = ["case", "door"]
     ],
     ids=" + ".join,
 )
+@pytest.mark.sweep(4)
 async def test_habits_cost_nothing(case: Case, names: tuple[str, ...]) -> None:
     await converse(case, *names)
     case.whole()

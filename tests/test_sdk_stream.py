@@ -82,6 +82,7 @@ async def reload(chat: ChatClient, events: list[dict[str, Any]]) -> list[str]:
     ],
     ids=["png", "jpeg", "webp", "gif", "svg"],
 )
+@pytest.mark.sweep(3)
 async def test_an_image_of_any_format_is_stored_and_shown(
     chat: ChatClient, model: LoopbackAPI, signalled: Any, data: bytes
 ) -> None:
@@ -116,6 +117,7 @@ async def test_an_image_of_any_format_is_stored_and_shown(
     ],
     ids=["no image", "damaged", "no result", "blocked", "no end", "dropped"],
 )
+@pytest.mark.sweep(3)
 async def test_an_image_without_a_result_ends_as_failed(
     chat: ChatClient,
     model: LoopbackAPI,

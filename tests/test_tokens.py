@@ -99,6 +99,7 @@ tokens = database_sync_to_async(make_token)
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cookies", [False, True], ids=["no cookies", "a jar"])
+@pytest.mark.sweep(4)
 async def test_a_client_with_a_token_does_all(
     application: Any,
     token_apps: None,
@@ -146,6 +147,7 @@ async def test_a_client_with_a_token_does_all(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("anonymous", [False, True], ids=["login", "visitors"])
+@pytest.mark.sweep(4)
 async def test_a_token_that_is_not_valid_is_a_401(
     application: Any,
     token_apps: None,

@@ -82,6 +82,7 @@ async def check_answer(chat: ChatClient, events: list[Any], text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sweep(3)
 async def test_words_of_any_kind_are_an_answer(
     chat: ChatClient, model: LoopbackAPI, png: bytes, kind: str
 ) -> None:
@@ -139,6 +140,7 @@ async def test_halves_of_two_texts_are_not_joined(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sweep(3)
 async def test_a_model_may_think_and_call_tools_in_any_words(
     chat: ChatClient, model: LoopbackAPI, settings: Any, kind: str
 ) -> None:
@@ -167,6 +169,7 @@ def cut(kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sweep(3)
 async def test_a_tool_may_return_any_words(
     chat: ChatClient, model: LoopbackAPI, settings: Any, kind: str
 ) -> None:
@@ -223,6 +226,7 @@ def speaking(settings: Any, monkeypatch: pytest.MonkeyPatch) -> type[Speaking]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sweep(3)
 async def test_a_project_may_say_anything(
     chat: ChatClient, speaking: type[Speaking], kind: str
 ) -> None:

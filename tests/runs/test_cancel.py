@@ -60,6 +60,7 @@ async def check(run: Run) -> None:
 
 @pytest.mark.row("S03")
 @pytest.mark.parametrize("number", range(1, EVENTS))
+@pytest.mark.sweep(10)
 async def test_a_stop_behind_any_event(
     context: RequestContext, model: LoopbackAPI, number: int
 ) -> None:

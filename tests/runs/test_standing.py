@@ -139,6 +139,7 @@ async def test_who_is_admitted_although_switched_off_is_not_ended(
 
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 @pytest.mark.parametrize("decision", ["switched off", "deleted", "blocked"])
+@pytest.mark.sweep(3)
 async def test_a_member_who_goes_reads_no_further_and_the_team_goes_on(
     chat: ChatClient,
     ann: User,
