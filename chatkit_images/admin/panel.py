@@ -26,6 +26,7 @@ from .snapshots import Snapshots, key_of
 # Seconds for which a process shows the same numbers, and rows that a number counts.
 snapshots = Snapshots(5.0)
 MOST = 1000
+DAY = datetime.timedelta(days=1)
 Status = models.GeneratedImage.Status
 FAILED = (Status.FAILED, Status.BLOCKED, Status.INTERRUPTED)
 COUNTED = (
@@ -74,9 +75,9 @@ class Panel:
     @cached_property
     def found(self) -> dict[str, Any]:
         """The numbers, which all who may see the same rows share for some seconds."""
-        rows = self._rows.values()
         # People may be in different zones.
-        key = self._midnight.isoformat(), key_of(self._request, *rows)
+        day = self._midnight.isoformat()
+        key = day, key_of(self._request, *self._rows.values())
         found: dict[str, Any] = snapshots.get(key, lambda *_: dict(self._count()))
         return found
 
@@ -160,7 +161,7 @@ class Panel:
                     n("files"),
                 ),
                 models.DeletedFile,
-                {"created_at__lt": self._yesterday.isoformat()},
+                {"created_at__lt": (self._midnight - DAY).isoformat()},
             ),
         ]
         return [
@@ -176,9 +177,11 @@ class Panel:
             today = images.filter(**since)
             yield "images", _bounded(today)
             yield "failures", _bounded(today.filter(status__in=FAILED))
-            yield "review", _bounded(images.exclude(review_since=None))
+            # A range of an index; for what is not null SQLite would read the table.
+            waiting = images.filter(review_since__lt=self._midnight + 2 * DAY)
+            yield "review", _bounded(waiting)
             yield "held", _bounded(images.filter(visibility="held"))
-            yield "reported", _bounded(images.filter(review_reason="report"))
+            yield "reported", _bounded(waiting.filter(review_reason="report"))
         if (runs := rows.get(models.Run)) is not None:
             yield "running", _bounded(runs.filter(status="running"))
             today = runs.filter(**since).order_by("-created_at")
@@ -198,8 +201,9 @@ class Panel:
         if (blocks := rows.get(models.OwnerBlock)) is not None:
             yield "blocked", _bounded(blocks.filter(**since))
         if (files := rows.get(models.DeletedFile)) is not None:
-            due = Q(due_at=None) | Q(due_at__lt=self._yesterday)
-            yield "files", _bounded(files.filter(due, created_at__lt=self._yesterday))
+            before = self._midnight - DAY
+            due = Q(due_at=None) | Q(due_at__lt=before)
+            yield "files", _bounded(files.filter(due, created_at__lt=before))
 
     def _n(self, name: str) -> int:
         return int(self.found.get(name) or 0)
@@ -208,19 +212,14 @@ class Panel:
         self, name: str, label: str, model: Any, query: dict[str, Any]
     ) -> Number:
         value, url = self.found[name], page_url(self.site, model, "changelist")
-        text = str(value)
-        if name == "cost":
-            text = money(value[0]) + ("+" if value[1] else "")
+        is_cost = name == "cost"
+        text = money(value[0]) + "+" * value[1] if is_cost else str(value)
         return Number(label, text, f"{url}?{urlencode(query)}")
 
     @cached_property
     def _midnight(self) -> datetime.datetime:
         now = local_time(timezone.now())
         return now.replace(hour=0, minute=0, second=0, microsecond=0)
-
-    @cached_property
-    def _yesterday(self) -> datetime.datetime:
-        return self._midnight - datetime.timedelta(days=1)
 
     @property
     def _since(self) -> dict[str, Any]:
@@ -238,7 +237,7 @@ class Panel:
 
 def _bounded(rows: QuerySet[Any]) -> Bounded:
     """Return how many rows there are, up to the bound."""
-    number = rows.order_by()[: MOST + 1].count()
+    number = rows.order_by().values("pk")[: MOST + 1].count()
     return Bounded(min(number, MOST), is_least=number > MOST)
 
 

@@ -189,6 +189,26 @@ def test_tag_shows_nothing_where_the_app_has_no_pages(
     assert template.render({}, request).strip("[]\n ") == ""
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="Its plans are short.")
+def test_images_are_counted_along_indexes(root: Client, busy: None) -> None:
+    """Of a million images none may be reported."""
+    found: list[Any] = []
+
+    def note(execute: Any, sql: str, params: Any, *rest: Any) -> Any:
+        if "COUNT" in sql and models.GeneratedImage._meta.db_table in sql:
+            found.append((sql, params))
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(note):
+        numbers(root)
+    assert len(found) == 5
+    for sql, params in found:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+            steps = [step for *_, step in cursor.fetchall()]
+        assert f"SCAN {models.GeneratedImage._meta.db_table}" not in steps, steps
+
+
 def test_index_does_not_fail_of_numbers_that_the_database_refuses(
     root: Client, busy: None, caplog: Any
 ) -> None:
