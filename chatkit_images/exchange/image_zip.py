@@ -19,7 +19,8 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from .. import imaging, models
-from ..cleaning import clean_cell, clean_json
+from ..cleaning import clean_cell, clean_json, clip
+from ..visitors import is_visitor
 from . import format, rows
 from .archive import IN_MEMORY, PIECE, Archive
 from .files import Files, Problem
@@ -196,10 +197,12 @@ class _Zip:
 
 
 def _facts_of(row: models.GeneratedImage) -> Facts:
+    owner = row.thread.owner
     return {
         "id": row.image_id,
         "path": None,
-        "owner": row.thread.owner,
+        # A file is passed on, and the key of a visitor is a secret.
+        "owner": clip(owner, 16) if is_visitor(owner) else owner,
         "thread": row.thread_id,
         "thread_title": row.thread.title,
         "run": str(row.run_id) if row.run_id else None,

@@ -88,10 +88,16 @@ def test_zip_has_the_images_and_what_is_known_of_them(
     assert {*logged} == {(str(row.pk), "Downloaded in a zip.") for row in (one, two)}
 
 
-def test_zip_says_what_was_decided_on_an_image(login: Make, make_image: Make) -> None:
-    image = make_image()
+def test_zip_says_whose_an_image_is_and_what_was_decided_on_it(
+    login: Make, make_image: Make, make_thread: Make
+) -> None:
+    secret = f"visitor:{'0123456789abcdef' * 2}"
+    image = make_image(thread=make_thread(owner=secret))
     reviews.hide([image.pk], "Ann", reason="spam", words="Sorry.")
-    (facts,) = facts_in(download(login(*VIEWER), image))["images"]
+    found = download(login(*VIEWER), image)
+    (facts,) = facts_in(found)["images"]
+    assert facts["owner"] == f"{secret[:15]}…"
+    assert secret.encode() not in found.read("images.json") + found.read("prompts.csv")
     assert facts["visibility"] == "hidden" and facts["path"]
     (decided,) = facts["decisions"]
     assert decided.pop("at")
