@@ -444,6 +444,7 @@ def test_operations_that_change_and_that_read_are_all() -> None:
 
 
 @pytest.mark.parametrize("status", ["locked", "closed"])
+@pytest.mark.sweep(1)
 async def test_locked_and_closed_threads_take_no_change(
     chat: ChatClient, theirs: Ids, model: LoopbackAPI, status: str
 ) -> None:
@@ -798,6 +799,7 @@ def pages_of(ids: Ids) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["other user", "anonymous", "staff"])
+@pytest.mark.sweep(2)
 async def test_admin_shows_nothing_without_its_permission(
     transactional_db: None,
     theirs: Ids,

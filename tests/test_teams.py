@@ -285,6 +285,7 @@ DELETIONS = [delete_by_itself, delete_with_others, delete_in_the_admin]
 
 
 @pytest.mark.parametrize("delete", DELETIONS, ids=lambda each: each.__name__)
+@pytest.mark.sweep(1)
 async def test_a_member_who_goes_takes_what_is_theirs_alone(
     chat: ChatClient,
     stranger: ChatClient,

@@ -100,6 +100,7 @@ def parse(stream: bytes) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("door", [by_view, by_consumer])
+@pytest.mark.sweep(1)
 async def test_every_operation_works_for_its_tenant(
     chat: ChatClient, model: LoopbackAPI, door: Callable[..., Any]
 ) -> None:

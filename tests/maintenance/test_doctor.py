@@ -179,6 +179,7 @@ def everything(settings: Any, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(20, 22))
+@pytest.mark.sweep(1)
 def test_the_doctor_of_a_copy_touches_no_file_of_the_other_database(
     seed: int, settings: Any, tmp_path: Path
 ) -> None:
