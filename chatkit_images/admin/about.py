@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from .. import models
-from .base import page_url
+from .base import may_view, page_url
 from .image_fields import reason_of
 from .markup import EMPTY, age, full_time, img, measure, status_badge
 
@@ -148,7 +148,8 @@ class About:
         if run is None:
             return ""
         state = status_badge(run)
-        url = page_url(self.page.admin_site, models.Run, "change", run.pk)
-        if not url:
+        site = self.page.admin_site
+        if not may_view(site, self.request, models.Run):
             return state
+        url = page_url(site, models.Run, "change", run.pk)
         return format_html('<a href="{}">{}</a> {}', url, gettext("its run"), state)

@@ -10,7 +10,7 @@ from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -40,6 +40,8 @@ class ChatKitModelAdmin(BaseModelAdmin):
     A project that overrides ``get_queryset()`` narrows pages, actions and bytes.
     """
 
+    # Other models whose pages the columns lead to, for who may see them.
+    opens: Sequence[type[Model]] = (models.Thread,)
     # Path from the model to the row that names its owner; None if no row does.
     owner_path: str | None = ""
     list_note: Any = ""
@@ -75,6 +77,9 @@ class ChatKitModelAdmin(BaseModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows with what their pages say of others."""
         rows: QuerySet[Any] = super().get_queryset(request)
+        for other in self.opens:
+            may = Value(may_view(self.admin_site, request, other))
+            rows = rows.annotate(**{f"may_open_{other._meta.model_name}": may})
         if self.owner_path is not None:
             owner = OuterRef(f"{self.owner_path}owner")
             blocks = models.OwnerBlock.objects.filter(owner=owner)
@@ -179,10 +184,12 @@ class ChatKitModelAdmin(BaseModelAdmin):
 
     @admin.display(description=_("thread"))
     def conversation(self, obj: Any) -> SafeString | str:
-        """Show the thread, a link to its page."""
+        """Show the thread, a link to its page for who may see that."""
         if obj.thread is None:
             return EMPTY
         name = name_of(obj.thread)
+        if not obj.may_open_thread:
+            return name
         url = page_url(self.admin_site, models.Thread, "change", obj.thread_id)
         return format_html('<a href="{}">{}</a>', url, name) if url else name
 
@@ -226,14 +233,18 @@ def add_counts(rows: list[Any], model: type[Model], path: str, attribute: str) -
         setattr(row, attribute, numbers.get(row.pk, Bounded(0)))
 
 
+def may_view(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> bool:
+    """Return whether the person may open the pages of another model."""
+    return site.is_registered(model) and bool(
+        site.get_model_admin(model).has_view_permission(request)
+    )
+
+
 def visible(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> Any:
     """Return the rows of another model that its own pages would show."""
-    if not site.is_registered(model):
+    if not may_view(site, request, model):
         return model._default_manager.none()
-    other = site.get_model_admin(model)
-    if not other.has_view_permission(request):
-        return model._default_manager.none()
-    return other.get_queryset(request)
+    return site.get_model_admin(model).get_queryset(request)
 
 
 def page_url(site: admin.AdminSite, model: type[Model], page: str, *keys: Any) -> str:

@@ -81,13 +81,13 @@ class LegalHoldAdmin(StaffModelAdmin):
         return clip(obj.owner, 16) or EMPTY
 
     @admin.display(description=_("thread"))
-    def conversation(self, obj: models.LegalHold) -> SafeString | str:
-        """Show the id of the thread, a link to its page."""
-        if not obj.thread_id:
-            return EMPTY
-        url = page_url(self.admin_site, models.Thread, "change", obj.thread_id)
-        link = '<a href="{}">{}</a>'
-        return format_html(link, url, obj.thread_id) if url else obj.thread_id
+    def conversation(self, obj: Any) -> SafeString | str:
+        """Show the id of the thread, a link to its page for who may see that."""
+        key = obj.thread_id
+        if not key or not obj.may_open_thread:
+            return key or EMPTY
+        url = page_url(self.admin_site, models.Thread, "change", key)
+        return format_html('<a href="{}">{}</a>', url, key)
 
     @admin.display(description=_("reason"))
     def why(self, obj: models.LegalHold) -> str:

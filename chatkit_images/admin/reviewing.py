@@ -15,6 +15,7 @@ from django.urls import URLPattern, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
@@ -199,6 +200,7 @@ class ReviewPages(ImagePages):
 class DecisionAdmin(ReadOnlyModelAdmin):
     """Who decided what about which image. Nobody changes or deletes a decision."""
 
+    opens = (models.GeneratedImage,)
     owner_path = None
     list_display = ["decided", "action", "about", "by", "reason"]
     list_note = _(
@@ -229,13 +231,11 @@ class DecisionAdmin(ReadOnlyModelAdmin):
         return obj.created_at
 
     @admin.display(description=_("image"))
-    def about(self, obj: models.Decision) -> Any:
-        """Show the id of the image, a link to its page."""
-        return image_link(self.admin_site, obj.image_id)
-
-
-def image_link(site: admin.AdminSite, key: Any) -> Any:
-    """Return the beginning of an image's id, a link to the page it may have."""
-    url = page_url(site, models.GeneratedImage, "change", key)
-    name = str(key)[:8] or EMPTY
-    return format_html('<a href="{}">{}</a>', url, name) if url else name
+    def about(self, obj: Any) -> SafeString | str:
+        """Show the beginning of the image's id, a link for who may see its page."""
+        name = str(obj.image_id)[:8] or EMPTY
+        if not obj.may_open_generatedimage:
+            return name
+        site = self.admin_site
+        url = page_url(site, models.GeneratedImage, "change", obj.image_id)
+        return format_html('<a href="{}">{}</a>', url, name)

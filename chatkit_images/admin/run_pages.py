@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from .. import failures, models, notes
 from ..queries import use
 from .about import Fact
-from .base import page_url, visible
+from .base import may_view, page_url, visible
 from .linked_images import LinkedImage, linked_image
 from .markup import (
     duration,
@@ -99,9 +99,11 @@ class RunSummary:
         thread = self.run.thread
         if thread is None:
             return ""
-        url = page_url(self.site, models.Thread, "change", thread.pk)
         name = name_of(thread)
-        return format_html('<a href="{}">{}</a>', url, name) if url else name
+        if not may_view(self.site, self.request, models.Thread):
+            return name
+        url = page_url(self.site, models.Thread, "change", thread.pk)
+        return format_html('<a href="{}">{}</a>', url, name)
 
     @cached_property
     def images(self) -> list[LinkedImage]:

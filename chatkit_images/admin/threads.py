@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..queries import costs
 from .about import Fact
-from .base import add_counts, page_url
+from .base import add_counts, may_view, page_url
 from .filters import ChoicesFilter, HasImagesFilter
 from .lists import OwnerFilter, PeriodFilter
 from .live_rows import LiveRows
@@ -53,6 +53,7 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         "image_count",
         "created_at",
     ]
+    opens = (models.Thread, models.GeneratedImage)
     list_select_related = ["user"]
     list_empty = _("A thread appears here when somebody sends a first message.")
     list_filter = [
@@ -108,7 +109,7 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         context["summary"] = {
             "state": self.state(thread),
             "is_running": self.is_running(thread),
-            "facts": self.facts_of(thread),
+            "facts": self.facts_of(request, thread),
         }
         context["transcript"] = Transcript(self.admin_site, request, thread)
         return super().render_change_form(request, context, *args, **kwargs)
@@ -154,8 +155,9 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         """Show the newest images."""
         return format_html('<span class="ck-newest">{}</span>', obj.newest_images)
 
-    def facts_of(self, obj: Any) -> list[Fact]:
+    def facts_of(self, request: HttpRequest, obj: Any) -> list[Fact]:
         """Return who has a thread, since when, and the ways to what belongs to it."""
+        may = may_view(self.admin_site, request, models.Run)
         url = page_url(self.admin_site, models.Run, "changelist")
         query = urlencode({"thread__id__exact": obj.pk})
         link = format_html('<a href="{}?{}">{}</a>', url, query, gettext("All of them"))
@@ -163,7 +165,7 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
         found = [
             (gettext("Owner"), self.person(obj)),
             (gettext("Images"), self.image_count(obj)),
-            (gettext("Runs"), link if url else ""),
+            (gettext("Runs"), link if may else ""),
             (gettext("Cost"), "" if cost is None else money(cost)),
             (gettext("Created"), obj.created_at),
             (gettext("Updated"), obj.updated_at),
@@ -177,12 +179,12 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
 
     @admin.display(description=_("images"))
     def image_count(self, obj: Any) -> SafeString | str:
-        """Show the number of images, a link to them."""
+        """Show the number of images, a link for who may see them."""
         if not hasattr(obj, "images_of_thread"):
             self.prepare_rows([obj])
         count = obj.images_of_thread
         url = page_url(self.admin_site, models.GeneratedImage, "changelist")
-        if not count or not url:
+        if not count or not obj.may_open_generatedimage:
             return str(count)
         query = urlencode({"thread__id__exact": obj.pk})
         return format_html('<a href="{}?{}">{}</a>', url, query, count)

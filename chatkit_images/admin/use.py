@@ -22,6 +22,7 @@ from .markup import EMPTY
 class UseEntryAdmin(ReadOnlyModelAdmin):
     """What people were granted, and gave back. Nobody changes or deletes an entry."""
 
+    opens = (models.Run,)
     owner_path = None
     list_display = ["day", "kind", "amount", "person", "run", "created_at"]
     list_note = _(
@@ -48,10 +49,12 @@ class UseEntryAdmin(ReadOnlyModelAdmin):
         return self.link_to(obj, clip(obj.owner, 16)) or EMPTY
 
     @admin.display(description=_("run"))
-    def run(self, obj: models.UseEntry) -> SafeString | str:
-        """Show the beginning of the run's id, a link to its page."""
+    def run(self, obj: Any) -> SafeString | str:
+        """Show the beginning of the run's id, a link for who may see its page."""
         if obj.run_id is None:
             return EMPTY
-        url = page_url(self.admin_site, models.Run, "change", obj.run_id)
         name = clip(str(obj.run_id), 9)
-        return format_html('<a href="{}">{}</a>', url, name) if url else name
+        if not obj.may_open_run:
+            return name
+        url = page_url(self.admin_site, models.Run, "change", obj.run_id)
+        return format_html('<a href="{}">{}</a>', url, name)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from django.test import Client
@@ -70,15 +73,31 @@ def test_staff_with_one_permission_sees_that_model_only(
     assert statuses(login("view_thread"), data) == {404}
 
 
+def test_no_link_leads_to_what_one_permission_does_not_show(
+    login: Make, everything: Make
+) -> None:
+    for row in everything(1):
+        staff = login(f"view_{row._meta.model_name}")
+        for path in (change_list(type(row)), change(row)):
+            text = staff.get(path).content.decode()
+            # Django links foreign keys, whatever the person may see.
+            text = re.sub(r'<div class="readonly">.*?</div>', "", text)
+            found = re.findall(r' href="([^"#][^"]*)"', text)
+            links = {urljoin(path, html.unescape(link)) for link in found}
+            pages = {link for link in links if link.startswith("/admin/chatkit_")}
+            closed = [p for p in pages if statuses(staff, [p]) == {403}]
+            assert pages and closed == []
+
+
 def test_transcript_leaves_out_what_the_viewer_may_not_see(
     login: Make, everything: Make
 ) -> None:
     thread, image, upload, *_rest = everything(1)
-    html = login("view_thread").get(change(thread)).content.decode()
-    assert "There is no image here that you may see." in html
-    assert str(image.pk) not in html
-    assert upload.pk not in html
-    assert "positive" not in html
+    text = login("view_thread").get(change(thread)).content.decode()
+    assert "There is no image here that you may see." in text
+    assert str(image.pk) not in text
+    assert upload.pk not in text
+    assert "positive" not in text
 
 
 @pytest.mark.parametrize("who", ["visitor", "customer"])
