@@ -43,7 +43,7 @@ class End:
     """Why there is no result.
 
     Attributes:
-        reason: In few words.
+        reason: In few words; empty if its image has them.
         remedy: What mends it; empty if that is not for staff.
         url: The page of the run or the image; empty if it has none.
     """
@@ -149,7 +149,10 @@ class Transcript:
         if row is None or not row.reason:
             return None
         url = page_url(self.site, type(row), "change", row.pk)
-        return End(words_of(row.reason), failures.rows.text_of(row, "remedy"), url)
+        # The badge of an image has its status already.
+        told = row not in images or row.reason != row.status
+        reason = words_of(row.reason) if told else ""
+        return End(reason, failures.rows.text_of(row, "remedy"), url)
 
     @cached_property
     def _images(self) -> dict[int, list[Any]]:

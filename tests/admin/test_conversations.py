@@ -115,6 +115,19 @@ def test_a_note_says_to_staff_why_and_what_mends_it(
     assert "Add credit there." not in html and change(run) not in html
 
 
+def test_an_image_without_a_result_has_its_reason_once(
+    root: Client, make_thread: Make, make_item: Make, make_image: Make
+) -> None:
+    thread = make_thread()
+    for status, reason in (("blocked", "blocked"), ("failed", "quota")):
+        item = make_item(thread, "generated_image")
+        fields = {"status": status, "reason": reason, "file": "", "thumbnail": ""}
+        make_image(thread=thread, item=item, **fields)
+    html = page_of(root, thread)
+    assert html.count(">blocked<") == html.count(">failed<") == 1
+    assert ">quota<" in html
+
+
 def test_what_people_reported_stands_where_they_said_it(
     root: Client, make_thread: Make, make_item: Make
 ) -> None:
