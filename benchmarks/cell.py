@@ -61,13 +61,14 @@ async def delivery(cell: dict[str, Any]) -> dict[str, float]:
     )
     # The first conversation of a process imports and compiles; it is not measured.
     await variant(designer(client, "tiny"), storage).converse()
-    image = sample_images.noise("2MB")
+    size = cell.get("image", "2MB")
+    image = sample_images.noise(size)
     uploads = []
     for number in range(3):
         before = time.perf_counter()
         storage.save(f"upload-{number}.png", ContentFile(image))
         uploads.append(time.perf_counter() - before)
-    subject = variant(designer(client, f"2MB@{cell['pace']}"), storage)
+    subject = variant(designer(client, f"{size}@{cell['pace']}"), storage)
     async with measure.LoopProbe() as probe:
         measure.reset_peak()
         resident = measure.resident_mb()

@@ -27,6 +27,7 @@ HEAD = (
 # An image on the wire is longer than this, and nothing else before the last event is.
 IMAGE = 4096
 END = b"event: response.completed"
+SERVED = ("tiny", "500KB", "2MB")
 
 
 class Replay:
@@ -76,7 +77,7 @@ async def requested_model(reader: StreamReader) -> str:
 
 async def main() -> None:
     """Serve until the process is ended, after a line with the base URL."""
-    answers = {size: await sample_images.answer(size) for size in ("tiny", "2MB")}
+    answers = {size: await sample_images.answer(size) for size in SERVED}
     server = await asyncio.start_server(Replay(answers), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     print(f"http://127.0.0.1:{port}/v1", flush=True)

@@ -15,7 +15,12 @@ from chatkit_images import testing
 PARTIALS = 3
 # Five bits of noise a channel make about 2 MB at the side that models use; eight
 # make 25 MB at 4K.
-SIZES = {"tiny": (64, 64, 5), "2MB": (1024, 1024, 5), "4K": (3840, 2160, 8)}
+SIZES = {
+    "tiny": (64, 64, 5),
+    "500KB": (512, 512, 5),
+    "2MB": (1024, 1024, 5),
+    "4K": (3840, 2160, 8),
+}
 
 
 def noise(size: str) -> bytes:

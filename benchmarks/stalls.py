@@ -60,6 +60,7 @@ async def measure_stalls(cell: dict[str, Any]) -> dict[str, float]:
     parsed = await prepared(cell["size"])
     store = DjangoStore()
     converse = answer if cell["variant"] == "app" else _floor
+    pause = cell.get("pause", PAUSE)
     threads = []
     for number in range(cell["conversations"] + 1):
         thread = types.ThreadMetadata(id=f"thr_{number}", created_at=datetime.now())
@@ -67,11 +68,11 @@ async def measure_stalls(cell: dict[str, Any]) -> dict[str, float]:
         threads.append(thread)
     # The first conversation of a process compiles and connects; it is not measured.
     tiny = await prepared("tiny")
-    await converse(tiny, threads.pop(), store)
+    await converse(tiny, threads.pop(), store, pause=pause)
     async with measure.LoopProbe() as probe:
         await asyncio.gather(
             *(
-                converse(parsed, thread, store, PAUSE * number / len(threads))
+                converse(parsed, thread, store, pause * number / len(threads), pause)
                 for number, thread in enumerate(threads)
             )
         )
@@ -108,7 +109,8 @@ async def _floor(
     thread: types.ThreadMetadata,
     store: DjangoStore,
     delay: float = 0,
+    pause: float = PAUSE,
 ) -> None:
     await asyncio.sleep(delay)
-    async for _ in PreparedResult(events).stream_events():
+    async for _ in PreparedResult(events, pause).stream_events():
         pass
