@@ -10,7 +10,7 @@ from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.utils import quote
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Exists, Model, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Exists, Model, OuterRef, QuerySet, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -22,11 +22,7 @@ from ..cleaning import is_clean
 from ..queries import counters, holds
 from ..transactions import atomic
 from .lists import BoundedChangeList, Search, person_link
-from .lists.counts import Count as Bounded
 from .markup import EMPTY, name_of, owner_of, status_badge, with_block
-
-# Items or images of a thread and images of a run that a list counts for each row.
-MOST_POINTING = 100
 
 if TYPE_CHECKING:
     BaseModelAdmin = admin.ModelAdmin[Any]
@@ -205,32 +201,6 @@ class ReadOnlyModelAdmin(ChatKitModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return ``False``: the pages only show."""
         return False
-
-
-def add_counts(rows: list[Any], model: type[Model], path: str, attribute: str) -> None:
-    """Give each row the number of a model's rows that point to it, up to a bound.
-
-    Args:
-        rows: The rows of a page.
-        model: The other model.
-        path: Its foreign key.
-        attribute: What the number is called.
-    """
-    numbers: dict[Any, Bounded] = {}
-    if rows:
-        keys = [row.pk for row in rows]
-        pointing = model._default_manager.order_by()
-        its = pointing.filter(**{path: OuterRef("pk")}).values(path)
-        listed = type(rows[0])._default_manager.filter(pk__in=keys).order_by()
-        # Rows of others are not read to the last one.
-        probes = listed.values_list("pk", Subquery(its[MOST_POINTING:][:1]))
-        many = {key for key, found in probes if found is not None}
-        numbers = {key: Bounded(MOST_POINTING, is_least=True) for key in many}
-        few = pointing.filter(**{f"{path}__in": [k for k in keys if k not in many]})
-        pairs = few.values_list(path).annotate(n=Count("pk"))
-        numbers |= {key: Bounded(number) for key, number in pairs}
-    for row in rows:
-        setattr(row, attribute, numbers.get(row.pk, Bounded(0)))
 
 
 def may_view(site: admin.AdminSite, request: HttpRequest, model: type[Model]) -> bool:

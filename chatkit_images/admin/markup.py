@@ -75,11 +75,14 @@ def tile(text: str, alt: str = "", kind: str = "") -> SafeString:
 def age(moment: datetime.datetime) -> SafeString:
     """Return how long ago a moment was, with the moment for whoever points at it."""
     local = local_time(moment)
+    words = gettext("%(age)s ago") % {"age": timesince(moment, depth=1)}
+    if timezone.now() - moment < datetime.timedelta(minutes=1):
+        words = gettext("just now")
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         local.isoformat(),
         date_format(local, "DATETIME_FORMAT"),
-        gettext("%(age)s ago") % {"age": timesince(moment, depth=1)},
+        words,
     )
 
 

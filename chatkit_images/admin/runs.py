@@ -13,11 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import models, reports, times
 from ..cleaning import clip
-from .base import ReadOnlyModelAdmin, add_counts
+from .base import ReadOnlyModelAdmin
 from .failure_fields import FailureFields
 from .filled_fields import filled_fieldsets
 from .filters import ChoicesFilter, ReasonFilter
 from .lists import OwnerFilter, PeriodFilter, RecentValuesFilter
+from .lists.counts import add_counts
 from .live_rows import LiveRows
 from .markup import duration, phase_list, pretty, words_of
 from .panel import WithPanel

@@ -26,9 +26,10 @@ from django.utils.translation import gettext_lazy as _
 from .. import models
 from ..queries import costs
 from .about import Fact
-from .base import add_counts, may_view, page_url
+from .base import may_view, page_url
 from .filters import ChoicesFilter, HasImagesFilter
 from .lists import OwnerFilter, PeriodFilter
+from .lists.counts import add_counts
 from .live_rows import LiveRows
 from .markup import money, name_of, pretty
 from .newest_images import may_show_images, newest_images

@@ -469,3 +469,14 @@ def test_pages_do_not_begin_with_all_threads(
         taken.append({name: steps(root, path) for name, path in paths.items()})
     few, many = taken
     assert {name: many[name] for name in many if many[name] > 1.5 * few[name]} == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(10, "just now"), (130, "2\xa0minutes ago")]
+)
+def test_an_age_below_a_minute_is_no_number(
+    root: Client, make_image: Make, seconds: int, words: str
+) -> None:
+    created_at = timezone.now() - timedelta(seconds=seconds)
+    make_image(created_at=created_at)
+    assert f">{words}</time>" in root.get(IMAGES).content.decode()
