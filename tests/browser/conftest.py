@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.ports import free_port
 
+from .processes import ROOT, running, unavailable
+from .staff import empty, gallery, prepared, site, staff, staff_page
 from .wire import Wire, wired
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+__all__ = ["empty", "gallery", "prepared", "site", "staff", "staff_page"]
 STATIC = ROOT / "chatkit_images" / "static" / "chatkit_images"
-ACCOUNT = ("keeper", "only-for-the-browser-tests")
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -38,75 +33,14 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 120
-
-
-def unavailable(reason: str) -> NoReturn:
-    """Skip, but fail in CI: there these tests are part of the job."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def demo_environment(scratch: Path) -> dict[str, str]:
-    """Return an environment whose demo writes to `scratch` and calls nobody."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OPENAI_", "CHATKIT_", "DJANGO_"))
-        and name not in {"REDIS_URL", "DEBUG", "ALLOWED_HOSTS"}
-    }
-    return kept | {
-        "DATABASE_URL": f"sqlite:///{scratch / 'db.sqlite3'}",
-        "MEDIA_ROOT": str(scratch / "media"),
-        "SECRET_KEY": "only-for-the-browser-tests",
-        "DJANGO_SUPERUSER_USERNAME": ACCOUNT[0],
-        "DJANGO_SUPERUSER_PASSWORD": ACCOUNT[1],
-        "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def answers(url: str) -> bool:
-    """Return whether a GET of the URL succeeds."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 @pytest.fixture(scope="session")
-def demo_scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo_scratch(
+    tmp_path_factory: pytest.TempPathFactory, empty: Callable[[Path], Path]
+) -> Path:
     """Where the demo keeps its database and files."""
-    return tmp_path_factory.mktemp("demo")
-
-
-@contextmanager
-def running(
-    scratch: Path, port: int, **environment: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the demo until the end of the block, or until it ends by itself."""
-    address = f"127.0.0.1:{port}"
-    log = scratch / "demo.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.browser.demo", address],
-            cwd=ROOT,
-            env=demo_environment(scratch) | environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(f"http://{address}/"):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"The demo did not start:\n{log.read_text()}")
-            time.sleep(0.2)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+    return empty(tmp_path_factory.mktemp("demo"))
 
 
 class Elsewhere(SimpleHTTPRequestHandler):
@@ -139,8 +73,8 @@ def demo(demo_scratch: Path, elsewhere: int) -> Iterator[str]:
 
 
 # Playwright keeps an event loop running in this thread, in which Django refuses
-# synchronous queries: the scope ends it before another module's tests begin.
-@pytest.fixture(scope="module")
+# synchronous queries: the scope ends it before tests of other folders begin.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Start Chromium."""
     try:
@@ -217,14 +151,12 @@ def wired_page(open_page: Callable[..., Page], wire: Wire) -> Page:
 
 
 @pytest.fixture
-def shot(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Page, str], Path]:
-    """Return a function that writes a screenshot to `SCREENSHOTS`, or a scratch dir."""
-    directory = Path(os.environ.get("SCREENSHOTS") or tmp_path)
-    directory.mkdir(parents=True, exist_ok=True)
+def shot() -> Callable[[Page, str], None]:
+    """Return a function that writes a screenshot to `SCREENSHOTS`, if that is set."""
+    directory = os.environ.get("SCREENSHOTS")
 
-    def shot(page: Page, name: str) -> Path:
-        path = directory / f"{name}.png"
-        page.screenshot(path=path)
-        return path
+    def shot(page: Page, name: str) -> None:
+        if directory:
+            page.screenshot(path=Path(directory, f"{name}.png"))
 
     return shot

@@ -1,6 +1,7 @@
 """The demo with slow images that take longer: a busy machine has to see them.
 
-``DOOR=view`` serves the chat by Django's handler, ``REPEATS`` draws in no time.
+All others are small and come soon, unless somebody looks at ``SCREENSHOTS`` of them.
+``DELAY`` is that of other servers, ``DOOR=view`` serves the chat by Django's handler.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from chatkit_images.testing import model
 
 if __name__ == "__main__":
     model.SLOW = 2.5
-    if "REPEATS" in os.environ:
+    if "SCREENSHOTS" not in os.environ:
+        quick = {"delay": float(os.environ.get("DELAY", "0.15")), "max_side": 512}
         api = testing.LoopbackAPI
-        testing.LoopbackAPI = lambda **options: api(**options | {"delay": 0.15})  # type: ignore
+        testing.LoopbackAPI = lambda **options: api(**options | quick)  # type: ignore
     if os.environ.get("DOOR") == "view":
         from example_project import asgi
 

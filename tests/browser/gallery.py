@@ -1,14 +1,21 @@
-"""Fills the demo's database with images of each kind, for the gallery of the admin."""
+"""Fills the demo's database for the admin: images of each kind, and other rows."""
 
 from __future__ import annotations
 
 import datetime
 import io
+import shutil
 import sys
 import zlib
+from pathlib import Path
 
 import django
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
+
+from . import processes
 
 WORDS = ["A red fox in snow", "Harbour at dusk", "A castle", "Three boats", "An owl"]
 LONG = "A very long wish for a lighthouse with many windows. " * 76
@@ -38,8 +45,6 @@ def drawing(width: int, height: int, number: int, *, clear: bool = False) -> byt
 
 def fill(count: int) -> None:
     """Make plain images, and one of each other kind, the newest of all."""
-    from django.contrib.auth import get_user_model
-
     from chatkit_images import models, storage
 
     def stored(data: bytes, extension: str = "png") -> str:
@@ -135,6 +140,58 @@ def fill(count: int) -> None:
             )
 
 
+def fill_others() -> None:
+    """Make a row of each kind that the fill of images makes none of."""
+    from chatkit_images import models, storage
+
+    thread = models.Thread.objects.get(pk="thr_visitor")
+    data = drawing(320, 240, 7)
+    storage.store(name := storage.new_name("attachments", "png"), data)
+    file = models.Attachment.objects.create(
+        id="atc_pond",
+        owner=thread.owner,
+        thread=thread,
+        kind="image",
+        name="pond.png",
+        mime_type="image/png",
+        file=name,
+        bytes=len(data),
+        width=320,
+        height=240,
+    )
+    models.RefusedInput.objects.create(
+        attachment=file, host="api.openai.com", model="gpt-4.1", code="invalid_image"
+    )
+    models.DeletedFile.objects.create(
+        # No sweep takes it meanwhile.
+        name=storage.new_name("images", "png"),
+        due_at=timezone.now() + datetime.timedelta(days=1),
+    )
+    models.UseEntry.objects.create(
+        owner=thread.owner, day=timezone.localdate(), kind="image", amount=1
+    )
+    models.OwnerBlock.objects.create(owner="visitor:0f", words="Ask us why.")
+    models.Brake.objects.create(is_on=False, words="We are back at noon.")
+    models.LegalHold.objects.create(owner="visitor:1a", reason="Asked for by court")
+    # Of an image that is gone, as may be.
+    models.Decision.objects.create(
+        thread_id=thread.pk, action="report", by=thread.owner, reason="Not a fox"
+    )
+
+
+def prepare() -> None:
+    """Make the database, and keep a copy of it that has the account alone."""
+    User = get_user_model()
+    call_command("migrate", verbosity=0)
+    name, password = processes.ACCOUNT
+    User.objects.create_superuser(name, password=password)
+    connection.close()
+    file = Path(connection.settings_dict["NAME"])
+    shutil.copy(file, file.with_name(processes.EMPTY))
+
+
 if __name__ == "__main__":
     django.setup()
+    prepare()
     fill(int(sys.argv[1]))
+    fill_others()

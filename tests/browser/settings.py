@@ -22,3 +22,5 @@ if "REPEATS" in os.environ:
     # All visitors have one address, and more to say than people have.
     groups = {name: dict.fromkeys(keys) for name, keys in GROUPS.items()}
     CHATKIT_IMAGES["LIMITS"] = dict.fromkeys(DEFAULTS) | groups
+# Nobody guesses a password of these.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

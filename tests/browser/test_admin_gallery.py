@@ -3,69 +3,24 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 import pytest
 
-from tests.ports import free_port
-
-from .conftest import ACCOUNT, ROOT, demo_environment, running, unavailable
+from .staff import IMAGES, LINKS, LIST, OF_A_PAGE, serious
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page
 
-IMAGES, OF_A_PAGE = 60, 48
-LIST = "/admin/chatkit_images/generatedimage/"
-LINKS = "#result_list tbody .field-image a"
 SIZES = [(1440, 900), (1280, 900), (390, 844)]
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run the demo with images of each kind; yields its base URL."""
-    scratch, port = tmp_path_factory.mktemp("gallery"), free_port()
-    with running(scratch, port):
-        subprocess.run(
-            [sys.executable, "-m", "tests.browser.gallery", str(IMAGES)],
-            cwd=ROOT,
-            env=demo_environment(scratch),
-            check=True,
-        )
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(scope="module")
-def staff(browser: Browser, site: str) -> Iterator[BrowserContext]:
-    """The browser of the demo's member of staff."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto(f"{site}/admin/login/?next={LIST}")
-    page.fill("[name=username]", ACCOUNT[0])
-    page.fill("[name=password]", ACCOUNT[1])
-    page.press("[name=password]", "Enter")
-    page.locator("#result_list").wait_for()
-    page.close()
-    yield context
-    context.close()
-
-
 @pytest.fixture
-def page(staff: BrowserContext, site: str) -> Iterator[Page]:
-    """The gallery; what it complains about in the console fails the test."""
-    complaints: list[str] = []
-    page = staff.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(site + LIST)
-    yield page
-    page.close()
-    assert complaints == []
+def page(gallery: Page) -> Page:
+    return gallery
 
 
 def key(page: Page, name: str) -> str:
@@ -79,28 +34,6 @@ def key(page: Page, name: str) -> str:
         arg=before,
     )
     return str(more.get_attribute("href"))
-
-
-def serious(page: Page, part: str, *, only: str = "") -> list[str]:
-    """Return what axe finds in a part of a page that keeps people out.
-
-    Args:
-        page: The page.
-        part: A selector of the part.
-        only: The one rule to look at. Default: all of them.
-    """
-    try:
-        from axe_playwright_python.sync_playwright import Axe
-    except ImportError:
-        unavailable("axe is not installed: pip install axe-playwright-python")
-    options = {"runOnly": [only]} if only else {}
-    found = Axe().run(page, context={"include": [[part]]}, options=options)
-    return [
-        f"{each['id']}: {node['html']}"
-        for each in found.response["violations"]
-        if each["impact"] in ("serious", "critical")
-        for node in each["nodes"]
-    ]
 
 
 def test_the_lightbox_goes_through_all_pages_of_the_list(page: Page) -> None:
@@ -193,34 +126,6 @@ def test_a_copied_link_opens_until_the_image_is_hidden(page: Page) -> None:
     page.get_by_text("The image is hidden.").wait_for()
     assert page.get_by_role("button", name="Copy a link that expires").count() == 0
     assert status_of(link) in (404, 410)
-
-
-def addresses(page: Page, site: str) -> list[str]:
-    """Return the address of each kind of page."""
-    base = f"{site}/admin/chatkit_images/"
-    lists = ("thread", "run", "feedback", "attachment", "decision", "usesummary")
-    found = [base, f"{LIST}live/", f"{LIST}bulk/hide/", f"{LIST}bulk/zip/"]
-    found += [LIST, *(f"{base}{name}/" for name in lists)]
-    found += [f"{base}thread/thr_gallery/change/"]
-    links = page.locator(LINKS)
-    # On its way, failed, hidden, held, with a long prompt.
-    found += [str(links.nth(n).get_attribute("href")) for n in (0, 2, 5, 6, 11)]
-    page.goto(f"{base}run/")
-    run = page.locator("#result_list th a").first
-    return [*found, str(run.get_attribute("href"))]
-
-
-def test_nothing_serious_is_found_on_any_page(page: Page, site: str) -> None:
-    found = {}
-    for address in addresses(page, site):
-        page.goto(urljoin(site, address))
-        found[address] = serious(page, "#content")
-        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-        # Colours change within a moment, which is no state to look at.
-        page.add_style_tag(content="* { transition: none !important }")
-        found[f"{address} in dark"] = serious(page, "#content", only="color-contrast")
-        page.emulate_media(color_scheme="light")
-    assert {name: said for name, said in found.items() if said} == {}
 
 
 @pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="makes screenshots only")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ from .chatting import images, say, wait_for_answer, wait_for_partial, wait_until
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-Shot = Callable[["Page", str], Path]
+Shot = Callable[["Page", str], None]
 OpenPage = Callable[..., "Page"]
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "

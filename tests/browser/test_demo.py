@@ -13,7 +13,7 @@ import pytest
 
 from tests.ports import free_port
 
-from .conftest import ROOT, answers, demo_environment
+from .processes import ROOT, answers, demo_environment
 
 
 def demo(scratch: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -14,7 +13,7 @@ from .chatting import say, wait_for_answer
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
 
-Shot = Callable[["Page", str], Path]
+Shot = Callable[["Page", str], None]
 OpenPage = Callable[..., "Page"]
 RULES = "Attach PNG, JPEG, WebP or GIF images of up to 20 MB."
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +15,13 @@ from .chatting import (
     wait_for_answer,
     wait_for_partial,
 )
-from .conftest import ACCOUNT
+from .staff import LIST, log_in
 from .wire import IMAGE, Wire
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-Shot = Callable[["Page", str], Path]
+Shot = Callable[["Page", str], None]
 
 
 def test_image_sharpens_stays_changes_and_is_found_by_staff(
@@ -55,19 +54,15 @@ def test_image_sharpens_stays_changes_and_is_found_by_staff(
     assert answers(page).filter(has_text="started from the earlier image").count()
     shot(page, "05-follow-up")
 
-    page.goto(f"{demo}/admin/login/?next=/admin/")
-    page.get_by_label("Username").fill(ACCOUNT[0])
-    page.get_by_label("Password").fill(ACCOUNT[1])
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{demo}/admin/")
-    page.goto(f"{demo}/admin/chatkit_images/generatedimage/?q=fox")
+    page.goto(f"{demo}/admin/login/?next={LIST}%3Fq=fox")
+    log_in(page)
     thumbnails = page.locator("#result_list img")
     thumbnails.first.wait_for()
     page.wait_for_load_state("networkidle")
     shot(page, "06-admin")
     assert thumbnails.count() >= 1
     assert all(image.evaluate(LOADED) for image in thumbnails.all())
-    page.goto(f"{demo}/admin/chatkit_images/generatedimage/?q=walrus")
+    page.goto(f"{demo}{LIST}?q=walrus")
     assert thumbnails.count() == 0
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import pytest
 
 from tests.ports import free_port
 
-from .conftest import running
+from .processes import running
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -159,14 +159,18 @@ def test_a_sample_of_repetitions_doubles_nothing(
 @pytest.mark.skipif(not ALL, reason="REPEATS says how many; they take minutes.")
 @pytest.mark.parametrize("door", ["view", "consumer"])
 def test_all_repetitions(
-    browser: Browser, tmp_path: Path, door: str, capsys: pytest.CaptureFixture[str]
+    browser: Browser,
+    tmp_path: Path,
+    empty: Callable[[Path], Path],
+    door: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = {}
     for wrapped in (True, False):
         scratch = tmp_path / str(wrapped)
         scratch.mkdir()
         port = free_port()
-        with running(scratch, port, DOOR=door, REPEATS=str(ALL)):
+        with running(empty(scratch), port, DOOR=door, REPEATS=str(ALL)):
             url = f"http://127.0.0.1:{port}"
             played = play(browser, url, scratch, range(ALL), wrapped)
             found[wrapped] = judge(scratch, played)

@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .chatting import say, wait_for_answer
-from .conftest import ACCOUNT
+from .staff import LIST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from playwright.sync_api import Page
 
 
-LIST = "/admin/chatkit_images/generatedimage/"
-
-
 def test_what_a_person_reports_is_hidden_by_staff(
-    page: Page, open_page: Callable[..., Page], shot: Callable[[Page, str], Path]
+    page: Page, staff_page: Callable[[str], Page], shot: Callable[[Page, str], None]
 ) -> None:
     say(page, "a fox")
     wait_for_answer(page)
@@ -32,15 +28,9 @@ def test_what_a_person_reports_is_hidden_by_staff(
     )
     page.locator("#lightbox").get_by_role("button", name="Close").click()
 
-    staff = open_page(f"/admin/login/?next={LIST}")
-    staff.fill("[name=username]", ACCOUNT[0])
-    staff.fill("[name=password]", ACCOUNT[1])
-    staff.press("[name=password]", "Enter")
-    staff.locator("#result_list").wait_for()
-    href = staff.locator("#result_list tbody .field-words a").first.get_attribute(
-        "href"
-    )
-    staff.evaluate("href => { location.href = href }", href)
+    staff = staff_page(LIST)
+    link = staff.locator("#result_list tbody .field-words a").first
+    staff.goto(str(link.evaluate("link => link.href")))
     staff.locator(".ck-review", has_text="It looks like my neighbour.").wait_for()
     staff.locator(".ck-step summary", has_text="Hide from its person").click()
     step = staff.locator(".ck-step[open]")

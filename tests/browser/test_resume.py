@@ -23,13 +23,13 @@ from .chatting import (
     wait_for_partial,
     wait_until_still,
 )
-from .conftest import running
+from .processes import running
 from .wire import IMAGE, Wire, wired
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-Shot = Callable[["Page", str], Path]
+Shot = Callable[["Page", str], None]
 OpenPage = Callable[..., "Page"]
 # Asks as ChatKit.js does, and returns every event that the caller of `fetch` got.
 ASK = """async (text) => {
@@ -201,13 +201,15 @@ def test_message_whose_answer_is_lost_is_there_once(
 
 
 def test_deploy_loses_no_answer_and_no_message(
-    browser: Browser, tmp_path: Path
+    browser: Browser, tmp_path: Path, empty: Callable[[Path], Path]
 ) -> None:
     port = free_port()
+    empty(tmp_path)
     begin = f"([name, text]) => void (window[name] = ({ASK})(text))"
     with wired(port) as wire:
         direct, cut = browser.new_page(), browser.new_page()
-        with running(tmp_path, port) as server:
+        # The answers are still on their way when the server is told to end.
+        with running(tmp_path, port, DELAY="0.6") as server:
             direct.goto(f"http://127.0.0.1:{port}")
             cut.goto(wire.url)
             wire.hold_behind(IMAGE)

@@ -13,7 +13,7 @@ from .chatting import images, say, wait_for_answer
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-Shot = Callable[["Page", str], Path]
+Shot = Callable[["Page", str], None]
 OpenPage = Callable[..., "Page"]
 PRESSED = "[aria-label='{}'][aria-pressed=true]"
 

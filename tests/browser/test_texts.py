@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .chatting import images, say, wait_for_answer, wait_until_still
@@ -11,7 +10,7 @@ from .chatting import images, say, wait_for_answer, wait_until_still
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-Shot = Callable[["Page", str], Path]
+Shot = Callable[["Page", str], None]
 OpenPage = Callable[..., "Page"]
 TEXTS = [
     "A lighthouse on a cliff at dusk",

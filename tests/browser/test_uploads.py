@@ -12,7 +12,7 @@ from tests.faults.storages import BUCKET, KEY, SECRET, rclone
 from tests.ports import free_port
 
 from .chatting import say, wait_for_answer
-from .conftest import running, unavailable
+from .processes import running, unavailable
 from .test_files import chip, file, png
 from .wire import Wire, wired
 
@@ -47,7 +47,9 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int
 
 
 @pytest.fixture
-def wire(bucket: tuple[Path, int], tmp_path: Path) -> Iterator[Wire]:
+def wire(
+    bucket: tuple[Path, int], tmp_path: Path, empty: Callable[[Path], Path]
+) -> Iterator[Wire]:
     """A wire to a demo of its own, whose files go to the bucket."""
     port = free_port()
     environment = {
@@ -58,7 +60,7 @@ def wire(bucket: tuple[Path, int], tmp_path: Path) -> Iterator[Wire]:
         "CHATKIT_IMAGES_S3_REGION": "us-east-1",
         "CHATKIT_IMAGES_S3_UPLOADS": "1",
     }
-    with running(tmp_path, port, **environment), wired(port) as wire:
+    with running(empty(tmp_path), port, **environment), wired(port) as wire:
         yield wire
 
 
@@ -72,7 +74,7 @@ def test_a_file_goes_to_the_bucket_and_a_lie_goes_nowhere(
     browser: Browser,
     wire: Wire,
     bucket: tuple[Path, int],
-    shot: Callable[[Page, str], Path],
+    shot: Callable[[Page, str], None],
 ) -> None:
     context = browser.new_context()
     page = context.new_page()
