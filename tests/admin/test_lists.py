@@ -385,7 +385,7 @@ def test_an_order_by_another_value_counts_what_is_in_it(
 def test_threads_count_their_items_and_images_up_to_a_bound(
     root: Client, make_thread: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit_images.admin.base.MOST_POINTING", 3)
+    monkeypatch.setattr("chatkit_images.admin.lists.counts.MOST_POINTING", 3)
     make_images(make_thread(title="many"), 4)
     make_images(make_thread(title="few"), 3)
     rows = listed(root, change_list(models.Thread)).result_list
