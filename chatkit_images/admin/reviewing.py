@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from .. import models, notes
+from ..cleaning import clean
 from ..queries import reviews
 from .base import ReadOnlyModelAdmin, page_url
 from .filters import ChoicesFilter
@@ -161,7 +162,8 @@ class ReviewPages(ImagePages):
         step = request.POST.get("step", "")
         if step not in LABELS:
             raise Http404
-        said = {"reason": request.POST.get("reason", "").strip()}
+        reason = clean(request.POST.get("reason", "")).strip()
+        said = {"reason": reason[: reviews.MOST_REASON]}
         if step in ("hide", "hold"):
             said["words"] = request.POST.get("words", "").strip()
         if getattr(reviews, step)([obj.pk], request.user, **said):

@@ -9,6 +9,7 @@ from django.db.models import QuerySet, Value
 from django.utils.translation import gettext as _
 
 from .. import models
+from ..cleaning import clean
 from ..context import RequestContext
 from ..exceptions import RequestRefused
 from ..transactions import atomic
@@ -86,7 +87,7 @@ def block(owners: Iterable[str], words: str, by: Any = None) -> list[models.Owne
     Returns:
         The rows that are made.
     """
-    values = {"words": words, "blocked_by": by}
+    values = {"words": clean(words), "blocked_by": by}
     rows = models.OwnerBlock.objects
     made = [rows.get_or_create(owner=owner, defaults=values) for owner in owners]
     return [row for row, is_new in made if is_new]

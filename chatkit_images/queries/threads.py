@@ -187,7 +187,7 @@ def set_status(
         reason: What their people read; a thread that is active has none.
     """
     found = list(rows)
-    words = "" if status == models.Thread.Status.ACTIVE else reason.strip()
+    words = "" if status == models.Thread.Status.ACTIVE else clean(reason).strip()
     models.Thread.objects.filter(pk__in=[row.pk for row in found]).update(
         status=status, status_reason=words or None, updated_at=timezone.now()
     )

@@ -110,7 +110,7 @@ def test_an_owner_is_blocked_and_unblocked_where_the_rows_are(
     assert "<li>team:7 (zoe)</li>" in asked
     assert "You may not chat here any more." in asked
     assert not OwnerBlock.objects.exists()
-    done = act(client, "block_owners", row, page=str(row.pk), words=" Write to us. ")
+    done = act(client, "block_owners", row, page=str(row.pk), words=" Write to us.\0 ")
     # Back on the page from which it came, which says so.
     assert done.redirect_chain == [(change(row), 302)]
     assert "1 owner is blocked." in done.content.decode()
@@ -119,12 +119,12 @@ def test_an_owner_is_blocked_and_unblocked_where_the_rows_are(
     assert 'ck-is-blocked">blocked<' in done.content.decode()
     block = OwnerBlock.objects.get()
     found = (block.owner, block.words, block.blocked_by)
-    assert found == ("team:7", "Write to us.", staff)
-    assert refusal("team:7") == ("owner_blocked", "Write to us.")
+    assert found == ("team:7", "Write to us.\ufffd", staff)
+    assert refusal("team:7") == ("owner_blocked", "Write to us.\ufffd")
     assert refusal("team:70") is None
     # A second time changes nothing, as whoever may add a block may not change one.
     act(client, "block_owners", row, words="Other words")
-    assert OwnerBlock.objects.get().words == "Write to us."
+    assert OwnerBlock.objects.get().words == "Write to us.\ufffd"
     assert (
         'ck-is-blocked">blocked<' in client.get(change_list(type(row))).content.decode()
     )

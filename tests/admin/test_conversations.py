@@ -315,11 +315,11 @@ def test_thread_is_locked_from_the_page_of_whatever_belongs_to_it(
     asked = act(client, action, row).content.decode()
     assert "<li>Foxes</li>" in asked
     assert Thread.objects.get().status == "active"
-    response = act(client, action, row, words=" Abuse ")
+    response = act(client, action, row, words=" Abuse\0 ")
     assert response.redirect_chain == [(change(row), 302)]
     assert "1 thread: locked." in response.content.decode()
     thread = Thread.objects.get()
-    assert (thread.status, thread.status_reason) == ("locked", "Abuse")
+    assert (thread.status, thread.status_reason) == ("locked", "Abuse\ufffd")
     assert LogEntry.objects.get().object_id == thread.pk
     html = page_of(client, row)
     assert f'value="{action}"' not in html

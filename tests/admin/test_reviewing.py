@@ -91,7 +91,7 @@ def test_staff_come_back_to_where_they_were(
 
 def test_decisions_outlive_their_image(root: Client, make_image: Make) -> None:
     image = make_image()
-    step(root, image, "hide", reason="gone soon")
+    step(root, image, "hide", reason="gone soon\0")
 
     image.delete()
 
