@@ -29,6 +29,7 @@ CHANGED = [*NUMBERS, "failures", "updated_at"]
 # A sum of two costs on SQLite, whose numbers are not decimal.
 ROUNDED = "ROUND({0}, 6)"
 Number = int | Decimal
+Period = models.UseSummary.Period
 
 
 class Key(NamedTuple):
@@ -78,31 +79,41 @@ def add(changes: Mapping[Key, Amounts]) -> None:
 
 def _upsert(changes: Mapping[Key, Amounts]) -> None:
     connection = connections[alias()]
-    columns = (*UNIQUE, *CHANGED)
+    columns = (*UNIQUE, *NUMBERS, "failures", "updated_at")
     fields: Any = [models.UseSummary._meta.get_field(name) for name in columns]
-    names = [connection.ops.quote_name(each.column) for each in fields]
-    line = f"({', '.join(['%s'] * len(names))})"
-    # Of each field, as Django would do it, only what the database does not take.
-    cost, start = columns.index("cost"), columns.index("start")
-    none, now = (
-        each.get_db_prep_save(value, connection)
-        for each, value in zip(fields[-2:], ({}, timezone.now()), strict=True)
-    )
-    rows = []
-    for key, amounts in changes.items():
-        row = [*key, *amounts.numbers, none, now]
-        for place in (cost, start):
-            row[place] = fields[place].get_db_prep_save(row[place], connection)
-        rows.append(row)
-    size = max(1, min(ROWS, connection.ops.bulk_batch_size(fields, rows)))
+    names = ", ".join(connection.ops.quote_name(each.column) for each in fields)
+    now = fields[-1].get_db_prep_save(timezone.now(), connection)
+    rows = [*changes.items()]
+    # Texts are parameters, of which SQLite takes some hundred.
+    texts = [fields[columns.index(name)] for name in ("owner", "model", "updated_at")]
+    size = max(1, min(ROWS, connection.ops.bulk_batch_size(texts, rows)))
     with connection.cursor() as cursor:
         for begin in range(0, len(rows), size):
             some = rows[begin : begin + size]
+            lines = ", ".join(_line(*each) for each in some)
             cursor.execute(
-                f"INSERT INTO {_table(connection)} ({', '.join(names)}) "
-                f"VALUES {', '.join([line] * len(some))} {_on_conflict(connection)}",
-                [value for row in some for value in row],
+                f"INSERT INTO {_table(connection)} ({names}) VALUES {lines} "
+                f"{_on_conflict(connection)}",
+                [
+                    value
+                    for key, _amounts in some
+                    for value in (key.owner, key.model, now)
+                ],
             )
+
+
+def _line(key: Key, amounts: Amounts) -> str:
+    """Return the values of a row.
+
+    Numbers are written into it: to quote millions of them, one by one, takes a driver
+    longer than it takes a database to add them.
+    """
+    numbers = ", ".join(
+        f"{each:f}" if isinstance(each, Decimal) else f"{each:d}"
+        for each in amounts.numbers
+    )
+    period = Period(key.period).value
+    return f"('{period}', '{key.start.isoformat()}', %s, %s, {numbers}, '{{}}', %s)"
 
 
 def _table(connection: Any) -> str:
