@@ -60,3 +60,11 @@ def to_column(value: datetime.datetime) -> datetime.datetime:
 def to_naive(value: datetime.datetime) -> datetime.datetime:
     """Return a time for ChatKit, which subtracts it from ``datetime.now()``."""
     return value.astimezone().replace(tzinfo=None)
+
+
+def long_ago() -> datetime.datetime:
+    """Return a time before those of all rows.
+
+    Not all databases find by an index what only has to have a time.
+    """
+    return timezone.now() - datetime.timedelta(days=36500)

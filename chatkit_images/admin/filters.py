@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .. import models
 from ..failures import Reason
+from ..times import long_ago
 from .lists.choices import FOLDED, FixedFilter, YesNoFilter
 
 Source = models.GeneratedImage.Source
@@ -79,7 +80,7 @@ class ReviewFilter(FixedFilter):
 
     def condition(self, value: str) -> Any:
         """Return that somebody waits for a decision."""
-        return Q(review_since__isnull=False)
+        return Q(review_since__gte=long_ago())
 
 
 class HasImagesFilter(YesNoFilter):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -212,3 +213,12 @@ def owner_of(row: Any) -> str:
         return key
     name = str(row.user.get_username())
     return name if row.owner == context_class().own_key(row.user) else f"{name} ({key})"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with its words, and the list of what it counts."""
+
+    name: str
+    value: str
+    url: str

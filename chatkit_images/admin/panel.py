@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +19,8 @@ from .. import models
 from ..failures.remedies import BY_REASON
 from .base import ChatKitModelAdmin, page_url, visible
 from .lists.counts import Count as Bounded
-from .markup import local_time, money, words_of
+from .lists.counts import plain
+from .markup import Number, local_time, money, words_of
 from .snapshots import Snapshots, key_of
 
 # Seconds for which a process shows the same numbers, and rows that a number counts.
@@ -39,15 +39,6 @@ COUNTED = (
 )
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number with its words, and the list of what it counts."""
-
-    name: str
-    value: str
-    url: str
-
-
 class Panel:
     """What a person may see of today, and of what waits for staff.
 
@@ -62,7 +53,7 @@ class Panel:
     def __init__(self, site: AdminSite, request: HttpRequest) -> None:
         self.site = site
         self._rows = {
-            model: visible(site, request, model)
+            model: plain(visible(site, request, model))
             for model in COUNTED
             if site.is_registered(model)
             and site.get_model_admin(model).has_view_permission(request)
@@ -178,9 +169,13 @@ class Panel:
             yield "images", _bounded(today)
             yield "failures", _bounded(today.filter(status__in=FAILED))
             # A range of an index; for what is not null SQLite would read the table.
-            waiting = images.filter(review_since__lt=self._midnight + 2 * DAY)
+            soon = self._midnight + 2 * DAY
+            waiting = images.filter(review_since__lt=soon)
             yield "review", _bounded(waiting)
-            yield "held", _bounded(images.filter(visibility="held"))
+            yield (
+                "held",
+                _bounded(images.filter(visibility="held", created_at__lt=soon)),
+            )
             yield "reported", _bounded(waiting.filter(review_reason="report"))
         if (runs := rows.get(models.Run)) is not None:
             yield "running", _bounded(runs.filter(status="running"))

@@ -450,6 +450,8 @@ def test_pages_do_not_begin_with_all_threads(
     monkeypatch.setattr("chatkit_images.admin.lists.choices.MOST_RECENT", 20)
     taken = []
     queries = ["", "?q=fox", "?q=owl", "?kind=nested", "?order=-bytes"]
+    queries += ["?q=fox&newer=oldest", "?review=yes", "?review=yes&q=fox"]
+    queries += ["?q=owl&to=2026-03-01", "?visibility__exact=held"]
     for count in (5, 95):
         images = [
             image for _ in range(count) for image in make_images(make_thread(), 20)
@@ -462,6 +464,7 @@ def test_pages_do_not_begin_with_all_threads(
             # Since it knows the sizes of tables, SQLite begins with the smallest.
             cursor.execute("ANALYZE")
         paths = {query: f"{IMAGES}{query}" for query in queries}
+        paths["panel"] = "/admin/chatkit_images/"
         paths["an image"] = change(images[-1])
         kept = urlencode({"_changelist_filters": "q=owl"})
         paths["an image of a search"] = f"{change(images[-1])}?{kept}"

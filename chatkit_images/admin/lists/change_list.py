@@ -149,7 +149,9 @@ class BoundedChangeList(ChangeList):
         self.model_admin.prepare_rows(page.rows)
         self.pager = Pager(self, reading, page, at, backwards)
         self.result_list = page.rows
-        self.result_count = reading.count(page if at is None else None)
+        # A page from the far end does not say where the newest rows end.
+        is_first = at is None and not backwards
+        self.result_count = reading.count(page if is_first else None)
         # Django's search form shows a number only where these two differ.
         self.full_result_count = self.result_count
         self.show_full_result_count = False

@@ -42,6 +42,8 @@ class Conditions:
                 self.take_owner(spec.path, spec.owner)
             else:
                 self.has_rest = True
+        elif getattr(spec, "own_order", None):
+            self.walk = spec.queryset(request, self.walk)
         elif not isinstance(spec, OrderFilter):
             found = spec.queryset(request, self.walk.model._default_manager.all())
             if found is not None and found.query.where:

@@ -32,6 +32,11 @@ class Count(int):
         return f"{text}+" if self.is_least else text
 
 
+def plain(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Return the rows as such, if they are all: SQLite begins with what is joined."""
+    return rows if rows.query.where else rows.model._default_manager.all()
+
+
 def count(rows: models.QuerySet[Any]) -> Count:
     """Return the number of rows, up to the bound."""
     return bounded(rows[: MOST_COUNTED + 1].count())

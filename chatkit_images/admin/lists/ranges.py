@@ -5,10 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connections
-from django.db.models import BooleanField, F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    DateField,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.functions import Coalesce
 
 from ... import keysets
+from ...times import long_ago
 from .orders import Order, Position
 
 
@@ -33,7 +43,13 @@ def until(
     elif at is not None:
         within = Q(**{f"{by.column}__{ops[1]}": at.value})
     else:
-        return rows
+        # For the key alone it is ``pk``, which is the name of no field.
+        fields = {each.name: each for each in rows.model._meta.fields}
+        field = fields.get(by.column)
+        if not isinstance(field, DateField):
+            return rows
+        since = field.to_python(long_ago())
+        within = Q(**{f"{by.column}__gte": since})
     few = "likelihood(%(expressions)s, 0.0001)"
     return rows.filter(Func(within, template=few, output_field=BooleanField()))
 
