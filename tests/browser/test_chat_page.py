@@ -156,7 +156,7 @@ def test_chats_are_listed_renamed_opened_and_deleted(page: Page, shot: Shot) -> 
         ("dark", {"color_scheme": "dark"}),
         ("narrow", {"viewport": NARROW, "has_touch": True, "is_mobile": True}),
         ("narrow-dark", {"viewport": NARROW, "color_scheme": "dark"}),
-        ("still", {"reduced_motion": "reduce"}),
+        ("moving", {"reduced_motion": "no-preference"}),
     ],
 )
 def test_page_fits(open_page: OpenPage, shot: Shot, name: str, options: dict) -> None:
