@@ -64,7 +64,7 @@ class RowActions(BaseModelAdmin):
     def ask_words(
         self,
         request: HttpRequest,
-        rows: QuerySet[Any],
+        keys: Sequence[Any],
         action: str,
         *,
         title: str,
@@ -82,7 +82,7 @@ class RowActions(BaseModelAdmin):
             "listed": listed,
             "standard": standard,
             "action": action,
-            "keys": list(rows.values_list("pk", flat=True)),
+            "keys": keys,
             "page": request.POST.get("page", ""),
         }
         # What Django's own pages tell templates, so that links stay in this site.
@@ -128,6 +128,13 @@ class OwnerActions(RowActions):
         found = rows.order_by(path).values_list(path, flat=True).distinct()
         return [str(owner) for owner in found[: MOST_OWNERS + 1]]
 
+    def are_too_many(self, request: HttpRequest, owners: list[str]) -> bool:
+        """Return whether owners are more than an action takes, and say so."""
+        if len(owners) > MOST_OWNERS:
+            text = gettext("Choose rows of at most %(n)d owners.")
+            self.message_user(request, text % {"n": MOST_OWNERS}, messages.ERROR)
+        return len(owners) > MOST_OWNERS
+
     def named(self, rows: QuerySet[Any], owners: list[str]) -> list[str]:
         """Return owners with the names of users who have rows of theirs."""
         path = f"{getattr(self, 'owner_path', '')}"
@@ -152,14 +159,13 @@ class OwnerActions(RowActions):
     ) -> HttpResponseBase | None:
         """Block the owners of rows, with words."""
         owners = self.owners_of(queryset)
-        if len(owners) > MOST_OWNERS:
-            text = gettext("Choose rows of at most %(n)d owners.")
-            self.message_user(request, text % {"n": MOST_OWNERS}, messages.ERROR)
+        if self.are_too_many(request, owners):
             return self.back(request)
         if "words" not in request.POST:
+            path = f"{getattr(self, 'owner_path', '')}owner"
             return self.ask_words(
                 request,
-                queryset,
+                one_of_each(queryset, path, owners),
                 "block_owners",
                 title=gettext("Block the owner"),
                 question=gettext(
@@ -183,13 +189,25 @@ class OwnerActions(RowActions):
     ) -> HttpResponseBase | None:
         """Let the owners of rows chat again."""
         owners = self.owners_of(queryset)
-        rows = brakes.unblock(owners[:MOST_OWNERS])
+        if self.are_too_many(request, owners):
+            return self.back(request)
+        rows = brakes.unblock(owners)
         log(request, rows, DELETION, "")
         text = ngettext(
             "%(n)d owner may chat again.", "%(n)d owners may chat again.", len(rows)
         )
         self.message_user(request, text % {"n": len(rows)}, messages.SUCCESS)
         return self.back(request)
+
+
+def one_of_each(rows: QuerySet[Any], path: str, values: Iterable[Any]) -> list[Any]:
+    """Return the key of one row for each value of a field, of which there are few.
+
+    A form sends as many fields as ``DATA_UPLOAD_MAX_NUMBER_FIELDS`` says, and an owner
+    may have more rows than that.
+    """
+    each = (rows.filter(**{path: value}).order_by()[:1] for value in values)
+    return [row.pk for found in each for row in found]
 
 
 def log(request: HttpRequest, rows: Sequence[Model], flag: int, message: Any) -> None:

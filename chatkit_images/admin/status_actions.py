@@ -49,7 +49,8 @@ class StatusActions(ThreadActions):
     ) -> HttpResponseBase | None:
         """Let nobody write in the threads for now."""
         if request.POST.get("page") and "words" not in request.POST:
-            return self.ask_lock(request, queryset, "lock", list(queryset))
+            rows = list(queryset)
+            return self.ask_lock(request, [row.pk for row in rows], "lock", rows)
         return self.set_status(request, queryset, Status.LOCKED)
 
     @admin.action(permissions=["change"], description=_("Close selected threads"))

@@ -18,12 +18,14 @@ from ..failures import Reason
 from ..queries import threads
 from .base import visible
 from .markup import name_of
-from .row_actions import OwnerActions, log
+from .row_actions import OwnerActions, log, one_of_each
 from .run_words import title_of
 
 Status = models.Thread.Status
 # Threads that one action may lock: as many as a person can check on the page.
 MOST_THREADS = 100
+# Threads that one action of their own list may change, which all take one request.
+MOST_CHANGED = 1000
 
 
 class ThreadActions(OwnerActions):
@@ -84,10 +86,10 @@ class ThreadActions(OwnerActions):
             return self.back(request)
         if "words" not in request.POST:
             name = "pk" if ours == "pk" else f"{ours}_id"
-            keys = [getattr(row, name) for row in rows]
+            keys = {getattr(row, name): None for row in rows}
             return self.ask_words(
                 request,
-                queryset.filter(**{f"{theirs}__in": keys}),
+                one_of_each(queryset, theirs, keys),
                 "stop",
                 title=gettext("Stop the run"),
                 question=gettext("These answers end within seconds:"),
@@ -120,22 +122,24 @@ class ThreadActions(OwnerActions):
             self.message_user(request, text % {"n": MOST_THREADS}, messages.ERROR)
             return self.back(request)
         if "words" not in request.POST:
-            return self.ask_lock(request, queryset, "lock_threads", rows)
-        chosen = models.Thread.objects.filter(pk__in=[row.pk for row in rows])
-        self.change_status(request, chosen, Status.LOCKED, request.POST["words"])
+            field = str(self.thread_field)
+            chosen = one_of_each(queryset, field, [row.pk for row in rows])
+            return self.ask_lock(request, chosen, "lock_threads", rows)
+        active = models.Thread.objects.filter(pk__in=[row.pk for row in rows])
+        self.change_status(request, active, Status.LOCKED, request.POST["words"])
         return self.back(request)
 
     def ask_lock(
         self,
         request: HttpRequest,
-        queryset: QuerySet[Any],
+        keys: Sequence[Any],
         action: str,
         rows: Sequence[models.Thread],
     ) -> HttpResponseBase:
         """Return the page that asks what people read of threads that are locked."""
         return self.ask_words(
             request,
-            queryset,
+            keys,
             action,
             title=gettext("Lock the thread"),
             question=gettext("Nobody writes in these threads until they are reopened:"),
@@ -151,6 +155,10 @@ class ThreadActions(OwnerActions):
         reason: str,
     ) -> None:
         """Give threads a status with the words that people read, and log it."""
+        if queryset.order_by()[MOST_CHANGED : MOST_CHANGED + 1].exists():
+            text = gettext("Choose at most %(n)d threads.")
+            self.message_user(request, text % {"n": MOST_CHANGED}, messages.ERROR)
+            return
         rows = threads.set_status(queryset, status, reason)
         log(request, rows, CHANGE, [{"changed": {"fields": [str(_("status"))]}}])
         text = ngettext("%(n)d thread: %(s)s.", "%(n)d threads: %(s)s.", len(rows))

@@ -155,6 +155,31 @@ def test_more_owners_than_fit_on_a_page_are_not_blocked(
     response = act(root, "block_owners", *threads, words="")
     assert "Choose rows of at most 2 owners." in response.content.decode()
     assert not OwnerBlock.objects.exists()
+    for thread in threads:
+        OwnerBlock.objects.create(owner=thread.owner)
+    response = act(root, "unblock_owners", *threads)
+    assert "Choose rows of at most 2 owners." in response.content.decode()
+    assert OwnerBlock.objects.count() == 3
+
+
+def test_more_threads_than_one_request_changes_stay_as_they_are(
+    root: Client, make_thread: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatkit_images.admin.thread_actions.MOST_CHANGED", 2)
+    threads = [make_thread() for _ in range(3)]
+    response = act(root, "close", *threads)
+    assert "Choose at most 2 threads." in response.content.decode()
+    assert not Thread.objects.exclude(status="active").exists()
+    assert "2 threads: closed." in act(root, "close", *threads[:2]).content.decode()
+
+
+def test_the_page_that_asks_for_words_has_one_row_for_each_owner(
+    root: Client, make_thread: Make
+) -> None:
+    """A form takes a thousand fields, and an owner may have more rows than that."""
+    threads = [make_thread(owner=f"user:{n % 2}") for n in range(6)]
+    asked = act(root, "block_owners", *threads).content.decode()
+    assert asked.count('name="_selected_action"') == 2
 
 
 def test_an_owner_is_blocked_by_key(make_user: Make) -> None:
