@@ -184,7 +184,7 @@ class ChatKitModelAdmin(BaseModelAdmin):
         if obj.thread is None:
             return EMPTY
         name = name_of(obj.thread)
-        if not obj.may_open_thread:
+        if not getattr(obj, "may_open_thread", False):
             return name
         url = page_url(self.admin_site, models.Thread, "change", obj.thread_id)
         return format_html('<a href="{}">{}</a>', url, name) if url else name

@@ -84,7 +84,7 @@ class LegalHoldAdmin(StaffModelAdmin):
     def conversation(self, obj: Any) -> SafeString | str:
         """Show the id of the thread, a link to its page for who may see that."""
         key = obj.thread_id
-        if not key or not obj.may_open_thread:
+        if not key or not getattr(obj, "may_open_thread", False):
             return key or EMPTY
         url = page_url(self.admin_site, models.Thread, "change", key)
         return format_html('<a href="{}">{}</a>', url, key)

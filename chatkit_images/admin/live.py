@@ -67,8 +67,9 @@ def read(rows: QuerySet[Any], asked: Asked, before: Forming | None) -> Forming:
     known = {key: until for key, until in known.items() if until > now}
     names = list(asked)
     wanted = rows.filter(Q(status=Status.GENERATING) | Q(pk__in=[*names, *known]))
-    first = Case(When(pk__in=names, then=0), default=1)
-    ordered = wanted.order_by(first, "-created_at", "-pk")
+    # Without names it would be a number, which databases take for a column.
+    first = [Case(When(pk__in=names, then=0), default=1)] if names else []
+    ordered = wanted.order_by(*first, "-created_at", "-pk")
     found = list(ordered[: 2 * MOST])
     found.sort(key=lambda image: (image.created_at, image.pk), reverse=True)
     for image in found:

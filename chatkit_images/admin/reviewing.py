@@ -236,7 +236,7 @@ class DecisionAdmin(ReadOnlyModelAdmin):
     def about(self, obj: Any) -> SafeString | str:
         """Show the beginning of the image's id, a link for who may see its page."""
         name = str(obj.image_id)[:8] or EMPTY
-        if not obj.may_open_generatedimage:
+        if not getattr(obj, "may_open_generatedimage", False):
             return name
         site = self.admin_site
         url = page_url(site, models.GeneratedImage, "change", obj.image_id)

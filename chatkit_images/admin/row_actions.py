@@ -13,7 +13,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import ADDITION, DELETION, LogEntry
 from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
@@ -27,6 +27,8 @@ from .base import BaseModelAdmin, page_url
 # Owners whom one action may block, with the users behind them: as many as a person can
 # check on the page.
 MOST_OWNERS, MOST_NAMES = 100, 500
+# Rows of each of them that the page sends.
+OF_EACH = 5
 
 
 class RowActions(BaseModelAdmin):
@@ -84,18 +86,24 @@ class RowActions(BaseModelAdmin):
             "action": action,
             "keys": keys,
             "page": request.POST.get("page", ""),
+            # With its filters the list would leave out what has changed meanwhile.
+            "url": page_url(self.admin_site, self.model, "changelist"),
+            "filters": request.GET.urlencode(),
         }
         # What Django's own pages tell templates, so that links stay in this site.
         request.current_app = self.admin_site.name
         return TemplateResponse(request, "admin/chatkit_images/ask_words.html", context)
 
     def back(self, request: HttpRequest) -> HttpResponseRedirect | None:
-        """Return to the page of the row, if the action was taken there."""
-        key = request.POST.get("page", "")
-        if not key:
-            return None
-        url = page_url(self.admin_site, self.model, "change", key)
-        return HttpResponseRedirect(url)
+        """Return to the page of the row, or the list, on which the action was taken."""
+        key, filters = request.POST.get("page", ""), request.POST.get("filters", "")
+        if key:
+            url = page_url(self.admin_site, self.model, "change", key)
+            return HttpResponseRedirect(url)
+        if filters:
+            url = page_url(self.admin_site, self.model, "changelist")
+            return HttpResponseRedirect(f"{url}?{QueryDict(filters).urlencode()}")
+        return None
 
 
 class OwnerActions(RowActions):
@@ -128,12 +136,13 @@ class OwnerActions(RowActions):
         found = rows.order_by(path).values_list(path, flat=True).distinct()
         return [str(owner) for owner in found[: MOST_OWNERS + 1]]
 
-    def are_too_many(self, request: HttpRequest, owners: list[str]) -> bool:
-        """Return whether owners are more than an action takes, and say so."""
-        if len(owners) > MOST_OWNERS:
-            text = gettext("Choose rows of at most %(n)d owners.")
-            self.message_user(request, text % {"n": MOST_OWNERS}, messages.ERROR)
-        return len(owners) > MOST_OWNERS
+    def may_take(self, request: HttpRequest, owners: list[str]) -> bool:
+        """Return whether owners are as many as an action takes; else say so."""
+        if 0 < len(owners) <= MOST_OWNERS:
+            return True
+        text = gettext("Choose rows of 1 to %(n)d owners.")
+        self.message_user(request, text % {"n": MOST_OWNERS}, messages.ERROR)
+        return False
 
     def named(self, rows: QuerySet[Any], owners: list[str]) -> list[str]:
         """Return owners with the names of users who have rows of theirs."""
@@ -159,13 +168,13 @@ class OwnerActions(RowActions):
     ) -> HttpResponseBase | None:
         """Block the owners of rows, with words."""
         owners = self.owners_of(queryset)
-        if self.are_too_many(request, owners):
+        if not self.may_take(request, owners):
             return self.back(request)
         if "words" not in request.POST:
             path = f"{getattr(self, 'owner_path', '')}owner"
             return self.ask_words(
                 request,
-                one_of_each(queryset, path, owners),
+                some_of_each(queryset, path, owners),
                 "block_owners",
                 title=gettext("Block the owner"),
                 question=gettext(
@@ -189,7 +198,7 @@ class OwnerActions(RowActions):
     ) -> HttpResponseBase | None:
         """Let the owners of rows chat again."""
         owners = self.owners_of(queryset)
-        if self.are_too_many(request, owners):
+        if not self.may_take(request, owners):
             return self.back(request)
         rows = brakes.unblock(owners)
         log(request, rows, DELETION, "")
@@ -200,14 +209,14 @@ class OwnerActions(RowActions):
         return self.back(request)
 
 
-def one_of_each(rows: QuerySet[Any], path: str, values: Iterable[Any]) -> list[Any]:
-    """Return the key of one row for each value of a field, of which there are few.
+def some_of_each(rows: QuerySet[Any], path: str, values: Iterable[Any]) -> list[Any]:
+    """Return keys of rows for each value of a field, of which there are few.
 
     A form sends as many fields as ``DATA_UPLOAD_MAX_NUMBER_FIELDS`` says, and an owner
-    may have more rows than that.
+    may have more rows than that. One row would not do: it may be deleted meanwhile.
     """
-    each = (rows.filter(**{path: value}).order_by()[:1] for value in values)
-    return [row.pk for found in each for row in found]
+    its = (rows.filter(**{path: value}).order_by() for value in values)
+    return [key for each in its for key in each.values_list("pk", flat=True)[:OF_EACH]]
 
 
 def log(request: HttpRequest, rows: Sequence[Model], flag: int, message: Any) -> None:

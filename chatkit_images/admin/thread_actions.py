@@ -18,12 +18,14 @@ from ..failures import Reason
 from ..queries import threads
 from .base import visible
 from .markup import name_of
-from .row_actions import OwnerActions, log, one_of_each
+from .row_actions import OwnerActions, log, some_of_each
 from .run_words import title_of
 
 Status = models.Thread.Status
 # Threads that one action may lock: as many as a person can check on the page.
 MOST_THREADS = 100
+# Likewise runs that one action stops.
+MOST_RUNS = 100
 # Threads that one action of their own list may change, which all take one request.
 MOST_CHANGED = 1000
 
@@ -79,17 +81,21 @@ class ThreadActions(OwnerActions):
         running = models.Run.objects.running().filter(
             pk__in=found.order_by().values("pk")
         )
-        rows = list(running.select_related("thread"))
+        rows = list(running.select_related("thread")[: MOST_RUNS + 1])
         if not rows:
             text = gettext("No run of these is running.")
             self.message_user(request, text, messages.WARNING)
+            return self.back(request)
+        if len(rows) > MOST_RUNS:
+            text = gettext("Choose at most %(n)d runs, or stop everybody by the brake.")
+            self.message_user(request, text % {"n": MOST_RUNS}, messages.ERROR)
             return self.back(request)
         if "words" not in request.POST:
             name = "pk" if ours == "pk" else f"{ours}_id"
             keys = {getattr(row, name): None for row in rows}
             return self.ask_words(
                 request,
-                one_of_each(queryset, theirs, keys),
+                some_of_each(queryset, theirs, keys),
                 "stop",
                 title=gettext("Stop the run"),
                 question=gettext("These answers end within seconds:"),
@@ -123,7 +129,7 @@ class ThreadActions(OwnerActions):
             return self.back(request)
         if "words" not in request.POST:
             field = str(self.thread_field)
-            chosen = one_of_each(queryset, field, [row.pk for row in rows])
+            chosen = some_of_each(queryset, field, [row.pk for row in rows])
             return self.ask_lock(request, chosen, "lock_threads", rows)
         active = models.Thread.objects.filter(pk__in=[row.pk for row in rows])
         self.change_status(request, active, Status.LOCKED, request.POST["words"])

@@ -185,7 +185,7 @@ class ThreadAdmin(StatusActions, WithPanel, LiveRows):
             self.prepare_rows([obj])
         count = obj.images_of_thread
         url = page_url(self.admin_site, models.GeneratedImage, "changelist")
-        if not count or not obj.may_open_generatedimage:
+        if not count or not getattr(obj, "may_open_generatedimage", False):
             return str(count)
         query = urlencode({"thread__id__exact": obj.pk})
         return format_html('<a href="{}?{}">{}</a>', url, query, count)

@@ -54,7 +54,7 @@ class UseEntryAdmin(ReadOnlyModelAdmin):
         if obj.run_id is None:
             return EMPTY
         name = clip(str(obj.run_id), 9)
-        if not obj.may_open_run:
+        if not getattr(obj, "may_open_run", False):
             return name
         url = page_url(self.admin_site, models.Run, "change", obj.run_id)
         return format_html('<a href="{}">{}</a>', url, name)

@@ -75,7 +75,7 @@ class UseSummaryAdmin(ReadOnlyModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": capfirst(self.opts.verbose_name_plural),
-            "subtitle": self._name(report.owner) or None,
+            "subtitle": self._name(report) or None,
             "opts": self.opts,
             "report": report,
             "asked": asked,
@@ -90,8 +90,8 @@ class UseSummaryAdmin(ReadOnlyModelAdmin):
             ],
             "persons": persons_of(persons[:MOST_PERSONS], f"?{urlencode(asked)}"),
             "has_more_persons": len(persons) > MOST_PERSONS,
-            "person": self._name(report.owner),
-            "limits": self._limits(report.owner),
+            "person": self._name(report),
+            "limits": self._limits(report),
             "periods": self._periods(report),
             "currency": currency(),
             "ledger": page_url(self.admin_site, models.UseEntry, "changelist"),
@@ -159,15 +159,23 @@ class UseSummaryAdmin(ReadOnlyModelAdmin):
         names = report.periods()
         return names if report.period.name in names else [report.period.name, *names]
 
-    def _name(self, owner: str) -> str:
+    def _is_known(self, report: UseReport) -> bool:
+        """Return whether staff may know of a person: rows may be narrowed."""
+        rows: Any = report.rows
+        is_narrowed = bool(rows.query.where)
+        return not is_narrowed or rows.filter(owner=report.owner).exists()
+
+    def _name(self, report: UseReport) -> str:
+        owner = report.owner
         if not owner or owner == ALL:
             return ""
-        user = owners.user_of(owner)
+        user = owners.user_of(owner) if self._is_known(report) else None
         return str(user.get_username()) if user is not None else clip(owner, 16)
 
-    def _limits(self, owner: str) -> list[dict[str, Any]]:
+    def _limits(self, report: UseReport) -> list[dict[str, Any]]:
         """Return the limits of a person, and how much of each is used."""
-        if not owner:
+        owner = report.owner
+        if not owner or not self._is_known(report):
             return []
         server = get_server() if settings.SERVER else None
         try:

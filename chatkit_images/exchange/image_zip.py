@@ -56,7 +56,7 @@ def zip_of(
             found = _rows(page)
             decided = _decisions(page)
             for key in page:
-                if key in refused:
+                if key in refused and key in found:
                     made.leave_out(key, "not_allowed")
                 else:
                     made.add(key, found.get(key), decided.get(key, []))
@@ -75,9 +75,7 @@ def _decisions(keys: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Facts]]:
     found: dict[uuid.UUID, list[Facts]] = {}
     decisions = models.Decision.objects.filter(image_id__in=keys)
     for row in decisions.order_by("created_at", "pk"):
-        said = {
-            name: getattr(row, name) for name in ("action", "by", "reason", "words")
-        }
+        said = {name: getattr(row, name) for name in DECISION}
         said["at"] = TIME.give(row.created_at)
         found.setdefault(row.image_id, []).append(said)
     return found

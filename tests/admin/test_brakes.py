@@ -153,12 +153,12 @@ def test_more_owners_than_fit_on_a_page_are_not_blocked(
     monkeypatch.setattr("chatkit_images.admin.row_actions.MOST_OWNERS", 2)
     threads = [make_thread(owner=f"user:{n}") for n in range(3)]
     response = act(root, "block_owners", *threads, words="")
-    assert "Choose rows of at most 2 owners." in response.content.decode()
+    assert "Choose rows of 1 to 2 owners." in response.content.decode()
     assert not OwnerBlock.objects.exists()
     for thread in threads:
         OwnerBlock.objects.create(owner=thread.owner)
     response = act(root, "unblock_owners", *threads)
-    assert "Choose rows of at most 2 owners." in response.content.decode()
+    assert "Choose rows of 1 to 2 owners." in response.content.decode()
     assert OwnerBlock.objects.count() == 3
 
 
@@ -173,13 +173,30 @@ def test_more_threads_than_one_request_changes_stay_as_they_are(
     assert "2 threads: closed." in act(root, "close", *threads[:2]).content.decode()
 
 
-def test_the_page_that_asks_for_words_has_one_row_for_each_owner(
-    root: Client, make_thread: Make
+def test_the_page_that_asks_for_words_has_some_rows_of_each_owner(
+    root: Client, make_thread: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A form takes a thousand fields, and an owner may have more rows than that."""
+    monkeypatch.setattr("chatkit_images.admin.row_actions.OF_EACH", 2)
     threads = [make_thread(owner=f"user:{n % 2}") for n in range(6)]
     asked = act(root, "block_owners", *threads).content.decode()
-    assert asked.count('name="_selected_action"') == 2
+    assert asked.count('name="_selected_action"') == 4
+
+
+def test_an_owner_is_blocked_whose_rows_match_no_filter_any_more(
+    root: Client, make_thread: Make
+) -> None:
+    """The words take a moment to write, in which an answer may end."""
+    thread = make_thread(owner="user:1")
+    filters, chosen = "?status__exact=active", {"_selected_action": [thread.pk]}
+    data = {"action": "block_owners", "index": "0", **chosen}
+    asked = root.post(change_list(Thread) + filters, data)
+    assert f'action="{change_list(Thread)}"' in asked.content.decode()
+    Thread.objects.update(status="closed")
+    data |= {"filters": asked.context["filters"], "words": "No."}
+    done = root.post(change_list(Thread), data)
+    assert done["Location"] == change_list(Thread) + filters
+    assert OwnerBlock.objects.get().owner == "user:1"
 
 
 def test_an_owner_is_blocked_by_key(make_user: Make) -> None:

@@ -46,6 +46,26 @@ def test_a_person_is_a_link_to_what_is_theirs(root: Client, everything: Make) ->
         assert 'aria-label="Show those of everybody"' in filtered, model
 
 
+@pytest.mark.parametrize("narrowed", [models.Thread, models.GeneratedImage])
+def test_no_list_names_a_person_whom_staff_do_not_see(
+    root: Client,
+    make_image: Make,
+    make_thread: Make,
+    make_user: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    narrowed: Any,
+) -> None:
+    user = make_user(username="mia")
+    key = f"user:{user.pk}"
+    make_image(thread=make_thread(owner=key, user=user))
+    assert listed(root, IMAGES, f"?owner={key}").person == "mia"
+    rows = narrowed.objects.exclude(pk__isnull=False)
+    monkeypatch.setattr(
+        admin.site._registry[narrowed], "get_queryset", lambda _request: rows.all()
+    )
+    assert listed(root, IMAGES, f"?owner={key}").person == key
+
+
 def test_the_key_of_a_visitor_stands_in_no_address(
     root: Client, login: Make, make_image: Make, make_thread: Make
 ) -> None:

@@ -176,7 +176,7 @@ def test_a_search_says_how_far_it_has_looked(
             break
         page = listed(root, IMAGES, page.pager.older)
     assert [row.call_id for row in page.result_list] == ["ig_0"]
-    assert page.pager.notes == []
+    assert not listed(root, IMAGES, page.pager.older).pager.notes
 
 
 PERIODS: list[tuple[str, set[str]]] = [
@@ -244,15 +244,40 @@ def test_other_orders_hold_for_the_newest_of_a_period(
     assert listed(root, IMAGES, "?order=nothing").order.column == "created_at"
 
 
+def test_more_rows_of_one_time_than_a_window_has_end(
+    root: Client,
+    make_thread: Make,
+    small_pages: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "MOST_READ", 4)
+    rows = make_images(make_thread(), 12)
+    same = models.GeneratedImage.objects.filter(pk__in=[row.pk for row in rows[3:]])
+    same.update(created_at=BEGAN + timedelta(days=1), prompt="owl")
+    found = walk(root, IMAGES, "?q=fox", "older")
+    assert set(found) == {row.pk for row in rows[:3]}
+    oldest = listed(root, IMAGES, "?q=fox").pager.oldest
+    assert set(walk(root, IMAGES, oldest, "newer")) == set(found)
+
+
 def test_the_queue_of_reviews_begins_with_what_waits_longest(
-    root: Client, make_image: Make
+    root: Client, make_image: Make, small_pages: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = timezone.now()
     for n in (1, 3, 2):
-        make_image(prompt=f"{n}", review_since=now - timedelta(hours=n))
+        make_image(prompt=f"{n}", review_since=now - timedelta(hours=n), bytes=n or 1)
     make_image(prompt="fine")
     page = listed(root, IMAGES, "?review=yes")
     assert [row.prompt for row in page.result_list] == ["3", "2", "1"]
+    # Another order holds in the queue, too, and no row is lost that has no value.
+    make_image(prompt="4", review_since=now, bytes=None)
+    for order, prompts in {"-bytes": "321", "-final_ms": ""}.items():
+        page = listed(root, IMAGES, f"?review=yes&order={order}")
+        assert [row.prompt for row in page.result_list] == list(prompts)
+        assert page.result_count == len(prompts)
+    monkeypatch.setattr(reading, "MOST_READ", 2)
+    page = listed(root, IMAGES, "?review=yes&order=-bytes")
+    assert "Only the first 2" in page.pager.notes[0]
 
 
 FILTERS: list[tuple[str, set[str]]] = [

@@ -207,8 +207,12 @@ def test_whoever_narrows_gets_the_sums_of_the_rows_that_are_left(
 ) -> None:
     bill("team:1")
     bill("team:2", reason="refused")
+    user = User.objects.create(username="mia")
     bill("team:3", cost=9)
+    bill(f"user:{user.pk}")
     sums.fold()
+    person = MAY | {"owner": f"user:{user.pk}"}
+    assert root.get(PAGE, person).context["person"] == "mia"
     kept = UseSummary.objects.filter(owner__in=["team:1", "team:2"])
     page = admin.site._registry[UseSummary]
     monkeypatch.setattr(page, "get_queryset", lambda _request: kept.all())
@@ -222,6 +226,9 @@ def test_whoever_narrows_gets_the_sums_of_the_rows_that_are_left(
     assert not root.get(PAGE, MAY | {"owner": "team:3"}).context["total"]
     assert root.get(PAGE, MAY | {"owner": ALL}).context["total"] is None
     assert len(table(root, "persons")) == 2
+    # Nor is anything told of a person whose sums are left out.
+    context = root.get(PAGE, person).context
+    assert "mia" not in context["person"] and not context["limits"]
 
 
 def test_statements_do_not_grow(root: Client) -> None:

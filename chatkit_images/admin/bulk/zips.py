@@ -59,7 +59,7 @@ def answer_of(
     for start in range(0, len(keys), PAGE):
         found = list(rows.filter(pk__in=keys[start : start + PAGE]).order_by())
         taken = [row for row in found if page.has_view_permission(request, row)]
-        refused |= {row.pk for row in found} - {row.pk for row in taken}
+        refused |= set(keys[start : start + PAGE]) - {row.pk for row in taken}
         log(request, taken, CHANGE, gettext("Downloaded in a zip."))
     name = f"images-{local_time(timezone.now()).date().isoformat()}.zip"
     with working_for(context_class().for_owner("", None, request)):

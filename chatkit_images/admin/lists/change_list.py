@@ -63,10 +63,16 @@ class BoundedChangeList(ChangeList):
 
     @property
     def order(self) -> Order:
-        """The order of the list."""
+        """The order of the list: what is chosen, or that of what is looked for."""
         for spec in self.filter_specs:
             if isinstance(spec, OrderFilter) and spec.is_chosen:
                 return Order.of(str(spec.value()))
+        return self.own_order
+
+    @property
+    def own_order(self) -> Order:
+        """The order of the list if no other is chosen."""
+        for spec in self.filter_specs:
             if own := getattr(spec, "own_order", None):
                 return Order.of(own)
         return Order.of(self.model_admin.list_order)
@@ -165,10 +171,8 @@ class BoundedChangeList(ChangeList):
 
     def reading(self, request: HttpRequest) -> Reading:
         """Return how the rows that match are read."""
-        own = next((s for s in self.filter_specs if hasattr(s, "own_order")), None)
-        text = getattr(own, "own_order", None) or self.model_admin.list_order
-        # In an order by another value the list has the newest rows.
-        found = Conditions(self.model._default_manager.all(), Order.of(text))
+        # In an order by another value the list has the first rows of its own order.
+        found = Conditions(self.model._default_manager.all(), self.own_order)
         for spec in self.filter_specs:
             found.take_filter(request, spec)
         for lookup, values in self._remaining.items():

@@ -34,7 +34,9 @@ class Count(int):
 
 def plain(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
     """Return the rows as such, if they are all: SQLite begins with what is joined."""
-    return rows if rows.query.where else rows.model._default_manager.all()
+    everything = rows.model._default_manager.all()
+    is_narrowed = bool(rows.query.where) or rows.db != everything.db
+    return rows if is_narrowed else everything
 
 
 def count(rows: models.QuerySet[Any]) -> Count:

@@ -83,6 +83,8 @@ class Pager:
                 "Only the newest %(rows)s %(name)s of the period are in this order. "
                 "For older ones choose a period."
             )
+            if not self._list.own_order.descending:
+                text = gettext("Only the first %(rows)s %(name)s are in this order.")
             found.append(text % names)
         elif self.looks_further:
             text = gettext(

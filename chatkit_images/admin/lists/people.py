@@ -81,9 +81,7 @@ class OwnerFilter(admin.ListFilter):
         if value.startswith(OF_ROW):
             row = _row_of(request, model_admin.admin_site, value)
         else:
-            # One row is enough to know the user.
-            rows = models.Thread.objects.filter(owner=value).select_related("user")
-            row = next(iter(rows.order_by("-created_at", "-pk")[:1]), None)
+            row = _thread_of(request, model_admin, self.path, value)
         if row is None:
             self.name = value[:16]
             return "" if value.startswith(OF_ROW) else value
@@ -131,6 +129,21 @@ def _row_of(request: HttpRequest, site: admin.AdminSite, value: str) -> Any:
     if not model_admin.has_view_permission(request):
         return None
     return model_admin.get_object(request, key)
+
+
+def _thread_of(request: HttpRequest, model_admin: Any, path: str, owner: str) -> Any:
+    """Return a thread of an owner, which tells the user, if staff may know of it.
+
+    Neither the list nor the pages of threads may be narrowed so that they leave it out.
+    """
+    site, rows = model_admin.admin_site, model_admin.get_queryset(request)
+    if rows.query.where and not rows.filter(**{path: owner}).exists():
+        return None
+    threads = models.Thread.objects.all()
+    if site.is_registered(models.Thread):
+        threads = site.get_model_admin(models.Thread).get_queryset(request)
+    threads = threads.filter(owner=owner).select_related("user")
+    return next(iter(threads.order_by("-created_at", "-pk")[:1]), None)
 
 
 def of_person(

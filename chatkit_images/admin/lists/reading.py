@@ -1,4 +1,7 @@
-"""How the rows of a page are read: along an index, and never further than a bound."""
+"""How the rows of a page are read: along an index, and never further than a bound.
+
+Beyond the bound it reads only rows that have the same value as the last one within it.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Reading:
         """Return the rows behind a position, or before it if it goes backwards."""
         if self.places is not None:
             return self._page_of(self.places, at, backwards, limit)
-        end = number = None
+        end, number, more = None, None, False
         rows, descending = self.rows, self.order.descending != backwards
         if self.is_windowed:
             # In another order it stands at the newest rows, whatever the position is.
@@ -71,11 +74,12 @@ class Reading:
             found = sort(rows, order, at, limit + 1)
         elif self.is_direct and not self.within:
             # SQLite would begin with another table, and sort all rows.
-            keys = self.walk.values_list("pk", flat=True)
-            found = self._rows_of(along(keys, order, at, limit + 1, self.within))
+            walk = self.walk.values_list("pk", flat=True)
+            keys = along(walk, order, at, limit + 1, self.within)
+            found, more = self._rows_of(keys[:limit]), len(keys) > limit
         else:
             found = along(rows, order, at, limit + 1, self.within)
-        more = len(found) > limit
+        more = more or len(found) > limit
         found = found[:limit]
         if backwards:
             found.reverse()
@@ -124,7 +128,9 @@ class Reading:
         """Return the value at which a window ends; ``None`` if it has all the rest."""
         rows = self.walk
         if at is not None:
-            op = "lte" if by.descending else "gte"
+            op = "lt" if by.descending else "gt"
+            # Behind all rows of a value: thousands may have it.
+            op += "" if at.pk is None else "e"
             rows = rows.filter(**{f"{by.column}__{op}": at.value})
         # Without the key: an index alone answers that, and no row has to be read.
         values = rows.order_by(by.keys[0]).values_list(by.column, flat=True)
