@@ -75,7 +75,6 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.collect()
-        gc.freeze()
         gc.enable()
         # Most that a test makes ends with it, and what has to go at once is collected
         # by the test that says so.
