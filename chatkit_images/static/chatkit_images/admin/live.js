@@ -116,7 +116,10 @@
                 const place = tile.querySelector('[data-ck-seconds]');
                 if (place) {
                     const passed = Math.max(0, Date.now() + offset - tile.dataset.started);
-                    place.textContent = section.dataset.seconds.replace('%s', Math.round(passed / 1000));
+                    const [words, unit] = passed < 120000
+                        ? [section.dataset.seconds, 1000]
+                        : [section.dataset.minutes, 60000];
+                    place.textContent = words.replace('%s', Math.floor(passed / unit));
                 }
             }
         }
