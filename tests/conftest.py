@@ -27,6 +27,7 @@ from PIL import Image
 from chatkit_images import breaker, database, storage
 from chatkit_images.context import RequestContext
 from chatkit_images.models import installations
+from chatkit_images.run_state import current_context
 from chatkit_images.testing import LoopbackAPI, serve
 from tests.client import ChatClient
 from tests.routing import elsewhere
@@ -85,6 +86,8 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_runtest_teardown() -> None:
     # What a test left to the background needs its database and its directories.
     storage.drain()
+    # asgiref brings what an asynchronous view has set back to a synchronous client.
+    current_context.set(None)
     # Asynchronous queries of a test itself leave their connection open in asgiref's
     # thread, and PostgreSQL drops no database that somebody is connected to.
     SyncToAsync.single_thread_executor.submit(forget_connections).result()
