@@ -130,9 +130,14 @@ class OwnerActions(RowActions):
             return False
         return bool(site.get_model_admin(model).has_delete_permission(request))
 
+    @property
+    def path_of_owner(self) -> str:
+        """From a row to the column that names its owner."""
+        return f"{getattr(self, 'owner_path', None) or ''}owner"
+
     def owners_of(self, rows: QuerySet[Any]) -> list[str]:
         """Return the owners of rows, one more than an action takes if it is many."""
-        path = f"{getattr(self, 'owner_path', '')}owner"
+        path = self.path_of_owner
         found = rows.order_by(path).values_list(path, flat=True).distinct()
         return [str(owner) for owner in found[: MOST_OWNERS + 1]]
 
@@ -146,9 +151,9 @@ class OwnerActions(RowActions):
 
     def named(self, rows: QuerySet[Any], owners: list[str]) -> list[str]:
         """Return owners with the names of users who have rows of theirs."""
-        path = f"{getattr(self, 'owner_path', '')}"
+        owner = self.path_of_owner
+        path = owner.removesuffix("owner")
         username = f"{path}user__{get_user_model().USERNAME_FIELD}"
-        owner = f"{path}owner"
         pairs = rows.filter(**{f"{owner}__in": owners, f"{username}__isnull": False})
         names: dict[str, list[str]] = {}
         found = pairs.order_by(owner).values_list(owner, username).distinct()
@@ -171,10 +176,9 @@ class OwnerActions(RowActions):
         if not self.may_take(request, owners):
             return self.back(request)
         if "words" not in request.POST:
-            path = f"{getattr(self, 'owner_path', '')}owner"
             return self.ask_words(
                 request,
-                some_of_each(queryset, path, owners),
+                some_of_each(queryset, self.path_of_owner, owners),
                 "block_owners",
                 title=gettext("Block the owner"),
                 question=gettext(

@@ -418,6 +418,16 @@ def test_threads_count_their_items_and_images_up_to_a_bound(
     assert counts_of == {"many": "3+", "few": "3"}
 
 
+@pytest.fixture
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have lists that are bounded far below what a test makes, where steps count."""
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite counts its steps")
+    monkeypatch.setattr(reading, "MOST_READ", 40)
+    monkeypatch.setattr(counts, "MOST_COUNTED", 20)
+    monkeypatch.setattr("chatkit_images.admin.lists.choices.MOST_RECENT", 20)
+
+
 def steps(client: Client, path: str) -> int:
     """Return how many steps SQLite takes for a page."""
     taken = 0
@@ -434,13 +444,8 @@ def steps(client: Client, path: str) -> int:
 
 
 def test_lists_of_many_rows_read_no_more_than_lists_of_few(
-    root: Client, make_thread: Make, small_pages: None, monkeypatch: pytest.MonkeyPatch
+    root: Client, make_thread: Make, small_pages: None, small_bounds: None
 ) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
-    monkeypatch.setattr(reading, "MOST_READ", 40)
-    monkeypatch.setattr(counts, "MOST_COUNTED", 20)
-    monkeypatch.setattr("chatkit_images.admin.lists.choices.MOST_RECENT", 20)
     threads, runs = change_list(models.Thread), change_list(models.Run)
     queries = ["", "?newer=oldest", "?q=fox", "?q=owl", "?status__exact=generating"]
     queries += ["?order=-bytes", "?kind=nested", "?model__exact=m"]
@@ -466,13 +471,8 @@ def test_lists_of_many_rows_read_no_more_than_lists_of_few(
 
 
 def test_pages_do_not_begin_with_all_threads(
-    root: Client, make_thread: Make, small_pages: None, monkeypatch: pytest.MonkeyPatch
+    root: Client, make_thread: Make, small_pages: None, small_bounds: None
 ) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite counts its steps")
-    monkeypatch.setattr(reading, "MOST_READ", 40)
-    monkeypatch.setattr(counts, "MOST_COUNTED", 20)
-    monkeypatch.setattr("chatkit_images.admin.lists.choices.MOST_RECENT", 20)
     taken = []
     queries = ["", "?q=fox", "?q=owl", "?kind=nested", "?order=-bytes"]
     queries += ["?q=fox&newer=oldest", "?review=yes", "?review=yes&q=fox"]
